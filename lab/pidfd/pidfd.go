@@ -1,0 +1,95 @@
+// Package pidfd refers to processes by descriptor. A PID may name another process a moment later; a descriptor from
+// pidfd_open(2) names one process for good, and tells of its end without a child or a signal. Linux 5.10 or newer.
+package pidfd
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Process is one process, alive or not.
+type Process struct {
+	pid  int
+	file *os.File
+}
+
+// Open refers to the process that has the PID now. The error matches unix.ESRCH when there is none.
+func Open(pid int) (*Process, error) {
+	fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
+	if err != nil {
+		return nil, fmt.Errorf("pidfd_open %d: %w", pid, err)
+	}
+	return &Process{pid: pid, file: os.NewFile(uintptr(fd), "pidfd")}, nil
+}
+
+// PID returns what the process was opened by.
+func (p *Process) PID() int {
+	return p.pid
+}
+
+// Close ends a Wait that is under way, with os.ErrClosed.
+func (p *Process) Close() error {
+	return p.file.Close()
+}
+
+// Signal sends sig to the process. The error matches unix.ESRCH when it has ended and was reaped.
+func (p *Process) Signal(sig unix.Signal) error {
+	err := p.control(func(fd int) error { return unix.PidfdSendSignal(fd, sig, nil, 0) })
+	if err != nil {
+		return fmt.Errorf("send %s to PID %d: %w", unix.SignalName(sig), p.pid, err)
+	}
+	return nil
+}
+
+// Wait returns nil when the process has ended, which a zombie has as well, or ctx's error. It costs no thread: a pidfd
+// is readable from the process's end on, and the goroutine is parked in Go's poller until then. A ctx that ends spoils
+// p for a further Wait.
+func (p *Process) Wait(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { p.file.Close() })
+	defer stop()
+	conn, err := p.file.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var pollErr error
+	err = conn.Read(func(fd uintptr) bool {
+		var ended bool
+		ended, pollErr = readable(int(fd))
+		return ended || pollErr != nil
+	})
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return closedOr(err, pollErr)
+}
+
+func (p *Process) control(f func(fd int) error) error {
+	conn, err := p.file.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var callErr error
+	err = conn.Control(func(fd uintptr) { callErr = f(int(fd)) })
+	return closedOr(err, callErr)
+}
+
+// closedOr tells what a RawConn's own error means: without a deadline the file can only have been closed, which the
+// poller's internal error does not match.
+func closedOr(connErr, callErr error) error {
+	if connErr != nil {
+		return os.ErrClosed
+	}
+	return callErr
+}
+
+func readable(fd int) (bool, error) {
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+		if err != unix.EINTR {
+			return n > 0, err
+		}
+	}
+}
