@@ -1,0 +1,36 @@
+package daemon
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// connectStdio is step 7: nothing reads or writes the starter's terminal, files or pipes any more, and a stray write
+// to stdout goes nowhere instead of into whatever file has got number 1.
+func connectStdio() error {
+	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("open /dev/null: %w", err)
+	}
+	defer unix.Close(null)
+	for fd := range 3 {
+		if err := unix.Dup3(null, fd, 0); err != nil {
+			return fmt.Errorf("connect descriptor %d to /dev/null: %w", fd, err)
+		}
+	}
+	return nil
+}
+
+// resetUmask is step 7: modes are what open(2), mkdir(2) and mq_open(3) are given.
+func resetUmask() {
+	unix.Umask(0)
+}
+
+// changeDirectory is step 7: the daemon keeps no file system busy.
+func changeDirectory() error {
+	if err := unix.Chdir("/"); err != nil {
+		return fmt.Errorf("chdir /: %w", err)
+	}
+	return nil
+}

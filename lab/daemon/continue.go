@@ -1,0 +1,102 @@
+package daemon
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// The first thread of a daemon is what /proc/PID/status shows. os/signal keeps one thread with nearly every signal
+// blocked, and it takes whichever is free; holding the main goroutine on the first thread keeps it off there.
+func init() {
+	runtime.LockOSThread()
+}
+
+// Continue runs what the process has to do when it is the middle process or the daemon, and does not return then. In
+// the original process, the one that a user started, it returns at once. Call it first in main.
+//
+// In the daemon, body runs in a goroutine of its own, with standard streams, umask and working directory as step 7
+// wants them. It calls [Daemon.Ready] when it can serve. What it returns before that is told to the user by the
+// original process; later it only decides the exit status.
+func Continue(body func(*Daemon) error) {
+	s, ok, err := inheritedState()
+	switch {
+	case err != nil:
+		// Never on to main from here: the process would be an original again, and start the next one.
+		os.Exit(1)
+	case !ok:
+		return
+	case s.Stage == stageMiddle:
+		os.Exit(middle(s))
+	default:
+		os.Exit(run(s, body))
+	}
+}
+
+// middle is the child of the original: it leaves the session, forks the daemon (step 5) and exits (step 6), so that
+// the daemon is adopted by init or the nearest subreaper, and is in a session without a leader.
+func middle(s state) int {
+	pipe := inheritedPipe()
+	err := setsid()
+	if err == nil {
+		err = forbidNewPrivileges()
+	}
+	if err == nil {
+		s.Stage = stageDaemon
+		_, err = fork(s, pipe, os.Environ())
+	}
+	if err != nil {
+		report(pipe, err)
+		return 1
+	}
+	return 0
+}
+
+// run is the daemon's life.
+func run(s state, body func(*Daemon) error) int {
+	d := &Daemon{state: s, pipe: inheritedPipe()}
+	d.reportCrashes()
+	if err := attributes(); err != nil {
+		report(d.pipe, err)
+		return 1
+	}
+	result := make(chan error, 1)
+	go func() { result <- body(d) }()
+	if err := <-result; err != nil {
+		report(d.pipe, err)
+		return 1
+	}
+	return 0
+}
+
+// attributes gives the process what step 7 asks of every daemon.
+func attributes() error {
+	catchFileSizeLimit()
+	if err := restoreName(); err != nil {
+		return err
+	}
+	if err := connectStdio(); err != nil {
+		return err
+	}
+	resetUmask()
+	return changeDirectory()
+}
+
+// restoreName undoes what the exec of /proc/self/exe did to the name that ps(1) shows, which had become "exe".
+func restoreName() error {
+	name := filepath.Base(os.Args[0])
+	if err := os.WriteFile("/proc/self/comm", []byte(name), 0); err != nil {
+		return fmt.Errorf("name the process: %w", err)
+	}
+	return nil
+}
+
+// catchFileSizeLimit makes a write beyond RLIMIT_FSIZE fail with EFBIG. SIGXFSZ's default is to kill the process, and
+// a log file that has grown to a limit of the starter must not end a server.
+func catchFileSizeLimit() {
+	signal.Notify(make(chan os.Signal, 1), unix.SIGXFSZ)
+}

@@ -1,0 +1,28 @@
+// Package daemon makes a System V daemon of a Go program, step by step as daemon(7) and the lab count them.
+//
+//	step                                   function            file              where it runs
+//	1  close inherited descriptors         closeDescriptors    descriptors.go    original
+//	2  reset signal dispositions           resetDispositions   signals.go        original
+//	3  reset the signal mask               resetMask           signals.go        original
+//	4  clean the environment               cleanEnvironment    environment.go    original
+//	5  fork, setsid, fork again            fork, setsid        fork.go           original, middle
+//	6  the middle process exits            middle              continue.go       middle
+//	7  stdin, stdout, stderr to /dev/null  connectStdio        attributes.go     daemon
+//	   umask 0                             resetUmask          attributes.go     daemon
+//	   working directory /                 changeDirectory     attributes.go     daemon
+//	   locked PID file                     LockPIDFile         pidfile.go        daemon
+//	   give up privileges                  Account.Become      privileges.go     daemon
+//	   tell the original                   Daemon.Ready        readiness.go      daemon
+//	8  the original exits                  Start returns       start.go          original
+//
+// A Go process cannot fork without exec: only the calling thread would live on in the child, without the threads that
+// the runtime's scheduler, collector and timers stand on. So each fork of step 5 is followed by an exec of
+// /proc/self/exe, and the same program starts three times: as the original, as the middle process and as the daemon.
+// [Continue] tells them apart and must be the first thing main does; [Start] is called by the original alone.
+//
+// The exec has its good sides. It is what resets caught signals and closes descriptors marked close-on-exec, which a
+// living Go runtime could not bear to lose (its poller and its cgroup files are among them); and it replaces the
+// environment that /proc/PID/environ shows, which no program can do that forks only.
+//
+// Linux 5.11 or newer is needed (close_range(2) with CLOSE_RANGE_CLOEXEC), and /proc.
+package daemon

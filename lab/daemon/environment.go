@@ -1,0 +1,21 @@
+package daemon
+
+import "strings"
+
+// kept are the variables that mean something to a process without a user: where programs, home and account are, which
+// language and time zone. Nothing else of the starter's reaches the daemon.
+var kept = map[string]bool{
+	"PATH": true, "HOME": true, "USER": true, "LOGNAME": true, "SHELL": true, "LANG": true, "TZ": true,
+}
+
+// cleanEnvironment is step 4: of the starter's variables, NAME=VALUE each, those that the daemon may keep.
+func cleanEnvironment(env []string) []string {
+	clean := []string{}
+	for _, variable := range env {
+		name, _, ok := strings.Cut(variable, "=")
+		if ok && (kept[name] || strings.HasPrefix(name, "LC_")) {
+			clean = append(clean, variable)
+		}
+	}
+	return clean
+}

@@ -1,0 +1,104 @@
+package daemon
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/procfs"
+)
+
+// Account is an entry of /etc/passwd.
+type Account struct {
+	Name     string
+	UID, GID int
+}
+
+// LookupAccount finds an account by its name in /etc/passwd, the one source that needs neither libc nor a network.
+func LookupAccount(name string) (Account, error) {
+	file, err := os.Open("/etc/passwd")
+	if err != nil {
+		return Account{}, err
+	}
+	defer file.Close()
+	lines := bufio.NewScanner(file)
+	for lines.Scan() {
+		if a, err := parseAccount(lines.Text()); err == nil && a.Name == name {
+			return a, nil
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return Account{}, fmt.Errorf("read /etc/passwd: %w", err)
+	}
+	return Account{}, fmt.Errorf("user %q: no such account in /etc/passwd", name)
+}
+
+// parseAccount reads name:password:UID:GID:comment:home:shell, see passwd(5).
+func parseAccount(line string) (Account, error) {
+	fields := strings.Split(line, ":")
+	if len(fields) != 7 {
+		return Account{}, errors.New("not seven fields")
+	}
+	uid, err := strconv.ParseInt(fields[2], 10, 32)
+	if err != nil {
+		return Account{}, err
+	}
+	gid, err := strconv.ParseInt(fields[3], 10, 32)
+	if err != nil {
+		return Account{}, err
+	}
+	return Account{Name: fields[0], UID: int(uid), GID: int(gid)}, nil
+}
+
+// Become gives up the privileges of root for good (step 7): no supplementary groups, the account's IDs as real,
+// effective, saved and file system IDs, no capability, in every thread. Groups come first: without UID 0 they could
+// not be changed any more.
+func (a Account) Become() error {
+	if err := unix.Setgroups(nil); err != nil {
+		return fmt.Errorf("give up the supplementary groups: %w", err)
+	}
+	if err := unix.Setresgid(a.GID, a.GID, a.GID); err != nil {
+		return fmt.Errorf("become group %d of user %s: %w", a.GID, a.Name, err)
+	}
+	if err := unix.Setresuid(a.UID, a.UID, a.UID); err != nil {
+		return fmt.Errorf("become user %s (%d): %w", a.Name, a.UID, err)
+	}
+	// A starter's keep-caps securebits make setresuid(2) leave the capabilities in place.
+	if err := dropCapabilities(); err != nil && !errors.Is(err, unix.ENOTSUP) {
+		return fmt.Errorf("give up the capabilities: %w", err)
+	}
+	return a.verify()
+}
+
+// verify reads back from /proc what every thread has become.
+func (a Account) verify() error {
+	tasks, err := procfs.New("/proc").Process(os.Getpid()).Tasks()
+	if err != nil {
+		return err
+	}
+	for _, t := range tasks {
+		if !t.Uid.All(a.UID) || !t.Gid.All(a.GID) || len(t.Groups) > 0 || t.CapPrm != 0 || t.CapEff != 0 {
+			return fmt.Errorf("thread %d has kept privileges: UIDs %v, GIDs %v, groups %v, capabilities %v", t.Pid,
+				t.Uid, t.Gid, t.Groups, t.CapPrm|t.CapEff)
+		}
+	}
+	return nil
+}
+
+// forbidNewPrivileges keeps the daemon from getting privileges back by executing a set-user-ID program. The attribute
+// belongs to a thread and passes to what it forks; set in the middle process, all threads of the daemon have it.
+// A process without root's privileges is left as it is.
+func forbidNewPrivileges() error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("prctl PR_SET_NO_NEW_PRIVS: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,38 @@
+package daemon
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// lastSignal is _NSIG-1 of <signal.h> on Linux: 64 signals, real-time ones included.
+const lastSignal = 64
+
+// resetDispositions is step 2. An exec gives caught signals back their default action but keeps ignored ones ignored,
+// and os/signal.Reset does not touch a signal that was ignored from the start; so every signal that reads SIG_IGN is
+// set to SIG_DFL beneath the runtime, shortly before the exec.
+func resetDispositions() error {
+	for sig := 1; sig <= lastSignal; sig++ {
+		if sig == int(unix.SIGKILL) || sig == int(unix.SIGSTOP) {
+			continue
+		}
+		ignored, err := isIgnored(sig)
+		if err == nil && ignored {
+			err = setDefault(sig)
+		}
+		if err != nil {
+			return fmt.Errorf("rt_sigaction of signal %d: %w", sig, err)
+		}
+	}
+	return nil
+}
+
+// resetMask is step 3, for the calling thread, whose mask is the one that a child gets. It returns the mask before.
+func resetMask() (old unix.Sigset_t, err error) {
+	var empty unix.Sigset_t
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &empty, &old); err != nil {
+		return old, fmt.Errorf("rt_sigprocmask: %w", err)
+	}
+	return old, nil
+}

@@ -1,0 +1,52 @@
+package daemon
+
+import (
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// sigaction is the kernel's struct sigaction, not libc's: handler, flags, restorer, mask.
+type sigaction struct {
+	handler  uintptr
+	flags    uint64
+	restorer uintptr
+	mask     uint64
+}
+
+const (
+	sigDfl = 0
+	sigIgn = 1
+)
+
+func isIgnored(sig int) (bool, error) {
+	var act sigaction
+	_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig), 0, uintptr(unsafe.Pointer(&act)),
+		unsafe.Sizeof(act.mask), 0, 0)
+	return act.handler == sigIgn, toError(errno)
+}
+
+func setDefault(sig int) error {
+	act := sigaction{handler: sigDfl}
+	_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&act)), 0,
+		unsafe.Sizeof(act.mask), 0, 0)
+	return toError(errno)
+}
+
+// dropCapabilities empties the permitted, effective and inheritable sets of every thread: capset(2) acts on one.
+// ENOTSUP means that the program is linked with cgo, where Go cannot reach every thread.
+func dropCapabilities() error {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var none [2]unix.CapUserData
+	_, _, errno := syscall.AllThreadsSyscall(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)),
+		uintptr(unsafe.Pointer(&none[0])), 0)
+	return toError(errno)
+}
+
+func toError(errno syscall.Errno) error {
+	if errno == 0 {
+		return nil
+	}
+	return errno
+}

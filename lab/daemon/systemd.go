@@ -1,0 +1,28 @@
+package daemon
+
+import (
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// NotifySystemd tells a service manager about the process, as sd_notify(3) does: "READY=1", "STOPPING=1". It is how a
+// new-style daemon, which is started in the foreground and never forks, says what [Daemon.Ready] says. Without
+// NOTIFY_SOCKET in the environment nobody wants to know and nothing is done.
+func NotifySystemd(text string) error {
+	name := os.Getenv("NOTIFY_SOCKET")
+	if name == "" {
+		return nil
+	}
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return os.NewSyscallError("socket", err)
+	}
+	defer unix.Close(fd)
+	// x/sys takes a leading @ for an abstract socket, as systemd writes it.
+	if err := unix.Sendto(fd, []byte(text), 0, &unix.SockaddrUnix{Name: name}); err != nil {
+		return fmt.Errorf("notify socket %s: %w", name, err)
+	}
+	return nil
+}
