@@ -1,0 +1,167 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/daemon"
+)
+
+// maxPending bounds what waits to be written, in bytes. A log that cannot keep up loses lines and says how many; it
+// never holds up a transfer.
+const maxPending = 256 << 10
+
+// logger writes lines from a goroutine of its own, so that the line of a transfer costs the transfer no system call.
+type logger struct {
+	open func() (sink, error)
+
+	mu      sync.Mutex
+	pending []byte
+	lost    int
+	closed  bool
+
+	wake chan struct{} // capacity 1: something is pending, or the logger was closed
+	done chan struct{} // closed when everything is written
+
+	sinkMu sync.Mutex
+	sink   sink
+}
+
+// sink takes whole lines, each with its newline.
+type sink interface {
+	write(lines []byte) error
+	close()
+}
+
+// openLog starts a logger on what open returns, now and again on every reopen.
+func openLog(open func() (sink, error)) (*logger, error) {
+	s, err := open()
+	if err != nil {
+		return nil, err
+	}
+	l := &logger{open: open, sink: s, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	go l.writeOut()
+	return l, nil
+}
+
+func (l *logger) printf(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.pending) >= maxPending {
+		l.lost++
+		return
+	}
+	if l.lost > 0 {
+		l.append("%d lines were lost: the log did not keep up", l.lost)
+		l.lost = 0
+	}
+	l.append(format, args...)
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (l *logger) append(format string, args ...any) {
+	l.pending = time.Now().UTC().AppendFormat(l.pending, "2006-01-02T15:04:05.000000Z ")
+	l.pending = fmt.Appendf(l.pending, "mqfiled[%d]: ", os.Getpid())
+	l.pending = fmt.Appendf(l.pending, format, args...)
+	l.pending = append(l.pending, '\n')
+}
+
+// writeOut is the logger's goroutine. It alone writes.
+func (l *logger) writeOut() {
+	defer close(l.done)
+	var lines []byte
+	for range l.wake {
+		l.mu.Lock()
+		lines, l.pending = l.pending, lines[:0]
+		closed := l.closed
+		l.mu.Unlock()
+		l.sinkMu.Lock()
+		l.sink.write(lines) // a full disk loses the lines, and nothing else
+		l.sinkMu.Unlock()
+		if closed {
+			return
+		}
+	}
+}
+
+// reopen closes and opens the log file again, for log rotation. On an error the old file stays in use.
+func (l *logger) reopen() error {
+	s, err := l.open()
+	if err != nil {
+		return err
+	}
+	l.sinkMu.Lock()
+	defer l.sinkMu.Unlock()
+	l.sink.close()
+	l.sink = s
+	return nil
+}
+
+// close writes what is pending, but does not wait longer than a moment for a log that hangs.
+func (l *logger) close() {
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+	select {
+	case <-l.done:
+	case <-time.After(500 * time.Millisecond):
+	}
+}
+
+// logFile is a sink on a descriptor.
+type logFile int
+
+// stderrLog is the log of a server in the foreground.
+func stderrLog() (sink, error) {
+	return logFile(2), nil
+}
+
+// logFileOf returns what opens the file, as whoever the process is by then: root at the start, the account on SIGHUP.
+// A file that root makes belongs to the account, which could not open it again otherwise.
+func logFileOf(path string, owner *daemon.Account) func() (sink, error) {
+	return func() (sink, error) {
+		const flags = unix.O_WRONLY | unix.O_APPEND | unix.O_CREAT | unix.O_NOCTTY | unix.O_CLOEXEC | unix.O_NONBLOCK
+		fd, err := unix.Open(path, flags|unix.O_EXCL, 0o640)
+		if err == nil && owner != nil && unix.Geteuid() == 0 {
+			err = unix.Fchown(fd, owner.UID, owner.GID)
+		}
+		if err == unix.EEXIST {
+			fd, err = unix.Open(path, flags, 0)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("log %s: %w", path, err)
+		}
+		return logFile(fd), nil
+	}
+}
+
+func (f logFile) write(lines []byte) error {
+	for len(lines) > 0 {
+		n, err := unix.Write(int(f), lines)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		lines = lines[n:]
+	}
+	return nil
+}
+
+func (f logFile) close() {
+	if f > 2 {
+		unix.Close(int(f))
+	}
+}

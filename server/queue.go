@@ -1,0 +1,84 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/mq"
+	"daemonlab/lab/wire"
+)
+
+// requestQueueDepth is the number of requests that may wait, where the system allows so many.
+const requestQueueDepth = 10
+
+// openRequestQueue makes the request queue, or takes over the one that an earlier server of this user left, with the
+// requests in it. It tells whether the queue is new.
+func openRequestQueue(name string) (q *mq.Queue, isNew bool, err error) {
+	if err := mq.CheckName(name); err != nil {
+		return nil, false, err
+	}
+	q, err = createRequestQueue(name)
+	if err == nil {
+		return q, true, nil
+	}
+	if !errors.Is(err, os.ErrExist) {
+		return nil, false, err
+	}
+	q, err = takeOverRequestQueue(name)
+	return q, false, err
+}
+
+// createRequestQueue tries shallower queues where the user's RLIMIT_MSGQUEUE leaves no room for a deep one.
+func createRequestQueue(name string) (*mq.Queue, error) {
+	limits, err := mq.SystemLimits()
+	if err != nil {
+		return nil, err
+	}
+	for depth := min(requestQueueDepth, limits.MsgMax); ; depth /= 2 {
+		attr := &mq.Attr{MaxMsg: depth, MsgSize: wire.RequestSize}
+		q, err := mq.Open(name, os.O_RDONLY|os.O_CREATE|os.O_EXCL, wire.QueueMode, attr)
+		if err == nil {
+			// mq_open(3) takes the umask off the mode, and clients of other users need to write.
+			return q, q.Chmod(wire.QueueMode)
+		}
+		if !errors.Is(err, unix.EMFILE) || depth <= 1 {
+			return nil, err
+		}
+	}
+}
+
+// takeOverRequestQueue refuses the queue of another user, who could read the requests or take them away, and one of
+// another shape, which is somebody's, but not a server's.
+func takeOverRequestQueue(name string) (*mq.Queue, error) {
+	q, err := mq.Open(name, os.O_RDONLY, 0, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := mustBeOurs(q); err != nil {
+		q.Close()
+		return nil, err
+	}
+	return q, q.Chmod(wire.QueueMode)
+}
+
+func mustBeOurs(q *mq.Queue) error {
+	uid, _, err := q.Owner()
+	if err != nil {
+		return err
+	}
+	if uid != os.Geteuid() {
+		return fmt.Errorf("queue %s: belongs to user %d, not to %d: %w", q.Name(), uid, os.Geteuid(), os.ErrPermission)
+	}
+	attr, err := q.Attr()
+	if err != nil {
+		return err
+	}
+	if attr.MsgSize != wire.RequestSize {
+		return fmt.Errorf("queue %s: has messages of %d bytes, a request queue has %d: remove it or use another name",
+			q.Name(), attr.MsgSize, wire.RequestSize)
+	}
+	return nil
+}

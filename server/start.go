@@ -1,0 +1,123 @@
+package main
+
+import (
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/daemon"
+	"daemonlab/lab/mq"
+)
+
+// What the daemon tells the original of, as in "queue:/mqfiled".
+const (
+	madeQueue   = "queue:"
+	madePIDFile = "pidfile:"
+)
+
+// unmake removes in the original process what a daemon left that was killed before it was ready.
+func unmake(name string) {
+	if queue, ok := strings.CutPrefix(name, madeQueue); ok {
+		mq.Unlink(queue)
+	}
+	if path, ok := strings.CutPrefix(name, madePIDFile); ok {
+		daemon.RemoveStalePIDFile(path)
+	}
+}
+
+// starter is whom the server tells how its start goes: the original process, or a service manager.
+type starter interface {
+	Made(name string) error
+	Ready() error
+}
+
+// serveAsDaemon is the body of the System V daemon.
+func serveAsDaemon(d *daemon.Daemon) error {
+	var c config
+	if err := d.Config(&c); err != nil {
+		return err
+	}
+	return serve(c, d, openSyslog)
+}
+
+// serviceManager is the starter of a new-style daemon. It learns of a failed start from the exit status.
+type serviceManager struct{}
+
+func (serviceManager) Made(string) error { return nil }
+func (serviceManager) Ready() error      { return daemon.NotifySystemd("READY=1") }
+
+func serveInForeground(c config) error {
+	return serve(c, serviceManager{}, stderrLog)
+}
+
+// serve is the server's life. What root alone may do comes first, the PID file and the log, and everything that
+// clients meet is made by the account: the queue is its own, the root is what it can enter.
+func serve(c config, st starter, defaultLog func() (sink, error)) error {
+	account, err := accountFor(c.User)
+	if err != nil {
+		return err
+	}
+	pidFile, err := daemon.LockPIDFile(c.PIDFile)
+	if err != nil {
+		return err
+	}
+	defer pidFile.Remove()
+	if pidFile.Created() {
+		if err := st.Made(madePIDFile + c.PIDFile); err != nil {
+			return err
+		}
+	}
+	if c.Log != "" {
+		defaultLog = logFileOf(c.Log, account)
+	}
+	log, err := openLog(defaultLog)
+	if err != nil {
+		return err
+	}
+	defer log.close()
+	if account != nil {
+		if err := account.Become(); err != nil {
+			return err
+		}
+	}
+	return serveQueue(c, st, log)
+}
+
+// accountFor is the account to become: none unless root starts the server.
+func accountFor(user string) (*daemon.Account, error) {
+	if unix.Geteuid() != 0 {
+		return nil, nil
+	}
+	account, err := daemon.LookupAccount(user)
+	if err != nil {
+		return nil, err
+	}
+	return &account, nil
+}
+
+// serveQueue serves until SIGTERM or SIGINT.
+func serveQueue(c config, st starter, log *logger) error {
+	signals := catchSignals()
+	s, err := newServer(c, log)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	if s.ownsQueue {
+		if err := st.Made(madeQueue + c.Queue); err != nil {
+			return err
+		}
+	}
+	if err := s.start(); err != nil {
+		return err
+	}
+	if err := st.Ready(); err != nil {
+		return err
+	}
+	s.ownsQueue = true
+	log.printf("ready: serving %s on queue %s, user %d", c.Root, c.Queue, os.Getuid())
+	s.handleSignals(signals)
+	s.stop()
+	return nil
+}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"os"
+	"os/signal"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/daemon"
+	"daemonlab/lab/mq"
+	"daemonlab/lab/wire"
+)
+
+const (
+	// grace is how long transfers may go on after SIGTERM.
+	grace = 5 * time.Second
+	// cutTime is how long those that are cut then have to say so.
+	cutTime = 500 * time.Millisecond
+)
+
+func catchSignals() <-chan os.Signal {
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
+	return signals
+}
+
+// handleSignals returns when the server has to end.
+func (s *server) handleSignals(signals <-chan os.Signal) {
+	for sig := range signals {
+		if sig != unix.SIGHUP {
+			s.log.printf("%v: stopping", sig)
+			return
+		}
+		if err := s.log.reopen(); err != nil {
+			s.log.printf("SIGHUP: the log stays as it is: %v", err)
+			continue
+		}
+		s.log.printf("SIGHUP: log reopened")
+	}
+}
+
+// stop ends the service: no request is taken any more, those that wait are refused, and transfers may finish for the
+// time of grace.
+func (s *server) stop() {
+	daemon.NotifySystemd("STOPPING=1")
+	s.stopping.Store(true)
+	s.unlinkQueue()
+	s.refuseWaiting()
+	if running := s.waitForTransfers(cap(s.slots), grace); running > 0 {
+		s.giveUp(errStopping)
+		s.waitForTransfers(running, cutTime)
+	}
+	s.log.printf("stopped")
+}
+
+// unlinkQueue removes the name of the queue, once: afterwards it may be a successor's. An earlier server's queue stays
+// as long as its requests are not sure to be served.
+func (s *server) unlinkQueue() {
+	if s.ownsQueue {
+		mq.Unlink(s.Queue)
+		s.ownsQueue = false
+	}
+}
+
+func (s *server) close() {
+	s.unlinkQueue()
+	s.queue.Close()
+	s.root.close()
+}
+
+// refuseWaiting answers what is left in the queue, so that no client waits for a server that has ended.
+func (s *server) refuseWaiting() {
+	buf := newBuffer(bufferSize)
+	for {
+		n, _, err := s.queue.TryReceive(*buf)
+		if err != nil {
+			return
+		}
+		if r, err := s.parse((*buf)[:n]); err == nil {
+			s.refuse(r)
+		}
+	}
+}
+
+func (s *server) refuse(r wire.Request) {
+	t := transfer{server: s, request: r}
+	if t.openReply() == nil {
+		t.fail(errStopping)
+		t.reply.Close()
+	}
+	s.log.printf("refused the request for %q: %v", r.Path, errStopping)
+}
+
+// waitForTransfers takes n slots, and with them the right to start a transfer. It returns how many it did not get in
+// time: the transfers that still run.
+func (s *server) waitForTransfers(n int, limit time.Duration) int {
+	timeout := time.After(limit)
+	for ; n > 0; n-- {
+		select {
+		case s.slots <- struct{}{}:
+		case <-timeout:
+			return n
+		}
+	}
+	return 0
+}
