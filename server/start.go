@@ -16,14 +16,25 @@ const (
 	madePIDFile = "pidfile:"
 )
 
-// unmake removes in the original process what a daemon left that was killed before it was ready.
+// unmake removes in the original process what a daemon left that did not get ready.
 func unmake(name string) {
-	if queue, ok := strings.CutPrefix(name, madeQueue); ok {
+	if queue, ok := strings.CutPrefix(name, madeQueue); ok && !isServed(queue) {
 		mq.Unlink(queue)
 	}
 	if path, ok := strings.CutPrefix(name, madePIDFile); ok {
 		daemon.RemoveStalePIDFile(path)
 	}
+}
+
+// isServed tells whether a process is registered for the queue, which is another server's then.
+func isServed(queue string) bool {
+	q, err := mq.Open(queue, unix.O_RDONLY, 0, nil)
+	if err != nil {
+		return false
+	}
+	defer q.Close()
+	status, err := q.Status()
+	return err == nil && status.Registered()
 }
 
 // starter is whom the server tells how its start goes: the original process, or a service manager.

@@ -12,8 +12,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pidFileMode lets everybody read whom to signal.
-const pidFileMode = 0o644
+const (
+	// pidFileMode lets everybody read whom to signal.
+	pidFileMode = 0o644
+	// O_NONBLOCK is for a FIFO in the file's place, which would stop the open.
+	pidFileFlags = unix.O_RDWR | unix.O_NOFOLLOW | unix.O_CLOEXEC | unix.O_NONBLOCK
+)
 
 // PIDFile is a locked PID file: while it is held no second instance can start. The kernel gives the lock up when the
 // process ends, however it ends, so a file that is left behind stops nobody.
@@ -81,11 +85,10 @@ func tryLockPIDFile(path string) (_ *PIDFile, err error) {
 }
 
 func (p *PIDFile) open() error {
-	const flags = unix.O_RDWR | unix.O_NOFOLLOW | unix.O_CLOEXEC | unix.O_NONBLOCK
-	fd, err := unix.Open(p.path, flags|unix.O_CREAT|unix.O_EXCL, pidFileMode)
+	fd, err := unix.Open(p.path, pidFileFlags|unix.O_CREAT|unix.O_EXCL, pidFileMode)
 	p.created = err == nil
 	if err == unix.EEXIST {
-		fd, err = unix.Open(p.path, flags, 0)
+		fd, err = unix.Open(p.path, pidFileFlags, 0)
 	}
 	switch err {
 	case nil:
@@ -178,12 +181,14 @@ func (p *PIDFile) errorf(call string, err error) error {
 	return fmt.Errorf("PID file %s: %s: %w", p.path, call, err)
 }
 
-// RemoveStalePIDFile unlinks the PID file of a daemon that was killed; one that is locked stays.
+// RemoveStalePIDFile unlinks the PID file of a daemon that has ended. One that is locked, and what is not a PID file of
+// this user's, stays.
 func RemoveStalePIDFile(path string) {
-	p := &PIDFile{path: path}
-	if p.open() != nil {
+	fd, err := unix.Open(path, pidFileFlags, 0)
+	if err != nil {
 		return
 	}
+	p := &PIDFile{path: path, file: os.NewFile(uintptr(fd), path)}
 	defer p.file.Close()
 	if p.check() == nil && unix.Flock(p.fd(), unix.LOCK_EX|unix.LOCK_NB) == nil {
 		p.Remove()

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -59,7 +60,8 @@ func parseAccount(line string) (Account, error) {
 // effective, saved and file system IDs, no capability, in every thread. Groups come first: without UID 0 they could
 // not be changed any more.
 func (a Account) Become() error {
-	if err := unix.Setgroups(nil); err != nil {
+	// Of the three calls, x/sys has this one for the calling thread only.
+	if err := syscall.Setgroups(nil); err != nil {
 		return fmt.Errorf("give up the supplementary groups: %w", err)
 	}
 	if err := unix.Setresgid(a.GID, a.GID, a.GID); err != nil {

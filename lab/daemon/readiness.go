@@ -33,7 +33,7 @@ func (d *Daemon) Config(v any) error {
 }
 
 // Made tells the original that the daemon has just made something that outlives it, a file or a queue. Should the
-// daemon be killed before it is ready, the original hands the name to [Options.Unmake].
+// start fail, the original hands the name to [Options.Unmake].
 func (d *Daemon) Made(name string) error {
 	return d.say(lineMade + name)
 }

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 )
@@ -12,8 +11,9 @@ type Options struct {
 	// Config is handed to the daemon as JSON, see [Daemon.Config]. File names in it must be absolute: the daemon's
 	// working directory is /.
 	Config any
-	// Unmake removes what the daemon told of with [Daemon.Made], when it was killed before it could do so itself. It
-	// runs in the original process; nil does nothing.
+	// Unmake removes what the daemon told of with [Daemon.Made] when there is no daemon in the end: it was killed, or
+	// had given up the privileges that removing takes. What is gone already, or somebody else's by now, it must leave
+	// alone. It runs in the original process; nil does nothing.
 	Unmake func(name string)
 }
 
@@ -34,7 +34,7 @@ func Start(o Options) error {
 		return err
 	}
 	result := readOutcome(reader)
-	if errors.Is(result.err, errDied) && o.Unmake != nil {
+	if result.err != nil && o.Unmake != nil {
 		for _, name := range result.made {
 			o.Unmake(name)
 		}

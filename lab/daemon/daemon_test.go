@@ -1,0 +1,185 @@
+package daemon_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/daemon"
+	"daemonlab/lab/procfs"
+)
+
+// order is what a test tells the daemon that it starts: this test program, in its later stages.
+type order struct {
+	PIDFile string // to lock, if any
+	Made    string // to claim
+	Then    string // see obey
+}
+
+func TestMain(m *testing.M) {
+	daemon.Continue(obey)
+	// The tests adopt the daemons that they start.
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
+
+// obey is the daemon of all tests. It lives until it is killed, unless Then says otherwise.
+func obey(d *daemon.Daemon) error {
+	var o order
+	if err := d.Config(&o); err != nil {
+		return err
+	}
+	if o.PIDFile != "" {
+		if _, err := daemon.LockPIDFile(o.PIDFile); err != nil {
+			return err
+		}
+	}
+	if o.Made != "" {
+		if err := d.Made(o.Made); err != nil {
+			return err
+		}
+	}
+	switch o.Then {
+	case "fail":
+		return errors.New("cannot\nserve")
+	case "panic":
+		panic("a bug")
+	case "die":
+		unix.Kill(os.Getpid(), unix.SIGKILL)
+	}
+	if err := d.Ready(); err != nil {
+		return err
+	}
+	select {}
+}
+
+// start starts a daemon and returns what Start said and the daemon's PID, 0 if there is none. Its end is the test's.
+func start(t *testing.T, o order) (error, int) {
+	t.Helper()
+	var unmade []string
+	err := daemon.Start(daemon.Options{Config: o, Unmake: func(name string) { unmade = append(unmade, name) }})
+	if want := o.Made != "" && err != nil; want != slices.Contains(unmade, o.Made) {
+		t.Errorf("unmade %q after %v", unmade, err)
+	}
+	children, listErr := procfs.New("/proc").Children(os.Getpid())
+	if listErr != nil {
+		t.Fatal(listErr)
+	}
+	pid := 0
+	for _, c := range children {
+		if c.State.Ended() {
+			unix.Wait4(c.Pid, nil, 0, nil)
+			continue
+		}
+		pid = c.Pid
+		t.Cleanup(func() { kill(c.Pid) })
+	}
+	return err, pid
+}
+
+func kill(pid int) {
+	unix.Kill(pid, unix.SIGKILL)
+	unix.Wait4(pid, nil, 0, nil)
+}
+
+func TestStartReturnsWhenTheDaemonIsReady(t *testing.T) {
+	pidFile := filepath.Join(t.TempDir(), "pid")
+	err, pid := start(t, order{PIDFile: pidFile})
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(pidFile)
+	if err != nil || string(content) != fmt.Sprintln(pid) {
+		t.Errorf("the PID file holds %q, %v; the daemon is PID %d", content, err, pid)
+	}
+}
+
+func TestStartTellsWhyThereIsNoDaemon(t *testing.T) {
+	for then, want := range map[string]string{
+		"fail":  "cannot; serve",
+		"panic": "the daemon died before it was ready: panic: a bug",
+		"die":   "the daemon died before it was ready",
+	} {
+		t.Run(then, func(t *testing.T) {
+			err, pid := start(t, order{Made: "queue:/q", Then: then})
+			if err == nil || err.Error() != want {
+				t.Errorf("got %v, want %s", err, want)
+			}
+			if pid != 0 {
+				t.Errorf("PID %d is left", pid)
+			}
+		})
+	}
+}
+
+func TestTheDaemonIsCleanAndNamed(t *testing.T) {
+	t.Setenv("DAEMON_TEST_JUNK", "1")
+	err, pid := start(t, order{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	process := procfs.New("/proc").Process(pid)
+	st, err := process.Status()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st.SigBlk != 0 || st.SigIgn != 0 || st.Umask != 0 || st.PPid != os.Getpid() {
+		t.Errorf("blocked %v, ignored %v, umask %o, parent %d", st.SigBlk, st.SigIgn, st.Umask, st.PPid)
+	}
+	if want := filepath.Base(os.Args[0]); st.Name != want[:min(15, len(want))] {
+		t.Errorf("it is called %s, not %s", st.Name, want)
+	}
+	env, err := process.Environ()
+	if err != nil || slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "DAEMON_TEST") }) {
+		t.Errorf("environment %q, %v", env, err)
+	}
+}
+
+func TestRunningBelievesNoStaleFile(t *testing.T) {
+	pidFile := filepath.Join(t.TempDir(), "pid")
+	// The PID of a living process, which holds no lock.
+	if err := os.WriteFile(pidFile, fmt.Appendln(nil, os.Getpid()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if pid, err := daemon.Running(pidFile); pid != 0 || err != nil {
+		t.Errorf("Running: %d, %v", pid, err)
+	}
+	if pid, err := daemon.Stop(t.Context(), pidFile); !errors.Is(err, daemon.ErrNotRunning) {
+		t.Errorf("Stop: %d, %v", pid, err)
+	}
+}
+
+func TestStopWaitsForTheEnd(t *testing.T) {
+	pidFile := filepath.Join(t.TempDir(), "pid")
+	err, pid := start(t, order{PIDFile: pidFile})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if stopped, err := daemon.Stop(ctx, pidFile); stopped != pid || err != nil {
+		t.Errorf("stopped %d, %v; the daemon was PID %d", stopped, err, pid)
+	}
+	if ended, err := procfs.New("/proc").Process(pid).Ended(); !ended || err != nil {
+		t.Errorf("PID %d still runs, %v", pid, err)
+	}
+}
+
+func TestNoAccountIsMadeUp(t *testing.T) {
+	if a, err := daemon.LookupAccount("root"); err != nil || a.UID != 0 || a.GID != 0 {
+		t.Errorf("root: %+v, %v", a, err)
+	}
+	if a, err := daemon.LookupAccount("no-such-account"); err == nil {
+		t.Errorf("no-such-account: %+v", a)
+	}
+}
