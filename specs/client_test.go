@@ -1,0 +1,252 @@
+package specs_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/wire"
+	"daemonlab/specs/harness"
+)
+
+func fakeServer() *harness.FakeServer {
+	GinkgoHelper()
+	f, err := harness.NewFakeServer()
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(f.Close)
+	return f
+}
+
+// ask starts the client on a fake server and takes its request.
+func (r row) ask(ctx context.Context, f *harness.FakeServer, args ...string) (*harness.Running, *harness.Conversation) {
+	GinkgoHelper()
+	args = append([]string{"--queue", f.Queue}, args...)
+	c, err := programs.StartClient(args...)
+	Expect(err).NotTo(HaveOccurred())
+	limited, cancel := context.WithTimeout(ctx, harness.Patience)
+	defer cancel()
+	conversation, err := f.Accept(limited)
+	if err != nil {
+		c.Signal(unix.SIGKILL)
+		r.fail(harness.Finding{
+			Did: "started mqfile " + strings.Join(args, " "), Wants: "a well-formed request comes, and its reply queue is there",
+			Saw: fmt.Sprintf("%v; %v", err, c.Wait(ctx)),
+		})
+	}
+	DeferCleanup(conversation.Close)
+	return c, conversation
+}
+
+// send answers; a client that has ended does not take it.
+func (r row) send(ctx context.Context, conversation *harness.Conversation, kind uint, body []byte) {
+	GinkgoHelper()
+	err := conversation.Send(ctx, kind, body)
+	r.must(err == nil, harness.Finding{
+		Did: "answered " + harness.Message{Kind: kind, Body: body}.String(), Wants: "the client takes it", Saw: fmt.Sprint(err),
+	})
+}
+
+func within(ctx context.Context, c *harness.Running) harness.Ended {
+	limited, cancel := context.WithTimeout(ctx, harness.Patience)
+	defer cancel()
+	return c.Wait(limited)
+}
+
+var _ = Row("output", func(r row) {
+	It("writes the file's bytes to stdout and their number to stderr", func(ctx SpecContext) {
+		for _, content := range [][]byte{nil, []byte("x"), random(100_001)} {
+			c, conversation := r.ask(ctx, fakeServer(), "file")
+			Expect(conversation.Request.Path).To(Equal("file"))
+			err := conversation.SendFile(ctx, content)
+			e := within(ctx, c)
+			r.must(err == nil && e.Exit == 0 && bytes.Equal(e.Stdout, content) &&
+				strings.Contains(e.Stderr, fmt.Sprintf("Received %d bytes (", len(content))), harness.Finding{
+				Did:   fmt.Sprintf("sent %d bytes as answer to mqfile file", len(content)),
+				Wants: fmt.Sprintf("them on stdout, `Received %d bytes (M messages)` on stderr, exit status 0", len(content)),
+				Saw:   e.String(),
+			})
+		}
+	})
+	It("writes a whole file with -o, over an older one", func(ctx SpecContext) {
+		content := random(50_000)
+		file := filepath.Join(place().Dir, "out")
+		Expect(os.WriteFile(file, []byte("older"), 0o644)).To(Succeed())
+		c, conversation := r.ask(ctx, fakeServer(), "-o", file, "file")
+		r.send(ctx, conversation, wire.Info, wire.AppendInfo(nil, uint64(len(content))))
+		r.send(ctx, conversation, wire.Data, content[:256])
+		r.mustHold(file, "older", "sent the first bytes of a file to mqfile -o", "the older file is there until all has come")
+		for rest := content[256:]; len(rest) > 0; {
+			n := min(len(rest), conversation.MsgSize)
+			r.send(ctx, conversation, wire.Data, rest[:n])
+			rest = rest[n:]
+		}
+		r.send(ctx, conversation, wire.End, nil)
+		e := within(ctx, c)
+		got, err := os.ReadFile(file)
+		r.must(e.Exit == 0 && err == nil && bytes.Equal(got, content) && len(e.Stdout) == 0, harness.Finding{
+			Did: "sent 50000 bytes to mqfile -o FILE", Wants: "they are in the file, nothing on stdout",
+			Saw: fmt.Sprintf("%d bytes in the file, error: %v; %v", len(got), err, e),
+		})
+	})
+	It("leaves no part of a file with -o when the server fails in the middle", func(ctx SpecContext) {
+		dir := filepath.Join(place().Dir, "out")
+		Expect(os.Mkdir(dir, 0o755)).To(Succeed())
+		c, conversation := r.ask(ctx, fakeServer(), "-o", filepath.Join(dir, "file"), "file")
+		r.send(ctx, conversation, wire.Info, wire.AppendInfo(nil, 1000))
+		r.send(ctx, conversation, wire.Data, random(256))
+		r.send(ctx, conversation, wire.Failure, []byte("read error"))
+		e := within(ctx, c)
+		entries, err := os.ReadDir(dir)
+		r.must(e.Exit != 0 && err == nil && len(entries) == 0, harness.Finding{
+			Did: "sent INFO 1000, 256 bytes and FAILURE to mqfile -o FILE", Wants: "no file appears, not even in part",
+			Saw: fmt.Sprintf("files: %v; %v", entries, e),
+		})
+	})
+	It("fails when the bytes are not as many as INFO says", func(ctx SpecContext) {
+		for _, sent := range []int{0, 99, 101} {
+			c, conversation := r.ask(ctx, fakeServer(), "file")
+			r.send(ctx, conversation, wire.Info, wire.AppendInfo(nil, 100))
+			if sent > 0 {
+				r.send(ctx, conversation, wire.Data, random(sent))
+			}
+			conversation.Send(ctx, wire.End, nil)
+			e := within(ctx, c)
+			r.must(e.Exit != 0 && strings.HasPrefix(e.Stderr, "mqfile: "), harness.Finding{
+				Did:   fmt.Sprintf("sent INFO 100, %d bytes and END", sent),
+				Wants: "a non-zero exit status and the reason on stderr", Saw: e.String(),
+			})
+		}
+	})
+})
+
+func (r row) mustHold(file, content, did, wants string) {
+	GinkgoHelper()
+	got, err := os.ReadFile(file)
+	r.must(err == nil && string(got) == content, harness.Finding{
+		Did: did, Wants: wants, Saw: fmt.Sprintf("%s holds %d bytes: %.20q, error: %v", file, len(got), got, err),
+	})
+}
+
+var _ = Row("exit", func(r row) {
+	It("returns 1 and tells the text when the server says FAILURE", func(ctx SpecContext) {
+		c, conversation := r.ask(ctx, fakeServer(), "file")
+		r.send(ctx, conversation, wire.Failure, []byte("no such file, señor"))
+		e := within(ctx, c)
+		r.must(e.Exit == 1 && strings.Contains(e.Stderr, "mqfile: ") && strings.Contains(e.Stderr, "no such file, señor"), harness.Finding{
+			Did: "answered FAILURE \"no such file, señor\"", Wants: "exit status 1 and the text after `mqfile: ` on stderr", Saw: e.String(),
+		})
+	})
+	It("returns 2 and explains wrong usage", func(ctx SpecContext) {
+		for _, args := range [][]string{{}, {"--no-such-flag", "file"}, {"--queue"}, {"one", "two"}} {
+			e := r.client(ctx, args...)
+			r.must(e.Exit == 2 && e.Stderr != "", harness.Finding{
+				Did: "started mqfile " + strings.Join(args, " "), Wants: "usage on stderr, exit status 2", Saw: e.String(),
+			})
+		}
+	})
+	It("returns 3 when there is no server", func(ctx SpecContext) {
+		e := r.client(ctx, "--queue="+harness.QueueName("nobody"), "file")
+		r.must(e.Exit == 3 && strings.HasPrefix(e.Stderr, "mqfile: "), harness.Finding{
+			Did: "named a queue that does not exist", Wants: "exit status 3 and the reason on stderr", Saw: e.String(),
+		})
+	})
+	It("returns 3 when nothing comes for 10 s", func(ctx SpecContext) {
+		begin := time.Now()
+		c, _ := r.ask(ctx, fakeServer(), "file")
+		limited, cancel := context.WithTimeout(ctx, 12*time.Second+harness.Slack)
+		defer cancel()
+		e := c.Wait(limited)
+		took := time.Since(begin).Round(time.Millisecond)
+		r.must(e.Exit == 3 && took > 9*time.Second, harness.Finding{
+			Did: "took its request and answered nothing", Wants: "exit status 3 after 10 s", Saw: fmt.Sprintf("%v after %v", e, took),
+		})
+	})
+	It("returns 130 on SIGINT and 143 on SIGTERM", func(ctx SpecContext) {
+		for sig, status := range map[unix.Signal]int{unix.SIGINT: 130, unix.SIGTERM: 143} {
+			c, _ := r.ask(ctx, fakeServer(), "file")
+			Expect(c.Signal(sig)).To(Succeed())
+			e := within(ctx, c)
+			r.must(e.Exit == status, harness.Finding{
+				Did: fmt.Sprintf("sent %s while it waits", unix.SignalName(sig)), Wants: fmt.Sprintf("exit status %d", status), Saw: e.String(),
+			})
+		}
+	})
+})
+
+func (r row) client(ctx context.Context, args ...string) harness.Ended {
+	GinkgoHelper()
+	c, err := programs.StartClient(args...)
+	Expect(err).NotTo(HaveOccurred())
+	return within(ctx, c)
+}
+
+var _ = Row("cleanup", func(r row) {
+	It("makes its reply queue for itself, with mode 0622 and a name nobody guesses", func(ctx SpecContext) {
+		names := map[string]bool{}
+		for range 3 {
+			c, conversation := r.ask(ctx, fakeServer(), "file")
+			names[conversation.Request.Reply] = true
+			r.must(conversation.Mode == wire.QueueMode && int(conversation.Request.PID) == c.PID, harness.Finding{
+				Did: "looked at the request and its reply queue", Wants: "mode 0622 whatever the umask, and the client's PID",
+				Saw: fmt.Sprintf("%s has mode %#o; the request says PID %d, the client is PID %d", conversation.Request.Reply,
+					conversation.Mode, conversation.Request.PID, c.PID),
+			})
+			r.send(ctx, conversation, wire.Failure, []byte("enough"))
+			within(ctx, c)
+		}
+		r.must(len(names) == 3, harness.Finding{
+			Did: "started it 3 times", Wants: "another name each time", Saw: fmt.Sprint(names),
+		})
+	})
+	It("unlinks the name when the first response has come", func(ctx SpecContext) {
+		c, conversation := r.ask(ctx, fakeServer(), "file")
+		reply := conversation.Request.Reply
+		r.must(harness.QueueExists(reply), harness.Finding{
+			Did: "took its request", Wants: "the reply queue is there", Saw: "no queue " + reply,
+		})
+		r.send(ctx, conversation, wire.Info, wire.AppendInfo(nil, 1))
+		r.must(eventually(ctx, func() bool { return !harness.QueueExists(reply) }), harness.Finding{
+			Did: "answered INFO", Wants: "the reply queue's name is unlinked", Saw: "queue " + reply + " is still there",
+		})
+		r.send(ctx, conversation, wire.Data, []byte("x"))
+		r.send(ctx, conversation, wire.End, nil)
+		e := within(ctx, c)
+		r.must(e.Exit == 0 && string(e.Stdout) == "x", harness.Finding{
+			Did: "then sent the file", Wants: "it arrives: an unlinked queue lives on while somebody has it open", Saw: e.String(),
+		})
+	})
+	DescribeTable("leaves no queue",
+		func(ctx SpecContext, end func(ctx context.Context, c *harness.Running, conversation *harness.Conversation)) {
+			c, conversation := r.ask(ctx, fakeServer(), "file")
+			end(ctx, c, conversation)
+			e := within(ctx, c)
+			reply := conversation.Request.Reply
+			r.must(!harness.QueueExists(reply), harness.Finding{
+				Did: "let the client end", Wants: "no queue of its own is left", Saw: fmt.Sprintf("queue %s is there; %v", reply, e),
+			})
+		},
+		Entry("after success", func(ctx context.Context, c *harness.Running, conversation *harness.Conversation) {
+			conversation.SendFile(ctx, []byte("x"))
+		}),
+		Entry("after FAILURE", func(ctx context.Context, c *harness.Running, conversation *harness.Conversation) {
+			conversation.Send(ctx, wire.Failure, []byte("no"))
+		}),
+		Entry("after SIGINT", func(ctx context.Context, c *harness.Running, conversation *harness.Conversation) {
+			c.Signal(unix.SIGINT)
+		}),
+		Entry("after SIGTERM", func(ctx context.Context, c *harness.Running, conversation *harness.Conversation) {
+			c.Signal(unix.SIGTERM)
+		}),
+		Entry("after nonsense from the server", func(ctx context.Context, c *harness.Running, conversation *harness.Conversation) {
+			conversation.Send(ctx, wire.End, []byte("nonsense"))
+		}),
+	)
+})

@@ -1,0 +1,251 @@
+package specs_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/procfs"
+	"daemonlab/specs/harness"
+)
+
+const startedHostile = harness.HostileDescription
+
+func status(s *harness.Server) procfs.Status {
+	GinkgoHelper()
+	st, err := s.Process.Status()
+	Expect(err).NotTo(HaveOccurred(), "the daemon has ended")
+	return st
+}
+
+func stat(s *harness.Server) procfs.Stat {
+	GinkgoHelper()
+	st, err := s.Process.Stat()
+	Expect(err).NotTo(HaveOccurred(), "the daemon has ended")
+	return st
+}
+
+var _ = Row("fds", func(r row) {
+	It("has none of the starter's files open", func(ctx SpecContext) {
+		s := r.start(ctx)
+		fds, err := s.Process.Descriptors()
+		Expect(err).NotTo(HaveOccurred())
+		var inherited []string
+		for _, fd := range fds {
+			if fd.Number > 2 && slices.Contains(s.Setting.Planted(), fd.ID) {
+				inherited = append(inherited, s.Process.Path("fd")+"/"+fd.String())
+			}
+		}
+		r.must(inherited == nil, harness.Finding{
+			Did: startedHostile, Wants: "no file that was open at the start is open in the daemon, at any number",
+			Saw: strings.Join(inherited, "\n"),
+		})
+	})
+})
+
+var _ = Row("signals", func(r row) {
+	It("ignores no signal that the starter ignored", func(ctx SpecContext) {
+		s := r.start(ctx)
+		ignored := status(s).SigIgn &^ procfs.NewSignalSet(syscall.SIGPIPE)
+		r.must(ignored == 0, harness.Finding{
+			Did: startedHostile, Wants: "SigIgn is 0; SIGPIPE alone may be ignored by the daemon's own choice",
+			Saw: fmt.Sprintf("%s: SigIgn: %v", s.Process.Path("status"), status(s).SigIgn),
+		})
+	})
+})
+
+var _ = Row("sigmask", func(r row) {
+	It("blocks no signal in its main thread", func(ctx SpecContext) {
+		s := r.start(ctx)
+		r.must(status(s).SigBlk == 0, harness.Finding{
+			Did: startedHostile, Wants: "SigBlk of the main thread is 0",
+			Saw: fmt.Sprintf("%s: SigBlk: %v", s.Process.Path("status"), status(s).SigBlk),
+		})
+	})
+})
+
+var _ = Row("env", func(r row) {
+	It("sees only variables that a daemon needs", func(ctx SpecContext) {
+		s := r.start(ctx)
+		env, err := s.Process.LiveEnviron()
+		Expect(err).NotTo(HaveOccurred())
+		var junk []string
+		for _, variable := range env.Vars {
+			if !mayStay(variable) {
+				junk = append(junk, fmt.Sprintf("%.60q", variable))
+			}
+		}
+		r.must(junk == nil, harness.Finding{
+			Did: startedHostile, Wants: "getenv(3) finds only PATH, HOME, USER, LOGNAME, SHELL, LANG, LC_* and TZ",
+			Saw: env.Source + ": " + strings.Join(junk, ", "),
+		})
+	})
+})
+
+func mayStay(variable string) bool {
+	name, _, ok := strings.Cut(variable, "=")
+	return ok && (strings.HasPrefix(name, "LC_") ||
+		slices.Contains([]string{"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ"}, name))
+}
+
+var _ = Row("session", func(r row) {
+	It("is in another session than the starter", func(ctx SpecContext) {
+		s := r.start(ctx)
+		r.must(stat(s).Session != s.Start.Session, harness.Finding{
+			Did: startedHostile, Wants: "a session of its own: setsid(2) was called",
+			Saw: fmt.Sprintf("%s: session %d, which is the starter's", s.Process.Path("stat"), stat(s).Session),
+		})
+	})
+	It("has no controlling terminal", func(ctx SpecContext) {
+		s := r.start(ctx)
+		r.must(stat(s).TTY == 0, harness.Finding{
+			Did: startedHostile, Wants: "tty_nr is 0",
+			Saw: fmt.Sprintf("%s: tty_nr %v", s.Process.Path("stat"), stat(s).TTY),
+		})
+	})
+	It("does not lead its session, and the leader has gone", func(ctx SpecContext) {
+		s := r.start(ctx)
+		st := stat(s)
+		r.must(!st.SessionLeader(), harness.Finding{
+			Did: startedHostile, Wants: "the daemon is not the session leader, which could get a terminal by opening one",
+			Saw:   fmt.Sprintf("%s: pid %d, session %d", s.Process.Path("stat"), st.Pid, st.Session),
+			Cause: "the second fork is missing, or setsid(2) is called after it",
+		})
+		leader := procfs.New("/proc").Process(st.Session)
+		ended, err := leader.Ended()
+		Expect(err).NotTo(HaveOccurred())
+		r.must(ended, harness.Finding{
+			Did: startedHostile, Wants: "the session leader has exited",
+			Saw: fmt.Sprintf("PID %d leads session %d and still runs", leader.PID(), st.Session),
+		})
+	})
+})
+
+var _ = Row("orphan", func(r row) {
+	It("was adopted by whoever adopts orphans here", func(ctx SpecContext) {
+		s := r.start(ctx)
+		r.must(stat(s).PPid == os.Getpid(), harness.Finding{
+			Did: "started it below a subreaper, PID " + fmt.Sprint(os.Getpid()), Wants: "PPid is the subreaper's PID",
+			Saw:   fmt.Sprintf("%s: PPid: %d", s.Process.Path("status"), stat(s).PPid),
+			Cause: "the process between the original and the daemon has not exited",
+		})
+	})
+	It("is all that is left of its start", func(ctx SpecContext) {
+		s := r.start(ctx)
+		left, err := harness.Adopted()
+		Expect(err).NotTo(HaveOccurred())
+		var others []string
+		for _, p := range left {
+			if p.Pid != s.PID {
+				others = append(others, fmt.Sprintf("PID %d (%s), PPid %d, state %v", p.Pid, p.Comm, p.PPid, p.State))
+			}
+		}
+		r.must(others == nil, harness.Finding{
+			Did: "started it and looked for other processes of the start", Wants: "there is the daemon and no other",
+			Saw: strings.Join(others, "\n"),
+		})
+	})
+})
+
+var _ = Row("stdio", func(r row) {
+	It("has /dev/null at 0, 1 and 2", func(ctx SpecContext) {
+		s := r.start(ctx)
+		for n := range 3 {
+			fd, err := s.Process.Descriptor(n)
+			saw := fmt.Sprintf("%s/%v", s.Process.Path("fd"), fd)
+			if err != nil {
+				saw = err.Error()
+			}
+			r.must(err == nil && fd.IsNull(), harness.Finding{
+				Did: startedHostile, Wants: fmt.Sprintf("descriptor %d is /dev/null", n), Saw: saw,
+			})
+		}
+	})
+})
+
+var _ = Row("umask", func(r row) {
+	It("has umask 0", func(ctx SpecContext) {
+		s := r.start(ctx)
+		r.must(status(s).Umask == 0, harness.Finding{
+			Did: startedHostile, Wants: "Umask: 0000",
+			Saw: fmt.Sprintf("%s: Umask: %04o", s.Process.Path("status"), status(s).Umask),
+		})
+	})
+})
+
+var _ = Row("cwd", func(r row) {
+	It("works in /", func(ctx SpecContext) {
+		s := r.start(ctx)
+		cwd, err := s.Process.Cwd()
+		Expect(err).NotTo(HaveOccurred())
+		r.must(cwd == "/", harness.Finding{
+			Did: startedHostile, Wants: "the working directory is /",
+			Saw: fmt.Sprintf("%s -> %s", s.Process.Path("cwd"), cwd),
+		})
+	})
+	It("keeps no file system busy", func(ctx SpecContext) {
+		if os.Geteuid() != 0 {
+			Skip("only root may mount the file system that this would unmount")
+		}
+		p := place()
+		volume := filepath.Join(p.Dir, "volume")
+		Expect(os.Mkdir(volume, 0o755)).To(Succeed())
+		Expect(unix.Mount("specs", volume, "tmpfs", 0, "")).To(Succeed())
+		DeferCleanup(func() { unix.Unmount(volume, unix.MNT_DETACH) })
+		setting := harness.Hostile()
+		setting.Cwd = volume
+		s := r.startAt(ctx, p, setting)
+		err := unix.Unmount(volume, 0)
+		cwd, _ := s.Process.Cwd()
+		r.must(err == nil, harness.Finding{
+			Did: "typed the command in " + volume + ", a tmpfs, and unmounted it", Wants: "it can be unmounted",
+			Saw: fmt.Sprintf("umount: %v; %s -> %s", err, s.Process.Path("cwd"), cwd),
+		})
+	})
+})
+
+var _ = Row("privileges", func(r row) {
+	It("is the account with nothing of root's, in every thread", func(ctx SpecContext) {
+		if os.Geteuid() != 0 {
+			Skip("only root has privileges to give up")
+		}
+		s := r.start(ctx)
+		account := harness.Nobody()
+		for _, t := range r.threads(s) {
+			r.must(t.Uid.All(account.UID) && t.Gid.All(account.GID) && len(t.Groups) == 0 && t.CapPrm == 0 && t.CapEff == 0,
+				harness.Finding{
+					Did: "started it as root, with supplementary groups and keep-caps securebits",
+					Wants: fmt.Sprintf("all UIDs are %d and all GIDs %d (nobody), no groups, CapPrm and CapEff 0",
+						account.UID, account.GID),
+					Saw: fmt.Sprintf("%s of thread %d:\nUid: %v\nGid: %v\nGroups: %v\nCapPrm: %v\nCapEff: %v",
+						s.Process.Path("task"), t.Pid, t.Uid, t.Gid, t.Groups, t.CapPrm, t.CapEff),
+				})
+		}
+	})
+	It("stays the user that started it, if that was not root", func(ctx SpecContext) {
+		if os.Geteuid() == 0 {
+			Skip("the suite runs as root; run it as an ordinary user for this")
+		}
+		s := r.start(ctx)
+		for _, t := range r.threads(s) {
+			r.must(t.Uid.All(os.Getuid()) && t.Gid.All(os.Getgid()), harness.Finding{
+				Did: fmt.Sprintf("started it as user %d", os.Getuid()), Wants: "UIDs and GIDs are unchanged",
+				Saw: fmt.Sprintf("thread %d: Uid: %v, Gid: %v", t.Pid, t.Uid, t.Gid),
+			})
+		}
+	})
+})
+
+func (r row) threads(s *harness.Server) []procfs.Status {
+	GinkgoHelper()
+	tasks, err := s.Process.Tasks()
+	Expect(err).NotTo(HaveOccurred())
+	return tasks
+}

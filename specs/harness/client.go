@@ -1,0 +1,60 @@
+package harness
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os/exec"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Running is a client program that runs.
+type Running struct {
+	Args   []string
+	PID    int
+	cmd    *exec.Cmd
+	stdout bytes.Buffer
+	stderr bytes.Buffer
+}
+
+// Ended is how a client program has ended.
+type Ended struct {
+	Args   []string
+	Exit   int // status, or 128 plus the signal's number
+	Stdout []byte
+	Stderr string
+}
+
+func (e Ended) String() string {
+	return fmt.Sprintf("exit status %d, %d bytes on stdout, stderr: %.1000q", e.Exit, len(e.Stdout), e.Stderr)
+}
+
+// StartClient starts the client under test.
+func (p Programs) StartClient(args ...string) (*Running, error) {
+	r := &Running{Args: args, cmd: exec.Command(p.Client, args...)}
+	r.cmd.Stdout, r.cmd.Stderr = &r.stdout, &r.stderr
+	r.cmd.WaitDelay = Patience
+	if err := r.cmd.Start(); err != nil {
+		return nil, err
+	}
+	r.PID = r.cmd.Process.Pid
+	register(r.PID)
+	return r, nil
+}
+
+// Signal sends a signal to the client.
+func (r *Running) Signal(sig unix.Signal) error {
+	return r.cmd.Process.Signal(sig)
+}
+
+// Wait waits until the client has ended, and kills it when ctx ends first.
+func (r *Running) Wait(ctx context.Context) Ended {
+	stop := context.AfterFunc(ctx, func() { r.cmd.Process.Kill() })
+	defer stop()
+	defer unregister(r.PID)
+	r.cmd.Wait()
+	return Ended{Args: r.Args, Exit: exitCode(r.cmd), Stdout: r.stdout.Bytes(),
+		Stderr: strings.ToValidUTF8(r.stderr.String(), "?")}
+}

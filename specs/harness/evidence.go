@@ -1,0 +1,63 @@
+package harness
+
+import (
+	"fmt"
+	"os"
+	"strings"
+)
+
+// maxEvidence bounds each part of a report, in bytes: a program may write a log without end.
+const maxEvidence = 4000
+
+// Evidence is the state of a daemon for a report: log, status and descriptors, as far as they can be read.
+func (s *Server) Evidence() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "started: mqfiled %s\n", strings.Join(s.Start.Args, " "))
+	part(&b, "stderr of the start", s.Start.Stderr)
+	part(&b, s.Log, readTail(s.Log))
+	part(&b, s.Process.Path("status"), interesting(readTail(s.Process.Path("status"))))
+	fds, err := s.Process.Descriptors()
+	lines := ""
+	for _, fd := range fds {
+		lines += fd.String() + "\n"
+	}
+	if err != nil {
+		lines += err.Error() + "\n"
+	}
+	part(&b, s.Process.Path("fd"), lines)
+	return b.String()
+}
+
+func part(b *strings.Builder, name, text string) {
+	if text != "" {
+		fmt.Fprintf(b, "--- %s\n%s\n", name, strings.TrimSuffix(text, "\n"))
+	}
+}
+
+func readTail(path string) string {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err.Error()
+	}
+	if len(text) > maxEvidence {
+		text = append([]byte("...\n"), text[len(text)-maxEvidence:]...)
+	}
+	return string(text)
+}
+
+// interesting leaves the lines of a status file that the contract is about.
+func interesting(status string) string {
+	var kept []string
+	for line := range strings.Lines(status) {
+		key, _, _ := strings.Cut(line, ":")
+		switch key {
+		case "Name", "Umask", "State", "Pid", "PPid", "Uid", "Gid", "Groups", "Threads", "VmRSS",
+			"SigBlk", "SigIgn", "SigCgt", "CapPrm", "CapEff", "NoNewPrivs":
+			kept = append(kept, line)
+		}
+	}
+	if kept == nil {
+		return status
+	}
+	return strings.Join(kept, "")
+}

@@ -1,0 +1,226 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/mq"
+	"daemonlab/lab/wire"
+)
+
+// Shape is the depth of a queue in messages and their size in bytes. Its size counts against RLIMIT_MSGQUEUE, which all
+// processes of the user share, so specs take the smallest that shows what they want.
+type Shape struct{ Depth, MsgSize int }
+
+// Small is enough for an exchange whose messages are received at once.
+var Small = Shape{Depth: 4, MsgSize: 512}
+
+var queueNumber atomic.Int64
+
+// QueueName returns a name that no other queue has.
+func QueueName(what string) string {
+	return fmt.Sprintf("/spec-%s-%d-%d", what, os.Getpid(), queueNumber.Add(1))
+}
+
+// Client is a client that does what a spec says, so that a server is judged without anybody's client.
+type Client struct {
+	PID   int32 // what its requests say
+	Shape Shape
+	reply *mq.Queue
+	buf   []byte
+}
+
+// NewClient makes a reply queue. The caller closes the client.
+func NewClient(shape Shape) (*Client, error) {
+	name := QueueName("reply")
+	attr := &mq.Attr{MaxMsg: shape.Depth, MsgSize: shape.MsgSize}
+	reply, err := mq.Open(name, os.O_RDONLY|os.O_CREATE|os.O_EXCL, wire.QueueMode, attr)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{PID: int32(os.Getpid()), Shape: shape, reply: reply, buf: make([]byte, shape.MsgSize)}
+	return c, reply.Chmod(wire.QueueMode)
+}
+
+// ReplyName is the name of the reply queue.
+func (c *Client) ReplyName() string {
+	return c.reply.Name()
+}
+
+// Close removes the reply queue.
+func (c *Client) Close() {
+	mq.Unlink(c.reply.Name())
+	c.reply.Close()
+}
+
+// Request asks the server behind the queue for a file.
+func (c *Client) Request(ctx context.Context, queue, path string) error {
+	message, err := wire.Request{PID: c.PID, Reply: c.ReplyName(), Path: path}.Append(nil)
+	if err != nil {
+		return err
+	}
+	return SendRaw(ctx, queue, message)
+}
+
+// SendRaw puts any message into a request queue.
+func SendRaw(ctx context.Context, queue string, message []byte) error {
+	q, err := mq.Open(queue, os.O_WRONLY, 0, nil)
+	if err != nil {
+		return err
+	}
+	defer q.Close()
+	return q.Send(ctx, message, 0)
+}
+
+// Message is one response.
+type Message struct {
+	Kind uint
+	Body []byte
+}
+
+var kindNames = map[uint]string{wire.Info: "INFO", wire.Failure: "FAILURE", wire.Data: "DATA", wire.End: "END"}
+
+func (m Message) String() string {
+	name, known := kindNames[m.Kind]
+	switch {
+	case !known:
+		return fmt.Sprintf("a message of priority %d with %d bytes", m.Kind, len(m.Body))
+	case m.Kind == wire.Failure:
+		return fmt.Sprintf("FAILURE %q", m.Body)
+	case m.Kind == wire.Info && len(m.Body) == wire.InfoSize:
+		size, _ := wire.ParseInfo(m.Body)
+		return fmt.Sprintf("INFO %d", size)
+	}
+	return fmt.Sprintf("%s of %d bytes", name, len(m.Body))
+}
+
+// ErrSilent means that a server sent nothing for too long.
+var ErrSilent = errors.New("nothing came from the server")
+
+// Next receives one response.
+func (c *Client) Next(ctx context.Context) (Message, error) {
+	n, kind, err := c.reply.Receive(ctx, c.buf)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = ErrSilent
+	}
+	return Message{kind, append([]byte(nil), c.buf[:n]...)}, err
+}
+
+// Pending receives a response that is there already.
+func (c *Client) Pending() (Message, bool) {
+	n, kind, err := c.reply.TryReceive(c.buf)
+	return Message{kind, append([]byte(nil), c.buf[:n]...)}, err == nil
+}
+
+// Waiting tells how many responses lie in the reply queue.
+func (c *Client) Waiting() (int, error) {
+	attr, err := c.reply.Attr()
+	return attr.CurMsgs, err
+}
+
+// Exchange is a request with all that came back.
+type Exchange struct {
+	Path     string
+	Messages []Message
+	Content  []byte // of the DATA messages
+}
+
+// Fetch makes a whole exchange, until FAILURE or END.
+func (c *Client) Fetch(ctx context.Context, queue, path string) (Exchange, error) {
+	if err := c.Request(ctx, queue, path); err != nil {
+		return Exchange{Path: path}, err
+	}
+	return c.Finish(ctx, path)
+}
+
+// Finish receives until FAILURE or END. Between two messages may be as much time as ctx, or 5 s.
+func (c *Client) Finish(ctx context.Context, path string) (Exchange, error) {
+	e := Exchange{Path: path}
+	for {
+		m, err := c.nextWithin(ctx, Patience)
+		if err != nil {
+			return e, fmt.Errorf("%w after %s", err, e.Summary())
+		}
+		e.Messages = append(e.Messages, m)
+		switch m.Kind {
+		case wire.Data:
+			e.Content = append(e.Content, m.Body...)
+		case wire.Failure, wire.End:
+			return e, nil
+		}
+	}
+}
+
+func (c *Client) nextWithin(ctx context.Context, limit time.Duration) (Message, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return c.Next(ctx)
+}
+
+// Last is the message that ended the exchange.
+func (e Exchange) Last() Message {
+	if len(e.Messages) == 0 {
+		return Message{}
+	}
+	return e.Messages[len(e.Messages)-1]
+}
+
+// Failed tells whether the server said FAILURE, and what.
+func (e Exchange) Failed() (string, bool) {
+	last := e.Last()
+	return string(last.Body), last.Kind == wire.Failure
+}
+
+// Summary shows the messages, a run of DATA as one.
+func (e Exchange) Summary() string {
+	if len(e.Messages) == 0 {
+		return "no message"
+	}
+	var words []string
+	data := 0
+	for i, m := range e.Messages {
+		if m.Kind == wire.Data {
+			data++
+			if i+1 < len(e.Messages) && e.Messages[i+1].Kind == wire.Data {
+				continue
+			}
+			words = append(words, fmt.Sprintf("%d x DATA", data))
+			data = 0
+			continue
+		}
+		words = append(words, m.String())
+	}
+	return strings.Join(words, ", ")
+}
+
+// QueueStatus reads what mqueuefs says of a queue, through a descriptor of the suite's own: no mount is needed, and no
+// registration of another process is touched by it.
+func QueueStatus(name string) (mq.Status, mq.Attr, error) {
+	q, err := mq.Open(name, os.O_RDONLY, 0, nil)
+	if err != nil {
+		return mq.Status{}, mq.Attr{}, err
+	}
+	defer q.Close()
+	status, err := q.Status()
+	if err != nil {
+		return mq.Status{}, mq.Attr{}, err
+	}
+	attr, err := q.Attr()
+	return status, attr, err
+}
+
+// QueueExists tells whether there is a queue of that name.
+func QueueExists(name string) bool {
+	q, err := mq.Open(name, os.O_WRONLY, 0, nil)
+	if err == nil {
+		q.Close()
+	}
+	return !errors.Is(err, unix.ENOENT)
+}

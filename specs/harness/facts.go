@@ -1,0 +1,69 @@
+package harness
+
+import (
+	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/daemon"
+	"daemonlab/lab/mq"
+	"daemonlab/lab/wire"
+)
+
+// Locked tells whether another process holds a lock on the file, by flock(2) or by fcntl(2). Both are tried, since a
+// program may use either; a lock that is got is given back at once.
+func Locked(path string) (bool, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	switch err := unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB); {
+	case errors.Is(err, unix.EWOULDBLOCK):
+		return true, nil
+	case err != nil:
+		return false, err
+	}
+	lock := unix.Flock_t{Type: unix.F_WRLCK}
+	err = unix.FcntlFlock(f.Fd(), unix.F_OFD_GETLK, &lock)
+	return lock.Type != unix.F_UNLCK, err
+}
+
+// Nobody is the account that a server started by root becomes.
+func Nobody() daemon.Account {
+	account, err := daemon.LookupAccount("nobody")
+	if err != nil {
+		panic(err)
+	}
+	return account
+}
+
+// QueueMode is the permission bits of a queue.
+func QueueMode(name string) (uint32, error) {
+	q, err := mq.Open(name, os.O_RDONLY, 0, nil)
+	if err != nil {
+		return 0, err
+	}
+	defer q.Close()
+	var st unix.Stat_t
+	err = onDescriptor(q, func(fd int) error { return unix.Fstat(fd, &st) })
+	return st.Mode & 0o7777, err
+}
+
+// MakeQueueOf makes a request queue that belongs to another user, who lets everybody do everything with it.
+func MakeQueueOf(name string, uid int) error {
+	attr := &mq.Attr{MaxMsg: 2, MsgSize: wire.RequestSize}
+	q, err := mq.Open(name, os.O_RDONLY|os.O_CREATE|os.O_EXCL, 0o600, attr)
+	if err != nil {
+		return err
+	}
+	defer q.Close()
+	return errors.Join(q.Chmod(0o666), onDescriptor(q, func(fd int) error { return unix.Fchown(fd, uid, -1) }))
+}
+
+func onDescriptor(q *mq.Queue, f func(fd int) error) error {
+	var callErr error
+	err := q.Control(func(fd uintptr) { callErr = f(int(fd)) })
+	return errors.Join(err, callErr)
+}

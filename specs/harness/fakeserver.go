@@ -1,0 +1,89 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"daemonlab/lab/mq"
+	"daemonlab/lab/wire"
+)
+
+// FakeServer is a request queue behind which the spec itself is the server, so that a client is judged without
+// anybody's server.
+type FakeServer struct {
+	Queue    string
+	requests *mq.Queue
+}
+
+// NewFakeServer makes the request queue. The caller closes the server.
+func NewFakeServer() (*FakeServer, error) {
+	name := QueueName("server")
+	attr := &mq.Attr{MaxMsg: 2, MsgSize: wire.RequestSize}
+	q, err := mq.Open(name, os.O_RDONLY|os.O_CREATE|os.O_EXCL, wire.QueueMode, attr)
+	if err != nil {
+		return nil, err
+	}
+	return &FakeServer{Queue: name, requests: q}, q.Chmod(wire.QueueMode)
+}
+
+// Close removes the request queue.
+func (f *FakeServer) Close() {
+	mq.Unlink(f.Queue)
+	f.requests.Close()
+}
+
+// Conversation is one request and the way to answer it.
+type Conversation struct {
+	Request wire.Request
+	Mode    uint32 // of the reply queue
+	MsgSize int    // of the reply queue, in bytes
+	reply   *mq.Queue
+}
+
+// Accept waits for a request. The caller closes the conversation.
+func (f *FakeServer) Accept(ctx context.Context) (*Conversation, error) {
+	buf := make([]byte, wire.RequestSize)
+	n, _, err := f.requests.Receive(ctx, buf)
+	if err != nil {
+		return nil, err
+	}
+	request, err := wire.ParseRequest(buf[:n])
+	if err != nil {
+		return nil, err
+	}
+	mode, modeErr := QueueMode(request.Reply)
+	reply, err := mq.Open(request.Reply, os.O_WRONLY, 0, nil)
+	if err != nil {
+		return nil, err
+	}
+	attr, err := reply.Attr()
+	return &Conversation{Request: request, Mode: mode, MsgSize: attr.MsgSize, reply: reply}, errors.Join(err, modeErr)
+}
+
+// Send sends one response, waiting for room for a while.
+func (c *Conversation) Send(ctx context.Context, kind uint, body []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, max(Patience, 5*time.Second))
+	defer cancel()
+	return c.reply.Send(ctx, body, kind)
+}
+
+// SendFile sends INFO, the content and END.
+func (c *Conversation) SendFile(ctx context.Context, content []byte) error {
+	err := c.Send(ctx, wire.Info, wire.AppendInfo(nil, uint64(len(content))))
+	for len(content) > 0 && err == nil {
+		n := min(len(content), c.MsgSize)
+		err = c.Send(ctx, wire.Data, content[:n])
+		content = content[n:]
+	}
+	if err != nil {
+		return err
+	}
+	return c.Send(ctx, wire.End, nil)
+}
+
+// Close closes the reply queue.
+func (c *Conversation) Close() {
+	c.reply.Close()
+}

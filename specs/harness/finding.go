@@ -1,0 +1,28 @@
+package harness
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Finding is what a spec found wrong. It is written for the person whose program it is.
+type Finding struct {
+	Did   string // what the spec did
+	Wants string // what the contract wants
+	Saw   string // the evidence, as the kernel shows it
+	Cause string // what probably causes it; empty: nothing likelier than the row's hint
+}
+
+// Format lays a finding out below the row's title, with the row's hint as what to do.
+func (f Finding) Format(id string, step int, title, hint string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "[%s, step %d] %s\n", id, step, title)
+	for _, part := range []struct{ name, text string }{
+		{"did", f.Did}, {"wanted", f.Wants}, {"saw", f.Saw}, {"likely", f.Cause}, {"do", hint},
+	} {
+		if part.text != "" {
+			fmt.Fprintf(&b, "  %-7s %s\n", part.name+":", strings.ReplaceAll(part.text, "\n", "\n          "))
+		}
+	}
+	return b.String()
+}

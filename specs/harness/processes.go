@@ -1,0 +1,126 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/pidfd"
+	"daemonlab/lab/procfs"
+)
+
+var proc = procfs.New("/proc")
+
+// AdoptOrphans makes this process the parent of every descendant that loses its own.
+func AdoptOrphans() error {
+	return os.NewSyscallError("prctl PR_SET_CHILD_SUBREAPER", unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
+}
+
+// own are the children that the suite itself has started and waits for.
+var own = struct {
+	sync.Mutex
+	pids map[int]bool
+}{pids: map[int]bool{}}
+
+func register(pid int) {
+	own.Lock()
+	defer own.Unlock()
+	own.pids[pid] = true
+}
+
+func unregister(pid int) {
+	own.Lock()
+	defer own.Unlock()
+	delete(own.pids, pid)
+}
+
+func isOwn(pid int) bool {
+	own.Lock()
+	defer own.Unlock()
+	return own.pids[pid]
+}
+
+// Adopted lists the living processes that a program under test has left: adopted children of the suite, and what
+// those have started, parents first. Zombies among the adopted are reaped on the way.
+func Adopted() ([]procfs.Stat, error) {
+	stats, err := proc.Stats()
+	if err != nil {
+		return nil, err
+	}
+	children := map[int][]procfs.Stat{}
+	for _, s := range stats {
+		children[s.PPid] = append(children[s.PPid], s)
+	}
+	var found []procfs.Stat
+	var descend func(pid int)
+	descend = func(pid int) {
+		for _, s := range children[pid] {
+			switch {
+			case isOwn(s.Pid):
+			case s.State.Ended():
+				if pid == os.Getpid() {
+					reap(s.Pid)
+				}
+			default:
+				found = append(found, s)
+				descend(s.Pid)
+			}
+		}
+	}
+	descend(os.Getpid())
+	return found, nil
+}
+
+func reap(pid int) {
+	for {
+		if _, err := unix.Wait4(pid, nil, unix.WNOHANG, nil); err != unix.EINTR {
+			return
+		}
+	}
+}
+
+// KillAdopted ends everything that programs under test have left, until nothing is left.
+func KillAdopted() error {
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+		stats, err := Adopted()
+		if err != nil || len(stats) == 0 {
+			return err
+		}
+		for _, s := range stats {
+			killAndWait(s.Pid)
+		}
+	}
+	return errors.New("processes of the program under test go on appearing")
+}
+
+func killAndWait(pid int) {
+	p, err := pidfd.Open(pid)
+	if err != nil {
+		return
+	}
+	defer p.Close()
+	p.Signal(unix.SIGKILL)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	p.Wait(ctx)
+	reap(pid)
+}
+
+// exitStatus reaps an adopted process that has ended, and tells how.
+func exitStatus(pid int) (unix.WaitStatus, error) {
+	var status unix.WaitStatus
+	for {
+		_, err := unix.Wait4(pid, &status, 0, nil)
+		if err == nil {
+			return status, nil
+		}
+		if err != unix.EINTR {
+			return 0, fmt.Errorf("wait4 %d: %w", pid, err)
+		}
+	}
+}

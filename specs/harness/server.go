@@ -1,0 +1,241 @@
+package harness
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/mq"
+	"daemonlab/lab/pidfd"
+	"daemonlab/lab/procfs"
+)
+
+// Place is where a server is to work: a directory of its own, a queue name of its own.
+type Place struct {
+	Dir     string // removed at the end
+	Root    string // what is served
+	Queue   string
+	PIDFile string
+	Log     string
+}
+
+// NewPlace makes the directory. Anybody may write where the log is, since the account that a daemon becomes has to make
+// a new log file after a rotation.
+func NewPlace() (Place, error) {
+	dir, err := os.MkdirTemp("", "specs-")
+	if err != nil {
+		return Place{}, err
+	}
+	p := Place{
+		Dir: dir, Root: filepath.Join(dir, "root"), Queue: QueueName("request"),
+		PIDFile: filepath.Join(dir, "run", "mqfiled.pid"), Log: filepath.Join(dir, "log", "mqfiled.log"),
+	}
+	return p, errors.Join(os.Chmod(dir, 0o755), makeDir(p.Root, 0o755), makeDir(filepath.Dir(p.PIDFile), 0o755),
+		makeDir(filepath.Dir(p.Log), 0o777))
+}
+
+func makeDir(path string, mode os.FileMode) error {
+	return errors.Join(os.Mkdir(path, mode), os.Chmod(path, mode))
+}
+
+// Remove removes queue and directory.
+func (p Place) Remove() {
+	mq.Unlink(p.Queue)
+	os.RemoveAll(p.Dir)
+}
+
+// WriteFile puts a file that everybody may read below the root.
+func (p Place) WriteFile(name string, content []byte) error {
+	path := filepath.Join(p.Root, name)
+	return errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, content, 0o644), os.Chmod(path, 0o644))
+}
+
+// Args are the flags that put a server there.
+func (p Place) Args() []string {
+	return []string{"--root", p.Root, "--queue", p.Queue, "--pidfile", p.PIDFile, "--log=" + p.Log}
+}
+
+// Start is one run of a server's original process.
+type Start struct {
+	Args    []string
+	Exit    int    // status, 128 plus the signal's number if one ended it, -1 if it had to be killed
+	Stderr  string // what it said
+	Session int    // that it was started in
+}
+
+// ErrHangs means that the original process did not return.
+var ErrHangs = errors.New("the original process did not return")
+
+// Run starts a program in a setting and waits until the process that was started has ended.
+func (p Programs) Run(ctx context.Context, s Setting, program string, args ...string) (Start, error) {
+	cmd, err := p.command(s, program, args)
+	if err != nil {
+		return Start{}, err
+	}
+	stderr, err := os.CreateTemp("", "specs-stderr-")
+	if err != nil {
+		return Start{}, err
+	}
+	// A file and not a pipe: a daemon that keeps it open must not keep Wait from returning.
+	defer os.Remove(stderr.Name())
+	defer stderr.Close()
+	cmd.Stderr = stderr
+	if err := cmd.Start(); err != nil {
+		return Start{}, err
+	}
+	register(cmd.Process.Pid)
+	defer unregister(cmd.Process.Pid)
+	session, _ := unix.Getsid(0)
+	if s.Hostile {
+		session = cmd.Process.Pid // the launcher makes one, for the terminal
+	}
+	err = waitWithin(ctx, cmd)
+	text, readErr := os.ReadFile(stderr.Name())
+	start := Start{Args: args, Exit: exitCode(cmd), Stderr: string(bytes.ToValidUTF8(text, []byte("?"))),
+		Session: session}
+	if start.Exit == launcherFailed && strings.HasPrefix(start.Stderr, "launch: ") {
+		err = fmt.Errorf("%w: %s", ErrSuite, start.Stderr)
+	}
+	return start, errors.Join(err, readErr)
+}
+
+// ErrSuite means that the suite itself could not do what it wanted: no program is to blame.
+var ErrSuite = errors.New("the suite could not start the program")
+
+// launcherFailed is the launcher's own exit status.
+const launcherFailed = 125
+
+func waitWithin(ctx context.Context, cmd *exec.Cmd) error {
+	done := make(chan struct{})
+	go func() {
+		cmd.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+	case <-time.After(Patience):
+	}
+	cmd.Process.Kill()
+	<-done
+	return fmt.Errorf("%w within %v", ErrHangs, Patience.Round(time.Millisecond))
+}
+
+func exitCode(cmd *exec.Cmd) int {
+	status := cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if status.Signaled() {
+		return 128 + int(status.Signal())
+	}
+	return status.ExitStatus()
+}
+
+// Server is a daemon that runs.
+type Server struct {
+	Place
+	Start   Start
+	Setting Setting
+	PID     int
+	Process procfs.Process
+	handle  *pidfd.Process
+}
+
+// ErrNoDaemon means that a start returned 0 and left no process.
+var ErrNoDaemon = errors.New("the start returned 0 but no daemon is there")
+
+// StartServer starts a server at a place and finds its daemon.
+func (p Programs) StartServer(ctx context.Context, place Place, s Setting, more ...string) (*Server, error) {
+	start, err := p.Run(ctx, s, p.Server, append(place.Args(), more...)...)
+	if err != nil {
+		return nil, fmt.Errorf("%w; %s", err, start.said())
+	}
+	if start.Exit != 0 {
+		return nil, fmt.Errorf("the start returned %d; %s", start.Exit, start.said())
+	}
+	pid, err := place.findDaemon()
+	if err != nil {
+		return nil, fmt.Errorf("%w; %s", err, start.said())
+	}
+	handle, err := pidfd.Open(pid)
+	if err != nil {
+		return nil, fmt.Errorf("the daemon died at once: %w", err)
+	}
+	return &Server{Place: place, Start: start, Setting: s, PID: pid, Process: proc.Process(pid), handle: handle}, nil
+}
+
+func (s Start) said() string {
+	if s.Stderr == "" {
+		return "nothing on stderr"
+	}
+	return fmt.Sprintf("stderr: %.2000q", s.Stderr)
+}
+
+// findDaemon picks the daemon among the processes that the start has left: the one registered for notification, else
+// the one that the PID file names, else the last of the line.
+func (p Place) findDaemon() (int, error) {
+	left, err := Adopted()
+	if err != nil {
+		return 0, err
+	}
+	if len(left) == 0 {
+		return 0, ErrNoDaemon
+	}
+	candidates := []int{left[len(left)-1].Pid}
+	if content, err := os.ReadFile(p.PIDFile); err == nil {
+		var pid int
+		fmt.Sscan(strings.TrimSpace(string(content)), &pid)
+		candidates = append(candidates, pid)
+	}
+	if status, _, err := QueueStatus(p.Queue); err == nil {
+		candidates = append(candidates, status.NotifyPID)
+	}
+	for i := len(candidates) - 1; i > 0; i-- {
+		for _, s := range left {
+			if s.Pid == candidates[i] {
+				return s.Pid, nil
+			}
+		}
+	}
+	return candidates[0], nil
+}
+
+// Signal sends a signal to the daemon.
+func (s *Server) Signal(sig unix.Signal) error {
+	return s.handle.Signal(sig)
+}
+
+// WaitForEnd waits until the daemon has ended, reaps it and tells how it ended.
+func (s *Server) WaitForEnd(ctx context.Context) (unix.WaitStatus, error) {
+	if err := s.handle.Wait(ctx); err != nil {
+		return 0, err
+	}
+	return exitStatus(s.PID)
+}
+
+// Alive tells whether the daemon still runs.
+func (s *Server) Alive() bool {
+	ended, err := s.Process.Ended()
+	return err == nil && !ended
+}
+
+// Close ends whatever is left of the server.
+func (s *Server) Close() {
+	if s.handle != nil {
+		s.handle.Close()
+	}
+}
+
+// OpenFiles counts the daemon's descriptors.
+func (s *Server) OpenFiles() (int, error) {
+	entries, err := os.ReadDir(s.Process.Path("fd"))
+	return len(entries), err
+}

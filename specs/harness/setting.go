@@ -1,0 +1,133 @@
+package harness
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/procfs"
+)
+
+// Setting is what a program is started in.
+type Setting struct {
+	Hostile      bool   // everything that a starter can leave behind, see Hostile
+	Cwd          string // working directory, the suite's own if empty
+	KillAtNotify bool   // the kernel kills whoever calls mq_notify(2)
+}
+
+// Hostile is the setting of every spec that looks at a daemon: files open at low and high numbers, signals ignored and
+// blocked, a strict umask, variables of no use, supplementary groups if it is root's, and a controlling terminal.
+func Hostile() Setting {
+	return Setting{Hostile: true}
+}
+
+// HostileDescription says in a finding what Hostile does.
+const HostileDescription = "started it with files open at descriptors 3, 7, 300 and 1023, HUP, INT, CHLD, USR2 and two " +
+	"real-time signals ignored, TERM, USR1 and a real-time signal blocked, umask 077, junk in the environment and a " +
+	"controlling terminal"
+
+// plantedAt are the descriptors of the files; the last is the highest that RLIMIT_NOFILE then allows.
+var plantedAt = []int{3, 7, 300, 1023}
+
+var hostileOrders = []string{
+	"--ignore", "SIGHUP,SIGINT,SIGCHLD,SIGUSR2,SIGRTMIN+3,SIGRTMAX", "--block", "SIGTERM,SIGUSR1,SIGRTMIN+6", "--umask", "077", "--rlimit", "nofile=1024:1024",
+	"--env", "PATH=/usr/local/bin:/usr/bin:/bin", "--env", "HOME=/", "--env", "USER=somebody", "--env", "LANG=C.UTF-8",
+	"--env", "LC_TIME=C", "--env", "TZ=UTC",
+	"--env", "JUNK=left by the starter", "--env", "PATHS=/tmp", "--env", "LC=C", "--env", "IFS=:",
+	"--env", "LD_LIBRARY_PATH=/nonexistent", "--env", "no equals sign", "--env", "LARGE=" + strings.Repeat("x", 100<<10),
+}
+
+// hostileFiles are open in the suite for all hostile starts of this process.
+type hostileFiles struct {
+	planted  []*os.File
+	ids      []procfs.FileID
+	terminal *os.File
+	master   *os.File
+}
+
+var hostile = sync.OnceValues(openHostileFiles)
+
+// openHostileFiles makes a file that has lost its name for each descriptor to plant, and a terminal.
+func openHostileFiles() (h hostileFiles, err error) {
+	for range plantedAt {
+		file, err := os.CreateTemp("", "specs-planted-")
+		if err != nil {
+			return h, err
+		}
+		os.Remove(file.Name())
+		var st unix.Stat_t
+		if err := unix.Fstat(int(file.Fd()), &st); err != nil {
+			return h, err
+		}
+		h.planted = append(h.planted, file)
+		h.ids = append(h.ids, procfs.FileID{Dev: st.Dev, Ino: st.Ino})
+	}
+	h.master, h.terminal, err = openTerminal()
+	return h, err
+}
+
+func openTerminal() (master, terminal *os.File, err error) {
+	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open /dev/ptmx: %w", err)
+	}
+	master = os.NewFile(uintptr(fd), "terminal master")
+	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
+		return nil, nil, fmt.Errorf("unlock the terminal: %w", err)
+	}
+	number, err := unix.IoctlGetUint32(fd, unix.TIOCGPTN)
+	if err != nil {
+		return nil, nil, fmt.Errorf("ask for the terminal's number: %w", err)
+	}
+	terminal, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
+	return master, terminal, err
+}
+
+// Planted are the files that a hostile setting has open.
+func (s Setting) Planted() []procfs.FileID {
+	h, _ := hostile()
+	return h.ids
+}
+
+// command starts a program by way of the launcher.
+func (p Programs) command(s Setting, program string, args []string) (*exec.Cmd, error) {
+	cmd := exec.Command(p.Launcher)
+	if s.Hostile {
+		h, err := hostile()
+		if err != nil {
+			return nil, err
+		}
+		cmd.ExtraFiles = append(append(cmd.ExtraFiles, h.planted...), h.terminal)
+		cmd.Args = append(cmd.Args, hostileOrders...)
+		for i, at := range plantedAt {
+			cmd.Args = append(cmd.Args, "--plant", fmt.Sprintf("%d:%d", 3+i, at))
+		}
+		cmd.Args = append(cmd.Args, "--terminal", fmt.Sprint(3+len(plantedAt)))
+		if os.Geteuid() == 0 {
+			cmd.Args = append(cmd.Args, "--groups", "4,24,27")
+		}
+	} else {
+		cmd.Args = append(cmd.Args, plainEnvironment()...)
+	}
+	if s.Cwd != "" {
+		cmd.Args = append(cmd.Args, "--chdir", s.Cwd)
+	}
+	if s.KillAtNotify {
+		cmd.Args = append(cmd.Args, "--kill-at", "mq_notify")
+	}
+	absolute, err := filepath.Abs(program)
+	cmd.Args = append(append(cmd.Args, "--", absolute), args...)
+	return cmd, err
+}
+
+func plainEnvironment() (orders []string) {
+	for _, variable := range os.Environ() {
+		orders = append(orders, "--env", variable)
+	}
+	return orders
+}

@@ -1,0 +1,300 @@
+package specs_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/wire"
+	"daemonlab/specs/harness"
+)
+
+var _ = Row("malformed", func(r row) {
+	It("drops and logs what is no request, and serves the next one", func(ctx SpecContext) {
+		s := r.start(ctx)
+		r.mustServe(ctx, s, "started it")
+		good, err := wire.Request{PID: 1, Reply: "/reply", Path: "still"}.Append(nil)
+		Expect(err).NotTo(HaveOccurred())
+		tiny := client(harness.Shape{Depth: 4, MsgSize: 128})
+		for _, m := range []struct {
+			what    string
+			message []byte
+		}{
+			{"an empty message", nil},
+			{"a message of one byte", []byte{1}},
+			{"a request without a path", good[:260]},
+			{"a request whose path is not terminated", good[:len(good)-1]},
+			{"a request whose path is not terminated in 4096 bytes", overlong(good, 'p')},
+			{"a request with bytes after the path's NUL", overlong(good, 0)},
+			{"a request whose reply queue is not terminated", withReply(good, strings.Repeat("/", 1)+strings.Repeat("r", 255))},
+			{"a reply queue without a slash", withReply(good, "reply\x00")},
+			{"a reply queue with two slashes", withReply(good, "/re/ply\x00")},
+			{"a reply queue without a name", withReply(good, "\x00")},
+			{"a reply queue that does not exist", withReply(good, "/no-such-queue\x00")},
+			{"the request queue as reply queue", withReply(good, s.Queue+"\x00")},
+			{"a reply queue of messages of 128 bytes", withReply(good, tiny.ReplyName()+"\x00")},
+			{"random bytes", random(3000)},
+		} {
+			r.mustDrop(ctx, s, m.what, m.message)
+		}
+		message, came := tiny.Pending()
+		r.must(!came, harness.Finding{
+			Did: "named a reply queue of messages of 128 bytes", Wants: "nothing is sent there", Saw: message.String(),
+		})
+		r.eventuallyRegistered(ctx, s, "sent malformed requests")
+	})
+})
+
+func overlong(good []byte, fill byte) []byte {
+	full := append(bytes.Clone(good), bytes.Repeat([]byte{fill}, wire.RequestSize-len(good))...)
+	if fill != 0 {
+		full[len(good)-1] = fill
+	}
+	return full
+}
+
+func withReply(good []byte, name string) []byte {
+	b := bytes.Clone(good)
+	copy(b[4:260], name)
+	return b
+}
+
+func (r row) mustDrop(ctx context.Context, s *harness.Server, what string, message []byte) {
+	GinkgoHelper()
+	logged := logSize(s)
+	Expect(harness.SendRaw(ctx, s.Queue, message)).To(Succeed())
+	grew := eventually(ctx, func() bool { return logSize(s) > logged })
+	r.must(grew, harness.Finding{
+		Did: "sent " + what, Wants: "a line in the log", Saw: s.Log + " has not grown",
+	})
+	r.mustServe(ctx, s, "sent "+what)
+}
+
+func logSize(s *harness.Server) int64 {
+	info, err := os.Stat(s.Log)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+// openFiles waits until the daemon has at most as many descriptors, and tells how many it has then.
+func (r row) eventuallyOpen(ctx context.Context, s *harness.Server, most int) (open int, ok bool) {
+	GinkgoHelper()
+	ok = eventually(ctx, func() bool {
+		n, err := s.OpenFiles()
+		open = n
+		return err == nil && n <= most
+	})
+	return open, ok
+}
+
+func openFiles(s *harness.Server) int {
+	GinkgoHelper()
+	n, err := s.OpenFiles()
+	Expect(err).NotTo(HaveOccurred(), "the daemon has ended")
+	return n
+}
+
+var _ = Row("stuck", func(r row) {
+	It("notices within 2 s that a client was killed in mid-transfer", func(ctx SpecContext) {
+		s := r.start(ctx)
+		r.mustServe(ctx, s, "started it")
+		idle := openFiles(s)
+		Expect(s.WriteFile("large", large)).To(Succeed())
+
+		victim := exec.Command("sleep", "1000")
+		Expect(victim.Start()).To(Succeed())
+		c := r.stuckClient(ctx, s, int32(victim.Process.Pid))
+		victim.Process.Kill()
+		victim.Wait()
+		begin := time.Now()
+		open, ok := r.eventuallyOpen(ctx, s, idle)
+		took := time.Since(begin)
+		r.must(ok && took < 2*time.Second+harness.Slack, harness.Finding{
+			Did:   "killed and reaped a client that had asked for a large file and read nothing",
+			Wants: "within 2 s everything that the transfer held is freed",
+			Saw:   fmt.Sprintf("%d descriptors open after %v, %d before the transfer", open, took.Round(time.Millisecond), idle),
+		})
+		c.Close()
+		r.mustServe(ctx, s, "killed a client in mid-transfer")
+	})
+	It("gives up a living client that takes nothing for the time of --stall", func(ctx SpecContext) {
+		s := r.start(ctx, "--stall", "1")
+		r.mustServe(ctx, s, "started it")
+		idle := openFiles(s)
+		Expect(s.WriteFile("large", large)).To(Succeed())
+		begin := time.Now()
+		c := r.stuckClient(ctx, s, int32(os.Getpid()))
+		open, ok := r.eventuallyOpen(ctx, s, idle)
+		took := time.Since(begin)
+		r.must(ok && took > 900*time.Millisecond && took < 2*time.Second+harness.Slack, harness.Finding{
+			Did:   "started it with --stall 1 and read nothing of a large file",
+			Wants: "after 1 s the transfer is given up, not before, and everything that it held is freed",
+			Saw:   fmt.Sprintf("%d descriptors open after %v, %d before the transfer", open, took.Round(time.Millisecond), idle),
+		})
+		c.Close()
+		r.mustServe(ctx, s, "let a transfer stall")
+	})
+	It("does not give up a client whose PID means nothing here", func(ctx SpecContext) {
+		s := r.start(ctx)
+		Expect(s.WriteFile("large", large)).To(Succeed())
+		for _, pid := range []int32{0, -1, 1<<31 - 1} {
+			c := r.stuckClient(ctx, s, pid)
+			e, err := c.Finish(ctx, "large")
+			r.must(err == nil && bytes.Equal(e.Content, large), harness.Finding{
+				Did: fmt.Sprintf("asked with PID %d, which no process has, and read slowly", pid), Wants: "the whole file",
+				Saw: fmt.Sprintf("%d of %d bytes, %v, error: %v", len(e.Content), len(large), e.Last(), err),
+			})
+			c.Close()
+		}
+	})
+})
+
+// stuckClient is in the middle of a transfer: its queue is full.
+func (r row) stuckClient(ctx context.Context, s *harness.Server, pid int32) *harness.Client {
+	GinkgoHelper()
+	c := client(harness.Shape{Depth: 2, MsgSize: 512})
+	c.PID = pid
+	Expect(c.Request(ctx, s.Queue, "large")).To(Succeed())
+	full := eventually(ctx, func() bool {
+		n, err := c.Waiting()
+		return err == nil && n == c.Shape.Depth
+	})
+	r.must(full, harness.Finding{
+		Did: "asked for a large file and read nothing", Wants: "the reply queue fills up", Saw: "it does not",
+	})
+	return c
+}
+
+var _ = Row("sighup", func(r row) {
+	It("reopens the log and goes on with its transfers", func(ctx SpecContext) {
+		s := r.start(ctx)
+		r.mustServe(ctx, s, "started it")
+		Expect(s.WriteFile("large", large)).To(Succeed())
+		c := r.stuckClient(ctx, s, int32(os.Getpid()))
+		rotated := s.Log + ".1"
+		Expect(os.Rename(s.Log, rotated)).To(Succeed())
+		Expect(s.Signal(unix.SIGHUP)).To(Succeed())
+		r.must(eventually(ctx, func() bool { return exists(s.Log) }), harness.Finding{
+			Did: "renamed the log and sent SIGHUP", Wants: "the log is there again under its name",
+			Saw: fmt.Sprintf("no %s; daemon alive: %v", s.Log, s.Alive()),
+		})
+		e, err := c.Finish(ctx, "large")
+		r.must(err == nil && bytes.Equal(e.Content, large), harness.Finding{
+			Did: "sent SIGHUP in mid-transfer", Wants: "the transfer goes on",
+			Saw: fmt.Sprintf("%d of %d bytes, %v, error: %v", len(e.Content), len(large), e.Last(), err),
+		})
+		r.mustServe(ctx, s, "sent SIGHUP")
+		r.must(eventually(ctx, func() bool { return logSize(s) > 0 }), harness.Finding{
+			Did: "sent SIGHUP, then asked for a file", Wants: "its line is in the new log", Saw: s.Log + " is empty",
+		})
+	})
+})
+
+var _ = Row("sigterm", func(r row) {
+	It("ends at once when it is idle, and leaves nothing", func(ctx SpecContext) {
+		s := r.start(ctx)
+		begin := time.Now()
+		r.mustEnd(ctx, s, begin, 2*time.Second)
+	})
+	It("lets a transfer finish and takes no more requests", func(ctx SpecContext) {
+		s := r.start(ctx)
+		Expect(s.WriteFile("large", large)).To(Succeed())
+		c := r.stuckClient(ctx, s, int32(os.Getpid()))
+		begin := time.Now()
+		Expect(s.Signal(unix.SIGTERM)).To(Succeed())
+		r.must(eventually(ctx, func() bool { return !harness.QueueExists(s.Queue) }), harness.Finding{
+			Did: "sent SIGTERM in mid-transfer", Wants: "the request queue is unlinked, so that nobody sends requests any more",
+			Saw: "queue " + s.Queue + " is still there",
+		})
+		e, err := c.Finish(ctx, "large")
+		r.must(err == nil && bytes.Equal(e.Content, large), harness.Finding{
+			Did: "sent SIGTERM in mid-transfer, then read on", Wants: "the transfer may finish within 5 s",
+			Saw: fmt.Sprintf("%d of %d bytes, %v, error: %v", len(e.Content), len(large), e.Last(), err),
+		})
+		r.mustEnd(ctx, s, begin, 6*time.Second)
+	})
+	It("ends within 6 s when a client takes nothing", func(ctx SpecContext) {
+		s := r.start(ctx)
+		Expect(s.WriteFile("large", large)).To(Succeed())
+		r.stuckClient(ctx, s, int32(os.Getpid()))
+		r.mustEnd(ctx, s, time.Now(), 6*time.Second)
+	})
+})
+
+// mustEnd sends SIGTERM and proves that the daemon ends in time and leaves nothing.
+func (r row) mustEnd(ctx context.Context, s *harness.Server, begin time.Time, limit time.Duration) {
+	GinkgoHelper()
+	s.Signal(unix.SIGTERM)
+	ctx, cancel := context.WithTimeout(ctx, limit+harness.Slack)
+	defer cancel()
+	_, err := s.WaitForEnd(ctx)
+	took := time.Since(begin).Round(time.Millisecond)
+	r.must(!errors.Is(err, context.DeadlineExceeded), harness.Finding{
+		Did: "sent SIGTERM", Wants: fmt.Sprintf("the daemon ends within %v", limit), Saw: fmt.Sprintf("it still runs after %v", took),
+	})
+	Expect(err).NotTo(HaveOccurred())
+	r.must(!harness.QueueExists(s.Queue), harness.Finding{
+		Did: "sent SIGTERM", Wants: "the request queue is unlinked", Saw: "queue " + s.Queue + " is still there",
+	})
+	content, err := os.ReadFile(s.PIDFile)
+	r.must(err != nil || len(content) == 0, harness.Finding{
+		Did: "sent SIGTERM", Wants: "the PID file is removed, or emptied where the account may not remove it",
+		Saw: fmt.Sprintf("%s holds %q", s.PIDFile, content),
+	})
+}
+
+var _ = Row("leaks", func(r row) {
+	It("is where it was after thousands of requests, good and bad", func(ctx SpecContext) {
+		s := r.start(ctx)
+		Expect(s.WriteFile("file", random(1000))).To(Succeed())
+		c := client(harness.Small)
+		r.load(ctx, s, c, 300)
+		files, before := openFiles(s), status(s)
+		const requests = 3000
+		r.load(ctx, s, c, requests)
+		open, ok := r.eventuallyOpen(ctx, s, files)
+		r.must(ok, harness.Finding{
+			Did:   fmt.Sprintf("made %d requests: for a file, for a missing one, malformed ones, to a missing queue", requests),
+			Wants: "as many descriptors as before", Saw: fmt.Sprintf("%d, there were %d:\n%s", open, files, s.Process.Path("fd")),
+		})
+		var after = status(s)
+		fewThreads := eventually(ctx, func() bool {
+			after = status(s)
+			return after.Threads <= before.Threads+8
+		})
+		r.must(fewThreads && after.VmRSS <= before.VmRSS+8<<20, harness.Finding{
+			Did: fmt.Sprintf("made %d requests", requests), Wants: "threads and memory are where they were",
+			Saw: fmt.Sprintf("%s: Threads: %d, VmRSS: %d kB; before: %d and %d kB", s.Process.Path("status"),
+				after.Threads, after.VmRSS>>10, before.Threads, before.VmRSS>>10),
+		})
+	})
+})
+
+// load makes a mix of requests and waits for the answers of those that get one.
+func (r row) load(ctx context.Context, s *harness.Server, c *harness.Client, requests int) {
+	GinkgoHelper()
+	lost, err := wire.Request{PID: int32(os.Getpid()), Reply: "/no-such-queue", Path: "file"}.Append(nil)
+	Expect(err).NotTo(HaveOccurred())
+	for i := range requests {
+		switch i % 4 {
+		case 0, 1:
+			r.fetch(ctx, c, s, "file")
+		case 2:
+			r.fetch(ctx, c, s, "missing")
+		case 3:
+			Expect(harness.SendRaw(ctx, s.Queue, lost[:len(lost)-i/4%2])).To(Succeed())
+		}
+	}
+	r.fetch(ctx, c, s, "file")
+}

@@ -1,0 +1,215 @@
+package specs_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/mq"
+	"daemonlab/lab/procfs"
+	"daemonlab/specs/harness"
+)
+
+var _ = Row("notify", func(r row) {
+	It("is registered while it is idle, and again after it has served", func(ctx SpecContext) {
+		s := r.start(ctx)
+		r.mustBeRegistered(s, "started it")
+		for i := range 3 {
+			r.mustServe(ctx, s, "started it")
+			r.eventuallyRegistered(ctx, s, fmt.Sprintf("had %d files sent", i+1))
+		}
+	})
+})
+
+func registration(s *harness.Server) (line string, ok bool) {
+	status, _, err := harness.QueueStatus(s.Queue)
+	if err != nil {
+		return err.Error(), false
+	}
+	return fmt.Sprintf("%s in mqueuefs: QSIZE:%d NOTIFY:%d SIGNO:%d NOTIFY_PID:%d; the daemon is PID %d", s.Queue,
+		status.QSize, status.Notify, status.Signo, status.NotifyPID, s.PID), status.Notify == mq.SigevThread && status.NotifyPID == s.PID
+}
+
+func (r row) mustBeRegistered(s *harness.Server, did string) {
+	GinkgoHelper()
+	line, ok := registration(s)
+	r.must(ok, notRegistered(did, line))
+}
+
+// eventuallyRegistered waits for the registration to come back: a program may send the answer first.
+func (r row) eventuallyRegistered(ctx context.Context, s *harness.Server, did string) {
+	GinkgoHelper()
+	var line string
+	ok := eventually(ctx, func() (ok bool) {
+		line, ok = registration(s)
+		return ok
+	})
+	r.must(ok, notRegistered(did, line))
+}
+
+func notRegistered(did, line string) harness.Finding {
+	return harness.Finding{
+		Did: did, Wants: "NOTIFY:2 (SIGEV_THREAD) and NOTIFY_PID the daemon's", Saw: line,
+		Cause: "NOTIFY_PID:0 means that nobody is registered: a notification uses the registration up, and closing any " +
+			"descriptor of the queue ends it",
+	}
+}
+
+// eventually polls until ok or until the program has had its time.
+func eventually(ctx context.Context, ok func() bool) bool {
+	ticks := time.NewTicker(time.Millisecond)
+	defer ticks.Stop()
+	timeout := time.After(harness.Patience)
+	for !ok() {
+		select {
+		case <-ticks.C:
+		case <-timeout:
+			return ok()
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}
+
+var _ = Row("rearm", func(r row) {
+	// A request is lost when it comes between the emptying of the queue and a registration made too late. One sender
+	// hardly ever does that; several with a little jitter do in some percent of the bursts.
+	const senders, bursts = 4, 400
+	It("leaves no request of any burst unserved", func(ctx SpecContext) {
+		s := r.start(ctx)
+		Expect(s.WriteFile("small", []byte("x"))).To(Succeed())
+		clients := make([]*harness.Client, senders)
+		for i := range clients {
+			clients[i] = client(harness.Shape{Depth: 4, MsgSize: 256})
+		}
+		seed := uint64(GinkgoRandomSeed())
+		for n := range bursts {
+			r.mustServeBurst(ctx, s, clients, n, seed)
+		}
+	})
+})
+
+// mustServeBurst sends a request from every client, each at a random moment within a tenth of a millisecond.
+func (r row) mustServeBurst(ctx context.Context, s *harness.Server, clients []*harness.Client, n int, seed uint64) {
+	GinkgoHelper()
+	failed := make([]error, len(clients))
+	var wg sync.WaitGroup
+	for i, c := range clients {
+		jitter := rand.New(rand.NewPCG(seed, uint64(n*len(clients)+i))).IntN(100)
+		wg.Go(func() {
+			spin(time.Duration(jitter) * time.Microsecond)
+			_, failed[i] = c.Fetch(ctx, s.Queue, "small")
+		})
+	}
+	wg.Wait()
+	for _, err := range failed {
+		if err == nil {
+			continue
+		}
+		line, _ := registration(s)
+		r.fail(harness.Finding{
+			Did:   fmt.Sprintf("sent burst %d of %d requests at random moments, seed %d", n+1, len(clients), seed),
+			Wants: "every request is served", Saw: fmt.Sprintf("%v\n%s", err, line),
+			Cause: "a registered daemon with QSIZE above 0 sleeps for ever: it emptied the queue, a request came, and only " +
+				"then it registered. With NOTIFY_PID:0 it did not register again at all",
+		})
+	}
+}
+
+// spin waits less than a timer can.
+func spin(d time.Duration) {
+	for begin := time.Now(); time.Since(begin) < d; {
+	}
+}
+
+var _ = Row("backlog", func(r row) {
+	It("serves what a killed daemon has left in its queue", func(ctx SpecContext) {
+		p := place()
+		Expect(p.WriteFile("file", []byte("late\n"))).To(Succeed())
+		s := r.startAt(ctx, p, harness.Setting{})
+		Expect(s.Signal(unix.SIGKILL)).To(Succeed())
+		_, err := s.WaitForEnd(ctx)
+		Expect(err).NotTo(HaveOccurred())
+		clients := []*harness.Client{client(harness.Small), client(harness.Small), client(harness.Small)}
+		for _, c := range clients {
+			Expect(c.Request(ctx, p.Queue, "file")).To(Succeed())
+		}
+
+		r.startAt(ctx, p, harness.Hostile())
+		for i, c := range clients {
+			e, err := c.Finish(ctx, "file")
+			r.must(err == nil && string(e.Content) == "late\n", harness.Finding{
+				Did:   "killed the daemon with SIGKILL, put 3 requests into its queue and started it again",
+				Wants: "the requests that are there already are served",
+				Saw:   fmt.Sprintf("request %d: %s, error: %v", i+1, e.Summary(), err),
+				Cause: "no notification comes for a queue that is not empty when mq_notify(3) is called",
+			})
+		}
+	})
+})
+
+// A file that no reply queue holds whole keeps a transfer going until the client reads.
+var large = bytes.Repeat([]byte("0123456789abcdef"), 64<<10)
+
+// stuckClients have each asked for the large file and taken nothing of it; their queues are full.
+func (r row) stuckClients(ctx context.Context, s *harness.Server, n int) []*harness.Client {
+	GinkgoHelper()
+	Expect(s.WriteFile("large", large)).To(Succeed())
+	clients := make([]*harness.Client, n)
+	for i := range clients {
+		clients[i] = client(harness.Shape{Depth: 2, MsgSize: 512})
+		Expect(clients[i].Request(ctx, s.Queue, "large")).To(Succeed())
+	}
+	for _, c := range clients {
+		full := eventually(ctx, func() bool {
+			n, err := c.Waiting()
+			return err == nil && n == c.Shape.Depth
+		})
+		r.must(full, harness.Finding{
+			Did:   fmt.Sprintf("had %d clients ask for a file of %d bytes and read nothing", n, len(large)),
+			Wants: "each reply queue fills up", Saw: "the queue of one of them does not",
+			Cause: "requests are served one after the other, and the first waits for its client",
+		})
+	}
+	return clients
+}
+
+var _ = Row("threads", func(r row) {
+	It("has no child process while it transfers", func(ctx SpecContext) {
+		s := r.start(ctx)
+		before, err := harness.Adopted()
+		Expect(err).NotTo(HaveOccurred())
+		r.stuckClients(ctx, s, 3)
+		children, err := procfs.New("/proc").Children(s.PID)
+		Expect(err).NotTo(HaveOccurred())
+		after, err := harness.Adopted()
+		Expect(err).NotTo(HaveOccurred())
+		r.must(len(children) == 0 && len(after) <= len(before), harness.Finding{
+			Did: "looked at the daemon while it sends to 3 clients", Wants: "it has no children",
+			Saw: fmt.Sprintf("PID %d has the children %v; %d processes in all, %d before", s.PID, pids(children), len(after), len(before)),
+		})
+	})
+})
+
+var _ = Row("concurrent", func(r row) {
+	It("serves others while clients do not read", func(ctx SpecContext) {
+		s := r.start(ctx)
+		slow := r.stuckClients(ctx, s, 3)
+		r.mustServe(ctx, s, "had 3 clients ask for a large file and read nothing")
+		for _, c := range slow {
+			e, err := c.Finish(ctx, "large")
+			r.must(err == nil && bytes.Equal(e.Content, large), harness.Finding{
+				Did: "then read what the slow clients had asked for", Wants: "the whole file",
+				Saw: fmt.Sprintf("%d of %d bytes, error: %v", len(e.Content), len(large), err),
+			})
+		}
+	})
+})

@@ -1,0 +1,275 @@
+package specs_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/mq"
+	"daemonlab/lab/procfs"
+	"daemonlab/lab/wire"
+	"daemonlab/specs/harness"
+)
+
+var _ = Row("pidfile", func(r row) {
+	It("holds the daemon's PID and a newline, mode 0644", func(ctx SpecContext) {
+		s := r.start(ctx)
+		r.mustHoldPID(s, startedHostile)
+		info, err := os.Stat(s.PIDFile)
+		Expect(err).NotTo(HaveOccurred())
+		r.must(info.Mode() == 0o644, harness.Finding{
+			Did: startedHostile, Wants: "mode 0644", Saw: fmt.Sprintf("%s has mode %#o", s.PIDFile, info.Mode()),
+			Cause: "the file is made before umask(0), or open(2) is given another mode",
+		})
+	})
+	It("is locked while the daemon lives", func(ctx SpecContext) {
+		s := r.start(ctx)
+		locked, err := harness.Locked(s.PIDFile)
+		Expect(err).NotTo(HaveOccurred())
+		r.must(locked, harness.Finding{
+			Did: "tried to lock the PID file with flock(2) and fcntl(2)", Wants: "one of them is refused",
+			Saw:   fmt.Sprintf("%s: both locks were free while PID %d lives", s.PIDFile, s.PID),
+			Cause: "the descriptor was closed, or a POSIX lock was taken before a fork, which it does not pass",
+		})
+	})
+	It("may be there already, stale and longer than the new one", func(ctx SpecContext) {
+		p := place()
+		Expect(os.WriteFile(p.PIDFile, []byte("999999999\nand more\n"), 0o600)).To(Succeed())
+		s := r.startAt(ctx, p, harness.Hostile())
+		r.mustHoldPID(s, "left a PID file without a lock, with a PID that no process has")
+	})
+	It("is refused if it is a symbolic link", func(ctx SpecContext) {
+		p := place()
+		victim := filepath.Join(p.Dir, "victim")
+		Expect(os.WriteFile(victim, []byte("precious\n"), 0o644)).To(Succeed())
+		Expect(os.Symlink(victim, p.PIDFile)).To(Succeed())
+		start := r.run(ctx, p.Args()...)
+		content, err := os.ReadFile(victim)
+		Expect(err).NotTo(HaveOccurred())
+		r.must(start.Exit != 0 && string(content) == "precious\n", harness.Finding{
+			Did: "put a symbolic link to another file where the PID file goes", Wants: "the start fails, the file is untouched",
+			Saw: fmt.Sprintf("exit status %d; the file holds %q", start.Exit, content),
+		})
+	})
+})
+
+func (r row) mustHoldPID(s *harness.Server, did string) {
+	GinkgoHelper()
+	content, err := os.ReadFile(s.PIDFile)
+	r.must(err == nil && string(content) == strconv.Itoa(s.PID)+"\n", harness.Finding{
+		Did: did, Wants: fmt.Sprintf("%s holds %q", s.PIDFile, strconv.Itoa(s.PID)+"\n"),
+		Saw: fmt.Sprintf("%.100q, error: %v", content, err),
+	})
+}
+
+// run starts the server where no daemon is expected to stay.
+func (r row) run(ctx context.Context, args ...string) harness.Start {
+	GinkgoHelper()
+	start, err := programs.Run(ctx, harness.Hostile(), programs.Server, args...)
+	r.must(err == nil, harness.Finding{
+		Did: "started mqfiled " + strings.Join(args, " "), Wants: "the original process returns", Saw: fmt.Sprint(err),
+	})
+	return start
+}
+
+var _ = Row("instance", func(r row) {
+	const servers = 8
+	It("is the only one of "+strconv.Itoa(servers)+" started at the same instant", func(ctx SpecContext) {
+		p := place()
+		for range 4 {
+			r.mustBeOne(ctx, p, servers)
+			Expect(harness.KillAdopted()).To(Succeed())
+		}
+	})
+	It("is not disturbed by a second start", func(ctx SpecContext) {
+		s := r.start(ctx)
+		before, err := os.ReadFile(s.PIDFile)
+		Expect(err).NotTo(HaveOccurred())
+		second := r.run(ctx, s.Args()...)
+		after, err := os.ReadFile(s.PIDFile)
+		r.must(second.Exit != 0 && strings.Contains(second.Stderr, strconv.Itoa(s.PID)), harness.Finding{
+			Did:   fmt.Sprintf("started it again while PID %d runs", s.PID),
+			Wants: "the second start returns non-zero and names the PID that runs",
+			Saw:   fmt.Sprintf("exit status %d, stderr: %q", second.Exit, second.Stderr),
+		})
+		r.must(err == nil && string(after) == string(before), harness.Finding{
+			Did:   fmt.Sprintf("started it again while PID %d runs", s.PID),
+			Wants: "the PID file stays as it is", Saw: fmt.Sprintf("it held %q, now %q, error: %v", before, after, err),
+			Cause: "the second instance truncates or writes before it has the lock, or unlinks a file that is not its own",
+		})
+		r.mustServe(ctx, s, "started it a second time")
+	})
+})
+
+// mustBeOne starts many servers at once on one PID file. Each has a queue of its own, so that only the lock decides.
+func (r row) mustBeOne(ctx context.Context, p harness.Place, servers int) {
+	GinkgoHelper()
+	starts := make([]harness.Start, servers)
+	var wg sync.WaitGroup
+	for i := range starts {
+		own := p
+		own.Queue = fmt.Sprintf("%s-%d", p.Queue, i)
+		DeferCleanup(func() { mq.Unlink(own.Queue) })
+		wg.Go(func() {
+			starts[i], _ = programs.Run(ctx, harness.Setting{}, programs.Server, own.Args()...)
+		})
+	}
+	wg.Wait()
+	living, err := harness.Adopted()
+	Expect(err).NotTo(HaveOccurred())
+	var summary []string
+	succeeded, named := 0, true
+	for _, s := range starts {
+		summary = append(summary, fmt.Sprintf("exit status %d, stderr: %q", s.Exit, s.Stderr))
+		if s.Exit == 0 {
+			succeeded++
+		} else if len(living) == 1 {
+			named = named && strings.Contains(s.Stderr, strconv.Itoa(living[0].Pid))
+		}
+	}
+	r.must(succeeded == 1 && len(living) == 1 && named, harness.Finding{
+		Did:   fmt.Sprintf("started %d servers at the same instant on one PID file", servers),
+		Wants: "one lives; the others return non-zero and name its PID",
+		Saw:   fmt.Sprintf("%d processes live: %v\n%s", len(living), pids(living), strings.Join(summary, "\n")),
+	})
+}
+
+func pids(stats []procfs.Stat) (list []int) {
+	for _, s := range stats {
+		list = append(list, s.Pid)
+	}
+	return list
+}
+
+var _ = Row("ready", func(r row) {
+	It("serves at the instant that the start returns", func(ctx SpecContext) {
+		for range 10 {
+			s := r.start(ctx)
+			status, _, err := harness.QueueStatus(s.Queue)
+			r.must(err == nil && status.NotifyPID == s.PID, harness.Finding{
+				Did: "looked at the queue as soon as the original had returned 0", Wants: "the daemon is registered",
+				Saw: fmt.Sprintf("%s: NOTIFY_PID:%d, the daemon is PID %d, error: %v", s.Queue, status.NotifyPID, s.PID, err),
+			})
+			r.mustServe(ctx, s, "waited for the original to return 0")
+			Expect(harness.KillAdopted()).To(Succeed())
+		}
+	})
+	It("has a request queue that anybody may send to", func(ctx SpecContext) {
+		s := r.start(ctx)
+		mode, err := harness.QueueMode(s.Queue)
+		r.must(err == nil && mode == wire.QueueMode, harness.Finding{
+			Did: startedHostile, Wants: "the request queue has mode 0622 whatever the starter's umask",
+			Saw:   fmt.Sprintf("mode %#o, error: %v", mode, err),
+			Cause: "mq_open(3) takes the umask off the mode: make the queue after umask(0), or fchmod(2) it",
+		})
+		_, attr, err := harness.QueueStatus(s.Queue)
+		limits, limitsErr := mq.SystemLimits()
+		Expect(limitsErr).NotTo(HaveOccurred())
+		r.must(err == nil && attr.MsgSize == wire.RequestSize && attr.MaxMsg == min(10, limits.MsgMax), harness.Finding{
+			Did: "asked for the attributes of the request queue", Wants: "10 messages of 4356 bytes",
+			Saw: fmt.Sprintf("mq_maxmsg %d, mq_msgsize %d, error: %v", attr.MaxMsg, attr.MsgSize, err),
+		})
+	})
+})
+
+var _ = Row("failure", func(r row) {
+	DescribeTable("says why and leaves nothing",
+		func(ctx SpecContext, prepare func(p *harness.Place) []string) {
+			p := place()
+			more := prepare(&p)
+			pidFileBefore := exists(p.PIDFile)
+			queueBefore := harness.QueueExists(p.Queue)
+			start := r.run(ctx, append(p.Args(), more...)...)
+			r.mustHaveFailed(p, start, pidFileBefore, queueBefore)
+		},
+		Entry("root does not exist", func(p *harness.Place) []string {
+			return []string{"--root", filepath.Join(p.Dir, "nowhere")}
+		}),
+		Entry("root is a file", func(p *harness.Place) []string {
+			Expect(p.WriteFile("file", nil)).To(Succeed())
+			return []string{"--root", filepath.Join(p.Root, "file")}
+		}),
+		Entry("the PID file's directory does not exist", func(p *harness.Place) []string {
+			p.PIDFile = filepath.Join(p.Dir, "nowhere", "pid")
+			return nil
+		}),
+		Entry("the PID file is a directory", func(p *harness.Place) []string {
+			Expect(os.Mkdir(p.PIDFile, 0o755)).To(Succeed())
+			return nil
+		}),
+		Entry("the log's directory does not exist", func(p *harness.Place) []string {
+			return []string{"--log", filepath.Join(p.Dir, "nowhere", "log")}
+		}),
+		Entry("the queue's name has no slash", func(p *harness.Place) []string { return []string{"--queue", "mqfiled"} }),
+		Entry("the queue's name has two slashes", func(p *harness.Place) []string { return []string{"--queue", "/a/b"} }),
+		Entry("the queue's name is too long", func(p *harness.Place) []string {
+			return []string{"--queue", "/" + strings.Repeat("q", 256)}
+		}),
+		Entry("the account does not exist", func(p *harness.Place) []string {
+			if os.Geteuid() != 0 {
+				Skip("--user means something only to root")
+			}
+			return []string{"--user", "nobody-of-that-name"}
+		}),
+		Entry("the queue belongs to another account", func(p *harness.Place) []string {
+			if os.Geteuid() != 0 {
+				Skip("only root can make the queue of another account")
+			}
+			Expect(harness.MakeQueueOf(p.Queue, 1)).To(Succeed())
+			return nil
+		}),
+	)
+	It("cleans up after a daemon that is killed before it is ready", func(ctx SpecContext) {
+		p := place()
+		setting := harness.Hostile()
+		setting.KillAtNotify = true
+		start, err := programs.Run(ctx, setting, programs.Server, p.Args()...)
+		r.must(err == nil, harness.Finding{
+			Did: "had the kernel kill the daemon when it calls mq_notify(3)", Wants: "the original returns", Saw: fmt.Sprint(err),
+			Cause: "the original holds the writing end of its own pipe, so it never reads an end of file",
+		})
+		r.mustHaveFailed(p, start, false, false)
+	})
+	It("explains wrong flags and returns 2", func(ctx SpecContext) {
+		for _, args := range [][]string{{"--no-such-flag"}, {"--stall", "soon"}, {"--root"}} {
+			start := r.run(ctx, args...)
+			r.must(start.Exit == 2 && start.Stderr != "", harness.Finding{
+				Did: "started mqfiled " + strings.Join(args, " "), Wants: "usage on stderr, exit status 2",
+				Saw: fmt.Sprintf("exit status %d, stderr: %q", start.Exit, start.Stderr),
+			})
+		}
+	})
+})
+
+func (r row) mustHaveFailed(p harness.Place, start harness.Start, pidFileBefore, queueBefore bool) {
+	GinkgoHelper()
+	did := "started mqfiled " + strings.Join(start.Args, " ")
+	line := strings.TrimSuffix(start.Stderr, "\n")
+	r.must(start.Exit != 0 && strings.HasPrefix(line, "mqfiled: ") && !strings.Contains(line, "\n"), harness.Finding{
+		Did: did, Wants: "a non-zero exit status and one line on stderr that begins `mqfiled: ` and says why",
+		Saw: fmt.Sprintf("exit status %d, stderr: %q", start.Exit, start.Stderr),
+	})
+	left, err := harness.Adopted()
+	Expect(err).NotTo(HaveOccurred())
+	r.must(len(left) == 0, harness.Finding{Did: did, Wants: "no process is left", Saw: fmt.Sprint("PIDs ", pids(left))})
+	r.must(pidFileBefore || !exists(p.PIDFile), harness.Finding{
+		Did: did, Wants: "no PID file that it made is left", Saw: p.PIDFile + " is there",
+	})
+	r.must(harness.QueueExists(p.Queue) == queueBefore, harness.Finding{
+		Did: did, Wants: "no queue that it made is left, and none that was there is gone",
+		Saw: fmt.Sprintf("queue %s: there before: %v, now: %v", p.Queue, queueBefore, !queueBefore),
+	})
+}
+
+func exists(path string) bool {
+	var st unix.Stat_t
+	return unix.Lstat(path, &st) == nil
+}

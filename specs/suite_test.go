@@ -1,0 +1,140 @@
+// Package specs proves the rows of the contract from outside the programs. Each spec carries its row's id as a label
+// and belongs to the row's step.
+package specs_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"daemonlab/specs/harness"
+	"daemonlab/specs/rubric"
+)
+
+var (
+	programs harness.Programs
+	rows     = rubric.Standard()
+)
+
+func TestSpecs(t *testing.T) {
+	RegisterFailHandler(Fail)
+	RunSpecs(t, "The lab contract")
+}
+
+// Programs are built once, in the first process of a parallel run.
+var _ = SynchronizedBeforeSuite(func() []byte {
+	p, err := harness.FindPrograms(GinkgoT().TempDir())
+	if err != nil {
+		AbortSuite(err.Error())
+	}
+	return p.Encode()
+}, func(encoded []byte) {
+	programs = harness.DecodePrograms(encoded)
+	Expect(harness.AdoptOrphans()).To(Succeed())
+	harness.Calibrate()
+})
+
+// Row holds the specs of one row of the contract.
+func Row(id string, specs func(r row)) bool {
+	data, ok := rubric.Find(rows, id)
+	if !ok {
+		panic("no row " + id + " in the rubric")
+	}
+	title := fmt.Sprintf("%s (step %d): %s", id, data.Step, data.Title.EN)
+	return Describe(title, Label(id, fmt.Sprintf("step-%d", data.Step)), func() { specs(row{data}) })
+}
+
+type row struct{ rubric.Row }
+
+// must fails the spec with a finding unless ok.
+func (r row) must(ok bool, f harness.Finding) {
+	GinkgoHelper()
+	if !ok {
+		r.fail(f)
+	}
+}
+
+func (r row) fail(f harness.Finding) {
+	GinkgoHelper()
+	if os.Getenv("SPECS_LANG") == "es" {
+		Fail(f.Format(r.ID, r.Step, r.Title.ES, r.Hint.ES))
+	}
+	Fail(f.Format(r.ID, r.Step, r.Title.EN, r.Hint.EN))
+}
+
+// place makes a directory and a queue name, and ends and removes at the spec's end whatever has grown there.
+func place() harness.Place {
+	GinkgoHelper()
+	p, err := harness.NewPlace()
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(func() {
+		err := harness.KillAdopted()
+		p.Remove()
+		Expect(err).NotTo(HaveOccurred())
+	})
+	return p
+}
+
+// start starts the server at a new place, in the hostile setting.
+func (r row) start(ctx context.Context, more ...string) *harness.Server {
+	GinkgoHelper()
+	return r.startAt(ctx, place(), harness.Hostile(), more...)
+}
+
+func (r row) startAt(ctx context.Context, p harness.Place, s harness.Setting, more ...string) *harness.Server {
+	GinkgoHelper()
+	server, err := programs.StartServer(ctx, p, s, more...)
+	if err != nil {
+		r.fail(harness.Finding{
+			Did:   "started mqfiled " + strings.Join(append(p.Args(), more...), " "),
+			Wants: "the original process returns 0 and a daemon is running",
+			Saw:   err.Error(),
+		})
+	}
+	DeferCleanup(func() {
+		if CurrentSpecReport().Failed() {
+			AddReportEntry("the daemon", server.Evidence(), ReportEntryVisibilityFailureOrVerbose)
+		}
+		server.Close()
+	})
+	return server
+}
+
+// client makes a client of the suite's own.
+func client(s harness.Shape) *harness.Client {
+	GinkgoHelper()
+	c, err := harness.NewClient(s)
+	Expect(err).NotTo(HaveOccurred(), "a reply queue for the spec itself")
+	DeferCleanup(c.Close)
+	return c
+}
+
+// fetch asks for a file and fails the spec if the exchange does not come to its end.
+func (r row) fetch(ctx context.Context, c *harness.Client, s *harness.Server, path string) harness.Exchange {
+	GinkgoHelper()
+	e, err := c.Fetch(ctx, s.Queue, path)
+	r.must(err == nil, harness.Finding{
+		Did:   fmt.Sprintf("asked for %q, with a reply queue of %d messages of %d bytes", path, c.Shape.Depth, c.Shape.MsgSize),
+		Wants: "the exchange ends with END or FAILURE",
+		Saw:   fmt.Sprint(err),
+	})
+	return e
+}
+
+// mustServe proves that the server still answers.
+func (r row) mustServe(ctx context.Context, s *harness.Server, after string) {
+	GinkgoHelper()
+	const content = "still here\n"
+	Expect(s.WriteFile("still", []byte(content))).To(Succeed())
+	e, err := client(harness.Small).Fetch(ctx, s.Queue, "still")
+	r.must(err == nil && string(e.Content) == content, harness.Finding{
+		Did:   after + ", then asked for a small file",
+		Wants: "the daemon serves the next request",
+		Saw:   fmt.Sprintf("%s, error: %v, daemon alive: %v", e.Summary(), err, s.Alive()),
+	})
+}

@@ -1,0 +1,214 @@
+package specs_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/wire"
+	"daemonlab/specs/harness"
+)
+
+// random is binary content that no program can have guessed.
+func random(size int) []byte {
+	b := make([]byte, size)
+	var seed [32]byte
+	rand.NewChaCha8(seed).Read(b)
+	return b
+}
+
+var _ = Row("transfer", func(r row) {
+	It("sends files of every size around a whole number of messages", func(ctx SpecContext) {
+		s := r.start(ctx)
+		for _, shape := range [][2]int{{10, 512}, {4, 1024}, {1, 256}, {2, 1000}, {3, 4096}, {2, 8192}} {
+			shape := harness.Shape{Depth: shape[0], MsgSize: shape[1]}
+			c := client(shape)
+			for _, size := range []int{0, 1, shape.MsgSize - 1, shape.MsgSize, shape.MsgSize + 1, 3 * shape.MsgSize, 20*shape.MsgSize + 7} {
+				r.mustArrive(ctx, c, s, "sized", random(size))
+			}
+			c.Close()
+		}
+	})
+	It("sends a large binary file", func(ctx SpecContext) {
+		r.mustArrive(ctx, client(harness.Shape{Depth: 4, MsgSize: 4096}), r.start(ctx), "large", random(8<<20+1))
+	})
+	It("sends files in directories, and with names of any bytes", func(ctx SpecContext) {
+		s := r.start(ctx)
+		c := client(harness.Small)
+		for _, name := range []string{"a/b/c", "with spaces", "ñandú 文件", "new\nline", "%s%n", "-o", strings.Repeat("n", 255)} {
+			r.mustArrive(ctx, c, s, name, []byte(name))
+		}
+		e := r.fetch(ctx, c, s, "/a/b/c")
+		r.must(string(e.Content) == "a/b/c", harness.Finding{
+			Did: "asked for /a/b/c", Wants: "a leading slash means the root", Saw: e.Summary(),
+		})
+	})
+})
+
+func (r row) mustArrive(ctx context.Context, c *harness.Client, s *harness.Server, name string, content []byte) {
+	GinkgoHelper()
+	Expect(s.WriteFile(name, content)).To(Succeed())
+	e := r.fetch(ctx, c, s, name)
+	r.must(e.Last().Kind == wire.End && bytes.Equal(e.Content, content), harness.Finding{
+		Did: fmt.Sprintf("asked for %q, %d bytes, with a reply queue of %d messages of %d bytes", name, len(content),
+			c.Shape.Depth, c.Shape.MsgSize),
+		Wants: "the same bytes", Saw: difference(e, content),
+	})
+}
+
+func difference(e harness.Exchange, content []byte) string {
+	if len(e.Content) != len(content) {
+		return fmt.Sprintf("%d bytes in %s", len(e.Content), e.Summary())
+	}
+	for i := range content {
+		if e.Content[i] != content[i] {
+			return fmt.Sprintf("byte %d is %#02x, it should be %#02x", i, e.Content[i], content[i])
+		}
+	}
+	return e.Summary()
+}
+
+var _ = Row("protocol", func(r row) {
+	It("sends INFO, then DATA in whole messages, then END", func(ctx SpecContext) {
+		s := r.start(ctx)
+		for _, size := range []int{0, 1, 512, 513, 5000} {
+			Expect(s.WriteFile("file", random(size))).To(Succeed())
+			c := client(harness.Small)
+			e := r.fetch(ctx, c, s, "file")
+			wrong := outOfOrder(e, size, c.Shape.MsgSize)
+			r.must(wrong == "", harness.Finding{
+				Did:   fmt.Sprintf("asked for a file of %d bytes with messages of %d bytes", size, c.Shape.MsgSize),
+				Wants: "INFO with the size as uint64, DATA in pieces of the queue's message size, an empty END",
+				Saw:   fmt.Sprintf("%s: %s", wrong, e.Summary()),
+			})
+			r.mustBeSilent(ctx, c, s)
+		}
+	})
+	It("sends FAILURE alone for a file that is not there", func(ctx SpecContext) {
+		s := r.start(ctx)
+		c := client(harness.Small)
+		e := r.fetch(ctx, c, s, "missing")
+		_, failed := e.Failed()
+		r.must(failed && len(e.Messages) == 1, harness.Finding{
+			Did: "asked for a file that does not exist", Wants: "FAILURE and nothing else", Saw: e.Summary(),
+		})
+		r.mustBeSilent(ctx, c, s)
+	})
+})
+
+// outOfOrder says what is wrong with a whole exchange, nothing if it is right.
+func outOfOrder(e harness.Exchange, size, msgSize int) string {
+	first, last := e.Messages[0], e.Last()
+	if info, err := wire.ParseInfo(first.Body); first.Kind != wire.Info || err != nil || info != uint64(size) {
+		return fmt.Sprintf("the first message is not INFO %d but %v", size, first)
+	}
+	if last.Kind != wire.End || len(last.Body) != 0 {
+		return fmt.Sprintf("the last message is not an empty END but %v", last)
+	}
+	rest := size
+	for _, m := range e.Messages[1 : len(e.Messages)-1] {
+		if want := min(rest, msgSize); m.Kind != wire.Data || len(m.Body) != want || want == 0 {
+			return fmt.Sprintf("%v where DATA of %d bytes should be", m, want)
+		}
+		rest -= len(m.Body)
+	}
+	if rest > 0 {
+		return fmt.Sprintf("END when %d bytes are missing", rest)
+	}
+	return ""
+}
+
+// mustBeSilent proves that nothing comes after the end, once another exchange is over.
+func (r row) mustBeSilent(ctx context.Context, c *harness.Client, s *harness.Server) {
+	GinkgoHelper()
+	r.mustServe(ctx, s, "finished an exchange")
+	m, came := c.Pending()
+	r.must(!came, harness.Finding{
+		Did: "looked into the reply queue after the exchange had ended", Wants: "nothing comes after END or FAILURE",
+		Saw: m.String(),
+	})
+}
+
+var _ = Row("errors", func(r row) {
+	DescribeTable("answers FAILURE at once",
+		func(ctx SpecContext, path string, make func(file string)) {
+			s := r.start(ctx)
+			make(filepath.Join(s.Root, path))
+			begin := time.Now()
+			e := r.fetch(ctx, client(harness.Small), s, path)
+			took := time.Since(begin)
+			text, failed := e.Failed()
+			r.must(failed && text != "" && utf8.ValidString(text) && !strings.Contains(text, "\x00") && took < 2*harness.Slack,
+				harness.Finding{
+					Did: fmt.Sprintf("asked for %q", path), Wants: "FAILURE with the reason as UTF-8 text without NUL, at once",
+					Saw: fmt.Sprintf("%s after %v", e.Summary(), took.Round(time.Millisecond)),
+				})
+			r.mustServe(ctx, s, fmt.Sprintf("asked for %q", path))
+		},
+		Entry("for a missing file", "missing", func(string) {}),
+		Entry("for a file below a file", "file/below", func(file string) {
+			Expect(os.WriteFile(filepath.Dir(file), nil, 0o644)).To(Succeed())
+		}),
+		Entry("for a file that it may not read", "secret", func(file string) {
+			Expect(os.WriteFile(file, []byte("secret"), 0o000)).To(Succeed())
+		}),
+		Entry("for a directory", "dir", func(file string) { Expect(os.Mkdir(file, 0o755)).To(Succeed()) }),
+		Entry("for the root", "/", func(string) {}),
+		Entry("for a FIFO that nobody writes to", "fifo", func(file string) {
+			Expect(unix.Mkfifo(file, 0o644)).To(Succeed())
+			Expect(os.Chmod(file, 0o644)).To(Succeed())
+		}),
+		Entry("for a socket", "socket", func(file string) {
+			Expect(unix.Mknod(file, unix.S_IFSOCK|0o644, 0)).To(Succeed())
+			Expect(os.Chmod(file, 0o644)).To(Succeed())
+		}),
+		Entry("for a device", "device", func(file string) {
+			if os.Geteuid() != 0 {
+				Skip("only root can make a device")
+			}
+			Expect(unix.Mknod(file, unix.S_IFCHR|0o644, int(unix.Mkdev(1, 5)))).To(Succeed())
+			Expect(os.Chmod(file, 0o644)).To(Succeed())
+		}),
+		Entry("for an empty path", "", func(string) {}),
+		Entry("for a name that is too long", strings.Repeat("n", 256), func(string) {}),
+	)
+})
+
+var _ = Row("confine", func(r row) {
+	const secret = "outside of the root"
+	It("reaches nothing outside of the root", func(ctx SpecContext) {
+		s := r.start(ctx)
+		outside := filepath.Join(s.Dir, "outside")
+		Expect(os.WriteFile(outside, []byte(secret), 0o644)).To(Succeed())
+		Expect(os.Mkdir(filepath.Join(s.Root, "sub"), 0o755)).To(Succeed())
+		for link, target := range map[string]string{
+			"absolute": outside, "relative": "../outside", "directory": s.Dir, "up": "..", "chain": "relative",
+			"sub/twice": "../../outside", "process": "/proc/self/root" + outside,
+		} {
+			Expect(os.Symlink(target, filepath.Join(s.Root, link))).To(Succeed())
+		}
+		c := client(harness.Small)
+		for _, path := range []string{
+			"../outside", "sub/../../outside", "./../outside", "/../outside", "//../outside", "sub/..//../outside",
+			outside, "absolute", "relative", "directory/outside", "up/outside", "chain", "sub/twice", "process",
+			"../" + filepath.Base(s.Dir) + "/outside",
+		} {
+			e := r.fetch(ctx, c, s, path)
+			_, failed := e.Failed()
+			r.must(failed && len(e.Content) == 0, harness.Finding{
+				Did:   fmt.Sprintf("asked for %q; the file is outside of the root", path),
+				Wants: "FAILURE", Saw: fmt.Sprintf("%s, content %.40q", e.Summary(), e.Content),
+			})
+		}
+	})
+})
