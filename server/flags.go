@@ -21,11 +21,11 @@ Serves the files below a directory to mqfile clients, as a daemon.
   --queue /NAME    request queue (default /mqfiled)
   --pidfile FILE   locked while the daemon lives (default %s)
   --user NAME      account to become when started by root (default nobody)
-  --log FILE       log file, reopened on SIGHUP (default: syslog, where it answers)
+  --log FILE       log file, reopened on SIGHUP (default: syslog, if it answers)
   --stall SECONDS  give up a client that takes nothing for so long (default 60)
   --transfers N    transfers at a time (default %d)
-  --foreground     do not daemonize: for systemd (Type=notify), or to look at the log
-  --status         tell whether the daemon of this PID file runs (exit 3: it does not)
+  --foreground     do not daemonize: for systemd (Type=notify) or debugging
+  --status         tell whether the daemon of this PID file runs (exit 3: no)
   --stop           end it and wait for that
   --help           this text
 

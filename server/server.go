@@ -74,21 +74,39 @@ func (s *server) notified(event mq.Event) {
 // a request that comes alone is served by the notified goroutine. With all slots taken it takes nothing more; the
 // queue fills, and the kernel makes further clients wait in mq_send(3).
 func (s *server) drain() {
-	var last wire.Request
-	for taken := 0; ; taken++ {
-		s.slots <- struct{}{}
-		r, ok := s.take()
-		if taken > 0 && ok {
-			go s.serve(last)
+	var last *wire.Request
+	for {
+		if !s.trySlot() {
+			// The request in hand has a slot already, and may be what the others wait for.
+			s.serveBeside(last)
+			last = nil
+			s.slots <- struct{}{}
 		}
+		r, ok := s.take()
 		if !ok {
 			<-s.slots
-			if taken > 0 {
-				s.serve(last)
-			}
-			return
+			break
 		}
-		last = r
+		s.serveBeside(last)
+		last = &r
+	}
+	if last != nil {
+		s.serve(*last)
+	}
+}
+
+func (s *server) serveBeside(r *wire.Request) {
+	if r != nil {
+		go s.serve(*r)
+	}
+}
+
+func (s *server) trySlot() bool {
+	select {
+	case s.slots <- struct{}{}:
+		return true
+	default:
+		return false
 	}
 }
 

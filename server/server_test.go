@@ -1,0 +1,296 @@
+package main_test
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/wire"
+	"daemonlab/specs/harness"
+)
+
+// What the contract asks of a server is proved by the specs. Here is what this server has besides.
+
+var programs harness.Programs
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "server-test-")
+	if err == nil {
+		programs, err = harness.FindPrograms(dir)
+	}
+	if err == nil {
+		err = harness.AdoptOrphans()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	status := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(status)
+}
+
+func place(t *testing.T) harness.Place {
+	t.Helper()
+	p, err := harness.NewPlace()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := harness.KillAdopted(); err != nil {
+			t.Error(err)
+		}
+		p.Remove()
+	})
+	return p
+}
+
+func start(t *testing.T, p harness.Place, more ...string) *harness.Server {
+	t.Helper()
+	s, err := programs.StartServer(t.Context(), p, harness.Hostile(), more...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+func client(t *testing.T, shape harness.Shape) *harness.Client {
+	t.Helper()
+	c, err := harness.NewClient(shape)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// run runs the server where it is no daemon: --status, --stop, --help.
+func run(args ...string) (out string, status int) {
+	cmd := exec.Command(programs.Server, args...)
+	text, _ := cmd.CombinedOutput()
+	return string(text), cmd.ProcessState.ExitCode()
+}
+
+func TestHelpFitsAScreen(t *testing.T) {
+	out, status := run("--help")
+	if lines := strings.Count(out, "\n"); status != 0 || lines > 24 || !strings.Contains(out, "examples:") {
+		t.Errorf("exit status %d, %d lines:\n%s", status, lines, out)
+	}
+	for line := range strings.Lines(out) {
+		if len(line) > 81 {
+			t.Errorf("longer than 80 columns: %s", line)
+		}
+	}
+}
+
+func TestStatusAndStopFindTheDaemonByItsLock(t *testing.T) {
+	s := start(t, place(t))
+	if out, status := run("--status", "--pidfile", s.PIDFile); status != 0 || !strings.Contains(out, strconv.Itoa(s.PID)) {
+		t.Errorf("status: exit status %d: %s", status, out)
+	}
+	if out, status := run("--stop", "--pidfile", s.PIDFile); status != 0 || s.Alive() {
+		t.Errorf("stop: exit status %d: %s", status, out)
+	}
+	for _, flag := range []string{"--status", "--stop"} {
+		if out, status := run(flag, "--pidfile", s.PIDFile); status != 3 || !strings.Contains(out, "not running") {
+			t.Errorf("%s without a daemon: exit status %d: %s", flag, status, out)
+		}
+	}
+}
+
+func TestStopSparesAStrangerInAStaleFile(t *testing.T) {
+	stranger := exec.Command("sleep", "1000")
+	must(t, stranger.Start())
+	defer stranger.Wait()
+	defer stranger.Process.Kill()
+	pidFile := filepath.Join(t.TempDir(), "pid")
+	must(t, os.WriteFile(pidFile, fmt.Appendln(nil, stranger.Process.Pid), 0o644))
+	if out, status := run("--stop", "--pidfile", pidFile); status != 3 {
+		t.Errorf("exit status %d: %s", status, out)
+	}
+	if err := stranger.Process.Signal(unix.Signal(0)); err != nil {
+		t.Error("the stranger was hit:", err)
+	}
+}
+
+func TestEachTransferIsOneLineInTheLog(t *testing.T) {
+	s := start(t, place(t))
+	must(t, s.WriteFile("some file", []byte("0123456789")))
+	c := client(t, harness.Small)
+	for _, path := range []string{"some file", "missing"} {
+		_, err := c.Fetch(t.Context(), s.Queue, path)
+		must(t, err)
+	}
+	run("--stop", "--pidfile", s.PIDFile) // which writes out the log
+	log, err := os.ReadFile(s.Log)
+	must(t, err)
+	for _, want := range []string{`sent "some file" to ` + c.ReplyName(), "10 bytes in", `failed "missing"`, "no such file"} {
+		if strings.Count(string(log), want) != 1 {
+			t.Errorf("%q is not there once:\n%s", want, log)
+		}
+	}
+}
+
+// inMidTransfer has a client that has asked for a file and taken nothing of it yet.
+func inMidTransfer(t *testing.T, s *harness.Server, path string) *harness.Client {
+	t.Helper()
+	c := client(t, harness.Shape{Depth: 1, MsgSize: 4096})
+	must(t, c.Request(t.Context(), s.Queue, path))
+	first, err := c.Next(t.Context())
+	must(t, err)
+	if first.Kind != wire.Info {
+		t.Fatal("first came", first)
+	}
+	second, err := c.Next(t.Context())
+	if err != nil || second.Kind != wire.Data {
+		t.Fatal("then came", second, err)
+	}
+	return c
+}
+
+func TestAFileThatShrinksInMidTransferFails(t *testing.T) {
+	s := start(t, place(t))
+	must(t, s.WriteFile("file", make([]byte, 1<<20)))
+	c := inMidTransfer(t, s, "file")
+	must(t, os.Truncate(filepath.Join(s.Root, "file"), 8192))
+	e, err := c.Finish(t.Context(), "file")
+	if text, failed := e.Failed(); err != nil || !failed || !strings.Contains(text, "shorter") {
+		t.Error(e.Summary(), err)
+	}
+}
+
+func TestAFileThatGrowsIsSentAsInfoSaid(t *testing.T) {
+	s := start(t, place(t))
+	content := bytes.Repeat([]byte("x"), 1<<20)
+	must(t, s.WriteFile("file", content))
+	c := inMidTransfer(t, s, "file")
+	must(t, s.WriteFile("file", append(content, "more"...)))
+	e, err := c.Finish(t.Context(), "file")
+	if err != nil || e.Last().Kind != wire.End || 4096+len(e.Content) != len(content) {
+		t.Error(e.Summary(), len(e.Content), err)
+	}
+}
+
+func TestAtItsLimitItTakesNoMoreAndGoesOnByItself(t *testing.T) {
+	s := start(t, place(t), "--transfers", "2")
+	must(t, s.WriteFile("large", make([]byte, 1<<20)))
+	must(t, s.WriteFile("small", []byte("x")))
+	slow := []*harness.Client{inMidTransfer(t, s, "large"), inMidTransfer(t, s, "large")}
+	waiting := []*harness.Client{client(t, harness.Small), client(t, harness.Small), client(t, harness.Small)}
+	for _, c := range waiting {
+		must(t, c.Request(t.Context(), s.Queue, "small"))
+	}
+	if _, attr, err := harness.QueueStatus(s.Queue); err != nil || attr.CurMsgs != len(waiting) {
+		t.Errorf("%d requests wait in the queue, %v", attr.CurMsgs, err)
+	}
+	for _, c := range slow {
+		_, err := c.Finish(t.Context(), "large")
+		must(t, err)
+	}
+	for _, c := range waiting {
+		if e, err := c.Finish(t.Context(), "small"); err != nil || string(e.Content) != "x" {
+			t.Error(e.Summary(), err)
+		}
+	}
+}
+
+func TestRequestsThatWaitAreRefusedAtTheEnd(t *testing.T) {
+	s := start(t, place(t), "--transfers", "1")
+	must(t, s.WriteFile("large", make([]byte, 1<<20)))
+	slow := inMidTransfer(t, s, "large")
+	c := client(t, harness.Small)
+	must(t, c.Request(t.Context(), s.Queue, "large"))
+	must(t, s.Signal(unix.SIGTERM))
+	e, err := c.Finish(t.Context(), "large")
+	if text, failed := e.Failed(); err != nil || !failed || !strings.Contains(text, "stopping") {
+		t.Error(e.Summary(), err)
+	}
+	_, err = slow.Finish(t.Context(), "large")
+	must(t, err)
+}
+
+func TestForegroundTellsTheServiceManager(t *testing.T) {
+	p := place(t)
+	socket := filepath.Join(p.Dir, "log", "notify") // where the account may write, too
+	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
+	must(t, err)
+	defer manager.Close()
+	must(t, os.Chmod(socket, 0o777))
+
+	cmd := exec.Command(programs.Server, append(p.Args(), "--foreground")...)
+	cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+socket)
+	must(t, cmd.Start())
+	defer cmd.Process.Kill()
+	expect(t, manager, "READY=1")
+	must(t, p.WriteFile("file", []byte("x")))
+	e, err := client(t, harness.Small).Fetch(t.Context(), p.Queue, "file")
+	if err != nil || string(e.Content) != "x" {
+		t.Error(e.Summary(), err)
+	}
+	must(t, cmd.Process.Signal(unix.SIGTERM))
+	expect(t, manager, "STOPPING=1")
+	must(t, cmd.Wait())
+}
+
+func expect(t *testing.T, manager *net.UnixConn, want string) {
+	t.Helper()
+	manager.SetReadDeadline(time.Now().Add(10 * time.Second))
+	buf := make([]byte, 100)
+	n, err := manager.Read(buf)
+	if err != nil || string(buf[:n]) != want {
+		t.Fatalf("the manager was told %q, %v; want %q", buf[:n], err, want)
+	}
+}
+
+// A starter may set securebits that make setresuid(2) keep the capabilities.
+func TestCapabilitiesGoWhateverTheSecurebits(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root has capabilities to keep")
+	}
+	p := place(t)
+	cmd := exec.Command(programs.Launcher, append([]string{"--securebits", "no-setuid-fixup", "--", programs.Server}, p.Args()...)...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	left, err := harness.Adopted()
+	if err != nil || len(left) != 1 {
+		t.Fatal(left, err)
+	}
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", left[0].Pid))
+	must(t, err)
+	for _, want := range []string{"CapPrm:\t0000000000000000", "CapEff:\t0000000000000000", "NoNewPrivs:\t1"} {
+		if !strings.Contains(string(status), want) {
+			t.Errorf("no %q:\n%s", want, status)
+		}
+	}
+}
+
+func TestTheBinariesNeedXSysAlone(t *testing.T) {
+	for _, program := range []string{programs.Server, programs.Client} {
+		out, err := exec.Command("go", "version", "-m", program).Output()
+		must(t, err)
+		for line := range strings.Lines(string(out)) {
+			if f := strings.Fields(line); len(f) > 1 && f[0] == "dep" && f[1] != "golang.org/x/sys" {
+				t.Errorf("%s depends on %s", program, f[1])
+			}
+		}
+	}
+}
+
