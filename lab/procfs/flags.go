@@ -1,0 +1,59 @@
+package procfs
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// OpenFlags are the file status flags of an open file and its descriptor's close-on-exec flag, as fdinfo shows them.
+type OpenFlags uint64
+
+// Has reports whether all bits of flag (unix.O_*) are set. Ask [OpenFlags.Access] for the access mode.
+func (f OpenFlags) Has(flag int) bool { return f&OpenFlags(flag) == OpenFlags(flag) }
+
+// Access returns unix.O_RDONLY, O_WRONLY or O_RDWR.
+func (f OpenFlags) Access() int { return int(f & unix.O_ACCMODE) }
+
+// CloseOnExec reports whether exec closes the descriptor.
+func (f OpenFlags) CloseOnExec() bool { return f.Has(unix.O_CLOEXEC) }
+
+// openFlagNames holds the flags of several bits before those that are part of them.
+var openFlagNames = []struct {
+	bits OpenFlags
+	name string
+}{
+	{unix.O_TMPFILE, "O_TMPFILE"}, {unix.O_SYNC, "O_SYNC"},
+	{unix.O_APPEND, "O_APPEND"}, {unix.O_ASYNC, "O_ASYNC"}, {unix.O_CLOEXEC, "O_CLOEXEC"},
+	{unix.O_CREAT, "O_CREAT"}, {unix.O_DIRECT, "O_DIRECT"}, {unix.O_DIRECTORY, "O_DIRECTORY"},
+	{unix.O_DSYNC, "O_DSYNC"}, {unix.O_EXCL, "O_EXCL"}, {unix.O_NOATIME, "O_NOATIME"},
+	{unix.O_NOCTTY, "O_NOCTTY"}, {unix.O_NOFOLLOW, "O_NOFOLLOW"}, {unix.O_NONBLOCK, "O_NONBLOCK"},
+	{unix.O_PATH, "O_PATH"}, {unix.O_TRUNC, "O_TRUNC"},
+}
+
+// String names the flags: `O_RDWR|O_CLOEXEC`. O_LARGEFILE is left out: the kernel adds it to every open(2) of a
+// 64-bit program. Bits without a name follow in octal.
+func (f OpenFlags) String() string {
+	names := []string{[]string{"O_RDONLY", "O_WRONLY", "O_RDWR", "O_ACCMODE"}[f.Access()]}
+	rest := f &^ (unix.O_ACCMODE | largeFile())
+	for _, flag := range openFlagNames {
+		if rest&flag.bits == flag.bits {
+			names = append(names, flag.name)
+			rest &^= flag.bits
+		}
+	}
+	if rest != 0 {
+		names = append(names, fmt.Sprintf("%#o", uint64(rest)))
+	}
+	return strings.Join(names, "|")
+}
+
+// largeFile is the kernel's O_LARGEFILE, which Go's packages have as 0 on 64-bit machines.
+func largeFile() OpenFlags {
+	if runtime.GOARCH == "arm64" {
+		return 0o400000 // arch/arm64/include/uapi/asm/fcntl.h
+	}
+	return 0o100000 // include/uapi/asm-generic/fcntl.h
+}

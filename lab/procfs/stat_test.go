@@ -1,0 +1,162 @@
+package procfs_test
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/procfs"
+)
+
+// statText is /proc/PID/stat of a process named comm.
+func statText(comm string) string {
+	return fmt.Sprintf("3906 (%s) R 3903 3904 2153 34817 -1 4194304 102 0 0 0 11 12 0 0 20 0 5 0 72783 3133440 381 "+
+		"18446744073709551615 1 2 3 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0 4 5 6 7 8 9 10 0\n", comm)
+}
+
+var hostileComms = []string{"cat", "(a b ) ( c d) ", ") R 1 1 1 (", "", " ", "a\nb\\c", "\xff(", ")", "((("}
+
+func TestParseStat(t *testing.T) {
+	for _, comm := range hostileComms {
+		s, err := procfs.ParseStat(strings.NewReader(statText(comm)))
+		must(t, err)
+		equal(t, fmt.Sprintf("stat of %q", comm), s, procfs.Stat{Pid: 3906, Comm: comm, State: 'R', PPid: 3903,
+			Pgrp: 3904, Session: 2153, TTY: 34817, TPGid: -1, Flags: 4194304, UserTime: 11, SysTime: 12, Threads: 5,
+			StartTime: 72783})
+	}
+	equal(t, "pts/1", procfs.TTY(34817).String(), "136:1")
+	equal(t, "no terminal", procfs.TTY(0).String(), "none")
+}
+
+func TestParseStatRefuses(t *testing.T) {
+	whole := statText("cat")
+	for _, text := range []string{
+		"", "\n", "3906 (cat", whole[:80], "x" + whole, strings.Replace(whole, " R ", " RR ", 1),
+		strings.Replace(whole, " R ", " Y ", 1), strings.Replace(whole, " 2153 ", "  ", 1),
+		strings.Replace(whole, " 72783 ", " -1 ", 1), strings.Replace(whole, " 3903 ", " 99999999999 ", 1),
+	} {
+		_, err := procfs.ParseStat(strings.NewReader(text))
+		refused(t, err, "stat", 1)
+	}
+}
+
+func helperComm(args []string) error { return os.WriteFile("/proc/self/comm", []byte(args[0]), 0) }
+
+func TestCommOfRealProcesses(t *testing.T) {
+	for _, comm := range []string{"(a b ) ( c d) ", "a\nb\\c", ") R 1 1 1 ("} {
+		p := start(t, helper("comm", comm))
+		stat, err := p.Stat()
+		must(t, err)
+		equal(t, "Stat.Comm", stat.Comm, comm)
+		leader, err := p.Status()
+		must(t, err)
+		equal(t, "Status.Name", leader.Name, comm)
+	}
+}
+
+func TestStatOfSession(t *testing.T) {
+	cmd := helper("wait")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	p := start(t, cmd)
+	s, err := p.Stat()
+	must(t, err)
+	equal(t, "Session", s.Session, p.PID())
+	equal(t, "SessionLeader", s.SessionLeader(), true)
+	equal(t, "Pgrp", s.Pgrp, p.PID())
+	equal(t, "TTY", s.TTY, 0)
+	equal(t, "TPGid", s.TPGid, -1)
+
+	var now unix.Timespec
+	must(t, unix.ClockGettime(unix.CLOCK_BOOTTIME, &now))
+	age := time.Duration(now.Nano()) - time.Duration(s.StartTime)*(time.Second/100)
+	if age < 0 || age > time.Minute {
+		t.Errorf("StartTime %d ticks makes a new process %v old", s.StartTime, age)
+	}
+}
+
+func TestChildrenAndTheirEnd(t *testing.T) {
+	p := start(t, helper("wait"))
+	isChild := func() bool {
+		children, err := proc.Children(os.Getpid())
+		must(t, err)
+		for _, c := range children {
+			if c.Pid == p.PID() {
+				return true
+			}
+		}
+		return false
+	}
+	equal(t, "child listed", isChild(), true)
+	ended, err := p.Ended()
+	must(t, err)
+	equal(t, "ended while it runs", ended, false)
+
+	p.end(t)
+	equal(t, "zombie listed", isChild(), true)
+	ended, err = p.Ended()
+	must(t, err)
+	equal(t, "ended as a zombie", ended, true)
+	zombie, err := p.Status()
+	must(t, err)
+	equal(t, "Umask of a zombie", zombie.Umask, -1)
+	allGone(t, p.Process, "Environ", "LiveEnviron", "Descriptors", "Maps", "Cwd", "Exe")
+
+	p.wait(t)
+	equal(t, "child listed after wait", isChild(), false)
+	ended, err = p.Ended()
+	must(t, err)
+	equal(t, "ended after wait", ended, true)
+}
+
+func gone(t *testing.T, what string, err error) {
+	t.Helper()
+	if !procfs.Gone(err) {
+		t.Errorf("%s: got error %v, want one that means gone", what, err)
+	}
+}
+
+func TestProcessThatIsGone(t *testing.T) {
+	p := start(t, helper("wait"))
+	p.end(t)
+	p.wait(t)
+	allGone(t, p.Process, slices.Collect(maps.Keys(reads))...)
+}
+
+var reads = map[string]func(p procfs.Process) error{
+	"Status":      func(p procfs.Process) error { _, err := p.Status(); return err },
+	"Stat":        func(p procfs.Process) error { _, err := p.Stat(); return err },
+	"Tasks":       func(p procfs.Process) error { _, err := p.Tasks(); return err },
+	"Descriptors": func(p procfs.Process) error { _, err := p.Descriptors(); return err },
+	"Environ":     func(p procfs.Process) error { _, err := p.Environ(); return err },
+	"LiveEnviron": func(p procfs.Process) error { _, err := p.LiveEnviron(); return err },
+	"Maps":        func(p procfs.Process) error { _, err := p.Maps(); return err },
+	"Limits":      func(p procfs.Process) error { _, err := p.Limits(); return err },
+	"Cwd":         func(p procfs.Process) error { _, err := p.Cwd(); return err },
+	"Exe":         func(p procfs.Process) error { _, err := p.Exe(); return err },
+}
+
+func allGone(t *testing.T, p procfs.Process, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		gone(t, name, reads[name](p))
+	}
+}
+
+// A file opened while the process lived answers ESRCH when it is read after its end.
+func TestEndInMidRead(t *testing.T) {
+	p := start(t, helper("wait"))
+	f, err := os.Open(p.Path("status"))
+	must(t, err)
+	defer f.Close()
+	p.end(t)
+	p.wait(t)
+	_, err = procfs.ParseStatus(f)
+	gone(t, "status", err)
+}

@@ -1,0 +1,15 @@
+// Command goenv changes its environment, says so, and waits until its standard input ends.
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+)
+
+func main() {
+	os.Unsetenv("DROPPED")
+	os.Setenv("ADDED", "yes")
+	fmt.Println(os.Getpid())
+	io.Copy(io.Discard, os.Stdin)
+}
