@@ -1,0 +1,360 @@
+package main_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/procfs"
+)
+
+// launcher is the program under test.
+var launcher string
+
+// helperEnv names the part that this test binary plays as a program that is launched.
+const helperEnv = "LAUNCH_TEST_HELPER"
+
+func TestMain(m *testing.M) {
+	switch os.Getenv(helperEnv) {
+	case "securebits":
+		bits, err := unix.PrctlRetInt(unix.PR_GET_SECUREBITS, 0, 0, 0, 0)
+		fmt.Println(bits, err)
+	case "setsid":
+		fmt.Println(unix.Setsid())
+	default:
+		os.Exit(build(m))
+	}
+}
+
+func build(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "launch")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	launcher = filepath.Join(dir, "launch")
+	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", launcher, "daemonlab/specs/launch")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "%v: %s", err, out)
+		return 1
+	}
+	return m.Run()
+}
+
+// target is cat(1), which changes nothing of what it was given and waits for its input to end.
+type target struct {
+	procfs.Process
+	cmd *exec.Cmd
+}
+
+// start has the launcher start cat and returns when that has said something back, so is what now runs.
+func start(t *testing.T, given []*os.File, orders ...string) target {
+	t.Helper()
+	cmd := exec.Command(launcher, append(orders, "--", "cat")...)
+	stdin, err := cmd.StdinPipe()
+	must(t, err)
+	stdout, err := cmd.StdoutPipe()
+	must(t, err)
+	cmd.ExtraFiles, cmd.Stderr = given, os.Stderr
+	must(t, cmd.Start())
+	t.Cleanup(func() { stdin.Close(); cmd.Wait() })
+	_, err = stdin.Write([]byte("?"))
+	must(t, err)
+	_, err = io.ReadFull(stdout, make([]byte, 1))
+	must(t, err)
+	return target{procfs.New("/proc").Process(cmd.Process.Pid), cmd}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func equal[T comparable](t *testing.T, what string, got, want T) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s: got %v, want %v", what, got, want)
+	}
+}
+
+func same[T comparable](t *testing.T, what string, got, want []T) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("%s: got %.500q, want %.500q", what, fmt.Sprint(got), fmt.Sprint(want))
+	}
+}
+
+// TestHostile is the setting that the specs of the daemon use.
+func TestHostile(t *testing.T) {
+	file, pipe, socket, terminal := hostileFiles(t)
+	dir := t.TempDir()
+	env := []string{"PATH=/bin", "LD_LIBRARY_PATH=/nonexistent", "IFS=/", "no equals sign", "TWICE=1", "TWICE=2", "E=",
+		"BYTES=\xff\n", "LONG=" + strings.Repeat("x", 100<<10)}
+	orders := []string{"--plant=3:7,4:300,5:3,3:1023", "--terminal=6", "--umask=077", "--chdir", dir,
+		"--block=SIGTERM,SIGUSR1", "--ignore=SIGHUP,SIGINT,SIGCHLD,SIGUSR2", "--ignore=SIGPIPE,SIGALRM,SIGRTMIN,SIGRTMAX",
+		"--rlimit=nofile=1024:1024,core=0:0"}
+	for _, entry := range env {
+		orders = append(orders, "--env", entry)
+	}
+	p := start(t, []*os.File{file, pipe, socket, terminal}, orders...)
+
+	checkFiles(t, p, map[int]*os.File{3: socket, 7: file, 300: pipe, 1023: file})
+	checkStatus(t, p, procfs.NewSignalSet(unix.SIGTERM, unix.SIGUSR1), procfs.NewSignalSet(unix.SIGHUP, unix.SIGINT,
+		unix.SIGCHLD, unix.SIGUSR2, unix.SIGPIPE, unix.SIGALRM, 34, 64), 0o77)
+	checkSession(t, p, terminal)
+	vars, err := p.Environ()
+	must(t, err)
+	same(t, "environment", vars, env)
+	cwd, err := p.Cwd()
+	must(t, err)
+	equal(t, "working directory", cwd, dir)
+	limits, err := p.Limits()
+	must(t, err)
+	equal(t, "RLIMIT_NOFILE", limits[procfs.MaxOpenFiles], procfs.Limit{Soft: 1024, Hard: 1024, Units: "files"})
+	equal(t, "RLIMIT_CORE", limits[procfs.MaxCoreFileSize], procfs.Limit{Units: "bytes"})
+}
+
+// hostileFiles opens one file of each kind that can be told by device and inode, and a terminal.
+func hostileFiles(t *testing.T) (file, pipe, socket, terminal *os.File) {
+	t.Helper()
+	file, err := os.CreateTemp(t.TempDir(), "")
+	must(t, err)
+	read, pipe, err := os.Pipe()
+	must(t, err)
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	must(t, err)
+	socket = os.NewFile(uintptr(pair[0]), "socket")
+	master, terminal := openTerminal(t)
+	t.Cleanup(func() {
+		unix.Close(pair[1])
+		for _, f := range []*os.File{file, read, pipe, socket, master, terminal} {
+			f.Close()
+		}
+	})
+	return file, pipe, socket, terminal
+}
+
+// openTerminal makes a pseudo-terminal (pts(4)).
+func openTerminal(t *testing.T) (master, slave *os.File) {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Skip("needs a pseudo-terminal: ", err)
+	}
+	must(t, unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0))
+	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
+	must(t, err)
+	slave, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	must(t, err)
+	return master, slave
+}
+
+// checkFiles proves that the target has the planted files at their numbers, the standard ones, and no others.
+func checkFiles(t *testing.T, p target, planted map[int]*os.File) {
+	t.Helper()
+	fds, err := p.Descriptors()
+	must(t, err)
+	var numbers []int
+	for _, fd := range fds {
+		numbers = append(numbers, fd.Number)
+		equal(t, fmt.Sprintf("close-on-exec of %v", fd), fd.Flags.CloseOnExec(), false)
+		if f := planted[fd.Number]; f != nil {
+			id, err := procfs.Identify(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
+			must(t, err)
+			equal(t, fmt.Sprintf("identity of %v", fd), fd.ID, id)
+		}
+	}
+	same(t, "descriptors", numbers, append([]int{0, 1, 2}, slices.Sorted(maps.Keys(planted))...))
+}
+
+func checkStatus(t *testing.T, p target, blocked, ignored procfs.SignalSet, umask int) {
+	t.Helper()
+	s, err := p.Status()
+	must(t, err)
+	equal(t, "Name", s.Name, "cat")
+	equal(t, "PPid", s.PPid, os.Getpid())
+	equal(t, "Threads", s.Threads, 1)
+	equal(t, "SigBlk", s.SigBlk, blocked)
+	equal(t, "SigIgn", s.SigIgn, ignored)
+	equal(t, "SigCgt", s.SigCgt, 0)
+	equal(t, "SigPnd", s.SigPnd, 0)
+	equal(t, "ShdPnd", s.ShdPnd, 0)
+	equal(t, "Umask", s.Umask, umask)
+}
+
+func checkSession(t *testing.T, p target, terminal *os.File) {
+	t.Helper()
+	s, err := p.Stat()
+	must(t, err)
+	equal(t, "session", s.Session, p.PID())
+	var st unix.Stat_t
+	must(t, unix.Fstat(int(terminal.Fd()), &st))
+	equal(t, "terminal", s.TTY, procfs.TTY(st.Rdev))
+}
+
+// TestPlain starts from a bad setting and gives no orders.
+func TestPlain(t *testing.T) {
+	file, pipe, _, _ := hostileFiles(t)
+	p := start(t, []*os.File{file, pipe}, "--plant=3:40,4:41", "--block=SIGTERM", "--ignore=SIGHUP,SIGPIPE,SIGRTMIN",
+		"--umask=027", "--", launcher, "--umask=022")
+	checkFiles(t, p, nil)
+	checkStatus(t, p, 0, 0, 0o22)
+	s, err := p.Stat()
+	must(t, err)
+	session, err := unix.Getsid(0)
+	must(t, err)
+	equal(t, "session", s.Session, session)
+	vars, err := p.Environ()
+	must(t, err)
+	same(t, "environment", vars, os.Environ())
+}
+
+// A limit that was not ordered is the one that the launcher was started with, though Go has raised it since.
+func TestLimitIsHandedOn(t *testing.T) {
+	p := start(t, nil, "--rlimit=nofile=100:200", "--", launcher)
+	limits, err := p.Limits()
+	must(t, err)
+	equal(t, "RLIMIT_NOFILE", limits[procfs.MaxOpenFiles], procfs.Limit{Soft: 100, Hard: 200, Units: "files"})
+}
+
+func TestDescriptorAboveTheLimit(t *testing.T) {
+	file, _, _, _ := hostileFiles(t)
+	p := start(t, []*os.File{file}, "--plant=3:150", "--rlimit=nofile=100:100")
+	checkFiles(t, p, map[int]*os.File{150: file})
+}
+
+func TestClosedStandardFile(t *testing.T) {
+	fds, err := start(t, nil, "--close=2").Descriptors()
+	must(t, err)
+	equal(t, "descriptors", len(fds), 2)
+	equal(t, "the last", fds[1].Number, 1)
+}
+
+func TestCredentials(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can have groups, capabilities and securebits to leave behind")
+	}
+	s, err := start(t, nil, "--groups=4,27", "--ambient=CAP_NET_BIND_SERVICE,CAP_CHOWN").Status()
+	must(t, err)
+	same(t, "groups", s.Groups, []int{4, 27})
+	want := procfs.NewCapSet(unix.CAP_NET_BIND_SERVICE, unix.CAP_CHOWN)
+	equal(t, "CapAmb", s.CapAmb, want)
+	equal(t, "CapInh", s.CapInh, want)
+	out, err := run(t, "securebits", "--securebits=no-setuid-fixup,noroot-locked")
+	must(t, err)
+	equal(t, "securebits", out, "6 <nil>\n")
+}
+
+// run launches this test binary in the part named.
+func run(t *testing.T, part string, orders ...string) (string, error) {
+	t.Helper()
+	self, err := os.Executable()
+	must(t, err)
+	out, err := exec.Command(launcher, append(orders, "--env", helperEnv+"="+part,
+		"--env=GORACE=atexit_sleep_ms=0", "--", self)...).Output()
+	return string(out), err
+}
+
+func TestKillAtSystemCall(t *testing.T) {
+	out, err := run(t, "setsid", "--kill-at=setsid,mq_notify")
+	var ended *exec.ExitError
+	if !errors.As(err, &ended) || ended.Sys().(syscall.WaitStatus).Signal() != unix.SIGSYS {
+		t.Errorf("got %q, %v, want a death by SIGSYS", out, err)
+	}
+	out, err = run(t, "setsid", "--kill-at=mq_notify")
+	must(t, err)
+	if out == "" {
+		t.Error("setsid was not returned from")
+	}
+}
+
+func TestErrors(t *testing.T) {
+	broken := filepath.Join(t.TempDir(), "broken")
+	must(t, os.WriteFile(broken, []byte("\x7fELF"), 0o755))
+	for want, args := range map[string][]string{
+		"no program to start":                    {},
+		`exec: "/nonexistent": stat`:             {"/nonexistent"},
+		`invalid value "TERM"`:                   {"--block=TERM", "cat"},
+		"--umask is for":                         {"--tmpfs=/", "--umask=0", "cat"},
+		"not FROM:TO":                            {"--plant=3:2", "cat"},
+		"fcntl F_DUPFD_CLOEXEC of 99":            {"--plant=99:7", "cat"},
+		"TIOCSCTTY of descriptor 2":              {"--terminal=2", "cat"},
+		"chdir /nonexistent":                     {"--chdir=/nonexistent", "cat"},
+		"exec " + broken + ": exec format error": {"--close=0,1,2", "--plant=0:3", "--ignore=SIGPIPE", broken},
+		"setrlimit nofile: invalid argument":     {"--rlimit=nofile=2:1", "cat"},
+		"mount ":                                 {"--tmpfs=/nonexistent", "cat"},
+	} {
+		cmd := exec.Command(launcher, args...)
+		out, _ := cmd.CombinedOutput()
+		equal(t, fmt.Sprintf("status of %q", args), cmd.ProcessState.ExitCode(), 125)
+		if !strings.HasPrefix(string(out), "launch: ") || !strings.Contains(string(out), want) {
+			t.Errorf("%q said %q, want launch: ... %s", args, out, want)
+		}
+	}
+}
+
+// keep runs a shell command in a tmpfs that is the working directory, and returns report and exit status.
+func keep(t *testing.T, given *os.File, command string) (string, int) {
+	t.Helper()
+	dir := t.TempDir()
+	read, report, err := os.Pipe()
+	must(t, err)
+	defer read.Close()
+	cmd := exec.Command(launcher, "--tmpfs", dir, "--report=4", "--",
+		launcher, "--plant=3:3", "--chdir", dir, "--", "sh", "-c", command)
+	cmd.ExtraFiles = []*os.File{given, report}
+	cmd.Stderr = os.Stderr
+	own, err := procfs.New("/proc").Process(os.Getpid()).Status()
+	must(t, err)
+	if !own.CapEff.Has(unix.CAP_SYS_ADMIN) {
+		cmd.SysProcAttr = &syscall.SysProcAttr{
+			Cloneflags:  unix.CLONE_NEWUSER,
+			UidMappings: []syscall.SysProcIDMap{{ContainerID: os.Getuid(), HostID: os.Getuid(), Size: 1}},
+			GidMappings: []syscall.SysProcIDMap{{ContainerID: os.Getgid(), HostID: os.Getgid(), Size: 1}},
+			AmbientCaps: []uintptr{unix.CAP_SYS_ADMIN},
+		}
+	}
+	err = cmd.Start()
+	report.Close()
+	if errors.Is(err, unix.EPERM) {
+		t.Skip("needs user namespaces, which this machine does not permit: ", err)
+	}
+	must(t, err)
+	cmd.Wait()
+	said, err := io.ReadAll(read)
+	must(t, err)
+	return strings.ReplaceAll(string(said), dir, "DIR"), cmd.ProcessState.ExitCode()
+}
+
+func TestTmpfs(t *testing.T) {
+	read, write, err := os.Pipe()
+	must(t, err)
+	defer read.Close()
+	defer write.Close()
+	for _, c := range []struct {
+		command, report string
+		status          int
+	}{
+		{"test $(stat -fc %T .) = tmpfs && exit 3", "unmounted\n", 3},
+		{"test $(id -u) = 0 || grep -q 'CapPrm:.0*$' /proc/self/status && exit 4", "unmounted\n", 4},
+		{"kill -TERM $$", "unmounted\n", 128 + 15},
+		{"cat <&3 & exit 0", "umount DIR: device or resource busy\n", 0}, // until write is closed
+	} {
+		report, status := keep(t, read, c.command)
+		equal(t, c.command, report, c.report)
+		equal(t, c.command, status, c.status)
+	}
+}

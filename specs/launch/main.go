@@ -1,0 +1,111 @@
+// Command launch starts a program in a setting as bad as a starter may leave it. It sets everything up in its own
+// process and then executes the program, so that the suite's process, where an ignored signal or a low descriptor could
+// not be undone, stays as it was.
+//
+//	launch [order]... -- program [argument]...
+//	launch --tmpfs DIR [--report FD] -- launch [order]... -- program [argument]...
+//
+// What the orders do not name is plain: no descriptor above 2, no signal blocked or ignored. The program has the
+// launcher's PID and whatever user, namespaces and standard files the suite started the launcher with.
+//
+// An error of the launcher's own is one line on stderr that begins `launch: `, with exit status 125: it is the suite's
+// fault and never the program's.
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// exitFailed is the status by which env(1), timeout(1) and others tell their own failure from the program's.
+const exitFailed = 125
+
+func main() {
+	o, err := parse(os.Args[1:])
+	if err != nil {
+		fail(2, err)
+	}
+	// Mask, credentials, seccomp filter and mount namespace are the thread's; execve takes those of the calling one.
+	runtime.LockOSThread()
+	if o.tmpfs != "" {
+		status, err := o.keep()
+		if err != nil {
+			fail(2, err)
+		}
+		os.Exit(status)
+	}
+	stderr := o.spareStderr()
+	fail(stderr, o.launch())
+}
+
+// fail needs neither package os nor a standard descriptor, which may be planted or closed by now.
+func fail(stderr int, err error) {
+	syscall.Write(stderr, []byte("launch: "+err.Error()+"\n"))
+	syscall.Exit(exitFailed)
+}
+
+// launch returns only when something failed. The order matters: a terminal needs its descriptor before that is moved,
+// descriptors may lie above the limit that follows, and after the signals nothing may come that Go needs them for.
+func (o *orders) launch() error {
+	for _, step := range []func() error{
+		o.takeTerminal, o.changeDirectory, o.changeUmask, o.plant, o.limit, o.changeCredentials, o.closeStandard,
+		o.setSignals, o.filter,
+	} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	err := syscall.Exec(o.program, o.args, o.env) // restores the RLIMIT_NOFILE that package os raised
+	return fmt.Errorf("exec %s: %w", o.program, err)
+}
+
+// takeTerminal makes the terminal the controlling one of a new session, which the program then leads.
+func (o *orders) takeTerminal() error {
+	if o.terminal < 0 {
+		return nil
+	}
+	if _, err := unix.Setsid(); err != nil {
+		return fmt.Errorf("setsid: %w", err)
+	}
+	if err := unix.IoctlSetInt(o.terminal, unix.TIOCSCTTY, 0); err != nil {
+		return fmt.Errorf("TIOCSCTTY of descriptor %d: %w", o.terminal, err)
+	}
+	return nil
+}
+
+func (o *orders) changeDirectory() error {
+	if o.chdir == "" {
+		return nil
+	}
+	return os.Chdir(o.chdir)
+}
+
+func (o *orders) changeUmask() error {
+	if o.umask >= 0 {
+		unix.Umask(o.umask)
+	}
+	return nil
+}
+
+func (o *orders) limit() error {
+	for _, l := range o.limits {
+		// x/sys tells package syscall, which then does not restore RLIMIT_NOFILE at exec.
+		if err := unix.Setrlimit(l.resource, &l.Rlimit); err != nil {
+			return fmt.Errorf("setrlimit %s: %w", l.name, err)
+		}
+	}
+	return nil
+}
+
+func (o *orders) closeStandard() error {
+	for _, fd := range o.closed {
+		if err := unix.Close(fd); err != nil {
+			return fmt.Errorf("close %d: %w", fd, err)
+		}
+	}
+	return nil
+}

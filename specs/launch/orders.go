@@ -1,0 +1,219 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"flag"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/procfs"
+)
+
+// orders are what the command line asks for.
+type orders struct {
+	planted  []planting
+	closed   []int
+	block    procfs.SignalSet
+	ignore   procfs.SignalSet
+	umask    int // -1: as it is
+	env      []string
+	terminal int // descriptor, -1: none
+	chdir    string
+	limits   []limit
+	groups   []int // nil: as they are
+	secure   int
+	ambient  procfs.CapSet
+	killAt   []uint32 // numbers of system calls
+
+	tmpfs  string
+	report int // descriptor, -1: none
+
+	program string   // absolute
+	args    []string // with the name the program is called by
+}
+
+// planting puts a descriptor that the launcher was given at another number.
+type planting struct{ from, to int }
+
+type limit struct {
+	name     string
+	resource int
+	unix.Rlimit
+}
+
+// names of securebits.h. Keep-caps is not among them: execve always clears it (capabilities(7)).
+var secureBits = map[string]int{
+	"noroot": 1 << 0, "noroot-locked": 1 << 1, "no-setuid-fixup": 1 << 2, "no-setuid-fixup-locked": 1 << 3,
+}
+
+var resources = map[string]int{
+	"nofile": unix.RLIMIT_NOFILE, "msgqueue": unix.RLIMIT_MSGQUEUE, "core": unix.RLIMIT_CORE,
+	"fsize": unix.RLIMIT_FSIZE, "nproc": unix.RLIMIT_NPROC, "stack": unix.RLIMIT_STACK, "as": unix.RLIMIT_AS,
+}
+
+var syscallNumbers = map[string]uint32{
+	"mq_open": unix.SYS_MQ_OPEN, "mq_notify": unix.SYS_MQ_NOTIFY, "setsid": unix.SYS_SETSID,
+	"flock": unix.SYS_FLOCK, "setresuid": unix.SYS_SETRESUID,
+}
+
+// parse reads the command line. Lists are separated by commas; an order given twice adds to the first.
+func parse(args []string) (*orders, error) {
+	o := &orders{umask: -1, terminal: -1, report: -1}
+	f := flag.NewFlagSet("launch", flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	f.Func("plant", "`FROM:TO`, have descriptor FROM of the launcher at TO, without close-on-exec", list(o.addPlant))
+	f.Func("close", "`N`, close a standard descriptor", list(number(&o.closed)))
+	f.Func("block", "`SIGNAL`, block it", list(signal(&o.block)))
+	f.Func("ignore", "`SIGNAL`, ignore it", list(signal(&o.ignore)))
+	f.Func("umask", "`MASK`, octal", o.setUmask)
+	f.Func("env", "`STRING`, one entry of the environment, which then has no others", o.addEnv)
+	f.IntVar(&o.terminal, "terminal", -1, "`FD`, make it the controlling terminal of a new session")
+	f.StringVar(&o.chdir, "chdir", "", "`DIR`")
+	f.Func("rlimit", "`NAME=SOFT:HARD`", list(o.addLimit))
+	f.Func("groups", "`GID`, supplementary groups", list(number(&o.groups)))
+	f.Func("securebits", "`NAME`", list(o.addSecure))
+	f.Func("ambient", "`CAPABILITY`, make it inheritable and ambient", list(o.addAmbient))
+	f.Func("kill-at", "`SYSCALL`, have the kernel kill whoever calls it", list(o.addKill))
+	f.StringVar(&o.tmpfs, "tmpfs", "", "`DIR`, mount one there, stay, and unmount it when the program has ended")
+	f.IntVar(&o.report, "report", -1, "`FD`, where to write how the unmounting went")
+	err := f.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		f.SetOutput(os.Stderr)
+		f.PrintDefaults()
+	case err == nil:
+		err = cmp.Or(o.checkTmpfs(f), o.setProgram(f.Args()))
+	}
+	return o, err
+}
+
+// checkTmpfs refuses orders that the launcher who stays would not carry out.
+func (o *orders) checkTmpfs(f *flag.FlagSet) (err error) {
+	f.Visit(func(given *flag.Flag) {
+		if o.tmpfs != "" && given.Name != "tmpfs" && given.Name != "report" {
+			err = errors.New("--" + given.Name + " is for the launcher that --tmpfs starts")
+		}
+	})
+	return err
+}
+
+// list takes a flag's value apart.
+func list(add func(string) error) func(string) error {
+	return func(value string) error {
+		for item := range strings.SplitSeq(value, ",") {
+			if err := add(item); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+func number(to *[]int) func(string) error {
+	return func(item string) error {
+		n, err := strconv.ParseUint(item, 10, 31)
+		*to = append(*to, int(n))
+		return err
+	}
+}
+
+func signal(to *procfs.SignalSet) func(string) error {
+	return func(item string) error {
+		sig, err := procfs.ParseSignal(item)
+		if err == nil {
+			*to |= procfs.NewSignalSet(sig)
+		}
+		return err
+	}
+}
+
+func (o *orders) addPlant(item string) error {
+	var ends []int
+	for end := range strings.SplitSeq(item, ":") {
+		if err := number(&ends)(end); err != nil {
+			return err
+		}
+	}
+	if len(ends) != 2 || ends[1] < 3 {
+		return errors.New("not FROM:TO with TO above 2")
+	}
+	o.planted = append(o.planted, planting{ends[0], ends[1]})
+	return nil
+}
+
+func (o *orders) setUmask(value string) error {
+	mask, err := strconv.ParseUint(value, 8, 9)
+	o.umask = int(mask)
+	return err
+}
+
+func (o *orders) addEnv(value string) error {
+	o.env = append(o.env, value)
+	return nil
+}
+
+func (o *orders) addLimit(item string) (err error) {
+	name, values, _ := strings.Cut(item, "=")
+	soft, hard, ok := strings.Cut(values, ":")
+	resource, known := resources[name]
+	if !ok || !known {
+		return errors.New("not NAME=SOFT:HARD of a known resource")
+	}
+	l := limit{name: name, resource: resource}
+	if l.Cur, err = strconv.ParseUint(soft, 10, 64); err != nil {
+		return err
+	}
+	l.Max, err = strconv.ParseUint(hard, 10, 64)
+	o.limits = append(o.limits, l)
+	return err
+}
+
+func (o *orders) addSecure(item string) error {
+	bit, known := secureBits[item]
+	if !known {
+		return errors.New("unknown securebit")
+	}
+	o.secure |= bit
+	return nil
+}
+
+func (o *orders) addAmbient(item string) error {
+	c, err := procfs.ParseCap(item)
+	if err == nil {
+		o.ambient |= procfs.NewCapSet(c)
+	}
+	return err
+}
+
+func (o *orders) addKill(item string) error {
+	nr, known := syscallNumbers[item]
+	if !known {
+		return errors.New("unknown system call")
+	}
+	o.killAt = append(o.killAt, nr)
+	return nil
+}
+
+// setProgram resolves the program now, before the working directory changes.
+func (o *orders) setProgram(program []string) error {
+	if len(program) == 0 {
+		return errors.New("no program to start")
+	}
+	path, err := exec.LookPath(program[0])
+	if err != nil {
+		return err
+	}
+	o.program, err = filepath.Abs(path)
+	o.args = program
+	if o.env == nil {
+		o.env = os.Environ()
+	}
+	return err
+}
