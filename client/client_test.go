@@ -1,0 +1,151 @@
+package main_test
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/mq"
+)
+
+// enough is how long anything may take that should happen at once, or after the client's own 10 s.
+const enough = 30 * time.Second
+
+// client is a running mqfile.
+type client struct {
+	t              *testing.T
+	cmd            *exec.Cmd
+	stdout, stderr bytes.Buffer
+	killer         *time.Timer
+}
+
+// result is how it ended.
+type result struct {
+	code           int // -1 when a signal killed it
+	stdout, stderr string
+}
+
+// command prepares a run of the program on the server's queue; the caller may change it before start.
+func (s *server) command(args ...string) *client {
+	return prepare(s.t, append([]string{"--queue", s.name}, args...)...)
+}
+
+// fetch starts the program on the server's queue.
+func (s *server) fetch(args ...string) *client { return s.command(args...).start() }
+
+func prepare(t *testing.T, args ...string) *client {
+	c := &client{t: t, cmd: exec.Command(mqfile, args...)}
+	c.cmd.Stdout, c.cmd.Stderr = &c.stdout, &c.stderr
+	return c
+}
+
+// under makes a shell set something up before it becomes the program.
+func (c *client) under(script string) *client {
+	shell := exec.Command("/bin/sh", append([]string{"-c", script + `; exec "$0" "$@"`}, c.cmd.Args...)...)
+	shell.Stdout, shell.Stderr, shell.Dir = c.cmd.Stdout, c.cmd.Stderr, c.cmd.Dir
+	c.cmd = shell
+	return c
+}
+
+func (c *client) start() *client {
+	c.t.Helper()
+	if err := c.cmd.Start(); err != nil {
+		c.t.Fatal(err)
+	}
+	c.killer = time.AfterFunc(enough, func() { c.cmd.Process.Kill() })
+	c.t.Cleanup(func() {
+		if c.cmd.ProcessState == nil {
+			c.cmd.Process.Kill()
+			c.cmd.Wait()
+		}
+	})
+	return c
+}
+
+func (c *client) signal(sig os.Signal) {
+	c.t.Helper()
+	if err := c.cmd.Process.Signal(sig); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *client) wait() result {
+	c.t.Helper()
+	if err := c.cmd.Wait(); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			c.t.Fatal(err)
+		}
+	}
+	if !c.killer.Stop() {
+		c.t.Fatalf("%v did not end in %v; stderr: %s", c.cmd.Args, enough, &c.stderr)
+	}
+	return result{c.cmd.ProcessState.ExitCode(), c.stdout.String(), c.stderr.String()}
+}
+
+// run is start and wait.
+func (c *client) run() result {
+	c.t.Helper()
+	return c.start().wait()
+}
+
+// expect checks exit status and stderr, each whole.
+func (r result) expect(t *testing.T, code int, stderr string) {
+	t.Helper()
+	if r.code != code {
+		t.Errorf("exit status %d, expected %d", r.code, code)
+	}
+	if r.stderr != stderr {
+		t.Errorf("stderr %q, expected %q", r.stderr, stderr)
+	}
+}
+
+// expectPart checks exit status and that stderr begins with mqfile's name, is one line and says what it should.
+func (r result) expectPart(t *testing.T, code int, part string) {
+	t.Helper()
+	if r.code != code {
+		t.Errorf("exit status %d, expected %d", r.code, code)
+	}
+	if !strings.HasPrefix(r.stderr, "mqfile: ") || strings.Count(r.stderr, "\n") != 1 || !strings.Contains(r.stderr, part) {
+		t.Errorf("stderr %q, expected one line that says %q", r.stderr, part)
+	}
+}
+
+// gone checks that no queue of that name is left.
+func gone(t *testing.T, name string) {
+	t.Helper()
+	if exists(t, name) {
+		t.Errorf("queue %s was left behind", name)
+		mq.Unlink(name)
+	}
+}
+
+func exists(t *testing.T, name string) bool {
+	t.Helper()
+	q, err := mq.Open(name, os.O_WRONLY, 0, nil)
+	if errors.Is(err, unix.ENOENT) {
+		return false
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.Close()
+	return true
+}
+
+// eventually waits for what happens in another process and tells nobody.
+func eventually(t *testing.T, what string, happened func() bool) {
+	t.Helper()
+	for end := time.Now().Add(enough); !happened(); {
+		if time.Now().After(end) {
+			t.Fatalf("not in %v: %s", enough, what)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}

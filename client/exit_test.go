@@ -1,0 +1,124 @@
+package main_test
+
+import (
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"daemonlab/lab/mq"
+	"daemonlab/lab/wire"
+)
+
+func TestUsageErrors(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{
+		{},
+		{"a", "b"},
+		{"--bad", "a"},
+		{"--queue"},
+		{"--queue", "noslash", "a"},
+		{"--queue", "/two/slashes", "a"},
+		{"--queue=", "a"},
+		{"--queue=/", "a"},
+		{"-o"},
+		{"-o", "", "a"},
+		{"a", "-o"},
+	} {
+		r := prepare(t, args...).run()
+		if r.code != 2 || r.stdout != "" {
+			t.Errorf("%q: exit status %d, stdout %q", args, r.code, r.stdout)
+		}
+		if !strings.HasPrefix(r.stderr, "mqfile: ") || !strings.Contains(r.stderr, "\nUsage: mqfile ") {
+			t.Errorf("%q: stderr %q", args, r.stderr)
+		}
+	}
+}
+
+func TestFlagForms(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, form := range []func(queue, file string) []string{
+		func(queue, file string) []string { return []string{"--queue", queue, "-o", file, "PATH"} },
+		func(queue, file string) []string { return []string{"--queue=" + queue, "-o=" + file, "PATH"} },
+		func(queue, file string) []string { return []string{"PATH", "-o", file, "--queue", queue} },
+		func(queue, file string) []string { return []string{"-o", file, "--queue", queue, "--", "PATH"} },
+	} {
+		s := newServer(t)
+		c := prepare(t, form(s.name, dir+"/file")...).start()
+		e := s.request()
+		if e.request.Path != "PATH" {
+			t.Errorf("%q: asked for %q", c.cmd.Args, e.request.Path)
+		}
+		e.serve([]byte("x"))
+		c.wait().expect(t, 0, received(1, 1))
+		if err := os.Remove(dir + "/file"); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestHelpFitsAScreen(t *testing.T) {
+	t.Parallel()
+	r := prepare(t, "--help").run()
+	r.expect(t, 0, "")
+	lines := strings.Split(strings.TrimSuffix(r.stdout, "\n"), "\n")
+	if len(lines) > 23 || !strings.Contains(r.stdout, "Examples:") {
+		t.Errorf("%d lines:\n%s", len(lines), r.stdout)
+	}
+	for _, line := range lines {
+		if len(line) > 80 {
+			t.Errorf("%d columns: %s", len(line), line)
+		}
+	}
+}
+
+func TestOverlongPath(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.command(strings.Repeat("x", 4096)).run().expect(t, 2, "mqfile: path is longer than 4095 bytes\n")
+	s.empty()
+}
+
+func TestNoServer(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	prepare(t, "--queue", "/mqfile-test-none", "-o", dir+"/file", "a").run().
+		expect(t, 3, "mqfile: no server at queue /mqfile-test-none\n")
+	expectFiles(t, dir)
+}
+
+func TestForbiddenQueue(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	if err := s.q.Chmod(0o400); err != nil {
+		t.Fatal(err)
+	}
+	c := s.command("a")
+	if os.Getuid() == 0 { // may do anything, so somebody else has to try
+		c.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	}
+	c.run().expectPart(t, 3, "the server cannot be reached: queue "+s.name+": open: permission denied")
+}
+
+func TestQueueForSomethingElse(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	small := s.name + "-small"
+	q, err := mq.Open(small, os.O_CREATE|os.O_EXCL|os.O_RDONLY, wire.QueueMode, &mq.Attr{MaxMsg: 1, MsgSize: 200})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer q.Close()
+	defer mq.Unlink(small)
+	prepare(t, "--queue", small, "a").run().expectPart(t, 3, "takes no request of 262 bytes")
+}
+
+// The program must not need the standard descriptors.
+func TestClosedStdin(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	c := s.command("PATH").under("exec <&-").start()
+	s.request().serve([]byte("x"))
+	c.wait().expect(t, 0, received(1, 1))
+}

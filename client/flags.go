@@ -1,0 +1,86 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+
+	"daemonlab/lab/mq"
+	"daemonlab/lab/wire"
+)
+
+const usage = `Usage: mqfile [--queue /NAME] [-o FILE] PATH
+
+Fetches PATH, a file below the directory that mqfiled serves, over POSIX
+message queues.
+
+  --queue /NAME   the server's request queue (default ` + wire.DefaultQueue + `)
+  -o FILE         write to FILE, which appears whole or not at all; a FILE that
+                  is a device or a FIFO is written through (default: stdout)
+  --help          this text
+
+Examples:
+  mqfile notes.txt                      print a file
+  mqfile -o copy.iso images/disk.iso    fetch one, with a progress bar
+  mqfile --queue /lab5 a.tar | tar t    from the server at another queue
+
+Exit status: 0 done, 1 the server or this side failed, 2 usage, 3 no server or
+nothing from it for 10 s, 128+N ended by signal N.
+`
+
+// options is the command line.
+type options struct {
+	queue  string // the server's, "/NAME"
+	output string // "" for stdout
+	path   string // as the server will see it; may be empty
+	help   bool
+}
+
+// parse reads the arguments. Flags may stand before and after PATH; after "--" PATH may begin with a dash.
+func parse(args []string) (options, error) {
+	var o options
+	flags := flag.NewFlagSet("mqfile", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.StringVar(&o.queue, "queue", wire.DefaultQueue, "")
+	flags.StringVar(&o.output, "o", "", "")
+	paths, err := parseAround(flags, args)
+	if errors.Is(err, flag.ErrHelp) {
+		return options{help: true}, nil
+	}
+	if err != nil {
+		return o, usageError(err)
+	}
+	if len(paths) != 1 {
+		return o, usageError(fmt.Errorf("one PATH is needed, not %d", len(paths)))
+	}
+	o.path = paths[0]
+	return o, check(flags, o)
+}
+
+// parseAround lets flag, which stops at the first argument that is none, go on after it. It returns the others.
+func parseAround(flags *flag.FlagSet, args []string) (others []string, err error) {
+	for {
+		if err := flags.Parse(args); err != nil {
+			return nil, err
+		}
+		if flags.NArg() == 0 {
+			return others, nil
+		}
+		others = append(others, flags.Arg(0))
+		args = flags.Args()[1:]
+	}
+}
+
+func check(flags *flag.FlagSet, o options) error {
+	if err := mq.CheckName(o.queue); err != nil {
+		return usageError(fmt.Errorf("--queue: %w", err))
+	}
+	var err error
+	flags.Visit(func(f *flag.Flag) {
+		if f.Name == "o" && o.output == "" {
+			err = usageError(errors.New("-o: a file name is needed"))
+		}
+	})
+	return err
+}

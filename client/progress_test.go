@@ -1,0 +1,178 @@
+package main_test
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// terminal is a pseudo-terminal that a person would sit at.
+type terminal struct {
+	t     *testing.T
+	slave *os.File
+
+	mu   sync.Mutex
+	text []byte        // everything written to it
+	over chan struct{} // closed when nobody has it open any more
+}
+
+func newTerminal(t *testing.T, columns int) *terminal {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Skipf("no pseudo-terminals here: %v", err)
+	}
+	fd := int(master.Fd())
+	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	number, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Skipf("no pseudo-terminals here: %v", err)
+	}
+	size := &unix.Winsize{Row: 24, Col: uint16(columns)}
+	if err := unix.IoctlSetWinsize(int(slave.Fd()), unix.TIOCSWINSZ, size); err != nil {
+		t.Fatal(err)
+	}
+	tty := &terminal{t: t, slave: slave, over: make(chan struct{})}
+	go tty.watch(master)
+	t.Cleanup(tty.close)
+	return tty
+}
+
+func (tty *terminal) watch(master *os.File) {
+	defer close(tty.over)
+	defer master.Close()
+	buf := make([]byte, 4096)
+	for {
+		n, err := master.Read(buf)
+		tty.mu.Lock()
+		tty.text = append(tty.text, buf[:n]...)
+		tty.mu.Unlock()
+		if err != nil { // EIO: the other side is closed
+			return
+		}
+	}
+}
+
+// close ends it for this process. The program must have ended.
+func (tty *terminal) close() {
+	tty.slave.Close()
+	<-tty.over
+}
+
+func (tty *terminal) written() string {
+	tty.mu.Lock()
+	defer tty.mu.Unlock()
+	return string(tty.text)
+}
+
+// screen is what a person sees when all is over, and the widest that a line ever was.
+func (tty *terminal) screen() (lines string, widest int) {
+	tty.close()
+	var done, line []byte
+	column := 0
+	for _, c := range []byte(tty.written()) {
+		switch c {
+		case '\r':
+			column = 0
+		case '\n':
+			done, line = append(append(done, strings.TrimRight(string(line), " ")...), '\n'), nil
+		default:
+			line = append(line[:column], append([]byte{c}, line[min(column+1, len(line)):]...)...)
+			column++
+			widest = max(widest, column)
+		}
+	}
+	return string(done) + strings.TrimRight(string(line), " "), widest
+}
+
+// on makes the terminal the program's stderr.
+func (c *client) on(tty *terminal) *client {
+	c.cmd.Stderr = tty.slave
+	return c
+}
+
+// A transfer that lasts shows how far it is, on a line that is gone at the end.
+func TestProgress(t *testing.T) {
+	t.Parallel()
+	for columns, facts := range map[int][]string{
+		100: {" 50% [====", "    ]  9.8 KiB of 19.5 KiB  ", "B/s  ETA "},
+		40:  {" 50%  9.8 KiB of 19.5 KiB  ", "B/s"},
+		10:  {" 50%"},
+	} {
+		t.Run(fmt.Sprint(columns), func(t *testing.T) {
+			s, tty := newServer(t), newTerminal(t, columns)
+			c := s.command("PATH").on(tty).start()
+			e := s.request()
+			e.info(20000)
+			messages := e.data(make([]byte, 10000))
+			eventually(t, "a bar", func() bool { return strings.Contains(tty.written(), " 50%") })
+			messages += e.data(make([]byte, 10000))
+			e.end()
+			c.wait()
+			for _, fact := range facts {
+				if !strings.Contains(tty.written(), fact) {
+					t.Errorf("%q does not say %q", tty.written(), fact)
+				}
+			}
+			text, widest := tty.screen()
+			if summary := received(20000, messages); text != summary || widest > max(columns, len(summary)) {
+				t.Errorf("the terminal shows %q, %d columns at most", text, widest)
+			}
+		})
+	}
+}
+
+func TestNoProgressWhenFast(t *testing.T) {
+	t.Parallel()
+	s, tty := newServer(t), newTerminal(t, 80)
+	c := s.command("PATH").on(tty).start()
+	e, began := s.request(), time.Now()
+	messages := e.serve(noise(100000))
+	c.wait()
+	tty.close()
+	if took := time.Since(began); took > 400*time.Millisecond {
+		t.Skipf("this machine is too busy: %v", took)
+	}
+	if want := strings.ReplaceAll(received(100000, messages), "\n", "\r\n"); tty.written() != want {
+		t.Errorf("the terminal got %q, expected %q", tty.written(), want)
+	}
+}
+
+func TestSignalErasesProgress(t *testing.T) {
+	t.Parallel()
+	s, tty := newServer(t), newTerminal(t, 80)
+	c := s.command("PATH").on(tty).start()
+	e := s.request()
+	e.info(20000)
+	e.data(make([]byte, 10000))
+	eventually(t, "a bar", func() bool { return strings.Contains(tty.written(), "%") })
+	c.signal(unix.SIGINT)
+	c.wait().expect(t, 130, "")
+	if text, _ := tty.screen(); text != "" {
+		t.Errorf("the terminal shows %q", text)
+	}
+}
+
+// A terminal would obey a server's control characters.
+func TestFailureOnTerminal(t *testing.T) {
+	t.Parallel()
+	s, tty := newServer(t), newTerminal(t, 80)
+	c := s.command("PATH").on(tty).start()
+	s.request().failure("no\x1b[2J\r\n\u009b ñ\u202e\xff")
+	c.wait().expect(t, 1, "")
+	tty.close()
+	if want := `mqfile: no\x1b[2J\r\n\u009b ñ\u202e�` + "\r\n"; tty.written() != want {
+		t.Errorf("the terminal got %q, expected %q", tty.written(), want)
+	}
+}

@@ -1,0 +1,11 @@
+//go:build race
+
+package main_test
+
+import "os"
+
+// buildFlags let the race detector see the program too.
+var buildFlags = []string{"-race"}
+
+// A program under the race detector would linger for a second at its end.
+func init() { os.Setenv("GORACE", "atexit_sleep_ms=0") }

@@ -1,0 +1,137 @@
+package main_test
+
+import (
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+var deadly = []syscall.Signal{
+	unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGALRM, unix.SIGUSR1, unix.SIGUSR2, unix.SIGPIPE,
+	unix.SIGXCPU, unix.SIGABRT, unix.SIGVTALRM, unix.SIGIO, unix.SIGPWR, unix.SIGSTKFLT, unix.SIGILL, unix.SIGTRAP,
+	unix.SIGBUS, unix.SIGFPE, unix.SIGSEGV, unix.SIGSYS,
+}
+
+// Every signal that ends the program leaves neither its queue nor an unfinished file.
+func TestDeadlySignals(t *testing.T) {
+	t.Parallel()
+	for _, sig := range deadly {
+		t.Run(unix.SignalName(sig), func(t *testing.T) {
+			s, dir := newServer(t), t.TempDir()
+			c := s.fetch("-o", dir+"/file", "PATH")
+			e := s.request()
+			c.signal(sig)
+			c.wait().expect(t, 128+int(sig), "")
+			gone(t, e.request.Reply)
+			expectFiles(t, dir)
+		})
+	}
+}
+
+func TestSignalInMidTransfer(t *testing.T) {
+	t.Parallel()
+	s, file := newServer(t), existingFile(t, "old", 0o644)
+	c := s.fetch("-o", file, "PATH")
+	e := s.request()
+	e.info(100)
+	e.data([]byte("new"))
+	eventually(t, "the client has read a response", func() bool { return !exists(t, e.request.Reply) })
+	c.signal(unix.SIGTERM)
+	c.wait().expect(t, 143, "")
+	expectContent(t, file, []byte("old"))
+	expectFiles(t, strings.TrimSuffix(file, "/file"), "file")
+}
+
+func TestSignalWhileQueueIsFull(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.fill()
+	c := s.fetch("PATH")
+	eventually(t, "the client sleeps", func() bool { return asleep(t, c) })
+	c.signal(unix.SIGINT)
+	c.wait().expect(t, 130, "")
+}
+
+// A reader that does not read must not make the program immune.
+func TestSignalWhileOutputIsStuck(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	out, in, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	defer in.Close()
+	c := s.command("PATH")
+	c.cmd.Stdout = in
+	c.start()
+	e := s.request()
+	e.info(1 << 20)
+	capacity, err := unix.FcntlInt(in.Fd(), unix.F_GETPIPE_SZ, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.data(noise(capacity + 1))
+	eventually(t, "the pipe is full", func() bool { return unread(t, out) == capacity })
+	c.signal(unix.SIGINT)
+	c.wait().expect(t, 130, "")
+	gone(t, e.request.Reply)
+}
+
+// unread is how many bytes wait in a pipe.
+func unread(t *testing.T, pipe *os.File) int {
+	t.Helper()
+	n, err := unix.IoctlGetInt(int(pipe.Fd()), unix.TIOCINQ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// As under nohup(1), and in the background of a script.
+func TestIgnoredSignals(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	c := s.command("PATH").under("trap '' HUP INT").start()
+	e := s.request()
+	c.signal(unix.SIGHUP)
+	c.signal(unix.SIGINT)
+	e.serve([]byte("x"))
+	c.wait().expect(t, 0, received(1, 1))
+}
+
+// Signals that nobody ends a program with do not end it, so nothing can be left.
+func TestHarmlessSignals(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	c := s.fetch("PATH")
+	e := s.request()
+	for sig := syscall.Signal(35); sig <= 64; sig++ {
+		c.signal(sig)
+	}
+	for _, sig := range []syscall.Signal{
+		unix.SIGPROF, unix.SIGXFSZ, unix.SIGCHLD, unix.SIGURG, unix.SIGWINCH, unix.SIGCONT,
+	} {
+		c.signal(sig)
+	}
+	e.serve([]byte("x"))
+	c.wait().expect(t, 0, received(1, 1))
+	gone(t, e.request.Reply)
+}
+
+// Stopped and continued, as by Ctrl-Z and fg.
+func TestStopAndContinue(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	c := s.fetch("PATH")
+	e := s.request()
+	c.signal(unix.SIGSTOP)
+	e.info(1)
+	c.signal(unix.SIGCONT)
+	e.data([]byte("x"))
+	e.end()
+	c.wait().expect(t, 0, received(1, 1))
+}
