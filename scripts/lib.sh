@@ -29,3 +29,11 @@ build_binaries() {
 	CGO_ENABLED=0 go build -o bin/mqfiled ./server
 	CGO_ENABLED=0 go build -o bin/mqfile ./client
 }
+
+# build_suite makes the programs and what judges them: bin/judge beside bin/launch and bin/specs.test.
+build_suite() {
+	build_binaries
+	CGO_ENABLED=0 go build -o bin/judge ./specs/judge
+	CGO_ENABLED=0 go build -o bin/launch ./specs/launch
+	CGO_ENABLED=0 go test -c -o bin/specs.test ./specs
+}

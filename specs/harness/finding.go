@@ -26,3 +26,8 @@ func (f Finding) Format(id string, step int, title, hint string) string {
 	}
 	return b.String()
 }
+
+// IsFinding tells a finding, which is the program's fault, from whatever else a spec may fail with.
+func IsFinding(message string) bool {
+	return strings.HasPrefix(message, "[") && strings.Contains(message, ", step ")
+}

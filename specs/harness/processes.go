@@ -1,10 +1,12 @@
 package harness
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"sync"
 	"time"
 
@@ -123,4 +125,17 @@ func exitStatus(pid int) (unix.WaitStatus, error) {
 			return 0, fmt.Errorf("wait4 %d: %w", pid, err)
 		}
 	}
+}
+
+// CombinedOutput runs a command of the suite's own, which is not taken for something that a program has left.
+func CombinedOutput(cmd *exec.Cmd) ([]byte, error) {
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	register(cmd.Process.Pid)
+	defer unregister(cmd.Process.Pid)
+	err := cmd.Wait()
+	return out.Bytes(), err
 }

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"daemonlab/specs/rubric"
+)
+
+const usage = `usage: scripts/specs [flags]
+
+Judges a server and a client by the lab's contract.
+
+  --server BIN   the server (default: this project's)
+  --client BIN   the client (default: this project's)
+  --id ID        judge this row only; may be repeated
+  --step N       judge the rows of this step only; may be repeated
+  --json FILE    write the result as JSON, too
+  --lang en|es   language of titles and hints (default en)
+  --jobs N       rows judged at a time (default 4)
+  --list         list the rows
+  --help         this text
+
+Exit status: 0 all passed, 1 some failed, 2 the suite itself could not run.
+
+examples:
+  scripts/specs
+  scripts/specs --server ./mqfiled --client ./mqfile
+  scripts/specs --server ./mqfiled --id rearm
+`
+
+type options struct {
+	server, client  string
+	suite, launcher string
+	ids             []string
+	steps           []int
+	json, lang      string
+	jobs            int
+	list            bool
+}
+
+func parseFlags(args []string) (options, error) {
+	var o options
+	f := flag.NewFlagSet("specs", flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	f.StringVar(&o.server, "server", "", "")
+	f.StringVar(&o.client, "client", "", "")
+	f.StringVar(&o.suite, "suite", "", "")
+	f.StringVar(&o.launcher, "launcher", "", "")
+	f.Func("id", "", func(id string) error { o.ids = append(o.ids, id); return nil })
+	f.Func("step", "", func(s string) error {
+		n, err := strconv.Atoi(s)
+		o.steps = append(o.steps, n)
+		return err
+	})
+	f.StringVar(&o.json, "json", "", "")
+	f.StringVar(&o.lang, "lang", "en", "")
+	f.IntVar(&o.jobs, "jobs", 4, "")
+	f.BoolVar(&o.list, "list", false, "")
+	err := f.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Print(usage)
+		return o, err
+	case err == nil && f.NArg() > 0:
+		err = fmt.Errorf("unexpected argument %q", f.Arg(0))
+	case err == nil && o.lang != "en" && o.lang != "es":
+		err = fmt.Errorf("--lang %s: it is en or es", o.lang)
+	case err == nil && o.jobs < 1:
+		err = errors.New("--jobs: at least 1")
+	}
+	if err != nil {
+		fmt.Fprint(os.Stderr, usage, "\n")
+		return o, err
+	}
+	if o.list {
+		return o, nil
+	}
+	return o, o.findPrograms()
+}
+
+// findPrograms takes what is not named from beside this program, where the script has built it.
+func (o *options) findPrograms() error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	for _, program := range []struct {
+		path *string
+		name string
+	}{{&o.server, "mqfiled"}, {&o.client, "mqfile"}, {&o.suite, "specs.test"}, {&o.launcher, "launch"}} {
+		if *program.path == "" {
+			*program.path = filepath.Join(filepath.Dir(self), program.name)
+		}
+		path, err := exec.LookPath(*program.path)
+		if err != nil {
+			return err
+		}
+		if *program.path, err = filepath.Abs(path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// choose returns the rows that were asked for, all if none was named.
+func (o *options) choose(all []rubric.Row) ([]rubric.Row, error) {
+	for _, id := range o.ids {
+		if _, ok := rubric.Find(all, id); !ok {
+			return nil, fmt.Errorf("no row %q; see --list", id)
+		}
+	}
+	if len(o.ids) == 0 && len(o.steps) == 0 {
+		return all, nil
+	}
+	var chosen []rubric.Row
+	for _, r := range all {
+		if slices.Contains(o.ids, r.ID) || slices.Contains(o.steps, r.Step) {
+			chosen = append(chosen, r)
+		}
+	}
+	if len(chosen) == 0 {
+		return nil, fmt.Errorf("no row of step %v; see --list", o.steps)
+	}
+	return chosen, nil
+}

@@ -1,0 +1,70 @@
+// Command judge runs the specs against a server and a client and says which rows of the contract they meet.
+//
+// Each row is judged by a process of its own, several at a time. What a program does to the one that judges it, or
+// leaves behind, cannot touch another row; and a row that does not come to an end is ended, with everything it started.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/specs/harness"
+	"daemonlab/specs/rubric"
+)
+
+// Exit statuses.
+const (
+	exitPassed = 0
+	exitFailed = 1
+	exitError  = 2 // the suite could not run, or was used wrongly
+)
+
+func main() {
+	status, err := run(os.Args[1:])
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintf(os.Stderr, "specs: %v\n", err)
+	}
+	os.Exit(status)
+}
+
+func run(args []string) (status int, err error) {
+	o, err := parseFlags(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return exitPassed, err
+	case err != nil:
+		return exitError, err
+	}
+	rows, err := o.choose(rubric.Standard())
+	if err != nil {
+		return exitError, err
+	}
+	if o.list {
+		list(os.Stdout, rows, o.lang)
+		return exitPassed, nil
+	}
+	// What a program leaves when the process that judges it has ended comes to this one.
+	if err := harness.AdoptOrphans(); err != nil {
+		return exitError, err
+	}
+	ctx, cancel := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	defer cancel()
+	results, err := judge(ctx, o, rows)
+	if err != nil {
+		return exitError, err
+	}
+	report := newReport(results)
+	if o.json != "" {
+		if err := report.write(o.json); err != nil {
+			return exitError, err
+		}
+	}
+	report.print(os.Stdout, o.lang)
+	return report.exitStatus(), ctx.Err()
+}

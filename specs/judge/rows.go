@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/onsi/ginkgo/v2/types"
+
+	"daemonlab/specs/harness"
+	"daemonlab/specs/rubric"
+)
+
+// The ways in which a row can end.
+const (
+	statusPassed  = "passed"
+	statusFailed  = "failed"
+	statusSkipped = "skipped" // every spec of it was
+	statusError   = "error"   // the suite could not judge it
+)
+
+// result is the verdict on one row.
+type result struct {
+	ID       string  `json:"id"`
+	Step     int     `json:"step"`
+	Title    string  `json:"title"`
+	Status   string  `json:"status"`
+	Points   int     `json:"points"`
+	Max      int     `json:"max"`
+	Seconds  float64 `json:"seconds"`
+	Evidence string  `json:"evidence"`
+
+	row     rubric.Row
+	skipped []string // why specs of it were skipped
+}
+
+// rowLimit bounds what a row may take. A program that hangs wherever it can makes a row take several of the harness's
+// patience; this is for one that outwits the harness.
+const rowLimit = 2 * time.Minute
+
+// slowest are the rows whose contract has long waits in it. They begin first, beside the others.
+var slowest = []string{"exit", "sigterm", "stuck", "failure", "instance", "ready"}
+
+// judge judges the rows, several at a time, and returns the results in the order of the rows.
+func judge(ctx context.Context, o options, rows []rubric.Row) ([]result, error) {
+	dir, err := os.MkdirTemp("", "specs-judge-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	results := make([]result, len(rows))
+	slots := make(chan struct{}, o.jobs)
+	var wg sync.WaitGroup
+	for _, i := range slowestFirst(rows) {
+		slots <- struct{}{}
+		wg.Go(func() {
+			results[i] = o.judgeRow(ctx, rows[i], dir)
+			<-slots
+		})
+	}
+	wg.Wait()
+	return results, harness.KillAdopted()
+}
+
+func slowestFirst(rows []rubric.Row) []int {
+	order := make([]int, len(rows))
+	for i := range rows {
+		order[i] = i
+	}
+	rank := func(i int) int {
+		if at := slices.Index(slowest, rows[i].ID); at >= 0 {
+			return at
+		}
+		return len(slowest)
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return rank(a) - rank(b) })
+	return order
+}
+
+// judgeRow runs the specs of one row in a process of their own.
+func (o options) judgeRow(ctx context.Context, row rubric.Row, dir string) result {
+	r := result{ID: row.ID, Step: row.Step, Title: row.Title.EN, Max: row.Points, row: row}
+	report := filepath.Join(dir, row.ID+".json")
+	ctx, cancel := context.WithTimeout(ctx, rowLimit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, o.suite, "-ginkgo.label-filter="+row.ID, "-ginkgo.json-report="+report,
+		"-ginkgo.no-color", "-ginkgo.silence-skips", "-ginkgo.timeout="+rowLimit.String())
+	cmd.Env = append(os.Environ(), harness.ServerVariable+"="+o.server, harness.ClientVariable+"="+o.client,
+		harness.LauncherVariable+"="+o.launcher, "SPECS_LANG="+o.lang)
+	// A process group of its own keeps a Ctrl-C for this program alone, which passes it on: a second interrupt would
+	// have the suite skip its cleaning up. Only after a while it is killed.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 10 * time.Second
+	begin := time.Now()
+	output, runErr := harness.CombinedOutput(cmd)
+	r.Seconds = time.Since(begin).Round(time.Millisecond).Seconds()
+	specs, err := readReport(report)
+	switch {
+	case ctx.Err() == context.DeadlineExceeded:
+		r.Status, r.Evidence = statusFailed, fmt.Sprintf("its specs did not end within %v", rowLimit)
+	case err != nil:
+		r.Status, r.Evidence = statusError, fmt.Sprintf("%v, %v\n%s", runErr, err, output)
+	default:
+		r.conclude(specs)
+	}
+	return r
+}
+
+func readReport(file string) (types.SpecReports, error) {
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	var reports []types.Report
+	if err := json.Unmarshal(content, &reports); err != nil {
+		return nil, err
+	}
+	var specs types.SpecReports
+	for _, report := range reports {
+		specs = append(specs, report.SpecReports...)
+	}
+	return specs, nil
+}
+
+// conclude makes one verdict of the row's specs: points are for a row that holds as a whole.
+func (r *result) conclude(specs types.SpecReports) {
+	passed := 0
+	for _, s := range specs {
+		switch {
+		case s.State == types.SpecStatePassed && s.LeafNodeType == types.NodeTypeIt:
+			passed++
+		case s.State == types.SpecStateSkipped && s.Failure.Message != "":
+			r.skipped = append(r.skipped, s.LeafNodeText+": "+s.Failure.Message)
+		case s.Failed():
+			r.fail(s)
+		}
+	}
+	switch {
+	case r.Status != "":
+	case passed > 0:
+		r.Status, r.Points = statusPassed, r.Max
+	case len(r.skipped) > 0:
+		r.Status, r.Evidence = statusSkipped, strings.Join(r.skipped, "\n")
+	default:
+		r.Status, r.Evidence = statusError, "no spec of it ran"
+	}
+}
+
+// fail takes over what a failed spec says. A finding is the program's fault, anything else the suite's.
+func (r *result) fail(s types.SpecReport) {
+	text := s.Failure.Message
+	if s.Failure.ForwardedPanic != "" {
+		text += "\n" + s.Failure.ForwardedPanic
+	}
+	for _, entry := range s.ReportEntries {
+		text += "\n" + entry.StringRepresentation()
+	}
+	status := statusFailed
+	if !harness.IsFinding(s.Failure.Message) && s.State != types.SpecStateTimedout {
+		status = statusError
+	}
+	if r.Status == "" || r.Status == statusError && status == statusFailed {
+		r.Status = status
+		r.Evidence = s.LeafNodeText + "\n" + text
+	}
+}
