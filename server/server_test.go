@@ -293,4 +293,3 @@ func TestTheBinariesNeedXSysAlone(t *testing.T) {
 		}
 	}
 }
-

@@ -63,8 +63,8 @@ func obey(d *daemon.Daemon) error {
 	select {}
 }
 
-// start starts a daemon and returns what Start said and the daemon's PID, 0 if there is none. Its end is the test's.
-func start(t *testing.T, o order) (error, int) {
+// start starts a daemon and returns the daemon's PID, 0 if there is none, and what Start said. Its end is the test's.
+func start(t *testing.T, o order) (int, error) {
 	t.Helper()
 	var unmade []string
 	err := daemon.Start(daemon.Options{Config: o, Unmake: func(name string) { unmade = append(unmade, name) }})
@@ -84,7 +84,7 @@ func start(t *testing.T, o order) (error, int) {
 		pid = c.Pid
 		t.Cleanup(func() { kill(c.Pid) })
 	}
-	return err, pid
+	return pid, err
 }
 
 func kill(pid int) {
@@ -94,7 +94,7 @@ func kill(pid int) {
 
 func TestStartReturnsWhenTheDaemonIsReady(t *testing.T) {
 	pidFile := filepath.Join(t.TempDir(), "pid")
-	err, pid := start(t, order{PIDFile: pidFile})
+	pid, err := start(t, order{PIDFile: pidFile})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +111,7 @@ func TestStartTellsWhyThereIsNoDaemon(t *testing.T) {
 		"die":   "the daemon died before it was ready",
 	} {
 		t.Run(then, func(t *testing.T) {
-			err, pid := start(t, order{Made: "queue:/q", Then: then})
+			pid, err := start(t, order{Made: "queue:/q", Then: then})
 			if err == nil || err.Error() != want {
 				t.Errorf("got %v, want %s", err, want)
 			}
@@ -124,7 +124,7 @@ func TestStartTellsWhyThereIsNoDaemon(t *testing.T) {
 
 func TestTheDaemonIsCleanAndNamed(t *testing.T) {
 	t.Setenv("DAEMON_TEST_JUNK", "1")
-	err, pid := start(t, order{})
+	pid, err := start(t, order{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +161,7 @@ func TestRunningBelievesNoStaleFile(t *testing.T) {
 
 func TestStopWaitsForTheEnd(t *testing.T) {
 	pidFile := filepath.Join(t.TempDir(), "pid")
-	err, pid := start(t, order{PIDFile: pidFile})
+	pid, err := start(t, order{PIDFile: pidFile})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -50,7 +50,7 @@ func must(t *testing.T, err error) {
 
 func TestPIDFileNamesItsHolder(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pid")
-	err, pid := start(t, order{PIDFile: path})
+	pid, err := start(t, order{PIDFile: path})
 	must(t, err)
 	var running *daemon.RunningError
 	if _, err := daemon.LockPIDFile(path); !errors.As(err, &running) || running.PID != pid {
@@ -60,10 +60,10 @@ func TestPIDFileNamesItsHolder(t *testing.T) {
 
 func TestPIDFileOfAKilledDaemonIsTakenOver(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pid")
-	err, first := start(t, order{PIDFile: path})
+	first, err := start(t, order{PIDFile: path})
 	must(t, err)
 	kill(first)
-	err, second := start(t, order{PIDFile: path})
+	second, err := start(t, order{PIDFile: path})
 	must(t, err)
 	content, err := os.ReadFile(path)
 	if err != nil || string(content) != fmt.Sprintln(second) {
@@ -85,7 +85,7 @@ func TestRemoveLeavesASuccessorsFile(t *testing.T) {
 
 func TestRemoveStalePIDFileLeavesALockedOne(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pid")
-	err, pid := start(t, order{PIDFile: path})
+	pid, err := start(t, order{PIDFile: path})
 	must(t, err)
 	daemon.RemoveStalePIDFile(path)
 	if _, err := os.Stat(path); err != nil {
