@@ -1,0 +1,131 @@
+package mq
+
+import (
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// The texts made here name the figures in force. They are taken when the call fails, because later they may differ.
+
+// maxPriority is MQ_PRIO_MAX - 1.
+const maxPriority = 32767
+
+// explainOpen tells which of the limits of mq_overview(7) a call of mq_open(2) met.
+func explainOpen(name string, flags int, attr *Attr, errno unix.Errno) error {
+	e := newError("open", name, errno)
+	switch errno {
+	case unix.EINVAL, unix.EOVERFLOW:
+		if flags&unix.O_CREAT != 0 && attr != nil {
+			e.note = badShape(*attr)
+		}
+	case unix.EMFILE:
+		e.note = noDescriptor()
+		if flags&unix.O_CREAT != 0 && canOpen() {
+			e.note = noBytes(attr)
+		}
+	case unix.ENOSPC:
+		if l, err := SystemLimits(); err == nil {
+			e.note = fmt.Sprintf("the system has as many queues as it allows (queues_max %d)", l.QueuesMax)
+		}
+	}
+	return e
+}
+
+func badShape(a Attr) string {
+	shape := fmt.Sprintf("%d messages of %d bytes: ", a.MaxMsg, a.MsgSize)
+	if a.MaxMsg <= 0 || a.MsgSize <= 0 {
+		return shape + "both must be positive"
+	}
+	l, err := SystemLimits()
+	if err != nil {
+		return shape + "more than msg_max or msgsize_max allows"
+	}
+	return shape + fmt.Sprintf("the system allows %d of %d (msg_max, msgsize_max)", l.MsgMax, l.MsgSizeMax)
+}
+
+// canOpen tells the two meanings of EMFILE apart: where another descriptor can be had, the bytes were short.
+func canOpen() bool {
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+	if err == nil {
+		unix.Close(fd)
+	}
+	return err == nil
+}
+
+func noDescriptor() string {
+	var rlim unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &rlim); err != nil {
+		return "too many open files"
+	}
+	return fmt.Sprintf("too many open files (RLIMIT_NOFILE %d)", rlim.Cur)
+}
+
+func noBytes(attr *Attr) string {
+	l, err := SystemLimits()
+	if err != nil {
+		return "too many bytes in queues (RLIMIT_MSGQUEUE)"
+	}
+	a := Attr{MaxMsg: min(l.MsgMax, l.MsgDefault), MsgSize: min(l.MsgSizeMax, l.MsgSizeDefault)}
+	if attr != nil {
+		a = *attr
+	}
+	return fmt.Sprintf("no room for %d messages of %d bytes, which cost %d of the %d bytes that all queues of user %d may have (RLIMIT_MSGQUEUE)",
+		a.MaxMsg, a.MsgSize, Cost(a.MaxMsg, a.MsgSize), l.MsgQueueBytes, os.Getuid())
+}
+
+func (h *handle) explainSend(size int, prio uint, err error) error {
+	e := newError("send", h.name, err)
+	switch err {
+	case unix.EMSGSIZE:
+		if a, err := h.Attr(); err == nil {
+			e.note = fmt.Sprintf("a message of %d bytes, the queue takes %d", size, a.MsgSize)
+		}
+	case unix.EINVAL:
+		e.note = "the deadline is no valid time"
+		if prio > maxPriority {
+			e.note = fmt.Sprintf("priority %d, the highest is %d", prio, maxPriority)
+		}
+	case unix.EBADF:
+		h.unlessClosed(e)
+	}
+	return e
+}
+
+func (h *handle) explainReceive(size int, err error) error {
+	e := newError("receive", h.name, err)
+	switch err {
+	case unix.EMSGSIZE:
+		if a, err := h.Attr(); err == nil {
+			e.note = fmt.Sprintf("a buffer of %d bytes, the queue's messages have up to %d", size, a.MsgSize)
+		}
+	case unix.EBADF:
+		h.unlessClosed(e)
+	}
+	return e
+}
+
+// unlessClosed corrects the error of a call that came to the descriptor after [Blocking.Close] had replaced it.
+func (h *handle) unlessClosed(e *Error) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if h.closed {
+		e.Err = os.ErrClosed
+	}
+}
+
+// explain is for the calls that use the descriptor briefly, and have it still.
+func (h *handle) explain(op string, err error) error {
+	e := newError(op, h.name, err)
+	if op == "notify" && err == unix.EBUSY {
+		switch s, err := readStatus(h.fd); {
+		case err != nil || s.NotifyPID == 0: // opened with O_WRONLY, or the process is not seen from here
+		case s.NotifyPID == os.Getpid():
+			e.note = "this process is registered already"
+		default:
+			e.note = fmt.Sprintf("process %d is registered already", s.NotifyPID)
+		}
+	}
+	return e
+}

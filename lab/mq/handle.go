@@ -1,0 +1,103 @@
+package mq
+
+import (
+	"os"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// Attr is struct mq_attr. MaxMsg (messages) and MsgSize (bytes a message) are chosen when the queue is made; CurMsgs
+// (messages in the queue) and NonBlock (O_NONBLOCK on this open file description) are only told.
+type Attr struct {
+	MaxMsg, MsgSize, CurMsgs int
+	NonBlock                 bool
+}
+
+// handle is what [Queue] and [Blocking] have in common: an open descriptor of a queue.
+type handle struct {
+	name string
+	fd   int
+
+	mu     sync.RWMutex // held for reading by calls that cannot sleep long, for writing to set closed
+	closed bool
+
+	full, empty Error // made once: a full or an empty queue is no reason to allocate
+}
+
+func (h *handle) init(name string, fd int) {
+	h.name, h.fd = name, fd
+	h.full = Error{Op: "send", Name: name, Err: unix.EAGAIN}
+	h.empty = Error{Op: "receive", Name: name, Err: unix.EAGAIN}
+}
+
+// use runs f with the descriptor, which stays open meanwhile.
+func (h *handle) use(op string, f func(fd int) error) error {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if h.closed {
+		return newError(op, h.name, os.ErrClosed)
+	}
+	if err := f(h.fd); err != nil {
+		return h.explain(op, err)
+	}
+	return nil
+}
+
+// shut marks the handle closed, after the calls that hold mu.
+func (h *handle) shut() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return newError("close", h.name, os.ErrClosed)
+	}
+	h.closed = true
+	return nil
+}
+
+// Name is the name that the queue was opened by. It may be unlinked since, or belong to another queue.
+func (h *handle) Name() string { return h.name }
+
+// Attr is mq_getattr(3).
+func (h *handle) Attr() (Attr, error) {
+	var a mqAttr
+	err := h.use("getattr", func(fd int) error { return failure(sysGetSetAttr(fd, nil, &a)) })
+	return a.attr(), err
+}
+
+func (a *mqAttr) attr() Attr {
+	return Attr{MaxMsg: a.maxMsg, MsgSize: a.msgSize, CurMsgs: a.curMsgs, NonBlock: a.flags&unix.O_NONBLOCK != 0}
+}
+
+// Status reads the line that mqueuefs shows for the queue. It uses the descriptor that is open already, because
+// closing another descriptor of the queue, also one that came from opening its file, would end this process's
+// registration. A queue opened with O_WRONLY gives EBADF.
+func (h *handle) Status() (Status, error) {
+	var s Status
+	err := h.use("status", func(fd int) (err error) {
+		s, err = readStatus(fd)
+		return err
+	})
+	return s, err
+}
+
+// Chmod is fchmod(2). It sets the mode whatever the umask, which [Open] does not.
+func (h *handle) Chmod(mode uint32) error {
+	return h.use("chmod", func(fd int) error { return unix.Fchmod(fd, mode) })
+}
+
+// Owner tells who made the queue, unless it was given to somebody else.
+func (h *handle) Owner() (uid, gid int, err error) {
+	var st unix.Stat_t
+	err = h.use("stat", func(fd int) error { return unix.Fstat(fd, &st) })
+	return int(st.Uid), int(st.Gid), err
+}
+
+// Control calls f with the descriptor, for what the package does not offer. The descriptor stays the handle's: f must
+// not close it, keep it, or sleep. Closing a duplicate ends this process's registration for notification.
+func (h *handle) Control(f func(fd uintptr)) error {
+	return h.use("control", func(fd int) error {
+		f(uintptr(fd))
+		return nil
+	})
+}

@@ -1,0 +1,89 @@
+package mq_test
+
+import (
+	"fmt"
+	"os"
+	"testing"
+
+	"daemonlab/lab/mq"
+
+	"golang.org/x/sys/unix"
+)
+
+// duplicate gives a descriptor of the same open file description, as a child or the far end of a socket gets it.
+func duplicate(t testing.TB, control func(func(uintptr)) error) int {
+	t.Helper()
+	var fd int
+	must(t, control(func(own uintptr) {
+		var err error
+		fd, err = unix.FcntlInt(own, unix.F_DUPFD, 3) // without close-on-exec
+		must(t, err)
+	}))
+	return fd
+}
+
+func TestInheritTakesADescriptor(t *testing.T) {
+	b := newBlocking(t, newQueue(t, 1, 16))
+	q, err := mq.Inherit(duplicate(t, b.Control), b.Name())
+	must(t, err)
+	if a, err := b.Attr(); err != nil || !a.NonBlock {
+		t.Fatalf("%+v, %v", a, err)
+	}
+	must(t, q.Control(func(fd uintptr) {
+		if flags, err := unix.FcntlInt(fd, unix.F_GETFD, 0); err != nil || flags != unix.FD_CLOEXEC {
+			t.Errorf("flags %#x, %v", flags, err)
+		}
+	}))
+	must(t, q.Send(t.Context(), []byte("x"), 0), q.Close())
+
+	again, err := mq.InheritBlocking(duplicate(t, b.Control), b.Name())
+	must(t, err, err2(again.Receive(make([]byte, 16))), again.Close())
+}
+
+func TestInheritRefusesWhatIsNoQueue(t *testing.T) {
+	var pipe [2]int
+	must(t, unix.Pipe(pipe[:]))
+	for _, fd := range pipe {
+		_, err := mq.Inherit(fd, "/pipe")
+		wantError(t, err, unix.EBADF)
+		if want := "queue /pipe: inherit: not the descriptor of a queue"; err.Error() != want {
+			t.Errorf("%q is not %q", err, want)
+		}
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil || flags != 0 {
+			t.Errorf("it was touched: flags %#x, %v", flags, err)
+		}
+		must(t, unix.Close(fd))
+	}
+	_, err := mq.InheritBlocking(-1, "/none")
+	wantError(t, err, unix.EBADF)
+}
+
+func TestInheritByExec(t *testing.T) {
+	q := newQueue(t, 1, 16)
+	must(t, q.TrySend([]byte("from the parent"), 1))
+	file := os.NewFile(uintptr(duplicate(t, q.Control)), q.Name())
+	defer file.Close()
+	child := actor("inherit a queue", q.Name())
+	child.ExtraFiles = []*os.File{file}
+	perform(t, child)
+	n, prio, err := q.TryReceive(make([]byte, 16))
+	if err != nil || n != 14 || prio != 2 {
+		t.Fatalf("%d bytes of priority %d, %v", n, prio, err)
+	}
+}
+
+func init() {
+	parts["inherit a queue"] = func(args []string) error {
+		q, err := mq.Inherit(3, args[0])
+		if err != nil {
+			return err
+		}
+		defer q.Close()
+		buf := make([]byte, 16)
+		n, _, err := q.TryReceive(buf)
+		if err != nil || string(buf[:n]) != "from the parent" {
+			return fmt.Errorf("%q, %w", buf[:n], err)
+		}
+		return q.TrySend([]byte("from the child"), 2)
+	}
+}

@@ -1,0 +1,241 @@
+package mq_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"daemonlab/lab/mq"
+
+	"golang.org/x/sys/unix"
+)
+
+// patience is how long a test waits for what must happen before it says that it does not.
+const patience = 20 * time.Second
+
+// TestMain plays a part in another process when a test asks for it, and otherwise sees to it that the tests leave
+// neither descriptors nor goroutines nor registrations behind.
+func TestMain(m *testing.M) {
+	if part := os.Getenv("MQ_TEST_PART"); part != "" {
+		os.Exit(play(part))
+	}
+	warmUp()
+	files, goroutines := openFiles(), runtime.NumGoroutine()
+	code := m.Run()
+	if code == 0 {
+		code = leftOver(files, goroutines)
+	}
+	os.Exit(code)
+}
+
+// warmUp makes what a process makes once and keeps: the poller, the signal goroutine, a netlink socket and its reader.
+func warmUp() {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, unix.SIGUSR1)
+	name := newName()
+	q, err := mq.Open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600, &mq.Attr{MaxMsg: 1, MsgSize: 1})
+	if err != nil {
+		panic(err)
+	}
+	removed := make(chan mq.Event)
+	if err := errors.Join(mq.Unlink(name), q.Notify(func(ev mq.Event) { removed <- ev }), q.Close()); err != nil {
+		panic(err)
+	}
+	<-removed
+}
+
+func leftOver(files, goroutines int) int {
+	sockets := mq.Sockets() - 1 // each more than the first has a descriptor and a goroutine, and stays
+	settled := func() bool {
+		return mq.Pending() == 0 && openFiles() <= files+sockets && runtime.NumGoroutine() <= goroutines+sockets
+	}
+	if poll(settled) {
+		return 0
+	}
+	stacks := make([]byte, 1<<20)
+	stacks = stacks[:runtime.Stack(stacks, true)]
+	fmt.Fprintf(os.Stderr, "left over: %d registrations, %d descriptors (%d before), %d goroutines (%d before)\n%s",
+		mq.Pending(), openFiles(), files, runtime.NumGoroutine(), goroutines, stacks)
+	return 1
+}
+
+// openFiles counts the descriptors of this process, less the one that reads them.
+func openFiles() int {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		panic(err)
+	}
+	return len(entries) - 1
+}
+
+var names atomic.Int64
+
+func newName() string { return fmt.Sprintf("/mq-test-%d-%d", os.Getpid(), names.Add(1)) }
+
+// newQueue makes a queue that goes with the test.
+func newQueue(t testing.TB, maxMsg, msgSize int) *mq.Queue {
+	t.Helper()
+	name := newName()
+	q, err := mq.Open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600, &mq.Attr{MaxMsg: maxMsg, MsgSize: msgSize})
+	must(t, err)
+	t.Cleanup(func() {
+		mq.Unlink(name)
+		q.Close()
+	})
+	return q
+}
+
+// newBlocking opens a second descriptor of the queue that waits in the kernel.
+func newBlocking(t testing.TB, q *mq.Queue) *mq.Blocking {
+	t.Helper()
+	b, err := mq.OpenBlocking(q.Name(), os.O_RDWR, 0, nil)
+	must(t, err)
+	t.Cleanup(func() { b.Close() })
+	return b
+}
+
+func must(t testing.TB, errs ...error) {
+	t.Helper()
+	for _, err := range errs {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// wantError fails unless err is the one wanted.
+func wantError(t testing.TB, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Fatalf("got error %v, want %v", err, want)
+	}
+}
+
+// next gives what comes through the channel.
+func next[T any](t testing.TB, c <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-c:
+		return v
+	case <-time.After(patience):
+		t.Fatal("nothing came")
+		panic("unreachable")
+	}
+}
+
+// poll asks until the answer is yes.
+func poll(yes func() bool) bool {
+	deadline := time.Now().Add(patience)
+	for time.Now().Before(deadline) {
+		if yes() {
+			return true
+		}
+		<-time.After(100 * time.Microsecond)
+	}
+	return false
+}
+
+func eventually(t testing.TB, what string, yes func() bool) {
+	t.Helper()
+	if !poll(yes) {
+		t.Fatalf("never came true: %s", what)
+	}
+}
+
+// parked waits until n goroutines wait in a queue's Send or Receive.
+func parked(t testing.TB, n int) {
+	t.Helper()
+	stacks := make([]byte, 1<<20)
+	eventually(t, fmt.Sprintf("%d goroutines wait", n), func() bool {
+		waiting := 0
+		for g := range bytes.SplitSeq(stacks[:runtime.Stack(stacks, true)], []byte("\n\n")) {
+			head, _, _ := bytes.Cut(g, []byte("\n"))
+			idle := bytes.Contains(head, []byte("[IO wait")) || bytes.Contains(head, []byte("[select"))
+			if idle && bytes.Contains(g, []byte("mq.(*direction).wait(")) {
+				waiting++
+			}
+		}
+		return waiting == n
+	})
+}
+
+// thread is a goroutine with a thread of its own.
+type thread struct {
+	tid  int
+	done chan error
+}
+
+func onThread(f func() error) thread {
+	tid, done := make(chan int), make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		tid <- unix.Gettid()
+		done <- f()
+	}()
+	return thread{<-tid, done}
+}
+
+// asleep waits until the thread sleeps in a system call that has the number.
+func (th thread) asleep(t testing.TB, trap int) {
+	t.Helper()
+	eventually(t, "the thread sleeps in the kernel", func() bool {
+		call, err := os.ReadFile(fmt.Sprintf("/proc/self/task/%d/syscall", th.tid))
+		must(t, err)
+		return strings.HasPrefix(string(call), fmt.Sprint(trap, " "))
+	})
+}
+
+// parts are what another process can be asked to do. Its answer is what it returns.
+var parts = map[string]func(args []string) error{}
+
+func play(part string) int {
+	if err := parts[part](os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// actor prepares another process.
+func actor(part string, args ...string) *exec.Cmd {
+	cmd := exec.Command("/proc/self/exe", args...) // by this path also where the binary's directory is closed to the user
+	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0", "MQ_TEST_PART="+part)
+	return cmd
+}
+
+// perform runs another process to its end.
+func perform(t testing.TB, cmd *exec.Cmd) {
+	t.Helper()
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", cmd.Env[len(cmd.Env)-1], err, out)
+	}
+}
+
+// alone runs a part in a user and an IPC namespace of its own, where the user's queues elsewhere do not count and the
+// limits of the system can be changed.
+func alone(t testing.TB, part string) {
+	t.Helper()
+	cmd := actor(part)
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWIPC,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
+	}
+	out, err := cmd.CombinedOutput()
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSPC) {
+		t.Skipf("this system gives no user namespace: %v", err)
+	}
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", part, err, out)
+	}
+}

@@ -1,0 +1,48 @@
+package mq
+
+import (
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	nameMax = 255  // bytes after the slash: NAME_MAX, the kernel's limit for an entry of a directory
+	pathMax = 4096 // PATH_MAX, with the NUL that ends a name
+)
+
+// CheckName says without a system call what [Open] would say to the name: nil, or an *[Error] with EINVAL (no leading
+// slash, or a NUL byte), ENOENT (nothing after the slash), EACCES (another slash, or the names . and ..) or
+// ENAMETOOLONG (more than 255 bytes after the slash). All other bytes are legal, spaces and newlines too.
+func CheckName(name string) error {
+	if errno := checkName(name); errno != 0 {
+		return newError("open", name, errno)
+	}
+	return nil
+}
+
+func checkName(name string) unix.Errno {
+	short, errno := kernelName(name)
+	switch {
+	case errno != 0:
+		return errno
+	case short == "":
+		return unix.ENOENT
+	case len(short) >= pathMax:
+		return unix.ENAMETOOLONG
+	case short == "." || short == ".." || strings.Contains(short, "/"):
+		return unix.EACCES
+	case len(short) > nameMax:
+		return unix.ENAMETOOLONG
+	}
+	return 0
+}
+
+// kernelName takes the slash from a name: mq_open(3) wants it, mq_open(2) refuses it. The rest is the kernel's to judge.
+func kernelName(name string) (string, unix.Errno) {
+	short, slash := strings.CutPrefix(name, "/")
+	if !slash || strings.IndexByte(short, 0) >= 0 {
+		return "", unix.EINVAL
+	}
+	return short, 0
+}

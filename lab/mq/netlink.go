@@ -1,0 +1,172 @@
+package mq
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"os"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// The kernel knows no function to call. What it does for SIGEV_THREAD is to keep a cookie of 32 bytes and to put it
+// on a netlink socket, its last byte telling the event, when the registration ends. glibc has a thread that reads the
+// socket; here goroutines do. See mq_notify(2) and the kernel's do_mq_notify.
+
+const cookieSize = 32 // NOTIFY_COOKIE_LEN
+
+// cookie is the number of a registration, zeroes, and the event in the last byte. A number, not a pointer: the cookie
+// may be read when the Queue is long closed.
+type cookie [cookieSize]byte
+
+func newCookie(id uint64) (c cookie) {
+	binary.NativeEndian.PutUint64(c[:], id)
+	return c
+}
+
+// decodeCookie is false for what newCookie and the kernel cannot have made.
+func decodeCookie(b []byte) (id uint64, ev Event, ok bool) {
+	if len(b) != cookieSize {
+		return 0, 0, false
+	}
+	id, ev = binary.NativeEndian.Uint64(b), Event(b[cookieSize-1])
+	c := newCookie(id)
+	return id, ev, (ev == Arrived || ev == Removed) && string(b[:cookieSize-1]) == string(c[:cookieSize-1])
+}
+
+// registry holds the registrations that have not ended.
+type registry struct {
+	mu      sync.Mutex
+	last    uint64
+	pending map[uint64]registration
+	sockets []*socket
+}
+
+type registration struct {
+	f     func(Event)
+	owner *handle // keeps a queue that is registered from the garbage collector
+	on    *socket
+}
+
+var notifications = registry{pending: make(map[uint64]registration)}
+
+// register has the entry in place before the kernel knows of it: the cookie may be read before mq_notify returns.
+func (r *registry) register(h *handle, fd int, f func(Event)) error {
+	id, s, err := r.add(h, f)
+	if err != nil {
+		return err
+	}
+	c := newCookie(id)
+	raceRelease()
+	if errno := sysNotifyThread(fd, s.fd, &c); errno != 0 {
+		r.take(id)
+		return errno
+	}
+	return nil
+}
+
+func (r *registry) add(h *handle, f func(Event)) (uint64, *socket, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s, err := r.roomy()
+	if err != nil {
+		return 0, nil, err
+	}
+	r.last++
+	s.charged++
+	r.pending[r.last] = registration{f: f, owner: h, on: s}
+	return r.last, s, nil
+}
+
+// take removes an entry. Of two takers one gets it.
+func (r *registry) take(id uint64) (func(Event), bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	reg, ok := r.pending[id]
+	if ok {
+		delete(r.pending, id)
+		reg.on.charged--
+	}
+	return reg.f, ok
+}
+
+// roomy gives a socket that can take one more registration without putting mq_notify to sleep.
+func (r *registry) roomy() (*socket, error) {
+	for _, s := range r.sockets {
+		if s.charged < s.capacity {
+			return s, nil
+		}
+	}
+	s, err := newSocket()
+	if err != nil {
+		return nil, err
+	}
+	r.sockets = append(r.sockets, s)
+	go s.serve()
+	return s, nil
+}
+
+// drop forgets a socket that cannot be read any more.
+func (r *registry) drop(dead *socket) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, s := range r.sockets {
+		if s == dead {
+			r.sockets = append(r.sockets[:i:i], r.sockets[i+1:]...)
+			return
+		}
+	}
+}
+
+// chargeOf is more than what one registration takes of the socket's receive buffer, from mq_notify until its cookie is
+// read: 832 bytes on Linux 6.18, and up to 1280 where the kernel is built with many fragments to a packet. When the buffer is
+// full mq_notify sleeps, without regard to O_NONBLOCK.
+const chargeOf = 2048
+
+// socket is a netlink socket that cookies come to. It is made by this process and close-on-exec, so no other reads
+// its cookies, and lives as long as the process: closing it would not end the registrations made with it.
+type socket struct {
+	fd                int
+	file              *os.File
+	capacity, charged int                  // registrations; guarded by the registry
+	next              func()               // serve, as a value made once: starting it allocates nothing
+	buf               [cookieSize + 1]byte // one more, to see what is too long
+}
+
+func newSocket() (*socket, error) {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, os.NewSyscallError("netlink socket", err)
+	}
+	size, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF)
+	if err != nil {
+		unix.Close(fd)
+		return nil, os.NewSyscallError("netlink socket buffer", err)
+	}
+	s := &socket{fd: fd, file: os.NewFile(uintptr(fd), "mq_notify"), capacity: max(size/chargeOf, 1)}
+	s.next = s.serve
+	return s, nil
+}
+
+// serve reads cookies until one has a function to call, leaves the socket to a successor, and becomes the goroutine
+// that the function runs in. So the function begins right after the read, and what it does delays no other.
+func (s *socket) serve() {
+	for {
+		n, err := s.file.Read(s.buf[:])
+		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, unix.ENOBUFS) { // EOF is an empty datagram
+			notifications.drop(s)
+			return
+		}
+		id, ev, ok := decodeCookie(s.buf[:n])
+		if !ok {
+			continue
+		}
+		if f, ok := notifications.take(id); ok {
+			raceAcquire()
+			go s.next()
+			f(ev)
+			return
+		}
+	}
+}

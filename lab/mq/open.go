@@ -1,0 +1,93 @@
+package mq
+
+import "golang.org/x/sys/unix"
+
+// Open is mq_open(3) for a [Queue], which waits in Go's poller.
+//
+// Flags are O_RDONLY, O_WRONLY or O_RDWR of package os with, if wanted, O_CREATE and O_EXCL. The descriptor is
+// always close-on-exec and O_NONBLOCK. Perm is the mode of a new queue, less the umask (see [Queue.Chmod]). Attr gives the
+// MaxMsg and MsgSize of a new queue; nil takes the system's (10 messages of 8192 bytes, if nobody changed it). Both are
+// ignored for a queue that exists.
+//
+// Errors are *[Error] with the errno of mq_open(3): ENOENT, EEXIST, EACCES, EINVAL (name or attributes), ENAMETOOLONG,
+// EMFILE (descriptors, or the bytes of RLIMIT_MSGQUEUE), ENOSPC (queues_max). The text has the figures in force.
+func Open(name string, flags int, perm uint32, attr *Attr) (*Queue, error) {
+	fd, err := open(name, flags|unix.O_NONBLOCK, perm, attr)
+	if err != nil {
+		return nil, err
+	}
+	return newQueue(name, fd), nil
+}
+
+// OpenBlocking is mq_open(3) for a [Blocking]. It does as [Open] but sets O_NONBLOCK only when flags have it
+// (syscall.O_NONBLOCK).
+func OpenBlocking(name string, flags int, perm uint32, attr *Attr) (*Blocking, error) {
+	fd, err := open(name, flags, perm, attr)
+	if err != nil {
+		return nil, err
+	}
+	return newBlocking(name, fd), nil
+}
+
+// Inherit makes a [Queue] of a descriptor that this process got from another, by exec or over a socket. Name is for
+// messages to people. On success the Queue owns the descriptor and has made it close-on-exec and O_NONBLOCK; the
+// latter is seen by everybody who shares the open file description. On failure the descriptor is as it was: EBADF
+// says that it is none, or not a queue's.
+func Inherit(fd int, name string) (*Queue, error) {
+	if err := inherit(fd, name); err != nil {
+		return nil, err
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		return nil, newError("inherit", name, err)
+	}
+	return newQueue(name, fd), nil
+}
+
+// InheritBlocking does as [Inherit] but leaves O_NONBLOCK as it is.
+func InheritBlocking(fd int, name string) (*Blocking, error) {
+	if err := inherit(fd, name); err != nil {
+		return nil, err
+	}
+	return newBlocking(name, fd), nil
+}
+
+// Unlink is mq_unlink(3): the name goes at once, the queue with the last descriptor. Who may not remove it gets
+// EACCES, as POSIX has it, not the kernel's EPERM.
+func Unlink(name string) error {
+	short, errno := kernelName(name)
+	if errno == 0 {
+		errno = sysUnlink(short)
+	}
+	if errno == unix.EPERM { // the mount's root directory is sticky; glibc maps it too
+		errno = unix.EACCES
+	}
+	if errno != 0 {
+		return newError("unlink", name, errno)
+	}
+	return nil
+}
+
+func open(name string, flags int, perm uint32, attr *Attr) (int, error) {
+	short, errno := kernelName(name)
+	if errno != 0 {
+		return -1, newError("open", name, errno)
+	}
+	var a *mqAttr
+	if attr != nil {
+		a = &mqAttr{maxMsg: attr.MaxMsg, msgSize: attr.MsgSize}
+	}
+	fd, errno := sysOpen(short, flags|unix.O_CLOEXEC, perm, a)
+	if errno != 0 {
+		return -1, explainOpen(name, flags, attr, errno)
+	}
+	return fd, nil
+}
+
+func inherit(fd int, name string) error {
+	var a mqAttr
+	if errno := sysGetSetAttr(fd, nil, &a); errno != 0 {
+		return newError("inherit", name, errno)
+	}
+	unix.CloseOnExec(fd)
+	return nil
+}

@@ -1,0 +1,133 @@
+package mq
+
+import (
+	"context"
+	"os"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// Queue is an open message queue that waits in Go's poller: a waiting call costs a parked goroutine, not a thread, and
+// ends with its context or with Close. All methods may be called by many goroutines at once.
+//
+// A caller parked in the poller is not what POSIX calls blocked in mq_receive: it does not hold back a notification,
+// and where others sleep in the kernel on the same queue it gets what they leave. See [Blocking] for that.
+//
+// A Queue must be closed: one that is forgotten keeps its descriptor.
+type Queue struct {
+	handle
+
+	once  sync.Once
+	waits *waits // made by the first caller that has to wait
+}
+
+func newQueue(name string, fd int) *Queue {
+	q := new(Queue)
+	q.init(name, fd)
+	return q
+}
+
+// Send is mq_send(3), and with a context that has a deadline mq_timedsend(3): it waits while the queue is full.
+// Priorities are 0 to 32767, the highest is received first; equal ones keep their order.
+//
+// Errors are *[Error] with EMSGSIZE (longer than MsgSize), EINVAL (priority), EBADF (not open for writing),
+// [os.ErrClosed], or the context's. A context that has ended ends the call even if there is room.
+func (q *Queue) Send(ctx context.Context, msg []byte, prio uint) error {
+	if err := ctx.Err(); err != nil {
+		return newError("send", q.name, err)
+	}
+	err := q.trySend(msg, prio)
+	if err == unix.EAGAIN {
+		err = q.waitSend(ctx, msg, prio)
+	}
+	if err != nil {
+		return q.explainSend(len(msg), prio, err)
+	}
+	return nil
+}
+
+// TrySend is mq_send(3) with O_NONBLOCK: as [Queue.Send], but a full queue gives EAGAIN at once.
+func (q *Queue) TrySend(msg []byte, prio uint) error {
+	switch err := q.trySend(msg, prio); err {
+	case nil:
+		return nil
+	case unix.EAGAIN:
+		return &q.full
+	default:
+		return q.explainSend(len(msg), prio, err)
+	}
+}
+
+// Receive is mq_receive(3), and with a context that has a deadline mq_timedreceive(3): it waits while the queue is
+// empty, then takes the oldest message of the highest priority into buf, which must have room for MsgSize bytes.
+//
+// Errors are *[Error] with EMSGSIZE (buf is too short, even if the message is not), EBADF (not open for reading),
+// [os.ErrClosed], or the context's. A context that has ended ends the call even if a message is there.
+func (q *Queue) Receive(ctx context.Context, buf []byte) (n int, prio uint, err error) {
+	if err := ctx.Err(); err != nil {
+		return 0, 0, newError("receive", q.name, err)
+	}
+	n, prio, err = q.tryReceive(buf)
+	if err == unix.EAGAIN {
+		n, prio, err = q.waitReceive(ctx, buf)
+	}
+	if err != nil {
+		return 0, 0, q.explainReceive(len(buf), err)
+	}
+	return n, prio, nil
+}
+
+// TryReceive is mq_receive(3) with O_NONBLOCK: as [Queue.Receive], but an empty queue gives EAGAIN at once.
+func (q *Queue) TryReceive(buf []byte) (n int, prio uint, err error) {
+	n, prio, err = q.tryReceive(buf)
+	switch err {
+	case nil:
+		return n, prio, nil
+	case unix.EAGAIN:
+		return 0, 0, &q.empty
+	default:
+		return 0, 0, q.explainReceive(len(buf), err)
+	}
+}
+
+// Close is mq_close(3). Callers that wait on this Queue end with [os.ErrClosed]; a registration of this process for
+// the queue ends, also one made through another descriptor, and its function is told [Removed]. The function may still
+// run after Close has returned. A second Close gives [os.ErrClosed].
+func (q *Queue) Close() error {
+	if err := q.shut(); err != nil {
+		return err
+	}
+	err := error(nil)
+	if q.waits != nil {
+		err = q.waits.close()
+	} else {
+		err = unix.Close(q.fd)
+	}
+	if err != nil {
+		return newError("close", q.name, err)
+	}
+	return nil
+}
+
+func (q *Queue) trySend(msg []byte, prio uint) error {
+	q.mu.RLock()
+	if q.closed {
+		q.mu.RUnlock()
+		return os.ErrClosed
+	}
+	errno := sysTrySend(q.fd, msg, prio)
+	q.mu.RUnlock()
+	return failure(errno)
+}
+
+func (q *Queue) tryReceive(buf []byte) (int, uint, error) {
+	q.mu.RLock()
+	if q.closed {
+		q.mu.RUnlock()
+		return 0, 0, os.ErrClosed
+	}
+	n, prio, errno := sysTryReceive(q.fd, buf)
+	q.mu.RUnlock()
+	return n, prio, failure(errno)
+}

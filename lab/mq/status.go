@@ -1,0 +1,47 @@
+package mq
+
+import (
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// The values of Status.Notify: sigev_notify as the kernel keeps it.
+const (
+	SigevSignal = 0
+	SigevNone   = 1
+	SigevThread = 2
+)
+
+// Status is the line that a queue's file in mqueuefs holds; see mq_overview(7).
+type Status struct {
+	QSize     uint64 // bytes of all messages in the queue, not their number
+	Notify    int    // SigevSignal, SigevNone or SigevThread; SigevSignal also if nobody is registered
+	Signo     int    // the signal, with SigevSignal
+	NotifyPID int    // the process registered, 0 for none or for one that this PID namespace does not see
+}
+
+// Registered says whether a process that can be seen from here is registered for notification.
+func (s Status) Registered() bool { return s.NotifyPID != 0 }
+
+// ParseStatus reads the line of a queue's file in mqueuefs and refuses what the kernel would not write.
+func ParseStatus(line string) (Status, error) {
+	var s Status
+	fmt.Sscanf(line, "QSIZE:%d NOTIFY:%d SIGNO:%d NOTIFY_PID:%d", &s.QSize, &s.Notify, &s.Signo, &s.NotifyPID)
+	again := fmt.Sprintf("QSIZE:%d NOTIFY:%d SIGNO:%d NOTIFY_PID:%d", s.QSize, s.Notify, s.Signo, s.NotifyPID)
+	body, whole := strings.CutSuffix(line, "\n")
+	if !whole || strings.Join(strings.Fields(body), " ") != again || min(s.Notify, s.Signo, s.NotifyPID) < 0 {
+		return Status{}, fmt.Errorf("status line %q is not like %q", line, again+"\n")
+	}
+	return s, nil
+}
+
+func readStatus(fd int) (Status, error) {
+	var buf [128]byte // the kernel's FILENT_SIZE is 80
+	n, err := unix.Pread(fd, buf[:], 0)
+	if err != nil {
+		return Status{}, err
+	}
+	return ParseStatus(string(buf[:n]))
+}

@@ -1,0 +1,154 @@
+package mq
+
+import (
+	"math"
+	"runtime"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// This is the only file of the package that imports unsafe: the six system calls of mq_overview(7), with nothing
+// added but what is needed to call them from Go.
+
+// mqAttr is struct mq_attr: eight longs, of which the kernel zeroes the last four.
+type mqAttr struct {
+	flags, maxMsg, msgSize, curMsgs int
+	_                               [4]int
+}
+
+// sigevent is struct sigevent as mq_notify(2) copies it: always 64 bytes. A number in value is for SIGEV_SIGNAL; a
+// cookie is for SIGEV_THREAD and shares its place, so the two have a type each.
+type sigevent struct {
+	value         uintptr
+	signo, notify int32
+	_             [64 - 8 - unsafe.Sizeof(uintptr(0))]byte
+}
+
+type sigeventThread struct {
+	cookie        *cookie
+	signo, notify int32
+	_             [64 - 8 - unsafe.Sizeof(uintptr(0))]byte
+}
+
+// rawLimit is the longest buffer handed to the kernel behind the scheduler's back. Copying it takes a few
+// microseconds, for which a stop of the world can wait.
+const rawLimit = 64 << 10
+
+// expired is a deadline that is always past. With it a call never sleeps, even when another process that shares the
+// open file description has cleared O_NONBLOCK: the scheduler, which is not told about the call, stays safe.
+var expired unix.Timespec
+
+func sysOpen(name string, flags int, perm uint32, attr *mqAttr) (int, unix.Errno) {
+	p, err := unix.BytePtrFromString(name)
+	if err != nil {
+		return -1, unix.EINVAL
+	}
+	fd, _, errno := unix.Syscall6(unix.SYS_MQ_OPEN, uintptr(unsafe.Pointer(p)), uintptr(flags), uintptr(perm),
+		uintptr(unsafe.Pointer(attr)), 0, 0)
+	return int(fd), errno
+}
+
+func sysUnlink(name string) unix.Errno {
+	p, err := unix.BytePtrFromString(name)
+	if err != nil {
+		return unix.EINVAL
+	}
+	_, _, errno := unix.Syscall(unix.SYS_MQ_UNLINK, uintptr(unsafe.Pointer(p)), 0, 0)
+	return errno
+}
+
+// sysGetSetAttr is mq_getsetattr(2). It takes one spin lock and never sleeps.
+func sysGetSetAttr(fd int, set, old *mqAttr) unix.Errno {
+	_, _, errno := unix.RawSyscall(unix.SYS_MQ_GETSETATTR, uintptr(fd), uintptr(unsafe.Pointer(set)),
+		uintptr(unsafe.Pointer(old)))
+	return errno
+}
+
+// sysTrySend is mq_timedsend(2) that never waits: EAGAIN says that the queue is full.
+func sysTrySend(fd int, msg []byte, prio uint) unix.Errno {
+	raceRelease()
+	for {
+		var errno unix.Errno
+		if len(msg) <= rawLimit {
+			_, _, errno = unix.RawSyscall6(unix.SYS_MQ_TIMEDSEND, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(msg))),
+				uintptr(len(msg)), priority(prio), uintptr(unsafe.Pointer(&expired)), 0)
+		} else {
+			errno = sysSend(fd, msg, prio, &expired)
+		}
+		if errno != unix.EINTR {
+			return nonBlocking(errno)
+		}
+	}
+}
+
+// sysTryReceive is mq_timedreceive(2) that never waits: EAGAIN says that the queue is empty.
+func sysTryReceive(fd int, buf []byte) (int, uint, unix.Errno) {
+	for {
+		var n uintptr
+		var prio uint32
+		var errno unix.Errno
+		if len(buf) <= rawLimit {
+			n, _, errno = unix.RawSyscall6(unix.SYS_MQ_TIMEDRECEIVE, uintptr(fd),
+				uintptr(unsafe.Pointer(unsafe.SliceData(buf))), uintptr(len(buf)), uintptr(unsafe.Pointer(&prio)),
+				uintptr(unsafe.Pointer(&expired)), 0)
+		} else {
+			n, _, errno = unix.Syscall6(unix.SYS_MQ_TIMEDRECEIVE, uintptr(fd),
+				uintptr(unsafe.Pointer(unsafe.SliceData(buf))), uintptr(len(buf)), uintptr(unsafe.Pointer(&prio)),
+				uintptr(unsafe.Pointer(&expired)), 0)
+		}
+		switch errno {
+		case 0:
+			raceAcquire()
+			return int(n), uint(prio), 0
+		case unix.EINTR:
+		default:
+			return 0, 0, nonBlocking(errno)
+		}
+	}
+}
+
+// sysSend is mq_timedsend(2) as it is: it may sleep, so the scheduler is told.
+func sysSend(fd int, msg []byte, prio uint, deadline *unix.Timespec) unix.Errno {
+	raceRelease()
+	_, _, errno := unix.Syscall6(unix.SYS_MQ_TIMEDSEND, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(msg))),
+		uintptr(len(msg)), priority(prio), uintptr(unsafe.Pointer(deadline)), 0)
+	return errno
+}
+
+// sysReceive is mq_timedreceive(2) as it is: it may sleep, so the scheduler is told.
+func sysReceive(fd int, buf []byte, deadline *unix.Timespec) (int, uint, unix.Errno) {
+	var prio uint32
+	n, _, errno := unix.Syscall6(unix.SYS_MQ_TIMEDRECEIVE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(buf))),
+		uintptr(len(buf)), uintptr(unsafe.Pointer(&prio)), uintptr(unsafe.Pointer(deadline)), 0)
+	if errno != 0 {
+		return 0, 0, errno
+	}
+	raceAcquire()
+	return int(n), uint(prio), 0
+}
+
+// sysNotify is mq_notify(2) with SIGEV_NONE or SIGEV_SIGNAL; a nil event cancels.
+func sysNotify(fd int, ev *sigevent) unix.Errno {
+	_, _, errno := unix.Syscall(unix.SYS_MQ_NOTIFY, uintptr(fd), uintptr(unsafe.Pointer(ev)), 0)
+	return errno
+}
+
+// sysNotifyThread is mq_notify(2) with SIGEV_THREAD. The kernel copies the cookie before it returns. It sleeps when
+// the socket's buffer is full (netlink_attachskb).
+func sysNotifyThread(fd, socket int, c *cookie) unix.Errno {
+	ev := sigeventThread{cookie: c, signo: int32(socket), notify: SigevThread}
+	_, _, errno := unix.Syscall(unix.SYS_MQ_NOTIFY, uintptr(fd), uintptr(unsafe.Pointer(&ev)), 0)
+	runtime.KeepAlive(c)
+	return errno
+}
+
+// priority keeps a number too great for the kernel's unsigned int too great, instead of cutting it to a valid one.
+func priority(prio uint) uintptr { return uintptr(min(prio, math.MaxUint32)) }
+
+func nonBlocking(errno unix.Errno) unix.Errno {
+	if errno == unix.ETIMEDOUT {
+		return unix.EAGAIN
+	}
+	return errno
+}

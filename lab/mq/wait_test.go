@@ -1,0 +1,129 @@
+package mq_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"daemonlab/lab/mq"
+
+	"golang.org/x/sys/unix"
+)
+
+func receive(q *mq.Queue, ctx context.Context) <-chan error {
+	done := make(chan error, 1)
+	go func() {
+		_, _, err := q.Receive(ctx, make([]byte, 16))
+		done <- err
+	}()
+	return done
+}
+
+func TestContextEndsItsOwnCallerOnly(t *testing.T) {
+	for _, first := range []string{"the one whose turn it is", "the one who waits for a turn"} {
+		t.Run(first, func(t *testing.T) {
+			q := newQueue(t, 1, 16)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			contexts := []context.Context{ctx, t.Context()}
+			if first != "the one whose turn it is" {
+				contexts[0], contexts[1] = contexts[1], contexts[0]
+			}
+			done := make(map[context.Context]<-chan error)
+			for i, c := range contexts {
+				done[c] = receive(q, c)
+				parked(t, i+1)
+			}
+			cancel()
+			wantError(t, next(t, done[ctx]), context.Canceled)
+			parked(t, 1)
+			must(t, q.Send(t.Context(), []byte("for the other"), 0), next(t, done[t.Context()]))
+		})
+	}
+}
+
+func TestDeadline(t *testing.T) {
+	q := newQueue(t, 1, 16)
+	begin := time.Now()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	_, _, err := q.Receive(ctx, make([]byte, 16))
+	wantError(t, err, context.DeadlineExceeded)
+	if waited := time.Since(begin); waited < 10*time.Millisecond {
+		t.Fatalf("waited %v", waited)
+	}
+}
+
+func TestEndedContextEndsTheCallAtOnce(t *testing.T) {
+	q := newQueue(t, 1, 16)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	wantError(t, q.Send(ctx, nil, 0), context.Canceled)
+	must(t, q.TrySend(nil, 0))
+	_, _, err := q.Receive(ctx, make([]byte, 16))
+	wantError(t, err, context.Canceled)
+}
+
+// A cancellation that races with a message must not reach into the next call.
+func TestNoDeadlineIsLeftForTheNext(t *testing.T) {
+	q := newQueue(t, 1, 16)
+	buf := make([]byte, 16)
+	for range 200 {
+		ctx, cancel := context.WithCancel(t.Context())
+		first := receive(q, ctx)
+		second := receive(q, t.Context())
+		go cancel()
+		must(t, q.Send(t.Context(), []byte("one"), 0))
+		if err := next(t, first); err != nil {
+			wantError(t, err, context.Canceled)
+		} else {
+			must(t, q.Send(t.Context(), []byte("two"), 0))
+		}
+		must(t, next(t, second))
+		_, _, err := q.TryReceive(buf)
+		wantError(t, err, unix.EAGAIN)
+	}
+}
+
+func TestOneContextForManyWaits(t *testing.T) {
+	q := newQueue(t, 1, 16)
+	ctx, cancel := context.WithCancel(t.Context())
+	type key struct{}
+	child := context.WithValue(ctx, key{}, "shares Done with its parent")
+	for _, c := range []context.Context{ctx, child, ctx, context.Background(), child} {
+		done := receive(q, c)
+		parked(t, 1)
+		must(t, q.Send(ctx, []byte("x"), 0), next(t, done))
+	}
+	done := receive(q, child)
+	parked(t, 1)
+	cancel()
+	wantError(t, next(t, done), context.Canceled)
+	done = receive(q, context.Background())
+	parked(t, 1)
+	must(t, q.Send(t.Context(), []byte("x"), 0), next(t, done))
+}
+
+// plainContext hides from package context that it is one of its own.
+type plainContext struct{ inner context.Context }
+
+func (c plainContext) Deadline() (time.Time, bool) { return c.inner.Deadline() }
+func (c plainContext) Done() <-chan struct{}       { return c.inner.Done() }
+func (c plainContext) Err() error                  { return c.inner.Err() }
+func (c plainContext) Value(any) any               { return nil }
+
+func TestForeignContext(t *testing.T) {
+	q := newQueue(t, 1, 16)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := receive(q, plainContext{ctx})
+	parked(t, 1)
+	cancel()
+	wantError(t, next(t, done), context.Canceled)
+
+	ctx, cancel = context.WithCancel(t.Context())
+	defer cancel()
+	done = receive(q, plainContext{ctx})
+	parked(t, 1)
+	must(t, q.Close()) // and the goroutine that watches the context goes too
+	<-done
+}
