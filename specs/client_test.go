@@ -64,7 +64,9 @@ var _ = Row("output", func(r row) {
 	It("writes the file's bytes to stdout and their number to stderr", func(ctx SpecContext) {
 		for _, content := range [][]byte{nil, []byte("x"), random(100_001)} {
 			c, conversation := r.ask(ctx, fakeServer(), "file")
-			Expect(conversation.Request.Path).To(Equal("file"))
+			r.must(conversation.Request.Path == "file", harness.Finding{
+				Did: "started mqfile file", Wants: "the request is for file", Saw: fmt.Sprintf("it is for %q", conversation.Request.Path),
+			})
 			err := conversation.SendFile(ctx, content)
 			e := within(ctx, c)
 			r.must(err == nil && e.Exit == 0 && bytes.Equal(e.Stdout, content) &&
@@ -172,7 +174,9 @@ var _ = Row("exit", func(r row) {
 	It("returns 130 on SIGINT and 143 on SIGTERM", func(ctx SpecContext) {
 		for sig, status := range map[unix.Signal]int{unix.SIGINT: 130, unix.SIGTERM: 143} {
 			c, _ := r.ask(ctx, fakeServer(), "file")
-			Expect(c.Signal(sig)).To(Succeed())
+			r.must(c.Signal(sig) == nil, harness.Finding{
+				Did: "took its request and answered nothing", Wants: "it waits", Saw: "it has ended: " + c.Wait(ctx).String(),
+			})
 			e := within(ctx, c)
 			r.must(e.Exit == status, harness.Finding{
 				Did: fmt.Sprintf("sent %s while it waits", unix.SignalName(sig)), Wants: fmt.Sprintf("exit status %d", status), Saw: e.String(),

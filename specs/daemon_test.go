@@ -18,17 +18,17 @@ import (
 
 const startedHostile = harness.HostileDescription
 
-func status(s *harness.Server) procfs.Status {
+func (r row) status(s *harness.Server) procfs.Status {
 	GinkgoHelper()
 	st, err := s.Process.Status()
-	Expect(err).NotTo(HaveOccurred(), "the daemon has ended")
+	r.goesOn(err, s, "read "+s.Process.Path("status"))
 	return st
 }
 
-func stat(s *harness.Server) procfs.Stat {
+func (r row) stat(s *harness.Server) procfs.Stat {
 	GinkgoHelper()
 	st, err := s.Process.Stat()
-	Expect(err).NotTo(HaveOccurred(), "the daemon has ended")
+	r.goesOn(err, s, "read "+s.Process.Path("stat"))
 	return st
 }
 
@@ -36,7 +36,7 @@ var _ = Row("fds", func(r row) {
 	It("has none of the starter's files open", func(ctx SpecContext) {
 		s := r.start(ctx)
 		fds, err := s.Process.Descriptors()
-		Expect(err).NotTo(HaveOccurred())
+		r.goesOn(err, s, "read "+s.Process.Path("fd"))
 		var inherited []string
 		for _, fd := range fds {
 			if fd.Number > 2 && slices.Contains(s.Setting.Planted(), fd.ID) {
@@ -53,10 +53,10 @@ var _ = Row("fds", func(r row) {
 var _ = Row("signals", func(r row) {
 	It("ignores no signal that the starter ignored", func(ctx SpecContext) {
 		s := r.start(ctx)
-		ignored := status(s).SigIgn &^ procfs.NewSignalSet(syscall.SIGPIPE)
+		ignored := r.status(s).SigIgn &^ procfs.NewSignalSet(syscall.SIGPIPE)
 		r.must(ignored == 0, harness.Finding{
 			Did: startedHostile, Wants: "SigIgn is 0; SIGPIPE alone may be ignored by the daemon's own choice",
-			Saw: fmt.Sprintf("%s: SigIgn: %v", s.Process.Path("status"), status(s).SigIgn),
+			Saw: fmt.Sprintf("%s: SigIgn: %v", s.Process.Path("status"), r.status(s).SigIgn),
 		})
 	})
 })
@@ -64,9 +64,9 @@ var _ = Row("signals", func(r row) {
 var _ = Row("sigmask", func(r row) {
 	It("blocks no signal in its main thread", func(ctx SpecContext) {
 		s := r.start(ctx)
-		r.must(status(s).SigBlk == 0, harness.Finding{
+		r.must(r.status(s).SigBlk == 0, harness.Finding{
 			Did: startedHostile, Wants: "SigBlk of the main thread is 0",
-			Saw: fmt.Sprintf("%s: SigBlk: %v", s.Process.Path("status"), status(s).SigBlk),
+			Saw: fmt.Sprintf("%s: SigBlk: %v", s.Process.Path("status"), r.status(s).SigBlk),
 		})
 	})
 })
@@ -75,7 +75,7 @@ var _ = Row("env", func(r row) {
 	It("sees only variables that a daemon needs", func(ctx SpecContext) {
 		s := r.start(ctx)
 		env, err := s.Process.LiveEnviron()
-		Expect(err).NotTo(HaveOccurred())
+		r.goesOn(err, s, "read "+s.Process.Path("environ"))
 		var junk []string
 		for _, variable := range env.Vars {
 			if !mayStay(variable) {
@@ -98,21 +98,21 @@ func mayStay(variable string) bool {
 var _ = Row("session", func(r row) {
 	It("is in another session than the starter", func(ctx SpecContext) {
 		s := r.start(ctx)
-		r.must(stat(s).Session != s.Start.Session, harness.Finding{
+		r.must(r.stat(s).Session != s.Start.Session, harness.Finding{
 			Did: startedHostile, Wants: "a session of its own: setsid(2) was called",
-			Saw: fmt.Sprintf("%s: session %d, which is the starter's", s.Process.Path("stat"), stat(s).Session),
+			Saw: fmt.Sprintf("%s: session %d, which is the starter's", s.Process.Path("stat"), r.stat(s).Session),
 		})
 	})
 	It("has no controlling terminal", func(ctx SpecContext) {
 		s := r.start(ctx)
-		r.must(stat(s).TTY == 0, harness.Finding{
+		r.must(r.stat(s).TTY == 0, harness.Finding{
 			Did: startedHostile, Wants: "tty_nr is 0",
-			Saw: fmt.Sprintf("%s: tty_nr %v", s.Process.Path("stat"), stat(s).TTY),
+			Saw: fmt.Sprintf("%s: tty_nr %v", s.Process.Path("stat"), r.stat(s).TTY),
 		})
 	})
 	It("does not lead its session, and the leader has gone", func(ctx SpecContext) {
 		s := r.start(ctx)
-		st := stat(s)
+		st := r.stat(s)
 		r.must(!st.SessionLeader(), harness.Finding{
 			Did: startedHostile, Wants: "the daemon is not the session leader, which could get a terminal by opening one",
 			Saw:   fmt.Sprintf("%s: pid %d, session %d", s.Process.Path("stat"), st.Pid, st.Session),
@@ -131,9 +131,9 @@ var _ = Row("session", func(r row) {
 var _ = Row("orphan", func(r row) {
 	It("was adopted by whoever adopts orphans here", func(ctx SpecContext) {
 		s := r.start(ctx)
-		r.must(stat(s).PPid == os.Getpid(), harness.Finding{
+		r.must(r.stat(s).PPid == os.Getpid(), harness.Finding{
 			Did: "started it below a subreaper, PID " + fmt.Sprint(os.Getpid()), Wants: "PPid is the subreaper's PID",
-			Saw:   fmt.Sprintf("%s: PPid: %d", s.Process.Path("status"), stat(s).PPid),
+			Saw:   fmt.Sprintf("%s: PPid: %d", s.Process.Path("status"), r.stat(s).PPid),
 			Cause: "the process between the original and the daemon has not exited",
 		})
 	})
@@ -173,9 +173,9 @@ var _ = Row("stdio", func(r row) {
 var _ = Row("umask", func(r row) {
 	It("has umask 0", func(ctx SpecContext) {
 		s := r.start(ctx)
-		r.must(status(s).Umask == 0, harness.Finding{
+		r.must(r.status(s).Umask == 0, harness.Finding{
 			Did: startedHostile, Wants: "Umask: 0000",
-			Saw: fmt.Sprintf("%s: Umask: %04o", s.Process.Path("status"), status(s).Umask),
+			Saw: fmt.Sprintf("%s: Umask: %04o", s.Process.Path("status"), r.status(s).Umask),
 		})
 	})
 })
@@ -184,7 +184,7 @@ var _ = Row("cwd", func(r row) {
 	It("works in /", func(ctx SpecContext) {
 		s := r.start(ctx)
 		cwd, err := s.Process.Cwd()
-		Expect(err).NotTo(HaveOccurred())
+		r.goesOn(err, s, "read "+s.Process.Path("cwd"))
 		r.must(cwd == "/", harness.Finding{
 			Did: startedHostile, Wants: "the working directory is /",
 			Saw: fmt.Sprintf("%s -> %s", s.Process.Path("cwd"), cwd),
@@ -246,6 +246,6 @@ var _ = Row("privileges", func(r row) {
 func (r row) threads(s *harness.Server) []procfs.Status {
 	GinkgoHelper()
 	tasks, err := s.Process.Tasks()
-	Expect(err).NotTo(HaveOccurred())
+	r.goesOn(err, s, "read "+s.Process.Path("task"))
 	return tasks
 }

@@ -71,7 +71,7 @@ func withReply(good []byte, name string) []byte {
 func (r row) mustDrop(ctx context.Context, s *harness.Server, what string, message []byte) {
 	GinkgoHelper()
 	logged := logSize(s)
-	Expect(harness.SendRaw(ctx, s.Queue, message)).To(Succeed())
+	r.goesOn(harness.SendRaw(ctx, s.Queue, message), s, "sent "+what)
 	grew := eventually(ctx, func() bool { return logSize(s) > logged })
 	r.must(grew, harness.Finding{
 		Did: "sent " + what, Wants: "a line in the log", Saw: s.Log + " has not grown",
@@ -98,10 +98,10 @@ func (r row) eventuallyOpen(ctx context.Context, s *harness.Server, most int) (o
 	return open, ok
 }
 
-func openFiles(s *harness.Server) int {
+func (r row) openFiles(s *harness.Server) int {
 	GinkgoHelper()
 	n, err := s.OpenFiles()
-	Expect(err).NotTo(HaveOccurred(), "the daemon has ended")
+	r.goesOn(err, s, "counted "+s.Process.Path("fd"))
 	return n
 }
 
@@ -109,7 +109,7 @@ var _ = Row("stuck", func(r row) {
 	It("notices within 2 s that a client was killed in mid-transfer", func(ctx SpecContext) {
 		s := r.start(ctx)
 		r.mustServe(ctx, s, "started it")
-		idle := openFiles(s)
+		idle := r.openFiles(s)
 		Expect(s.WriteFile("large", large)).To(Succeed())
 
 		victim := exec.Command("sleep", "1000")
@@ -131,7 +131,7 @@ var _ = Row("stuck", func(r row) {
 	It("gives up a living client that takes nothing for the time of --stall", func(ctx SpecContext) {
 		s := r.start(ctx, "--stall", "1")
 		r.mustServe(ctx, s, "started it")
-		idle := openFiles(s)
+		idle := r.openFiles(s)
 		Expect(s.WriteFile("large", large)).To(Succeed())
 		begin := time.Now()
 		c := r.stuckClient(ctx, s, int32(os.Getpid()))
@@ -165,7 +165,7 @@ func (r row) stuckClient(ctx context.Context, s *harness.Server, pid int32) *har
 	GinkgoHelper()
 	c := client(harness.Shape{Depth: 2, MsgSize: 512})
 	c.PID = pid
-	Expect(c.Request(ctx, s.Queue, "large")).To(Succeed())
+	r.goesOn(c.Request(ctx, s.Queue, "large"), s, "asked for a large file")
 	full := eventually(ctx, func() bool {
 		n, err := c.Waiting()
 		return err == nil && n == c.Shape.Depth
@@ -183,8 +183,10 @@ var _ = Row("sighup", func(r row) {
 		Expect(s.WriteFile("large", large)).To(Succeed())
 		c := r.stuckClient(ctx, s, int32(os.Getpid()))
 		rotated := s.Log + ".1"
-		Expect(os.Rename(s.Log, rotated)).To(Succeed())
-		Expect(s.Signal(unix.SIGHUP)).To(Succeed())
+		r.must(os.Rename(s.Log, rotated) == nil, harness.Finding{
+			Did: "looked for the log that --log names", Wants: "it is there", Saw: s.Log + " is not",
+		})
+		r.goesOn(s.Signal(unix.SIGHUP), s, "sent SIGHUP")
 		r.must(eventually(ctx, func() bool { return exists(s.Log) }), harness.Finding{
 			Did: "renamed the log and sent SIGHUP", Wants: "the log is there again under its name",
 			Saw: fmt.Sprintf("no %s; daemon alive: %v", s.Log, s.Alive()),
@@ -212,7 +214,7 @@ var _ = Row("sigterm", func(r row) {
 		Expect(s.WriteFile("large", large)).To(Succeed())
 		c := r.stuckClient(ctx, s, int32(os.Getpid()))
 		begin := time.Now()
-		Expect(s.Signal(unix.SIGTERM)).To(Succeed())
+		r.goesOn(s.Signal(unix.SIGTERM), s, "sent SIGTERM")
 		r.must(eventually(ctx, func() bool { return !harness.QueueExists(s.Queue) }), harness.Finding{
 			Did: "sent SIGTERM in mid-transfer", Wants: "the request queue is unlinked, so that nobody sends requests any more",
 			Saw: "queue " + s.Queue + " is still there",
@@ -260,7 +262,7 @@ var _ = Row("leaks", func(r row) {
 		Expect(s.WriteFile("file", random(1000))).To(Succeed())
 		c := client(harness.Small)
 		r.load(ctx, s, c, 300)
-		files, before := openFiles(s), status(s)
+		files, before := r.openFiles(s), r.status(s)
 		const requests = 3000
 		r.load(ctx, s, c, requests)
 		open, ok := r.eventuallyOpen(ctx, s, files)
@@ -268,9 +270,9 @@ var _ = Row("leaks", func(r row) {
 			Did:   fmt.Sprintf("made %d requests: for a file, for a missing one, malformed ones, to a missing queue", requests),
 			Wants: "as many descriptors as before", Saw: fmt.Sprintf("%d, there were %d:\n%s", open, files, s.Process.Path("fd")),
 		})
-		var after = status(s)
+		var after = r.status(s)
 		fewThreads := eventually(ctx, func() bool {
-			after = status(s)
+			after = r.status(s)
 			return after.Threads <= before.Threads+8
 		})
 		r.must(fewThreads && after.VmRSS <= before.VmRSS+8<<20, harness.Finding{
@@ -293,7 +295,7 @@ func (r row) load(ctx context.Context, s *harness.Server, c *harness.Client, req
 		case 2:
 			r.fetch(ctx, c, s, "missing")
 		case 3:
-			Expect(harness.SendRaw(ctx, s.Queue, lost[:len(lost)-i/4%2])).To(Succeed())
+			r.goesOn(harness.SendRaw(ctx, s.Queue, lost[:len(lost)-i/4%2]), s, "sent a malformed request")
 		}
 	}
 	r.fetch(ctx, c, s, "file")

@@ -135,12 +135,16 @@ var _ = Row("backlog", func(r row) {
 		p := place()
 		Expect(p.WriteFile("file", []byte("late\n"))).To(Succeed())
 		s := r.startAt(ctx, p, harness.Setting{})
-		Expect(s.Signal(unix.SIGKILL)).To(Succeed())
+		r.goesOn(s.Signal(unix.SIGKILL), s, "sent SIGKILL")
 		_, err := s.WaitForEnd(ctx)
 		Expect(err).NotTo(HaveOccurred())
 		clients := []*harness.Client{client(harness.Small), client(harness.Small), client(harness.Small)}
 		for _, c := range clients {
-			Expect(c.Request(ctx, p.Queue, "file")).To(Succeed())
+			err := c.Request(ctx, p.Queue, "file")
+			r.must(err == nil, harness.Finding{
+				Did: "killed the daemon with SIGKILL and sent a request", Wants: "the queue is there and has room",
+				Saw: fmt.Sprint(err),
+			})
 		}
 
 		r.startAt(ctx, p, harness.Hostile())
@@ -166,7 +170,7 @@ func (r row) stuckClients(ctx context.Context, s *harness.Server, n int) []*harn
 	clients := make([]*harness.Client, n)
 	for i := range clients {
 		clients[i] = client(harness.Shape{Depth: 2, MsgSize: 512})
-		Expect(clients[i].Request(ctx, s.Queue, "large")).To(Succeed())
+		r.goesOn(clients[i].Request(ctx, s.Queue, "large"), s, "asked for a large file")
 	}
 	for _, c := range clients {
 		full := eventually(ctx, func() bool {

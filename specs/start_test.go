@@ -24,7 +24,7 @@ var _ = Row("pidfile", func(r row) {
 		s := r.start(ctx)
 		r.mustHoldPID(s, startedHostile)
 		info, err := os.Stat(s.PIDFile)
-		Expect(err).NotTo(HaveOccurred())
+		Expect(err).NotTo(HaveOccurred()) // it was there a moment ago
 		r.must(info.Mode() == 0o644, harness.Finding{
 			Did: startedHostile, Wants: "mode 0644", Saw: fmt.Sprintf("%s has mode %#o", s.PIDFile, info.Mode()),
 			Cause: "the file is made before umask(0), or open(2) is given another mode",
@@ -32,6 +32,7 @@ var _ = Row("pidfile", func(r row) {
 	})
 	It("is locked while the daemon lives", func(ctx SpecContext) {
 		s := r.start(ctx)
+		r.mustHoldPID(s, startedHostile)
 		locked, err := harness.Locked(s.PIDFile)
 		Expect(err).NotTo(HaveOccurred())
 		r.must(locked, harness.Finding{
@@ -61,6 +62,13 @@ var _ = Row("pidfile", func(r row) {
 	})
 })
 
+// clear ends what has been started so far.
+func (r row) clear() {
+	GinkgoHelper()
+	err := harness.KillAdopted()
+	r.must(err == nil, harness.Finding{Did: "killed every process of the server", Wants: "none is left", Saw: fmt.Sprint(err)})
+}
+
 func (r row) mustHoldPID(s *harness.Server, did string) {
 	GinkgoHelper()
 	content, err := os.ReadFile(s.PIDFile)
@@ -86,13 +94,13 @@ var _ = Row("instance", func(r row) {
 		p := place()
 		for range 4 {
 			r.mustBeOne(ctx, p, servers)
-			Expect(harness.KillAdopted()).To(Succeed())
+			r.clear()
 		}
 	})
 	It("is not disturbed by a second start", func(ctx SpecContext) {
 		s := r.start(ctx)
 		before, err := os.ReadFile(s.PIDFile)
-		Expect(err).NotTo(HaveOccurred())
+		r.must(err == nil, harness.Finding{Did: startedHostile, Wants: "there is a PID file", Saw: fmt.Sprint(err)})
 		second := r.run(ctx, s.Args()...)
 		after, err := os.ReadFile(s.PIDFile)
 		r.must(second.Exit != 0 && strings.Contains(second.Stderr, strconv.Itoa(s.PID)), harness.Finding{
@@ -159,7 +167,7 @@ var _ = Row("ready", func(r row) {
 				Saw: fmt.Sprintf("%s: NOTIFY_PID:%d, the daemon is PID %d, error: %v", s.Queue, status.NotifyPID, s.PID, err),
 			})
 			r.mustServe(ctx, s, "waited for the original to return 0")
-			Expect(harness.KillAdopted()).To(Succeed())
+			r.clear()
 		}
 	})
 	It("has a request queue that anybody may send to", func(ctx SpecContext) {

@@ -4,6 +4,7 @@ package specs_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -137,4 +138,17 @@ func (r row) mustServe(ctx context.Context, s *harness.Server, after string) {
 		Wants: "the daemon serves the next request",
 		Saw:   fmt.Sprintf("%s, error: %v, daemon alive: %v", e.Summary(), err, s.Alive()),
 	})
+}
+
+// goesOn fails the spec when something could not be done because the daemon does not do its part: it has ended, removed
+// its queue or does not empty it. Any other error is the suite's own.
+func (r row) goesOn(err error, s *harness.Server, did string) {
+	GinkgoHelper()
+	if err == nil {
+		return
+	}
+	r.must(s.Alive() && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, context.DeadlineExceeded), harness.Finding{
+		Did: did, Wants: "the daemon lives and takes requests", Saw: fmt.Sprintf("%v; daemon alive: %v", err, s.Alive()),
+	})
+	Expect(err).NotTo(HaveOccurred(), did)
 }

@@ -69,13 +69,15 @@ func (c *Client) Request(ctx context.Context, queue, path string) error {
 	return SendRaw(ctx, queue, message)
 }
 
-// SendRaw puts any message into a request queue.
+// SendRaw puts any message into a request queue, waiting for room for a while.
 func SendRaw(ctx context.Context, queue string, message []byte) error {
 	q, err := mq.Open(queue, os.O_WRONLY, 0, nil)
 	if err != nil {
 		return err
 	}
 	defer q.Close()
+	ctx, cancel := context.WithTimeout(ctx, Patience)
+	defer cancel()
 	return q.Send(ctx, message, 0)
 }
 
