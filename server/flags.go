@@ -19,7 +19,8 @@ Serves the files below a directory to mqfile clients, as a daemon.
 
   --root DIR       directory to serve (default: this one)
   --queue /NAME    request queue (default /mqfiled)
-  --pidfile FILE   locked while the daemon lives (default %s)
+  --pidfile FILE   locked while the daemon lives
+                   (default %s)
   --user NAME      account to become when started by root (default nobody)
   --log FILE       log file, reopened on SIGHUP (default: syslog, if it answers)
   --stall SECONDS  give up a client that takes nothing for so long (default 60)
