@@ -15,6 +15,9 @@ import (
 // never holds up a transfer.
 const maxPending = 256 << 10
 
+// soonTime is how long a line may wait for others.
+const soonTime = 2 * time.Millisecond
+
 // logger writes lines from a goroutine of its own, so that the line of a transfer costs the transfer no system call.
 type logger struct {
 	open func() (sink, error)
@@ -24,6 +27,7 @@ type logger struct {
 	lost    int
 	closed  bool
 
+	soon *time.Timer   // wakes the writer
 	wake chan struct{} // capacity 1: something is pending, or the logger was closed
 	done chan struct{} // closed when everything is written
 
@@ -44,22 +48,42 @@ func openLog(open func() (sink, error)) (*logger, error) {
 		return nil, err
 	}
 	l := &logger{open: open, sink: s, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	l.soon = time.AfterFunc(soonTime, l.wakeUp)
 	go l.writeOut()
 	return l, nil
 }
 
+// printf adds a line, to be written at once.
 func (l *logger) printf(format string, args ...any) {
+	l.add(format, args...)
+	l.wakeUp()
+}
+
+// printfSoon adds a line that may wait for others: waking the writer for each would cost more than to write it.
+func (l *logger) printfSoon(format string, args ...any) {
+	if l.add(format, args...) {
+		l.soon.Reset(soonTime)
+	}
+}
+
+// add tells whether the line is the first to wait.
+func (l *logger) add(format string, args ...any) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.pending) >= maxPending {
 		l.lost++
-		return
+		return false
 	}
+	first := len(l.pending) == 0
 	if l.lost > 0 {
 		l.append("%d lines were lost: the log did not keep up", l.lost)
 		l.lost = 0
 	}
 	l.append(format, args...)
+	return first
+}
+
+func (l *logger) wakeUp() {
 	select {
 	case l.wake <- struct{}{}:
 	default:
@@ -109,10 +133,7 @@ func (l *logger) close() {
 	l.mu.Lock()
 	l.closed = true
 	l.mu.Unlock()
-	select {
-	case l.wake <- struct{}{}:
-	default:
-	}
+	l.wakeUp()
 	select {
 	case <-l.done:
 	case <-time.After(500 * time.Millisecond):

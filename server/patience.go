@@ -39,8 +39,8 @@ func newPatience(ctx context.Context, limit time.Duration, pid int32) *patience 
 	return p
 }
 
-// watch ends the patience when the client has ended. Whoever calls it has seen the client alive before, so that a
-// process that cannot be found any more has ended.
+// watch ends the patience when the client has ended. It was alive a moment ago, so that a process that cannot be found
+// any more has ended.
 func (p *patience) watch(pid int) {
 	client, err := pidfd.Open(pid)
 	switch {
@@ -67,12 +67,10 @@ func (p *patience) wait(send func(context.Context) error) error {
 	return err
 }
 
-// end lets go of the client. A nil patience has never waited.
+// end lets go of the client.
 func (p *patience) end() {
-	if p != nil {
-		p.stall.Stop()
-		p.cancel(nil)
-	}
+	p.stall.Stop()
+	p.cancel(nil)
 }
 
 // watchable returns the PID of a request if there is such a process now, else 0: a PID of another namespace means

@@ -16,7 +16,7 @@ const requestQueueDepth = 10
 
 // openRequestQueue makes the request queue, or takes over the one that an earlier server of this user left, with the
 // requests in it. It tells whether the queue is new.
-func openRequestQueue(name string) (q *mq.Queue, isNew bool, err error) {
+func openRequestQueue(name string) (q *mq.Blocking, isNew bool, err error) {
 	if err := mq.CheckName(name); err != nil {
 		return nil, false, err
 	}
@@ -32,14 +32,14 @@ func openRequestQueue(name string) (q *mq.Queue, isNew bool, err error) {
 }
 
 // createRequestQueue tries shallower queues where the user's RLIMIT_MSGQUEUE leaves no room for a deep one.
-func createRequestQueue(name string) (*mq.Queue, error) {
+func createRequestQueue(name string) (*mq.Blocking, error) {
 	limits, err := mq.SystemLimits()
 	if err != nil {
 		return nil, err
 	}
 	for depth := min(requestQueueDepth, limits.MsgMax); ; depth /= 2 {
 		attr := &mq.Attr{MaxMsg: depth, MsgSize: wire.RequestSize}
-		q, err := mq.Open(name, os.O_RDONLY|os.O_CREATE|os.O_EXCL, wire.QueueMode, attr)
+		q, err := mq.OpenBlocking(name, os.O_RDONLY|os.O_CREATE|os.O_EXCL, wire.QueueMode, attr)
 		if err == nil {
 			// mq_open(3) takes the umask off the mode, and clients of other users need to write.
 			return q, q.Chmod(wire.QueueMode)
@@ -52,8 +52,8 @@ func createRequestQueue(name string) (*mq.Queue, error) {
 
 // takeOverRequestQueue refuses the queue of another user, who could read the requests or take them away, and one of
 // another shape, which is somebody's, but not a server's.
-func takeOverRequestQueue(name string) (*mq.Queue, error) {
-	q, err := mq.Open(name, os.O_RDONLY, 0, nil)
+func takeOverRequestQueue(name string) (*mq.Blocking, error) {
+	q, err := mq.OpenBlocking(name, os.O_RDONLY, 0, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func takeOverRequestQueue(name string) (*mq.Queue, error) {
 	return q, q.Chmod(wire.QueueMode)
 }
 
-func mustBeOurs(q *mq.Queue) error {
+func mustBeOurs(q *mq.Blocking) error {
 	uid, _, err := q.Owner()
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -18,13 +19,15 @@ type server struct {
 	config
 	log   *logger
 	root  *root
-	queue *mq.Queue
+	queue *mq.Blocking
 	// ownsQueue is whether the server removes the queue at its end: not before readiness, if it was there already.
 	ownsQueue bool
 
-	slots    chan struct{} // one is taken for each transfer
-	stopping atomic.Bool   // takes no more requests
-	buffers  sync.Pool     // of *[]byte, bufferSize each
+	slots     chan struct{} // one is taken for each transfer
+	lingering chan struct{} // one is taken by each goroutine that waits for requests in the kernel
+	fast      chan struct{} // one is taken by each transfer that waits for room in the kernel
+	stopping  atomic.Bool   // takes no more requests
+	buffers   sync.Pool     // of *[]byte, bufferSize each
 
 	// ctx ends when the transfers that still run must be given up; its cause says why.
 	ctx    context.Context
@@ -41,7 +44,8 @@ func newServer(c config, log *logger) (*server, error) {
 		r.close()
 		return nil, err
 	}
-	s := &server{config: c, log: log, root: r, queue: q, ownsQueue: isNew, slots: make(chan struct{}, c.Transfers)}
+	s := &server{config: c, log: log, root: r, queue: q, ownsQueue: isNew, slots: make(chan struct{}, c.Transfers),
+		lingering: make(chan struct{}, runtime.NumCPU()), fast: make(chan struct{}, fastTransfers)}
 	s.buffers.New = func() any { return newBuffer(bufferSize) }
 	s.ctx, s.giveUp = context.WithCancelCause(context.Background())
 	return s, nil
@@ -70,10 +74,18 @@ func (s *server) notified(event mq.Event) {
 	s.drain()
 }
 
-// drain takes requests until the queue is empty and starts a goroutine for each but the last, which it serves itself:
-// a request that comes alone is served by the notified goroutine. With all slots taken it takes nothing more; the
-// queue fills, and the kernel makes further clients wait in mq_send(3).
+// drain takes requests until the queue stays empty. With all slots taken it takes nothing more; the queue fills, and
+// the kernel makes further clients wait in mq_send(3).
 func (s *server) drain() {
+	for more := true; more; {
+		s.serveWaiting()
+		more = s.linger()
+	}
+}
+
+// serveWaiting serves the requests that are in the queue, each but the last in a goroutine of its own: a request that
+// comes alone is served by the goroutine that was notified of it.
+func (s *server) serveWaiting() {
 	var last *wire.Request
 	for {
 		if !s.trySlot() {
@@ -82,7 +94,7 @@ func (s *server) drain() {
 			last = nil
 			s.slots <- struct{}{}
 		}
-		r, ok := s.take()
+		r, ok := s.take(&past)
 		if !ok {
 			<-s.slots
 			break
@@ -93,6 +105,28 @@ func (s *server) drain() {
 	if last != nil {
 		s.serve(*last)
 	}
+}
+
+// linger waits a moment for another request, asleep in mq_timedreceive(2). To a receiver that sleeps there the kernel
+// hands a message at once and sends no notification, whose way over the netlink socket and the poller costs more than
+// a small file. The registration stays as it is, for requests that come when nobody lingers.
+func (s *server) linger() bool {
+	select {
+	case s.lingering <- struct{}{}:
+		defer func() { <-s.lingering }()
+	default:
+		return false
+	}
+	if !s.trySlot() {
+		return false
+	}
+	r, ok := s.take(deadlineIn(lingerTime))
+	if !ok {
+		<-s.slots
+		return false
+	}
+	s.serve(r)
+	return true
 }
 
 func (s *server) serveBeside(r *wire.Request) {
@@ -110,12 +144,12 @@ func (s *server) trySlot() bool {
 	}
 }
 
-// take receives the next well-formed request; ok is false when the queue is empty or no more are taken.
-func (s *server) take() (r wire.Request, ok bool) {
+// take receives the next well-formed request; ok is false when none came until the deadline or no more are taken.
+func (s *server) take(deadline *unix.Timespec) (r wire.Request, ok bool) {
 	buf := s.buffers.Get().(*[]byte)
 	defer s.buffers.Put(buf)
 	for !s.stopping.Load() {
-		n, _, err := s.queue.TryReceive(*buf)
+		n, _, err := s.queue.TimedReceive(*buf, deadline)
 		if err != nil {
 			s.logReceiveError(err)
 			return wire.Request{}, false
@@ -130,7 +164,7 @@ func (s *server) take() (r wire.Request, ok bool) {
 }
 
 func (s *server) logReceiveError(err error) {
-	if !errors.Is(err, unix.EAGAIN) && !errors.Is(err, os.ErrClosed) {
+	if !errors.Is(err, unix.ETIMEDOUT) && !errors.Is(err, os.ErrClosed) {
 		s.log.printf("cannot receive: %v", err)
 	}
 }

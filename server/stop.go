@@ -73,7 +73,7 @@ func (s *server) close() {
 func (s *server) refuseWaiting() {
 	buf := newBuffer(bufferSize)
 	for {
-		n, _, err := s.queue.TryReceive(*buf)
+		n, _, err := s.queue.TimedReceive(*buf, &past)
 		if err != nil {
 			return
 		}
@@ -84,10 +84,10 @@ func (s *server) refuseWaiting() {
 }
 
 func (s *server) refuse(r wire.Request) {
-	t := transfer{server: s, request: r}
-	if t.openReply() == nil {
+	if reply, err := s.openReply(r); err == nil {
+		t := transfer{server: s, request: r, reply: reply}
 		t.fail(errStopping)
-		t.reply.Close()
+		reply.close()
 	}
 	s.log.printf("refused the request for %q: %v", r.Path, errStopping)
 }

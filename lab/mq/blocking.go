@@ -82,6 +82,25 @@ func (b *Blocking) SetAttr(attr Attr) (old Attr, err error) {
 	return was.attr(), err
 }
 
+// Poll makes a [Queue] of b, for a sender that has waited in the kernel for as long as it cares to hold a thread. The
+// descriptor passes to the Queue and becomes O_NONBLOCK; b is closed without closing it, and a registration stays.
+// EBUSY says that another caller is inside.
+func (b *Blocking) Poll() (*Queue, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.closed:
+		return nil, newError("poll", b.name, os.ErrClosed)
+	case b.users.Load() > 1:
+		return nil, newError("poll", b.name, unix.EBUSY)
+	}
+	if err := unix.SetNonblock(b.fd, true); err != nil {
+		return nil, newError("poll", b.name, err)
+	}
+	b.closed = true
+	return newQueue(b.name, b.fd), nil
+}
+
 // Close is mq_close(3). It returns at once and ends this process's registration for the queue. Callers that sleep in
 // the kernel sleep on, as they do in C; the number of the descriptor is not used again before they are back, so none
 // of them can hit a stranger's file.

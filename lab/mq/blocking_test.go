@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -171,7 +172,8 @@ func TestBlockingCloseWithCallersInside(t *testing.T) {
 	if ev := next(t, events); ev != mq.Removed {
 		t.Fatal(ev)
 	}
-	if target, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", number)); err != nil || strings.HasPrefix(target, q.Name()) {
+	target, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", number))
+	if err != nil || strings.HasPrefix(target, q.Name()) {
 		t.Fatalf("descriptor %d is %q, %v", number, target, err)
 	}
 	must(t, q.Notify(func(ev mq.Event) { events <- ev }))
@@ -187,6 +189,31 @@ func TestBlockingCloseWithCallersInside(t *testing.T) {
 	next(t, events)
 }
 
+func TestBlockingCloseAtAnyMoment(t *testing.T) {
+	q := newQueue(t, 1, 16)
+	for range 200 {
+		b, err := mq.OpenBlocking(q.Name(), os.O_RDWR, 0, nil)
+		must(t, err)
+		ended := make(chan error)
+		for range 3 {
+			go func() {
+				for {
+					err := err2(b.TimedReceive(make([]byte, 16), &past))
+					if !isErrno(err, unix.ETIMEDOUT) {
+						ended <- err
+						return
+					}
+				}
+			}()
+		}
+		runtime.Gosched()
+		must(t, b.Close())
+		for range 3 {
+			wantError(t, next(t, ended), os.ErrClosed)
+		}
+	}
+}
+
 func TestBlockingCloseWithoutADescriptorToSpare(t *testing.T) {
 	perform(t, actor("close without a descriptor to spare"))
 }
@@ -194,7 +221,7 @@ func TestBlockingCloseWithoutADescriptorToSpare(t *testing.T) {
 func init() {
 	parts["close without a descriptor to spare"] = func([]string) error {
 		name := newName()
-		q, err := mq.Open(name, os.O_RDWR|os.O_CREATE, 0o600, &mq.Attr{MaxMsg: 1, MsgSize: 16})
+		q, err := create(name, &mq.Attr{MaxMsg: 1, MsgSize: 16})
 		if err != nil {
 			return err
 		}

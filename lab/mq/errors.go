@@ -67,6 +67,7 @@ var plain = map[saying]string{
 	{"receive", unix.EINVAL}:    "the deadline is no valid time",
 	{"status", unix.EBADF}:      "the queue was opened for sending only",
 	{"notify", unix.EBUSY}:      "another registration is in force",
+	{"notify", unix.EINVAL}:     "no function, or no such signal",
 }
 
 type saying struct {

@@ -116,7 +116,7 @@ func ExampleQueue_Notify_manualPage() {
 		close(ended) // exit(EXIT_SUCCESS)
 	}
 
-	q, err := mq.Open(name, os.O_RDONLY|os.O_CREATE, 0o600, nil)
+	q, err := mq.Open(name, os.O_RDONLY|os.O_CREATE, 0o600, &mq.Attr{MaxMsg: 1, MsgSize: 64})
 	if err != nil {
 		log.Fatal("mq_open: ", err)
 	}

@@ -33,16 +33,17 @@ func explainOpen(name string, flags int, attr *Attr, errno unix.Errno) error {
 	return e
 }
 
+// badShape is empty where the attributes are not to blame.
 func badShape(a Attr) string {
-	shape := fmt.Sprintf("%d messages of %d bytes: ", a.MaxMsg, a.MsgSize)
-	if a.MaxMsg <= 0 || a.MsgSize <= 0 {
-		return shape + "both must be positive"
-	}
 	l, err := SystemLimits()
-	if err != nil {
-		return shape + "more than msg_max or msgsize_max allows"
+	switch {
+	case a.MaxMsg <= 0 || a.MsgSize <= 0:
+		return fmt.Sprintf("%d x %d bytes: both must be positive", a.MaxMsg, a.MsgSize)
+	case err != nil || a.MaxMsg <= l.MsgMax && a.MsgSize <= l.MsgSizeMax: // it was something else
+		return ""
 	}
-	return shape + fmt.Sprintf("the system allows %d of %d (msg_max, msgsize_max)", l.MsgMax, l.MsgSizeMax)
+	return fmt.Sprintf("%d x %d bytes: the system allows %d x %d (msg_max, msgsize_max)", a.MaxMsg, a.MsgSize,
+		l.MsgMax, l.MsgSizeMax)
 }
 
 // canOpen tells the two meanings of EMFILE apart: where another descriptor can be had, the bytes were short.
@@ -71,8 +72,8 @@ func noBytes(attr *Attr) string {
 	if attr != nil {
 		a = *attr
 	}
-	return fmt.Sprintf("no room for %d messages of %d bytes, which cost %d of the %d bytes that all queues of user %d may have (RLIMIT_MSGQUEUE)",
-		a.MaxMsg, a.MsgSize, Cost(a.MaxMsg, a.MsgSize), l.MsgQueueBytes, os.Getuid())
+	return fmt.Sprintf("no room for %d x %d bytes, which cost %d of the %d bytes that all queues of user %d may have"+
+		" (RLIMIT_MSGQUEUE)", a.MaxMsg, a.MsgSize, Cost(a.MaxMsg, a.MsgSize), l.MsgQueueBytes, os.Getuid())
 }
 
 func (h *handle) explainSend(size int, prio uint, err error) error {

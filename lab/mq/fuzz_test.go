@@ -15,8 +15,8 @@ import (
 
 // CheckName and the kernel must agree on every name.
 func FuzzName(f *testing.F) {
-	for _, name := range []string{"", "/", "name", "/name", "//", "/a/b", "/.", "/..", "/...", "/a\x00", "\x00", "/ \n\xff",
-		"/" + strings.Repeat("x", 255), "/" + strings.Repeat("x", 256), "/" + strings.Repeat("x/", 3000)} {
+	for _, name := range []string{
+		"", "/", "name", "/name", "//", "/a/b", "/.", "/..", "/...", "/a\x00", "\x00", "/ \n\xff", "/" + strings.Repeat("x", 255), "/" + strings.Repeat("x", 256), "/" + strings.Repeat("x/", 3000)} {
 		f.Add(name)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
@@ -36,7 +36,9 @@ func FuzzName(f *testing.F) {
 
 // Attributes become what was asked for or EINVAL, never something else.
 func FuzzAttr(f *testing.F) {
-	for _, a := range [][2]int{{1, 1}, {0, 1}, {1, 0}, {-1, -1}, {10, 8192}, {11, 1}, {1, 8193}, {1 << 32, 1}, {1 << 62, 1 << 62}} {
+	for _, a := range [][2]int{
+		{1, 1}, {0, 1}, {1, 0}, {-1, -1}, {10, 8192}, {11, 1}, {1, 8193}, {1 << 32, 1}, {1 << 62, 1 << 62},
+	} {
 		f.Add(a[0], a[1])
 	}
 	f.Fuzz(func(t *testing.T, maxMsg, msgSize int) {

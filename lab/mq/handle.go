@@ -94,7 +94,7 @@ func (h *handle) Owner() (uid, gid int, err error) {
 }
 
 // Control calls f with the descriptor, for what the package does not offer. The descriptor stays the handle's: f must
-// not close it, keep it, or sleep. Closing a duplicate ends this process's registration for notification.
+// not close it, keep it, sleep, or call other methods. Closing a duplicate ends this process's registration.
 func (h *handle) Control(f func(fd uintptr)) error {
 	return h.use("control", func(fd int) error {
 		f(uintptr(fd))

@@ -52,10 +52,10 @@ func readNumber(file string, value *int) error {
 	return nil
 }
 
-// Cost is what a queue is charged against RLIMIT_MSGQUEUE of the user who makes it, in bytes, from its making until the
-// last descriptor of it is closed: the messages, a struct msg_msg for each, and a posix_msg_tree_node for each of at most
-// 32768 priorities (the kernel's mqueue_get_inode). Sizes that are not positive cost nothing, because the kernel
-// refuses them.
+// Cost is what a queue is charged against RLIMIT_MSGQUEUE of the user who makes it, in bytes, from its making until
+// the last descriptor of it is closed: the messages, a struct msg_msg for each, and a posix_msg_tree_node for each of
+// at most 32768 priorities (the kernel's mqueue_get_inode). Sizes that are not positive cost nothing, because the
+// kernel refuses them.
 func Cost(maxMsg, msgSize int) uint64 {
 	const record = 6 * bits.UintSize / 8 // each of the two structures is six words
 	if maxMsg <= 0 || msgSize <= 0 {

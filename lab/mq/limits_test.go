@@ -42,12 +42,19 @@ func TestCostIsTheKernelsToTheByte(t *testing.T) { alone(t, "meet RLIMIT_MSGQUEU
 
 func init() {
 	parts["meet RLIMIT_MSGQUEUE"] = func([]string) error {
-		for _, a := range []mq.Attr{{MaxMsg: 1, MsgSize: 1}, {MaxMsg: 7, MsgSize: 100}, {MaxMsg: 10, MsgSize: 8192}} {
+		for _, a := range []mq.Attr{{MaxMsg: 1, MsgSize: 1}, {MaxMsg: 7, MsgSize: 100}, {MaxMsg: 10, MsgSize: 500}} {
 			cost := mq.Cost(a.MaxMsg, a.MsgSize)
-			if err := openWithin(cost, &a); err != nil {
+			if err := limitBytes(cost); err != nil {
 				return err
 			}
-			err := openWithin(cost-1, &a)
+			q, err := create("/cost", &a)
+			if err != nil {
+				return err
+			}
+			if err := errors.Join(mq.Unlink("/cost"), q.Close(), limitBytes(cost-1)); err != nil {
+				return err
+			}
+			_, err = mq.Open("/cost", os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600, &a)
 			for _, figure := range []string{fmt.Sprint(cost), fmt.Sprint(cost - 1), "RLIMIT_MSGQUEUE"} {
 				if !isErrno(err, unix.EMFILE) || !strings.Contains(err.Error(), figure) {
 					return fmt.Errorf("%+v with %d bytes: %w", a, cost-1, err)
@@ -58,15 +65,12 @@ func init() {
 	}
 }
 
-func openWithin(bytes uint64, a *mq.Attr) error {
-	if err := unix.Setrlimit(unix.RLIMIT_MSGQUEUE, &unix.Rlimit{Cur: bytes, Max: 819200}); err != nil {
+func limitBytes(n uint64) error {
+	var old unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_MSGQUEUE, &old); err != nil {
 		return err
 	}
-	q, err := mq.Open("/cost", os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600, a)
-	if err != nil {
-		return err
-	}
-	return errors.Join(mq.Unlink("/cost"), q.Close())
+	return unix.Setrlimit(unix.RLIMIT_MSGQUEUE, &unix.Rlimit{Cur: n, Max: old.Max})
 }
 
 func TestQueuesMax(t *testing.T) { alone(t, "meet queues_max") }
@@ -76,7 +80,7 @@ func init() {
 		if err := os.WriteFile("/proc/sys/fs/mqueue/queues_max", []byte("1"), 0); err != nil {
 			return err
 		}
-		q, err := mq.Open("/one", os.O_RDWR|os.O_CREATE, 0o600, &mq.Attr{MaxMsg: 1, MsgSize: 1})
+		q, err := create("/one", &mq.Attr{MaxMsg: 1, MsgSize: 1})
 		if err != nil {
 			return err
 		}
@@ -120,11 +124,13 @@ func TestStatusLine(t *testing.T) {
 
 func TestParseStatus(t *testing.T) {
 	s, err := mq.ParseStatus("QSIZE:129        NOTIFY:2     SIGNO:0     NOTIFY_PID:8260  \n")
-	if want := (mq.Status{QSize: 129, Notify: mq.SigevThread, NotifyPID: 8260}); err != nil || s != want || !s.Registered() {
+	want := mq.Status{QSize: 129, Notify: mq.SigevThread, NotifyPID: 8260}
+	if err != nil || s != want || !s.Registered() {
 		t.Fatalf("got %+v, %v", s, err)
 	}
 	for _, line := range []string{
-		"", "\n", "QSIZE:1 NOTIFY:0 SIGNO:0 NOTIFY_PID:0", "QSIZE:1 NOTIFY:0 SIGNO:0\n", "QSIZE:-1 NOTIFY:0 SIGNO:0 NOTIFY_PID:0\n",
+		"", "\n", "QSIZE:1 NOTIFY:0 SIGNO:0 NOTIFY_PID:0", "QSIZE:1 NOTIFY:0 SIGNO:0\n",
+		"QSIZE:-1 NOTIFY:0 SIGNO:0 NOTIFY_PID:0\n",
 		"QSIZE:1 NOTIFY:-1 SIGNO:0 NOTIFY_PID:0\n", "QSIZE:01 NOTIFY:0 SIGNO:0 NOTIFY_PID:0\n",
 		"QSIZE:1 NOTIFY:0 SIGNO:0 NOTIFY_PID:0 MORE:0\n", "QSIZE:99999999999999999999 NOTIFY:0 SIGNO:0 NOTIFY_PID:0\n",
 	} {

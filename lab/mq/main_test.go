@@ -42,7 +42,7 @@ func warmUp() {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGUSR1)
 	name := newName()
-	q, err := mq.Open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600, &mq.Attr{MaxMsg: 1, MsgSize: 1})
+	q, err := create(name, &mq.Attr{MaxMsg: 1, MsgSize: 1})
 	if err != nil {
 		panic(err)
 	}
@@ -81,11 +81,21 @@ var names atomic.Int64
 
 func newName() string { return fmt.Sprintf("/mq-test-%d-%d", os.Getpid(), names.Add(1)) }
 
+// create waits for room: RLIMIT_MSGQUEUE counts the queues of all programs that the user runs, in the namespaces below
+// this one too, and some of them may be tests that use it up.
+func create(name string, attr *mq.Attr) (q *mq.Queue, err error) {
+	poll(func() bool {
+		q, err = mq.Open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600, attr)
+		return !errors.Is(err, unix.EMFILE)
+	})
+	return q, err
+}
+
 // newQueue makes a queue that goes with the test.
 func newQueue(t testing.TB, maxMsg, msgSize int) *mq.Queue {
 	t.Helper()
 	name := newName()
-	q, err := mq.Open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600, &mq.Attr{MaxMsg: maxMsg, MsgSize: msgSize})
+	q, err := create(name, &mq.Attr{MaxMsg: maxMsg, MsgSize: msgSize})
 	must(t, err)
 	t.Cleanup(func() {
 		mq.Unlink(name)

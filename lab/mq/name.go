@@ -38,7 +38,8 @@ func checkName(name string) unix.Errno {
 	return 0
 }
 
-// kernelName takes the slash from a name: mq_open(3) wants it, mq_open(2) refuses it. The rest is the kernel's to judge.
+// kernelName takes the slash from a name: mq_open(3) wants it, mq_open(2) refuses it. The rest is the kernel's to
+// judge.
 func kernelName(name string) (string, unix.Errno) {
 	short, slash := strings.CutPrefix(name, "/")
 	if !slash || strings.IndexByte(short, 0) >= 0 {

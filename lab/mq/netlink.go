@@ -2,8 +2,6 @@ package mq
 
 import (
 	"encoding/binary"
-	"errors"
-	"io"
 	"os"
 	"sync"
 
@@ -53,47 +51,60 @@ var notifications = registry{pending: make(map[uint64]registration)}
 
 // register has the entry in place before the kernel knows of it: the cookie may be read before mq_notify returns.
 func (r *registry) register(h *handle, fd int, f func(Event)) error {
-	id, s, err := r.add(h, f)
+	id, on, err := r.add(h, f)
 	if err != nil {
 		return err
 	}
 	c := newCookie(id)
 	raceRelease()
-	if errno := sysNotifyThread(fd, s.fd, &c); errno != 0 {
-		r.take(id)
+	if errno := sysNotifyThread(fd, on, &c); errno != 0 {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.remove(id)
 		return errno
 	}
 	return nil
 }
 
-func (r *registry) add(h *handle, f func(Event)) (uint64, *socket, error) {
+func (r *registry) add(h *handle, f func(Event)) (id uint64, on int, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s, err := r.roomy()
 	if err != nil {
-		return 0, nil, err
+		return 0, 0, err
 	}
 	r.last++
 	s.charged++
 	r.pending[r.last] = registration{f: f, owner: h, on: s}
-	return r.last, s, nil
+	return r.last, s.fd, nil
 }
 
-// take removes an entry. Of two takers one gets it.
-func (r *registry) take(id uint64) (func(Event), bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+// remove gives the function of a registration, or nil for a number that is none of ours. The caller has locked mu.
+func (r *registry) remove(id uint64) func(Event) {
 	reg, ok := r.pending[id]
 	if ok {
 		delete(r.pending, id)
 		reg.on.charged--
 	}
-	return reg.f, ok
+	return reg.f
 }
 
-// roomy gives a socket that can take one more registration without putting mq_notify to sleep.
+// answer gives the function that a cookie calls for, or nil. The caller has locked mu.
+func (r *registry) answer(b []byte) (func(Event), Event) {
+	id, ev, ok := decodeCookie(b)
+	if !ok {
+		return nil, 0
+	}
+	raceAcquire()
+	return r.remove(id), ev
+}
+
+// roomy gives a socket that can take one more registration without putting mq_notify to sleep. The caller has locked mu.
 func (r *registry) roomy() (*socket, error) {
 	for _, s := range r.sockets {
+		if s.charged >= s.capacity {
+			r.catchUp(s)
+		}
 		if s.charged < s.capacity {
 			return s, nil
 		}
@@ -107,21 +118,24 @@ func (r *registry) roomy() (*socket, error) {
 	return s, nil
 }
 
-// drop forgets a socket that cannot be read any more.
-func (r *registry) drop(dead *socket) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for i, s := range r.sockets {
-		if s == dead {
-			r.sockets = append(r.sockets[:i:i], r.sockets[i+1:]...)
+// catchUp reads the cookies that the reader has not come to: what is unread is charged, and where every processor is
+// busy Go's poller looks only every 10 ms. The caller has locked mu.
+func (r *registry) catchUp(s *socket) {
+	var buf [cookieSize + 1]byte
+	for {
+		n, err := unix.Read(s.fd, buf[:])
+		if err != nil {
 			return
+		}
+		if f, ev := r.answer(buf[:n]); f != nil {
+			go f(ev)
 		}
 	}
 }
 
 // chargeOf is more than what one registration takes of the socket's receive buffer, from mq_notify until its cookie is
-// read: 832 bytes on Linux 6.18, and up to 1280 where the kernel is built with many fragments to a packet. When the buffer is
-// full mq_notify sleeps, without regard to O_NONBLOCK.
+// read: 832 bytes on Linux 6.18, somewhat more where the kernel is built with larger packets. When the buffer is full
+// mq_notify sleeps, whatever O_NONBLOCK says (netlink_attachskb).
 const chargeOf = 2048
 
 // socket is a netlink socket that cookies come to. It is made by this process and close-on-exec, so no other reads
@@ -154,16 +168,13 @@ func newSocket() (*socket, error) {
 func (s *socket) serve() {
 	for {
 		n, err := s.file.Read(s.buf[:])
-		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, unix.ENOBUFS) { // EOF is an empty datagram
-			notifications.drop(s)
+		if err != nil { // somebody closed the descriptor behind the package's back; mq_notify will say so
 			return
 		}
-		id, ev, ok := decodeCookie(s.buf[:n])
-		if !ok {
-			continue
-		}
-		if f, ok := notifications.take(id); ok {
-			raceAcquire()
+		notifications.mu.Lock()
+		f, ev := notifications.answer(s.buf[:n])
+		notifications.mu.Unlock()
+		if f != nil {
 			go s.next()
 			f(ev)
 			return

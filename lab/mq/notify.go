@@ -26,7 +26,8 @@ func (ev Event) String() string {
 }
 
 // Notify is mq_notify(3) with SIGEV_THREAD: it registers this process, and f runs once, in a goroutine of its own,
-// with [Arrived] or [Removed]. That holds for every call that returns nil: f runs exactly once.
+// with [Arrived] or [Removed]. That holds for every call that returns nil: f runs exactly once, and may run before
+// Notify has returned.
 //
 // A message is announced only if it comes to an empty queue, and only once. So f first calls Notify again, then takes
 // messages until EAGAIN: whatever came before the new registration is taken by that loop, whatever comes after the

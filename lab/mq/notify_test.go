@@ -156,7 +156,8 @@ func TestNotifySignal(t *testing.T) {
 	defer signal.Stop(caught)
 	q := newQueue(t, 1, 16)
 	must(t, q.NotifySignal(unix.SIGUSR1, 42))
-	if s, err := q.Status(); err != nil || s.Notify != mq.SigevSignal || s.Signo != int(unix.SIGUSR1) || !registered(t, q) {
+	s, err := q.Status()
+	if err != nil || s.Notify != mq.SigevSignal || s.Signo != int(unix.SIGUSR1) || !registered(t, q) {
 		t.Fatalf("%+v, %v", s, err)
 	}
 	must(t, q.TrySend(nil, 0))
@@ -237,24 +238,21 @@ func descriptorsOf(name string) int {
 	return n
 }
 
-// Many more than one socket's receive buffer holds: mq_notify sleeps when the buffer is full, until a cookie is read.
-func TestManyRegistrations(t *testing.T) {
-	if err := armMany(120); err != nil {
-		t.Fatal(err)
-	}
-	if mq.Sockets() < 2 {
-		t.Fatalf("%d sockets", mq.Sockets())
-	}
-}
-
-func TestMoreRegistrationsThanTheBufferHolds(t *testing.T) { alone(t, "arm 400 queues") }
+// mq_notify sleeps when the socket's receive buffer is full, which is after 256 registrations.
+func TestManyRegistrations(t *testing.T) { alone(t, "arm 400 queues") }
 
 func init() {
 	parts["arm 400 queues"] = func([]string) error {
 		if err := os.WriteFile("/proc/sys/fs/mqueue/queues_max", []byte("500"), 0); err != nil {
 			return err
 		}
-		return armMany(400)
+		if err := armMany(400); err != nil {
+			return err
+		}
+		if n := mq.Sockets(); n < 2 {
+			return fmt.Errorf("%d sockets", n)
+		}
+		return nil
 	}
 }
 
@@ -269,7 +267,7 @@ func armMany(n int) error {
 	}()
 	for range n {
 		name := newName()
-		q, err := mq.Open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600, &mq.Attr{MaxMsg: 1, MsgSize: 1})
+		q, err := create(name, &mq.Attr{MaxMsg: 1, MsgSize: 1})
 		if err != nil {
 			return err
 		}
@@ -344,6 +342,7 @@ func TestRearmThenDrainLosesNothing(t *testing.T) {
 // Whatever happens to a registration, its function is called once.
 func TestEveryRegistrationEndsOnce(t *testing.T) {
 	q := newQueue(t, 1, 16)
+	sockets := mq.Sockets()
 	var succeeded, told atomic.Int64
 	calls := []func() error{
 		func() error {
@@ -366,7 +365,7 @@ func TestEveryRegistrationEndsOnce(t *testing.T) {
 	var group sync.WaitGroup
 	for _, call := range append(calls, calls...) {
 		group.Go(func() {
-			for range 500 {
+			for succeeded.Load() < 300 {
 				if err := call(); err != nil && !isErrno(err, unix.EBUSY) && !isErrno(err, unix.EAGAIN) {
 					t.Error(err)
 				}
@@ -377,7 +376,7 @@ func TestEveryRegistrationEndsOnce(t *testing.T) {
 	group.Wait()
 	must(t, q.Close())
 	eventually(t, "every function was called", func() bool { return told.Load() == succeeded.Load() })
-	if succeeded.Load() == 0 {
-		t.Fatal("no registration succeeded")
+	if mq.Sockets() != sockets {
+		t.Fatalf("%d sockets, before %d", mq.Sockets(), sockets)
 	}
 }

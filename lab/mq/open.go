@@ -4,13 +4,14 @@ import "golang.org/x/sys/unix"
 
 // Open is mq_open(3) for a [Queue], which waits in Go's poller.
 //
-// Flags are O_RDONLY, O_WRONLY or O_RDWR of package os with, if wanted, O_CREATE and O_EXCL. The descriptor is
-// always close-on-exec and O_NONBLOCK. Perm is the mode of a new queue, less the umask (see [Queue.Chmod]). Attr gives the
-// MaxMsg and MsgSize of a new queue; nil takes the system's (10 messages of 8192 bytes, if nobody changed it). Both are
-// ignored for a queue that exists.
+// Flags are O_RDONLY, O_WRONLY or O_RDWR of package os with, if wanted, O_CREATE and O_EXCL. The descriptor is always
+// close-on-exec and O_NONBLOCK. Perm is the mode of a new queue, less the umask (see [Queue.Chmod]). Attr gives the
+// MaxMsg and MsgSize of a new queue; nil takes the system's (10 messages of 8192 bytes, if nobody changed it). Both
+// are ignored for a queue that exists.
 //
-// Errors are *[Error] with the errno of mq_open(3): ENOENT, EEXIST, EACCES, EINVAL (name or attributes), ENAMETOOLONG,
-// EMFILE (descriptors, or the bytes of RLIMIT_MSGQUEUE), ENOSPC (queues_max). The text has the figures in force.
+// Errors are *[Error] with the errno of mq_open(3): ENOENT, EEXIST, EACCES, EINVAL (name or attributes),
+// ENAMETOOLONG, EMFILE (descriptors, or the bytes of RLIMIT_MSGQUEUE), ENOSPC (queues_max). The text has the figures
+// in force.
 func Open(name string, flags int, perm uint32, attr *Attr) (*Queue, error) {
 	fd, err := open(name, flags|unix.O_NONBLOCK, perm, attr)
 	if err != nil {

@@ -31,7 +31,7 @@ func init() {
 		if err != nil {
 			return err
 		}
-		q, err := mq.Open("/default", os.O_RDWR|os.O_CREATE, 0o600, nil)
+		q, err := create("/default", nil)
 		if err != nil {
 			return err
 		}
@@ -101,7 +101,7 @@ func TestNamesOf255BytesAndAnyByte(t *testing.T) {
 		(newName() + strings.Repeat("x", 255))[:256],
 	} {
 		must(t, mq.CheckName(name))
-		q, err := mq.Open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600, &mq.Attr{MaxMsg: 1, MsgSize: 1})
+		q, err := create(name, &mq.Attr{MaxMsg: 1, MsgSize: 1})
 		must(t, err, mq.Unlink(name), q.Close())
 	}
 }

@@ -14,7 +14,7 @@ import (
 // A caller parked in the poller is not what POSIX calls blocked in mq_receive: it does not hold back a notification,
 // and where others sleep in the kernel on the same queue it gets what they leave. See [Blocking] for that.
 //
-// A Queue must be closed: one that is forgotten keeps its descriptor.
+// A Queue must be closed. One that is forgotten may keep its descriptor as long as the process lives.
 type Queue struct {
 	handle
 
@@ -98,7 +98,7 @@ func (q *Queue) Close() error {
 	if err := q.shut(); err != nil {
 		return err
 	}
-	err := error(nil)
+	var err error
 	if q.waits != nil {
 		err = q.waits.close()
 	} else {

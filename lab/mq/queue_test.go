@@ -74,10 +74,15 @@ func TestSendErrors(t *testing.T) {
 			c.q.TrySend(make([]byte, c.size), c.prio),
 		} {
 			wantError(t, err, c.want)
-			if want := "queue " + q.Name() + ": send: "; !strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), c.text) {
-				t.Errorf("%q does not say %q", err, c.text)
-			}
+			wantText(t, err, "queue "+q.Name()+": send: ", c.text)
 		}
+	}
+}
+
+func wantText(t *testing.T, err error, start, part string) {
+	t.Helper()
+	if !strings.HasPrefix(err.Error(), start) || !strings.Contains(err.Error(), part) {
+		t.Errorf("%q does not begin with %q and say %q", err, start, part)
 	}
 }
 
@@ -101,9 +106,7 @@ func TestReceiveErrors(t *testing.T) {
 		_, _, tried := c.q.TryReceive(make([]byte, c.size))
 		for _, err := range []error{waited, tried} {
 			wantError(t, err, c.want)
-			if want := "queue " + q.Name() + ": receive: "; !strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), c.text) {
-				t.Errorf("%q does not say %q", err, c.text)
-			}
+			wantText(t, err, "queue "+q.Name()+": receive: ", c.text)
 		}
 	}
 }
@@ -148,6 +151,30 @@ func TestWaitersGetWhatComes(t *testing.T) {
 	parked(t, 1)
 	_, _, err := q.TryReceive(make([]byte, 16))
 	must(t, err, next(t, got))
+}
+
+// Under the race detector this fails unless it is told of the order that messages and notifications make.
+func TestMessagesOrderMemory(t *testing.T) {
+	q := newQueue(t, 1, 16)
+	shared := 0
+	go func() {
+		shared = 1
+		q.TrySend(nil, 0)
+	}()
+	must(t, err2(q.Receive(t.Context(), make([]byte, 16))))
+	shared++
+
+	done := make(chan bool)
+	must(t, q.Notify(func(mq.Event) {
+		shared++
+		close(done)
+	}))
+	shared++
+	must(t, q.TrySend(nil, 0))
+	next(t, done)
+	if shared != 4 {
+		t.Fatal(shared)
+	}
 }
 
 func TestNothingLostBetweenManyWaiters(t *testing.T) {

@@ -2,6 +2,7 @@ package mq_test
 
 import (
 	"context"
+	"runtime"
 	"testing"
 	"time"
 
@@ -104,6 +105,34 @@ func TestOneContextForManyWaits(t *testing.T) {
 	must(t, q.Send(t.Context(), []byte("x"), 0), next(t, done))
 }
 
+func TestContextEndsAllItsCallers(t *testing.T) {
+	q := newQueue(t, 1, 16)
+	for range 20 {
+		ctx, cancel := context.WithCancel(t.Context())
+		first, second := receive(q, ctx), receive(q, ctx)
+		parked(t, 2)
+		cancel()
+		wantError(t, next(t, first), context.Canceled)
+		wantError(t, next(t, second), context.Canceled)
+	}
+}
+
+func TestContextOfAnEarlierCallerEndsNobody(t *testing.T) {
+	q := newQueue(t, 1, 16)
+	for range 20 {
+		ctx, cancel := context.WithCancel(t.Context())
+		for _, c := range []context.Context{ctx, context.Background()} {
+			done := receive(q, c)
+			parked(t, 1)
+			if c != ctx {
+				cancel()
+			}
+			must(t, q.Send(t.Context(), nil, 0), next(t, done))
+		}
+		cancel()
+	}
+}
+
 // plainContext hides from package context that it is one of its own.
 type plainContext struct{ inner context.Context }
 
@@ -111,6 +140,34 @@ func (c plainContext) Deadline() (time.Time, bool) { return c.inner.Deadline() }
 func (c plainContext) Done() <-chan struct{}       { return c.inner.Done() }
 func (c plainContext) Err() error                  { return c.inner.Err() }
 func (c plainContext) Value(any) any               { return nil }
+
+// lateContext ends right after it was asked for the first time whether it has.
+type lateContext struct {
+	context.Context
+	asked bool
+}
+
+func (c *lateContext) Err() error {
+	if !c.asked {
+		c.asked = true
+		return nil
+	}
+	return c.Context.Err()
+}
+
+func TestContextThatEndsBeforeTheTurnBegins(t *testing.T) {
+	q := newQueue(t, 1, 16)
+	before := runtime.NumGoroutine()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := receive(q, ctx) // from now on the context is watched
+	parked(t, 1)
+	must(t, q.Send(t.Context(), nil, 0), next(t, done))
+	cancel()
+	eventually(t, "the watcher has come and gone", func() bool { return runtime.NumGoroutine() <= before })
+	for range 20 { // it is left to chance whether the call sees first that it has its turn or that the context ended
+		wantError(t, next(t, receive(q, &lateContext{Context: ctx})), context.Canceled)
+	}
+}
 
 func TestForeignContext(t *testing.T) {
 	q := newQueue(t, 1, 16)
@@ -120,10 +177,14 @@ func TestForeignContext(t *testing.T) {
 	cancel()
 	wantError(t, next(t, done), context.Canceled)
 
-	ctx, cancel = context.WithCancel(t.Context())
-	defer cancel()
-	done = receive(q, plainContext{ctx})
-	parked(t, 1)
-	must(t, q.Close()) // and the goroutine that watches the context goes too
-	<-done
+	before := runtime.NumGoroutine()
+	for range 3 { // each context watched in the place of the one before
+		ctx, cancel = context.WithCancel(t.Context())
+		defer cancel()
+		done = receive(q, plainContext{ctx})
+		parked(t, 1)
+		must(t, q.Send(t.Context(), nil, 0), next(t, done))
+	}
+	must(t, q.Close())
+	eventually(t, "nothing watches the contexts", func() bool { return runtime.NumGoroutine() <= before })
 }

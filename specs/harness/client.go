@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os/exec"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -49,9 +50,13 @@ func (r *Running) Signal(sig unix.Signal) error {
 	return r.cmd.Process.Signal(sig)
 }
 
-// Wait waits until the client has ended, and kills it when ctx ends first.
+// Wait waits until the client has ended. When ctx ends first it is ended: by SIGTERM, so that it can remove its queue,
+// and soon by SIGKILL.
 func (r *Running) Wait(ctx context.Context) Ended {
-	stop := context.AfterFunc(ctx, func() { r.cmd.Process.Kill() })
+	stop := context.AfterFunc(ctx, func() {
+		r.cmd.Process.Signal(unix.SIGTERM)
+		time.AfterFunc(Slack, func() { r.cmd.Process.Kill() })
+	})
 	defer stop()
 	defer unregister(r.PID)
 	r.cmd.Wait()

@@ -41,12 +41,22 @@ type Client struct {
 func NewClient(shape Shape) (*Client, error) {
 	name := QueueName("reply")
 	attr := &mq.Attr{MaxMsg: shape.Depth, MsgSize: shape.MsgSize}
-	reply, err := mq.Open(name, os.O_RDONLY|os.O_CREATE|os.O_EXCL, wire.QueueMode, attr)
+	reply, err := makeQueue(name, attr)
 	if err != nil {
 		return nil, err
 	}
 	c := &Client{PID: int32(os.Getpid()), Shape: shape, reply: reply, buf: make([]byte, shape.MsgSize)}
 	return c, reply.Chmod(wire.QueueMode)
+}
+
+// makeQueue waits for room in the user's budget (RLIMIT_MSGQUEUE), which other processes may hold for a while.
+func makeQueue(name string, attr *mq.Attr) (*mq.Queue, error) {
+	for deadline := time.Now().Add(Patience); ; time.Sleep(10 * time.Millisecond) {
+		q, err := mq.Open(name, os.O_RDONLY|os.O_CREATE|os.O_EXCL, wire.QueueMode, attr)
+		if !errors.Is(err, unix.EMFILE) || time.Now().After(deadline) {
+			return q, err
+		}
+	}
 }
 
 // ReplyName is the name of the reply queue.

@@ -21,7 +21,7 @@ type FakeServer struct {
 func NewFakeServer() (*FakeServer, error) {
 	name := QueueName("server")
 	attr := &mq.Attr{MaxMsg: 2, MsgSize: wire.RequestSize}
-	q, err := mq.Open(name, os.O_RDONLY|os.O_CREATE|os.O_EXCL, wire.QueueMode, attr)
+	q, err := makeQueue(name, attr)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +83,8 @@ func (c *Conversation) SendFile(ctx context.Context, content []byte) error {
 	return c.Send(ctx, wire.End, nil)
 }
 
-// Close closes the reply queue.
+// Close closes the reply queue, and removes one that the client has left.
 func (c *Conversation) Close() {
+	mq.Unlink(c.Request.Reply)
 	c.reply.Close()
 }

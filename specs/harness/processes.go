@@ -118,7 +118,7 @@ func exitStatus(pid int) (unix.WaitStatus, error) {
 	var status unix.WaitStatus
 	for {
 		_, err := unix.Wait4(pid, &status, 0, nil)
-		if err == nil {
+		if err == nil || err == unix.ECHILD { // not adopted: it was the child of another process that is left
 			return status, nil
 		}
 		if err != unix.EINTR {

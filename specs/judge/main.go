@@ -56,6 +56,9 @@ func run(args []string) (status int, err error) {
 	ctx, cancel := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 	defer cancel()
 	results, err := judge(ctx, o, rows)
+	if ctx.Err() != nil {
+		return exitError, errors.New("interrupted before all was judged")
+	}
 	if err != nil {
 		return exitError, err
 	}
@@ -66,5 +69,5 @@ func run(args []string) (status int, err error) {
 		}
 	}
 	report.print(os.Stdout, o.lang)
-	return report.exitStatus(), ctx.Err()
+	return report.exitStatus(), nil
 }

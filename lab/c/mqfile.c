@@ -1,0 +1,340 @@
+/* mqfile: asks mqfiled for a file. */
+#include "output.h"
+#include "protocol.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <mqueue.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    EXIT_FAILED = 1, /* the server said so, or the file could not be had */
+    EXIT_USAGE = 2,
+    EXIT_NO_SERVER = 3,
+};
+
+#define PATIENCE 10   /* seconds without anything from the server */
+#define QUEUE_WAIT 50 /* tries for a reply queue, 0.1 s apart */
+
+static const char *volatile reply_name; /* NULL when there is none to remove */
+
+/* ---- endings ---- */
+
+/*
+ * What is left is removed by atexit(3), or by the handler of the signal that
+ * ends us.  Both calls are bare system calls, so a handler may make them.
+ */
+static void remove_leftovers(void)
+{
+    if (reply_name != NULL)
+        mq_unlink(reply_name);
+    output_abandon();
+}
+
+static void on_signal(int signo)
+{
+    remove_leftovers();
+    _exit(128 + signo); /* as a shell reports it: 130 SIGINT, 143 SIGTERM */
+}
+
+/*
+ * Every signal that would end us without a word.  What the starter ignores,
+ * such as SIGHUP under nohup(1), stays so, except SIGINT and SIGTERM.
+ */
+static void handle_signals(void)
+{
+    static const int ending[] = {SIGINT,  SIGTERM, SIGHUP,  SIGQUIT, SIGPIPE,
+                                 SIGALRM, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ};
+    struct sigaction action = {.sa_handler = on_signal}, old;
+    sigset_t open;
+
+    sigemptyset(&open);
+    sigfillset(&action.sa_mask);
+    for (size_t i = 0; i < sizeof ending / sizeof *ending; i++) {
+        sigaction(ending[i], NULL, &old);
+        if (old.sa_handler == SIG_IGN && ending[i] != SIGINT &&
+            ending[i] != SIGTERM)
+            continue;
+        sigaction(ending[i], &action, NULL);
+        sigaddset(&open, ending[i]);
+    }
+    sigprocmask(SIG_UNBLOCK, &open, NULL);
+    atexit(remove_leftovers);
+}
+
+static _Noreturn void die(int status, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void die(int status, const char *format, ...)
+{
+    char reason[8192];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(reason, sizeof reason, format, arguments);
+    va_end(arguments);
+    fprintf(stderr, "mqfile: %s\n", reason);
+    exit(status);
+}
+
+static _Noreturn void usage(FILE *to, int status)
+{
+    fprintf(to, "usage: mqfile [--queue /NAME] [-o FILE] PATH\n");
+    exit(status);
+}
+
+/* ---- the queues ---- */
+
+/* mq_timedsend(3) and mq_timedreceive(3) take a date. */
+static struct timespec deadline(void)
+{
+    struct timespec date;
+
+    clock_gettime(CLOCK_REALTIME, &date);
+    date.tv_sec += PATIENCE;
+    return date;
+}
+
+static mqd_t open_server(const char *name)
+{
+    mqd_t server = mq_open(name, O_WRONLY);
+
+    if (server == (mqd_t)-1 && errno == ENOENT)
+        die(EXIT_NO_SERVER, "no server at %s", name);
+    if (server == (mqd_t)-1)
+        die(EXIT_NO_SERVER, "queue %s: %m", name);
+    return server;
+}
+
+/*
+ * The deepest queue that can be had, for a deep one is several times as fast.
+ * EINVAL: the system allows less (mq_overview(7), msg_max and msgsize_max).
+ * EMFILE: this user's queues use up RLIMIT_MSGQUEUE.
+ */
+static mqd_t try_shapes(void)
+{
+    static const struct mq_attr shapes[] = {
+        {.mq_maxmsg = 10, .mq_msgsize = 8192},
+        {.mq_maxmsg = 10, .mq_msgsize = 4096},
+        {.mq_maxmsg = 4, .mq_msgsize = 8192},
+        {.mq_maxmsg = 2, .mq_msgsize = 8192},
+        {.mq_maxmsg = 2, .mq_msgsize = 4096},
+        {.mq_maxmsg = 1, .mq_msgsize = 4096},
+        {.mq_maxmsg = 1, .mq_msgsize = 1024},
+        {.mq_maxmsg = 1, .mq_msgsize = REPLY_MIN},
+    };
+    mqd_t made = (mqd_t)-1;
+
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        struct mq_attr shape = shapes[i];
+
+        made = mq_open(reply_name, O_RDONLY | O_CREAT | O_EXCL, QUEUE_MODE,
+                       &shape);
+        if (made != (mqd_t)-1 || (errno != EINVAL && errno != EMFILE))
+            break;
+    }
+    return made;
+}
+
+/* Nobody can guess the name, and so write to the queue.  A user's other
+ * clients may hold all that the limits allow: they will end. */
+static mqd_t make_reply_queue(void)
+{
+    static char name[64];
+    const struct timespec pause = {.tv_nsec = 100000000};
+    uint64_t random[2];
+    mqd_t reply;
+
+    if (getrandom(random, sizeof random, 0) != sizeof random)
+        die(EXIT_FAILED, "getrandom: %m");
+    snprintf(name, sizeof name, "/mqfile-%d-%016" PRIx64 "%016" PRIx64,
+             (int)getpid(), random[0], random[1]);
+    reply_name = name; /* known before it exists: a signal may come */
+    reply = try_shapes();
+    for (int i = 0; reply == (mqd_t)-1 && errno == EMFILE && i < QUEUE_WAIT;
+         i++) {
+        nanosleep(&pause, NULL);
+        reply = try_shapes();
+    }
+    if (reply == (mqd_t)-1 && errno == EMFILE)
+        die(EXIT_FAILED, "reply queue: too many queues (RLIMIT_MSGQUEUE) "
+                         "or files");
+    if (reply == (mqd_t)-1)
+        die(EXIT_FAILED, "reply queue: %m");
+    if (fchmod(reply, QUEUE_MODE) == -1) /* whatever the umask */
+        die(EXIT_FAILED, "reply queue: %m");
+    return reply;
+}
+
+static void send_request(mqd_t server, const char *path)
+{
+    struct request request = {.pid = getpid()};
+    struct timespec until = deadline();
+    int result;
+
+    strcpy(request.reply, reply_name);
+    strcpy(request.path, path); /* main looked at its length */
+    do
+        result = mq_timedsend(server, (const char *)&request,
+                              REQUEST_HEAD + strlen(path) + 1, 0, &until);
+    while (result == -1 && errno == EINTR);
+    if (result == -1 && errno == ETIMEDOUT)
+        die(EXIT_NO_SERVER, "the server takes no requests");
+    if (result == -1)
+        die(EXIT_NO_SERVER, "request: %m");
+}
+
+/* ---- the responses ---- */
+
+struct reception {
+    mqd_t reply;
+    char *message; /* of the size that the queue has, and one byte more */
+    size_t capacity;
+    bool begun;    /* INFO has come */
+    uint64_t size; /* it said */
+    uint64_t bytes, messages;
+};
+
+static size_t receive_message(const struct reception *in, unsigned *type)
+{
+    struct timespec until = deadline();
+    ssize_t length;
+
+    do
+        length = mq_timedreceive(in->reply, in->message, in->capacity, type,
+                                 &until);
+    while (length == -1 && errno == EINTR);
+    if (length == -1 && errno == ETIMEDOUT)
+        die(EXIT_NO_SERVER, "nothing from the server for %d s", PATIENCE);
+    if (length == -1)
+        die(EXIT_FAILED, "receive: %m");
+    return length;
+}
+
+/* The server has the queue open: no other process needs its name. */
+static void forget_name(void)
+{
+    if (reply_name != NULL)
+        mq_unlink(reply_name);
+    reply_name = NULL;
+}
+
+static _Noreturn void take_failure(char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
+            text[i] = '?'; /* nothing that moves a terminal's cursor */
+    text[length] = '\0';
+    die(EXIT_FAILED, "%s", text);
+}
+
+static void take_info(struct reception *in, size_t length)
+{
+    if (in->begun || length != sizeof in->size)
+        die(EXIT_FAILED, "the server broke the protocol: INFO");
+    memcpy(&in->size, in->message, sizeof in->size);
+    in->begun = true;
+}
+
+static void take_data(struct reception *in, size_t length)
+{
+    if (!in->begun || length == 0)
+        die(EXIT_FAILED, "the server broke the protocol: DATA");
+    if (length > in->size - in->bytes)
+        die(EXIT_FAILED, "more than the %" PRIu64 " bytes announced", in->size);
+    if (!output_write(in->message, length))
+        die(EXIT_FAILED, "output: %m");
+    in->bytes += length;
+    in->messages++;
+}
+
+static void take_end(const struct reception *in, size_t length)
+{
+    if (!in->begun || length != 0)
+        die(EXIT_FAILED, "the server broke the protocol: END");
+    if (in->bytes != in->size)
+        die(EXIT_FAILED, "%" PRIu64 " bytes instead of %" PRIu64, in->bytes,
+            in->size);
+    if (!output_finish())
+        die(EXIT_FAILED, "output: %m");
+    fprintf(stderr, "Received %" PRIu64 " bytes (%" PRIu64 " messages)\n",
+            in->bytes, in->messages);
+}
+
+static void receive_file(mqd_t reply)
+{
+    struct reception in = {.reply = reply};
+    struct mq_attr shape;
+    unsigned type;
+
+    if (mq_getattr(reply, &shape) == -1)
+        die(EXIT_FAILED, "reply queue: %m");
+    in.capacity = shape.mq_msgsize;
+    in.message = malloc(in.capacity + 1);
+    if (in.message == NULL)
+        die(EXIT_FAILED, "%m");
+    do {
+        size_t length = receive_message(&in, &type);
+
+        forget_name();
+        switch (type) {
+        case INFO: take_info(&in, length); break;
+        case FAILURE: take_failure(in.message, length);
+        case DATA: take_data(&in, length); break;
+        case END: take_end(&in, length); break;
+        default: die(EXIT_FAILED, "the server broke the protocol: %u", type);
+        }
+    } while (type != END);
+    free(in.message);
+}
+
+/* ---- the command line ---- */
+
+int main(int argc, char *argv[])
+{
+    static const struct option flags[] = {
+        {"queue", required_argument, NULL, 'q'},
+        {"help", no_argument, NULL, 'h'},
+        {0},
+    };
+    const char *queue = DEFAULT_QUEUE, *file = NULL;
+    mqd_t server, reply;
+    int flag;
+
+    argv[0] = "mqfile"; /* getopt_long(3) begins its messages with it */
+    while ((flag = getopt_long(argc, argv, "o:", flags, NULL)) != -1) {
+        switch (flag) {
+        case 'q': queue = optarg; break;
+        case 'o': file = optarg; break;
+        case 'h': usage(stdout, EXIT_SUCCESS);
+        default: usage(stderr, EXIT_USAGE);
+        }
+    }
+    if (optind != argc - 1)
+        usage(stderr, EXIT_USAGE);
+    if (!is_queue_name(queue))
+        die(EXIT_USAGE, "queue %s: a name is one slash and what follows it",
+            queue);
+    if (strlen(argv[optind]) >= sizeof(((struct request *)0)->path))
+        die(EXIT_USAGE, "the path is too long");
+
+    handle_signals();
+    server = open_server(queue);
+    if (!output_open(file))
+        die(EXIT_FAILED, "%s: %m", file);
+    reply = make_reply_queue();
+    send_request(server, argv[optind]);
+    mq_close(server);
+    receive_file(reply);
+    mq_close(reply);
+    return EXIT_SUCCESS;
+}

@@ -1,0 +1,96 @@
+#include "output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int fd = STDOUT_FILENO;
+static char *target;             /* what the temporary file becomes */
+static char *volatile temporary; /* its name; NULL when there is none */
+
+/* A temporary file in the directory of the target: rename(2) works only
+ * inside a file system.  A present target keeps its mode. */
+static bool open_temporary(const struct stat *present)
+{
+    const char *slash = strrchr(target, '/');
+    int directory = slash ? (int)(slash + 1 - target) : 0;
+    uint64_t random;
+    char *name;
+
+    if (getrandom(&random, sizeof random, 0) != sizeof random ||
+        asprintf(&name, "%.*s.mqfile-%016" PRIx64, directory, target,
+                 random) == -1)
+        return false;
+    temporary = name; /* known before it exists: see output_abandon */
+    fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    return fd != -1 &&
+           (present == NULL || fchmod(fd, present->st_mode & 07777) == 0);
+}
+
+/* Only a regular file is replaced.  To a device or a FIFO the bytes go. */
+bool output_open(const char *path)
+{
+    struct stat status;
+
+    if (path == NULL)
+        return true;
+    if (stat(path, &status) == -1) {
+        target = strdup(path);
+        return errno == ENOENT && target != NULL && open_temporary(NULL);
+    }
+    if (!S_ISREG(status.st_mode)) {
+        fd = open(path, O_WRONLY | O_NOCTTY | O_CLOEXEC);
+        return fd != -1;
+    }
+    target = realpath(path, NULL); /* what a symbolic link leads to */
+    return target != NULL && access(target, W_OK) == 0 &&
+           open_temporary(&status);
+}
+
+bool output_write(const char *bytes, size_t length)
+{
+    while (length > 0) {
+        ssize_t n = write(fd, bytes, length);
+
+        if (n == -1 && errno == EAGAIN) { /* the starter made it so */
+            struct pollfd room = {.fd = fd, .events = POLLOUT};
+
+            poll(&room, 1, -1);
+        } else if (n == -1 && errno != EINTR) {
+            return false;
+        } else if (n > 0) {
+            bytes += n;
+            length -= n;
+        }
+    }
+    return true;
+}
+
+/* Some file systems tell only at the end that there was no space: close(2). */
+bool output_finish(void)
+{
+    if (close(fd) == -1)
+        return false;
+    if (temporary != NULL) {
+        char *name = temporary;
+
+        if (rename(name, target) == -1)
+            return false;
+        temporary = NULL;
+        free(name);
+    }
+    return true;
+}
+
+void output_abandon(void)
+{
+    if (temporary != NULL)
+        unlink(temporary);
+}

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/mq"
+	"daemonlab/lab/wire"
+)
+
+// A transfer waits for room in two ways. One whose client keeps up sleeps in mq_timedsend(2), where it is woken with
+// its message already in the queue; that holds a thread, so only so many may, and only for so long at a time. All
+// others are parked in Go's poller, where a wait costs no thread and may last.
+const (
+	fastTransfers = 4
+	fastWait      = 10 * time.Millisecond
+)
+
+// reply is a client's queue, open for sending.
+type reply struct {
+	server  *server
+	pid     int32        // of the client, as it says
+	watched bool         // pid names a process, or is 0 for one that is not to be watched
+	kernel  *mq.Blocking // nil once the client has been slow
+	poller  *mq.Queue    // nil before
+	fast    bool         // has one of the server's places to wait in the kernel
+	waiting *patience    // goes with poller
+	msgSize int          // bytes
+	room    int          // messages that it had room for when it was opened
+}
+
+// openReply opens the client's queue, which must take messages long enough for a reason why something failed.
+func (s *server) openReply(r wire.Request) (*reply, error) {
+	queue, err := mq.OpenBlocking(r.Reply, unix.O_WRONLY, 0, nil)
+	if err != nil {
+		return nil, err
+	}
+	attr, err := queue.Attr()
+	if err == nil && attr.MsgSize < wire.MinMsgSize {
+		err = fmt.Errorf("reply queue %s: has messages of %d bytes, at least %d are needed", r.Reply, attr.MsgSize,
+			wire.MinMsgSize)
+	}
+	if err != nil {
+		queue.Close()
+		return nil, err
+	}
+	return &reply{server: s, pid: r.PID, kernel: queue, msgSize: attr.MsgSize, room: attr.MaxMsg - attr.CurMsgs}, nil
+}
+
+// prepare is told the file's size before anything is sent. A client that will be waited for is looked for now: once
+// the queue is full it may die at any moment, and its PID would look like one that never meant anything here.
+func (r *reply) prepare(size int64) {
+	const infoAndEnd = 2
+	if size > int64(r.room-infoAndEnd)*int64(r.msgSize) {
+		r.lookForClient()
+	}
+}
+
+func (r *reply) lookForClient() {
+	if !r.watched {
+		r.pid, r.watched = watchable(r.pid), true
+	}
+}
+
+// send puts one message into the queue, waiting for room.
+func (r *reply) send(body []byte, kind uint) error {
+	if r.kernel != nil {
+		err := r.sendFast(body, kind)
+		if !errors.Is(err, unix.ETIMEDOUT) {
+			return err
+		}
+		if err := r.becomeSlow(); err != nil {
+			return err
+		}
+	}
+	if err := r.poller.TrySend(body, kind); !errors.Is(err, unix.EAGAIN) {
+		return err
+	}
+	return r.waiting.wait(func(ctx context.Context) error { return r.poller.Send(ctx, body, kind) })
+}
+
+// sendFast sends without waiting as long as there is room, and else waits in the kernel if a place for that is free.
+// ETIMEDOUT says that the client does not keep up.
+func (r *reply) sendFast(body []byte, kind uint) error {
+	if !r.fast {
+		err := r.kernel.TimedSend(body, kind, &past)
+		if !errors.Is(err, unix.ETIMEDOUT) || !r.server.takeFastPlace() {
+			return err
+		}
+		r.fast = true
+	}
+	if r.server.ctx.Err() != nil {
+		return context.Cause(r.server.ctx)
+	}
+	return r.kernel.TimedSend(body, kind, deadlineIn(fastWait))
+}
+
+// becomeSlow goes over to the poller, for the rest of the transfer.
+func (r *reply) becomeSlow() error {
+	queue, err := r.kernel.Poll()
+	if err != nil {
+		return err
+	}
+	r.giveFastPlace()
+	r.kernel, r.poller = nil, queue
+	r.lookForClient()
+	r.waiting = newPatience(r.server.ctx, r.server.Stall, r.pid)
+	return nil
+}
+
+// trySend sends if there is room at this moment.
+func (r *reply) trySend(body []byte, kind uint) error {
+	if r.poller != nil {
+		return r.poller.TrySend(body, kind)
+	}
+	return r.kernel.TimedSend(body, kind, &past)
+}
+
+func (r *reply) close() {
+	if r.poller == nil {
+		r.giveFastPlace()
+		r.kernel.Close()
+		return
+	}
+	r.waiting.end()
+	r.poller.Close()
+}
+
+func (r *reply) giveFastPlace() {
+	if r.fast {
+		<-r.server.fast
+		r.fast = false
+	}
+}
+
+func (s *server) takeFastPlace() bool {
+	select {
+	case s.fast <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+// past is a deadline that makes a call return at once instead of waiting.
+var past unix.Timespec
+
+// deadlineIn is an absolute time of CLOCK_REALTIME, as mq_timedsend(2) and mq_timedreceive(2) take it.
+func deadlineIn(d time.Duration) *unix.Timespec {
+	t := unix.NsecToTimespec(time.Now().Add(d).UnixNano())
+	return &t
+}
