@@ -1,13 +1,8 @@
 package main
 
 import (
-	"time"
-
 	"golang.org/x/sys/unix"
 )
-
-// lingerTime keeps a server under load from having to be notified of every request. It costs an idle one nothing.
-const lingerTime = 20 * time.Millisecond
 
 const (
 	// maxTransfers is what a user may ask for.

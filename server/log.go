@@ -21,6 +21,7 @@ const soonTime = 2 * time.Millisecond
 // logger writes lines from a goroutine of its own, so that the line of a transfer costs the transfer no system call.
 type logger struct {
 	open func() (sink, error)
+	tag  string // the program and its PID, in each line
 
 	mu      sync.Mutex
 	pending []byte
@@ -47,7 +48,7 @@ func openLog(open func() (sink, error)) (*logger, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &logger{open: open, sink: s, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	l := &logger{open: open, tag: fmt.Sprintf("mqfiled[%d]: ", os.Getpid()), sink: s, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	l.soon = time.AfterFunc(soonTime, l.wakeUp)
 	go l.writeOut()
 	return l, nil
@@ -92,7 +93,7 @@ func (l *logger) wakeUp() {
 
 func (l *logger) append(format string, args ...any) {
 	l.pending = time.Now().UTC().AppendFormat(l.pending, "2006-01-02T15:04:05.000000Z ")
-	l.pending = fmt.Appendf(l.pending, "mqfiled[%d]: ", os.Getpid())
+	l.pending = append(l.pending, l.tag...)
 	l.pending = fmt.Appendf(l.pending, format, args...)
 	l.pending = append(l.pending, '\n')
 }

@@ -51,15 +51,14 @@ func (s *server) openReply(r wire.Request) (*reply, error) {
 	return &reply{server: s, pid: r.PID, kernel: queue, msgSize: attr.MsgSize, room: attr.MaxMsg - attr.CurMsgs}, nil
 }
 
-// prepare is told the file's size before anything is sent. A client that will be waited for is looked for now: once
-// the queue is full it may die at any moment, and its PID would look like one that never meant anything here.
-func (r *reply) prepare(size int64) {
+// holds tells whether the queue has room for a whole file of so many bytes.
+func (r *reply) holds(size int64) bool {
 	const infoAndEnd = 2
-	if size > int64(r.room-infoAndEnd)*int64(r.msgSize) {
-		r.lookForClient()
-	}
+	return size <= int64(r.room-infoAndEnd)*int64(r.msgSize)
 }
 
+// lookForClient decides whether the client is watched. It has to be done before a queue is full: from then on the
+// client may die at any moment, and its PID would look like one that never meant anything here.
 func (r *reply) lookForClient() {
 	if !r.watched {
 		r.pid, r.watched = watchable(r.pid), true

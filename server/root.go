@@ -30,34 +30,36 @@ func (r *root) close() {
 	unix.Close(r.fd)
 }
 
-// file is an open regular file.
+// file is an open regular file, or noFile.
 type file struct {
 	fd   int
 	size int64 // bytes, when it was opened
 }
+
+var noFile = file{fd: -1}
 
 // open opens a regular file below the root for reading. A leading slash means the root. RESOLVE_BENEATH has the kernel
 // refuse every path that leaves the directory on its way, by "..", by an absolute symbolic link or by a rename at the
 // same time. O_NONBLOCK keeps a FIFO without a writer from stopping the thread, O_NOCTTY a terminal from becoming ours.
 func (r *root) open(path string) (file, error) {
 	if path == "" {
-		return file{}, errors.New("empty path")
+		return noFile, errors.New("empty path")
 	}
 	fd, err := r.openat2(beneath(path), &unix.OpenHow{
 		Flags:   unix.O_RDONLY | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS,
 	})
 	if err != nil {
-		return file{}, openError(err)
+		return noFile, openError(err)
 	}
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		unix.Close(fd)
-		return file{}, err
+		return noFile, err
 	}
 	if err := mustBeRegular(st.Mode); err != nil {
 		unix.Close(fd)
-		return file{}, err
+		return noFile, err
 	}
 	return file{fd: fd, size: st.Size}, nil
 }
@@ -79,7 +81,9 @@ func (f file) readAt(b []byte, offset int64) (int, error) {
 }
 
 func (f file) close() {
-	unix.Close(f.fd)
+	if f != noFile {
+		unix.Close(f.fd)
+	}
 }
 
 // openat2 tries again when somebody renames directories while the kernel walks the path, which it reports as EAGAIN.

@@ -12,26 +12,53 @@ import (
 type transfer struct {
 	server  *server
 	request wire.Request
+	begin   time.Time
 	reply   *reply
+	file    file
 	sent    int64 // bytes of the file
 }
 
-// serve answers one request, logs how it went and gives its slot back.
+// serve answers one request. A client whose queue has no room for the whole file would hold up the caller, so its
+// transfer goes on in a goroutine of its own.
 func (s *server) serve(r wire.Request) {
-	defer func() { <-s.slots }()
-	begin := time.Now()
-	reply, err := s.openReply(r)
-	if err != nil {
+	t := transfer{server: s, request: r, begin: time.Now()}
+	if err := t.openReply(); err != nil {
 		s.log.printf("dropped the request for %q: %v", r.Path, err)
+		<-s.slots
 		return
 	}
-	defer reply.close()
-	t := transfer{server: s, request: r, reply: reply}
-	err = t.sendFile()
+	if err := t.openFile(); err != nil {
+		t.end(err)
+		return
+	}
+	if t.reply.holds(t.file.size) {
+		t.end(t.sendFile())
+		return
+	}
+	t.reply.lookForClient()
+	long := t
+	go func() { long.end(long.sendFile()) }()
+}
+
+// end tells the client of a failure, frees what the transfer holds and gives its slot back.
+func (t *transfer) end(err error) {
 	if err != nil {
 		t.fail(err)
 	}
-	t.logResult(err, time.Since(begin))
+	t.file.close()
+	t.reply.close()
+	t.logResult(err, time.Since(t.begin))
+	<-t.server.slots
+}
+
+func (t *transfer) openReply() (err error) {
+	t.reply, err = t.server.openReply(t.request)
+	return err
+}
+
+func (t *transfer) openFile() (err error) {
+	t.file, err = t.server.root.open(t.request.Path)
+	return err
 }
 
 func (t *transfer) logResult(err error, took time.Duration) {
@@ -51,27 +78,21 @@ var errShrunk = errors.New("the file became shorter while it was sent")
 // sendFile sends INFO, DATA and END. A file that grows is sent as long as it was when it was opened. Its beginning is
 // read before INFO is sent, which wakes the client: when that comes to look for DATA, a small file is there whole.
 func (t *transfer) sendFile() error {
-	f, err := t.server.root.open(t.request.Path)
-	if err != nil {
-		return err
-	}
-	defer f.close()
 	buf := t.server.buffer(t.reply.msgSize)
 	defer t.server.release(buf)
-	n, err := t.read(f, *buf)
+	n, err := t.read(*buf)
 	if err != nil {
 		return err
 	}
-	t.reply.prepare(f.size)
 	var info [wire.InfoSize]byte
-	if err := t.reply.send(wire.AppendInfo(info[:0], uint64(f.size)), wire.Info); err != nil {
+	if err := t.reply.send(wire.AppendInfo(info[:0], uint64(t.file.size)), wire.Info); err != nil {
 		return err
 	}
 	for n > 0 {
 		if err := t.sendData((*buf)[:n]); err != nil {
 			return err
 		}
-		if n, err = t.read(f, *buf); err != nil {
+		if n, err = t.read(*buf); err != nil {
 			return err
 		}
 	}
@@ -79,12 +100,12 @@ func (t *transfer) sendFile() error {
 }
 
 // read reads on where sending has got to; 0 is the end.
-func (t *transfer) read(f file, buf []byte) (int, error) {
-	rest := f.size - t.sent
+func (t *transfer) read(buf []byte) (int, error) {
+	rest := t.file.size - t.sent
 	if rest == 0 {
 		return 0, nil
 	}
-	return f.readAt(buf[:min(int64(len(buf)), rest)], t.sent)
+	return t.file.readAt(buf[:min(int64(len(buf)), rest)], t.sent)
 }
 
 // sendData sends what was read in pieces of the reply queue's message size.

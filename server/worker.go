@@ -1,0 +1,158 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/mq"
+	"daemonlab/lab/wire"
+)
+
+const (
+	// lingerTime keeps a server under load from having to be notified of every request. It costs an idle one nothing.
+	lingerTime = 20 * time.Millisecond
+	// reliefTime is how long a worker may be held up, by a slow disk for instance, before another takes its place.
+	reliefTime = 10 * time.Millisecond
+)
+
+// notified runs in a goroutine of its own, the thread of SIGEV_THREAD, when a request has come into the empty queue.
+// The registration is used up by then. It is renewed before the queue is emptied: the other way round, a request that
+// came between the two would find a queue that is not empty, notify nobody and lie there for ever.
+func (s *server) notified(event mq.Event) {
+	if event != mq.Arrived || s.stopping.Load() {
+		return
+	}
+	if err := s.queue.Notify(s.notified); err != nil && !errors.Is(err, os.ErrClosed) {
+		s.log.printf("cannot register for notification: %v", err)
+	}
+	s.work()
+}
+
+// worker is a goroutine that takes requests, one after the other, and answers the small ones itself. There are at most
+// as many as processors; what a worker does not do is wait, for a client or for a disk, since others wait for it.
+type worker struct {
+	server *server
+	state  atomic.Int32
+	relief *time.Timer
+}
+
+// A worker is counted out once, by itself or by the timer that relieves it.
+const (
+	working int32 = iota
+	left
+	relieved
+)
+
+// work takes and serves requests until the queue stays empty.
+//
+// A worker that finds enough others at work leaves the request to them. That loses none: each of them, when it leaves,
+// looks into the queue once more after it has been counted out, and sees either the request or none that it was
+// counted on for.
+func (s *server) work() {
+	w := worker{server: s}
+	w.relief = time.AfterFunc(time.Hour, w.replace)
+	defer w.relief.Stop()
+	for deadline := deadlineIn(lingerTime); s.enter(); deadline = &past {
+		for w.serveNext(deadline) {
+			deadline = deadlineIn(lingerTime)
+		}
+		if !w.leave(left) || !s.waits() {
+			return
+		}
+		w.state.Store(working)
+	}
+}
+
+// leave counts the worker out, unless it has been before.
+func (w *worker) leave(how int32) bool {
+	if !w.state.CompareAndSwap(working, how) {
+		return false
+	}
+	w.server.workers.Add(-1)
+	return true
+}
+
+// enter counts a worker in, if there is a place for one.
+func (s *server) enter() bool {
+	for {
+		n := s.workers.Load()
+		if n >= s.maxWorkers {
+			return false
+		}
+		if s.workers.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+// waits tells whether a request is in the queue.
+func (s *server) waits() bool {
+	attr, err := s.queue.Attr()
+	return err == nil && attr.CurMsgs > 0 && !s.stopping.Load()
+}
+
+// serveNext takes a request, waiting for one until the deadline, and serves it. It does so asleep in
+// mq_timedreceive(2): to a receiver that sleeps there the kernel hands a message at once and sends no notification,
+// whose way over the netlink socket and the poller costs more than a small file. With all slots taken it takes
+// nothing; the queue fills, and the kernel makes further clients wait in mq_send(3).
+func (w *worker) serveNext(deadline *unix.Timespec) (more bool) {
+	s := w.server
+	s.slots <- struct{}{}
+	r, ok := s.take(deadline)
+	if !ok {
+		<-s.slots
+		return false
+	}
+	w.relief.Reset(reliefTime)
+	s.serve(r)
+	w.relief.Stop()
+	return w.state.Load() == working
+}
+
+// replace counts the worker out while it is held up, and puts another in its place.
+func (w *worker) replace() {
+	if w.leave(relieved) {
+		w.server.work()
+	}
+}
+
+// take receives the next well-formed request; ok is false when none came until the deadline or no more are taken.
+func (s *server) take(deadline *unix.Timespec) (r wire.Request, ok bool) {
+	buf := s.buffers.Get().(*[]byte)
+	defer s.buffers.Put(buf)
+	for !s.stopping.Load() {
+		n, _, err := s.queue.TimedReceive(*buf, deadline)
+		if err != nil {
+			s.logReceiveError(err)
+			return wire.Request{}, false
+		}
+		r, err := s.parse((*buf)[:n])
+		if err == nil {
+			return r, true
+		}
+		s.log.printf("dropped a request: %v", err)
+	}
+	return wire.Request{}, false
+}
+
+func (s *server) logReceiveError(err error) {
+	if !errors.Is(err, unix.ETIMEDOUT) && !errors.Is(err, os.ErrClosed) {
+		s.log.printf("cannot receive: %v", err)
+	}
+}
+
+// errOwnQueue drops a request whose answer would be sent to the server itself. It is told by the name, before
+// anything is opened: closing any other descriptor of the request queue would remove the server's registration.
+var errOwnQueue = errors.New("it names the request queue as its reply queue")
+
+func (s *server) parse(message []byte) (wire.Request, error) {
+	r, err := wire.ParseRequest(message)
+	if err == nil && r.Reply == s.Queue {
+		err = errOwnQueue
+	}
+	return r, err
+}
