@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -81,4 +82,64 @@ func mustBeOurs(q *mq.Blocking) error {
 			q.Name(), attr.MsgSize, wire.RequestSize)
 	}
 	return nil
+}
+
+// careTime is how soon the server notices what others have done to its queue.
+const careTime = time.Second
+
+// careForQueue puts right what others can do to the queue. Its owner and root can unlink it. And everybody who may send
+// to it may also register for its notification, in the moment in which this process is not registered: then nobody
+// tells of requests.
+func (s *server) careForQueue() {
+	q := s.queue.Load()
+	if unlinked(q) {
+		s.replaceQueue(q)
+		return
+	}
+	status, err := q.Status()
+	if err != nil || status.NotifyPID == os.Getpid() {
+		return
+	}
+	if err := q.Notify(s.notified); err != nil && !errors.Is(err, unix.EBUSY) {
+		s.log.printf("cannot register for notification: %v", err)
+	}
+	go s.work()
+}
+
+func unlinked(q *mq.Blocking) bool {
+	var st unix.Stat_t
+	var statErr error
+	err := q.Control(func(fd uintptr) { statErr = unix.Fstat(int(fd), &st) })
+	return err == nil && statErr == nil && st.Nlink == 0
+}
+
+// replaceQueue makes the queue again under its name. Requests that are in the old one are served.
+func (s *server) replaceQueue(old *mq.Blocking) {
+	q, err := createRequestQueue(s.Queue)
+	if err != nil {
+		s.log.printf("somebody has unlinked the request queue, and it cannot be made again: %v", err)
+		return
+	}
+	s.log.printf("somebody has unlinked the request queue: made it again")
+	s.queue.Store(q)
+	if err := q.Notify(s.notified); err != nil {
+		s.log.printf("cannot register for notification: %v", err)
+	}
+	s.serveRest(old)
+	go s.work()
+}
+
+func (s *server) serveRest(old *mq.Blocking) {
+	defer old.Close()
+	buf := newBuffer(bufferSize)
+	for {
+		n, _, err := old.TimedReceive(*buf, &past)
+		if err != nil {
+			return
+		}
+		if r, err := s.parse((*buf)[:n]); err == nil {
+			s.slots <- struct{}{}
+			go s.serve(r)
+		}
+	}
 }

@@ -14,7 +14,7 @@ type server struct {
 	config
 	log   *logger
 	root  *root
-	queue *mq.Blocking
+	queue atomic.Pointer[mq.Blocking]
 	// ownsQueue is whether the server removes the queue at its end: not before readiness, if it was there already.
 	ownsQueue bool
 
@@ -40,8 +40,9 @@ func newServer(c config, log *logger) (*server, error) {
 		r.close()
 		return nil, err
 	}
-	s := &server{config: c, log: log, root: r, queue: q, ownsQueue: isNew, slots: make(chan struct{}, c.Transfers),
+	s := &server{config: c, log: log, root: r, ownsQueue: isNew, slots: make(chan struct{}, c.Transfers),
 		fast: make(chan struct{}, fastTransfers), maxWorkers: int32(runtime.NumCPU())}
+	s.queue.Store(q)
 	s.buffers.New = func() any { return newBuffer(bufferSize) }
 	s.ctx, s.giveUp = context.WithCancelCause(context.Background())
 	return s, nil
@@ -50,7 +51,7 @@ func newServer(c config, log *logger) (*server, error) {
 // start registers for notification and takes the requests that were in the queue before: nothing tells of those, since
 // only a message into an empty queue notifies.
 func (s *server) start() error {
-	if err := s.queue.Notify(s.notified); err != nil {
+	if err := s.queue.Load().Notify(s.notified); err != nil {
 		return err
 	}
 	go s.work()

@@ -2,11 +2,13 @@ package main_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -14,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"daemonlab/lab/mq"
 	"daemonlab/lab/wire"
 	"daemonlab/specs/harness"
 )
@@ -224,6 +227,58 @@ func TestRequestsThatWaitAreRefusedAtTheEnd(t *testing.T) {
 	}
 	_, err = slow.Finish(t.Context(), "large")
 	must(t, err)
+}
+
+func TestAnUnlinkedQueueIsMadeAgain(t *testing.T) {
+	s := start(t, place(t))
+	must(t, s.WriteFile("file", []byte("x")))
+	must(t, mq.Unlink(s.Queue))
+	mustServeSoon(t, s)
+}
+
+// Whoever may send to the queue may register for its notification as well, when the server is not registered.
+func TestAStolenRegistrationIsTakenBack(t *testing.T) {
+	s := start(t, place(t))
+	must(t, s.WriteFile("file", []byte("x")))
+	thief, err := mq.Open(s.Queue, os.O_WRONLY, 0, nil)
+	must(t, err)
+	for stolen := false; !stolen; {
+		c := client(t, harness.Small)
+		must(t, c.Request(t.Context(), s.Queue, "file"))
+		for range 1000 {
+			if err := thief.NotifyNone(); err == nil {
+				stolen = true
+				break
+			}
+		}
+		_, err := c.Finish(t.Context(), "file")
+		must(t, err)
+		c.Close()
+	}
+	must(t, thief.Close())
+	mustServeSoon(t, s)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	for registered := false; !registered; runtime.Gosched() {
+		status, _, err := harness.QueueStatus(s.Queue)
+		must(t, err)
+		must(t, ctx.Err())
+		registered = status.NotifyPID == s.PID
+	}
+}
+
+// mustServeSoon gives the server the time in which it looks after its queue.
+func mustServeSoon(t *testing.T, s *harness.Server) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	c := client(t, harness.Small)
+	for c.Request(ctx, s.Queue, "file") != nil && ctx.Err() == nil {
+		runtime.Gosched() // there is no queue of that name yet
+	}
+	if e, err := c.Finish(ctx, "file"); err != nil || string(e.Content) != "x" {
+		t.Error(e.Summary(), err)
+	}
 }
 
 func TestForegroundTellsTheServiceManager(t *testing.T) {

@@ -27,17 +27,28 @@ func catchSignals() <-chan os.Signal {
 
 // handleSignals returns when the server has to end.
 func (s *server) handleSignals(signals <-chan os.Signal) {
-	for sig := range signals {
-		if sig != unix.SIGHUP {
-			s.log.printf("%v: stopping", sig)
-			return
+	every := time.NewTicker(careTime)
+	defer every.Stop()
+	for {
+		select {
+		case <-every.C:
+			s.careForQueue()
+		case sig := <-signals:
+			if sig != unix.SIGHUP {
+				s.log.printf("%v: stopping", sig)
+				return
+			}
+			s.reopenLog()
 		}
-		if err := s.log.reopen(); err != nil {
-			s.log.printf("SIGHUP: the log stays as it is: %v", err)
-			continue
-		}
-		s.log.printf("SIGHUP: log reopened")
 	}
+}
+
+func (s *server) reopenLog() {
+	if err := s.log.reopen(); err != nil {
+		s.log.printf("SIGHUP: the log stays as it is: %v", err)
+		return
+	}
+	s.log.printf("SIGHUP: log reopened")
 }
 
 // stop ends the service: no request is taken any more, those that wait are refused, and transfers may finish for the
@@ -65,7 +76,7 @@ func (s *server) unlinkQueue() {
 
 func (s *server) close() {
 	s.unlinkQueue()
-	s.queue.Close()
+	s.queue.Load().Close()
 	s.root.close()
 }
 
@@ -73,7 +84,7 @@ func (s *server) close() {
 func (s *server) refuseWaiting() {
 	buf := newBuffer(bufferSize)
 	for {
-		n, _, err := s.queue.TimedReceive(*buf, &past)
+		n, _, err := s.queue.Load().TimedReceive(*buf, &past)
 		if err != nil {
 			return
 		}

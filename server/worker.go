@@ -26,7 +26,7 @@ func (s *server) notified(event mq.Event) {
 	if event != mq.Arrived || s.stopping.Load() {
 		return
 	}
-	if err := s.queue.Notify(s.notified); err != nil && !errors.Is(err, os.ErrClosed) {
+	if err := s.queue.Load().Notify(s.notified); err != nil && !errors.Is(err, os.ErrClosed) {
 		s.log.printf("cannot register for notification: %v", err)
 	}
 	s.work()
@@ -91,7 +91,7 @@ func (s *server) enter() bool {
 
 // waits tells whether a request is in the queue.
 func (s *server) waits() bool {
-	attr, err := s.queue.Attr()
+	attr, err := s.queue.Load().Attr()
 	return err == nil && attr.CurMsgs > 0 && !s.stopping.Load()
 }
 
@@ -125,7 +125,7 @@ func (s *server) take(deadline *unix.Timespec) (r wire.Request, ok bool) {
 	buf := s.buffers.Get().(*[]byte)
 	defer s.buffers.Put(buf)
 	for !s.stopping.Load() {
-		n, _, err := s.queue.TimedReceive(*buf, deadline)
+		n, _, err := s.queue.Load().TimedReceive(*buf, deadline)
 		if err != nil {
 			s.logReceiveError(err)
 			return wire.Request{}, false
