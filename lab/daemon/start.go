@@ -21,6 +21,7 @@ type Options struct {
 // gone (why). The caller then exits, which is step 8. The process is of no use for anything else afterwards: its
 // descriptors are marked close-on-exec and its ignored signals are no longer ignored.
 func Start(o Options) error {
+	catchFileSizeLimit()
 	config, err := json.Marshal(o.Config)
 	if err != nil {
 		return fmt.Errorf("encode the daemon's configuration: %w", err)
