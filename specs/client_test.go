@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -197,7 +198,7 @@ var _ = Row("cleanup", func(r row) {
 		names := map[string]bool{}
 		for range 3 {
 			c, conversation := r.ask(ctx, fakeServer(), "file")
-			names[conversation.Request.Reply] = true
+			names[strings.ReplaceAll(conversation.Request.Reply, strconv.Itoa(c.PID), "PID")] = true
 			r.must(conversation.Mode == wire.QueueMode && int(conversation.Request.PID) == c.PID, harness.Finding{
 				Did: "looked at the request and its reply queue", Wants: "mode 0622 whatever the umask, and the client's PID",
 				Saw: fmt.Sprintf("%s has mode %#o; the request says PID %d, the client is PID %d", conversation.Request.Reply,
@@ -207,7 +208,7 @@ var _ = Row("cleanup", func(r row) {
 			within(ctx, c)
 		}
 		r.must(len(names) == 3, harness.Finding{
-			Did: "started it 3 times", Wants: "another name each time", Saw: fmt.Sprint(names),
+			Did: "started it 3 times", Wants: "another name each time, by more than its PID", Saw: fmt.Sprint(names),
 		})
 	})
 	It("unlinks the name when the first response has come", func(ctx SpecContext) {

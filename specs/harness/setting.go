@@ -27,7 +27,7 @@ func Hostile() Setting {
 }
 
 // HostileDescription says in a finding what Hostile does.
-const HostileDescription = "started it with files open at descriptors 3, 7, 300 and 1023, HUP, INT, CHLD, USR2 and two " +
+const HostileDescription = "started it with files open at descriptors 3, 7, 300 and 1023, HUP, INT, CHLD, USR2, TSTP and two " +
 	"real-time signals ignored, TERM, USR1 and a real-time signal blocked, umask 077, junk in the environment and a " +
 	"controlling terminal"
 
@@ -35,7 +35,7 @@ const HostileDescription = "started it with files open at descriptors 3, 7, 300 
 var plantedAt = []int{3, 7, 300, 1023}
 
 var hostileOrders = []string{
-	"--ignore", "SIGHUP,SIGINT,SIGCHLD,SIGUSR2,SIGRTMIN+3,SIGRTMAX", "--block", "SIGTERM,SIGUSR1,SIGRTMIN+6", "--umask", "077", "--rlimit", "nofile=1024:1024",
+	"--ignore", "SIGHUP,SIGINT,SIGCHLD,SIGUSR2,SIGTSTP,SIGRTMIN+3,SIGRTMAX", "--block", "SIGTERM,SIGUSR1,SIGRTMIN+6", "--umask", "077", "--rlimit", "nofile=1024:1024",
 	"--env", "PATH=/usr/local/bin:/usr/bin:/bin", "--env", "HOME=/", "--env", "USER=somebody", "--env", "LANG=C.UTF-8",
 	"--env", "LC_TIME=C", "--env", "TZ=UTC",
 	"--env", "JUNK=left by the starter", "--env", "PATHS=/tmp", "--env", "LC=C", "--env", "IFS=:",
