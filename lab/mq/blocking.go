@@ -98,7 +98,7 @@ func (b *Blocking) Poll() (*Queue, error) {
 		return nil, newError("poll", b.name, err)
 	}
 	b.closed = true
-	return newQueue(b.name, b.fd), nil
+	return newQueue(b.name, b.fd, true), nil
 }
 
 // Close is mq_close(3). It returns at once and ends this process's registration for the queue. Callers that sleep in

@@ -157,6 +157,32 @@ func TestBlockedReceiverHoldsBackTheNotification(t *testing.T) {
 	}
 }
 
+func TestPollGoesOnInThePoller(t *testing.T) {
+	q := newQueue(t, 1, 16)
+	b, err := mq.OpenBlocking(q.Name(), os.O_RDWR, 0, nil)
+	must(t, err)
+	events := register(t, b)
+	receiver := sleepingReceiver(t, b, nil)
+	_, err = b.Poll()
+	wantError(t, err, unix.EBUSY)
+	must(t, q.TrySend(nil, 0), receiver.result(t))
+
+	polling, err := b.Poll()
+	must(t, err)
+	defer polling.Close()
+	wantError(t, b.Send(nil, 0), os.ErrClosed)
+	wantError(t, b.Close(), os.ErrClosed)
+	_, err = b.Poll()
+	wantError(t, err, os.ErrClosed)
+	if a, err := polling.Attr(); err != nil || !a.NonBlock || !registered(t, q) {
+		t.Fatalf("%+v, %v: the registration stays with the descriptor", a, err)
+	}
+	done := receive(polling, t.Context())
+	parked(t, 1)
+	must(t, q.TrySend(nil, 0), next(t, done))
+	want(t, events, mq.Arrived)
+}
+
 // In C the number of a closed descriptor may at once be another file's, and a call that comes late goes there.
 func TestBlockingCloseWithCallersInside(t *testing.T) {
 	q := newQueue(t, 1, 16)
@@ -191,7 +217,7 @@ func TestBlockingCloseWithCallersInside(t *testing.T) {
 
 func TestBlockingCloseAtAnyMoment(t *testing.T) {
 	q := newQueue(t, 1, 16)
-	for range 200 {
+	for range 50 {
 		b, err := mq.OpenBlocking(q.Name(), os.O_RDWR, 0, nil)
 		must(t, err)
 		ended := make(chan error)
@@ -203,6 +229,7 @@ func TestBlockingCloseAtAnyMoment(t *testing.T) {
 						ended <- err
 						return
 					}
+					runtime.Gosched()
 				}
 			}()
 		}

@@ -3,6 +3,7 @@ package mq
 import (
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,6 +23,8 @@ type handle struct {
 	mu     sync.RWMutex // held for reading by calls that cannot sleep long, for writing to set closed
 	closed bool
 
+	shared atomic.Bool // others may have the open file description too, and clear O_NONBLOCK
+
 	full, empty Error // made once: a full or an empty queue is no reason to allocate
 }
 
@@ -29,6 +32,15 @@ func (h *handle) init(name string, fd int) {
 	h.name, h.fd = name, fd
 	h.full = Error{Op: "send", Name: name, Err: unix.EAGAIN}
 	h.empty = Error{Op: "receive", Name: name, Err: unix.EAGAIN}
+}
+
+// patience is the deadline of a call that must not sleep. Where O_NONBLOCK can be trusted it needs none, which is
+// quicker.
+func (h *handle) patience() *unix.Timespec {
+	if h.shared.Load() {
+		return &expired
+	}
+	return nil
 }
 
 // use runs f with the descriptor, which stays open meanwhile.
@@ -97,6 +109,7 @@ func (h *handle) Owner() (uid, gid int, err error) {
 // not close it, keep it, sleep, or call other methods. Closing a duplicate ends this process's registration.
 func (h *handle) Control(f func(fd uintptr)) error {
 	return h.use("control", func(fd int) error {
+		h.shared.Store(true) // f may duplicate it
 		f(uintptr(fd))
 		return nil
 	})

@@ -34,6 +34,9 @@ func TestInheritTakesADescriptor(t *testing.T) {
 			t.Errorf("flags %#x, %v", flags, err)
 		}
 	}))
+	_, err = b.SetAttr(mq.Attr{}) // who shares the open file description may do so
+	must(t, err)
+	wantError(t, err2(q.TryReceive(make([]byte, 16))), unix.EAGAIN)
 	must(t, q.Send(t.Context(), []byte("x"), 0), q.Close())
 
 	again, err := mq.InheritBlocking(duplicate(t, b.Control), b.Name())

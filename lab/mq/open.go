@@ -17,7 +17,7 @@ func Open(name string, flags int, perm uint32, attr *Attr) (*Queue, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newQueue(name, fd), nil
+	return newQueue(name, fd, false), nil
 }
 
 // OpenBlocking is mq_open(3) for a [Blocking]. It does as [Open] but sets O_NONBLOCK only when flags have it
@@ -41,7 +41,7 @@ func Inherit(fd int, name string) (*Queue, error) {
 	if err := unix.SetNonblock(fd, true); err != nil {
 		return nil, newError("inherit", name, err)
 	}
-	return newQueue(name, fd), nil
+	return newQueue(name, fd, true), nil
 }
 
 // InheritBlocking does as [Inherit] but leaves O_NONBLOCK as it is.

@@ -22,9 +22,10 @@ type Queue struct {
 	waits *waits // made by the first caller that has to wait
 }
 
-func newQueue(name string, fd int) *Queue {
+func newQueue(name string, fd int, shared bool) *Queue {
 	q := new(Queue)
 	q.init(name, fd)
+	q.shared.Store(shared)
 	return q
 }
 
@@ -116,7 +117,7 @@ func (q *Queue) trySend(msg []byte, prio uint) error {
 		q.mu.RUnlock()
 		return os.ErrClosed
 	}
-	errno := sysTrySend(q.fd, msg, prio)
+	errno := sysTrySend(q.fd, msg, prio, q.patience())
 	q.mu.RUnlock()
 	return failure(errno)
 }
@@ -127,7 +128,7 @@ func (q *Queue) tryReceive(buf []byte) (int, uint, error) {
 		q.mu.RUnlock()
 		return 0, 0, os.ErrClosed
 	}
-	n, prio, errno := sysTryReceive(q.fd, buf)
+	n, prio, errno := sysTryReceive(q.fd, buf, q.patience())
 	q.mu.RUnlock()
 	return n, prio, failure(errno)
 }

@@ -35,8 +35,7 @@ type sigeventThread struct {
 // microseconds, for which a stop of the world can wait.
 const rawLimit = 64 << 10
 
-// expired is a deadline that is always past. With it a call never sleeps, even when another process that shares the
-// open file description has cleared O_NONBLOCK: the scheduler, which is not told about the call, stays safe.
+// expired is a deadline that is always past: a call that has it does not sleep, even without O_NONBLOCK.
 var expired unix.Timespec
 
 func sysOpen(name string, flags int, perm uint32, attr *mqAttr) (int, unix.Errno) {
@@ -65,16 +64,17 @@ func sysGetSetAttr(fd int, set, old *mqAttr) unix.Errno {
 	return errno
 }
 
-// sysTrySend is mq_timedsend(2) that never waits: EAGAIN says that the queue is full.
-func sysTrySend(fd int, msg []byte, prio uint) unix.Errno {
+// sysTrySend is mq_timedsend(2) that never waits, because of O_NONBLOCK or of an expired deadline. The scheduler is not
+// told. EAGAIN says that the queue is full.
+func sysTrySend(fd int, msg []byte, prio uint, deadline *unix.Timespec) unix.Errno {
 	raceRelease()
 	for {
 		var errno unix.Errno
 		if len(msg) <= rawLimit {
 			_, _, errno = unix.RawSyscall6(unix.SYS_MQ_TIMEDSEND, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(msg))),
-				uintptr(len(msg)), priority(prio), uintptr(unsafe.Pointer(&expired)), 0)
+				uintptr(len(msg)), priority(prio), uintptr(unsafe.Pointer(deadline)), 0)
 		} else {
-			errno = sysSend(fd, msg, prio, &expired)
+			errno = sysSend(fd, msg, prio, deadline)
 		}
 		if errno != unix.EINTR {
 			return nonBlocking(errno)
@@ -82,8 +82,8 @@ func sysTrySend(fd int, msg []byte, prio uint) unix.Errno {
 	}
 }
 
-// sysTryReceive is mq_timedreceive(2) that never waits: EAGAIN says that the queue is empty.
-func sysTryReceive(fd int, buf []byte) (int, uint, unix.Errno) {
+// sysTryReceive is mq_timedreceive(2) that never waits; see sysTrySend. EAGAIN says that the queue is empty.
+func sysTryReceive(fd int, buf []byte, deadline *unix.Timespec) (int, uint, unix.Errno) {
 	for {
 		var n uintptr
 		var prio uint32
@@ -91,11 +91,11 @@ func sysTryReceive(fd int, buf []byte) (int, uint, unix.Errno) {
 		if len(buf) <= rawLimit {
 			n, _, errno = unix.RawSyscall6(unix.SYS_MQ_TIMEDRECEIVE, uintptr(fd),
 				uintptr(unsafe.Pointer(unsafe.SliceData(buf))), uintptr(len(buf)), uintptr(unsafe.Pointer(&prio)),
-				uintptr(unsafe.Pointer(&expired)), 0)
+				uintptr(unsafe.Pointer(deadline)), 0)
 		} else {
 			n, _, errno = unix.Syscall6(unix.SYS_MQ_TIMEDRECEIVE, uintptr(fd),
 				uintptr(unsafe.Pointer(unsafe.SliceData(buf))), uintptr(len(buf)), uintptr(unsafe.Pointer(&prio)),
-				uintptr(unsafe.Pointer(&expired)), 0)
+				uintptr(unsafe.Pointer(deadline)), 0)
 		}
 		switch errno {
 		case 0:

@@ -49,24 +49,24 @@ func (q *Queue) poll() (*waits, error) {
 	if q.closed {
 		return nil, os.ErrClosed
 	}
-	q.once.Do(func() { q.waits = newWaits(q.fd, q.name) })
+	q.once.Do(func() { q.waits = newWaits(&q.handle) })
 	return q.waits, nil
 }
 
 // newWaits registers the descriptor with Go's poller, which takes only what is O_NONBLOCK: set again, because whoever
 // shares the open file description may have cleared it. [os.File.Fd] of a duplicate does.
-func newWaits(fd int, name string) *waits {
-	unix.SetNonblock(fd, true)
-	w := &waits{file: os.NewFile(uintptr(fd), name)}
+func newWaits(h *handle) *waits {
+	unix.SetNonblock(h.fd, true)
+	w := &waits{file: os.NewFile(uintptr(h.fd), h.name)}
 	conn, err := w.file.SyscallConn()
 	if err != nil { // only for a nil file
 		panic(err)
 	}
 	w.send.init(conn.Write, w.file.SetWriteDeadline, func(d *direction, fd int) {
-		d.errno = sysTrySend(fd, d.buf, d.prio)
+		d.errno = sysTrySend(fd, d.buf, d.prio, h.patience())
 	})
 	w.receive.init(conn.Read, w.file.SetReadDeadline, func(d *direction, fd int) {
-		d.n, d.prio, d.errno = sysTryReceive(fd, d.buf)
+		d.n, d.prio, d.errno = sysTryReceive(fd, d.buf, h.patience())
 	})
 	return w
 }
