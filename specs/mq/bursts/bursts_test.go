@@ -1,0 +1,70 @@
+package bursts_test
+
+import (
+	"context"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"daemonlab/specs/mq/bursts"
+)
+
+func TestMain(m *testing.M) {
+	bursts.PlaySender()
+	os.Exit(m.Run())
+}
+
+// The ledger refuses every message but the one that is due.
+func TestLedger(t *testing.T) {
+	load := bursts.Load{Senders: 2, Priorities: 2}
+	for what, c := range map[string]struct {
+		msg  []byte
+		prio uint
+	}{
+		"one message later":    {bursts.Encode(1, 1, 2), 1},
+		"one message again":    {bursts.Encode(1, 1, 0), 1},
+		"another priority":     {bursts.Encode(1, 1, 1), 0},
+		"no such sender":       {bursts.Encode(2, 0, 0), 0},
+		"no such priority":     {bursts.Encode(0, 2, 0), 2},
+		"a message cut short":  {bursts.Encode(0, 0, 0)[:7], 0},
+		"a message that grew":  {append(bursts.Encode(0, 0, 0), 0), 0},
+		"a message of nothing": {nil, 0},
+	} {
+		t.Run(what, func(t *testing.T) {
+			ledger := bursts.NewLedger(load)
+			if err := ledger.Enter(bursts.Encode(1, 1, 0), 1); err != nil {
+				t.Fatal(err)
+			}
+			if err := ledger.Enter(c.msg, c.prio); err == nil {
+				t.Error("it was entered")
+			}
+			if err := ledger.Enter(bursts.Encode(1, 1, 1), 1); err != nil {
+				t.Error("the one that is due:", err)
+			}
+		})
+	}
+}
+
+// A server that lost a wake-up is found at once and helped, whatever the load.
+func TestRunFindsEverySleeper(t *testing.T) {
+	load := bursts.Load{Senders: 3, Rounds: 20, Bursts: 1, Messages: 5, Priorities: 2, Depth: 2, Seed: 1}
+	r, err := bursts.Run(t.Context(), bursts.RearmTakeOne, load)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Messages != 300 || r.Stuck < 18 || r.Lost < r.Stuck || r.Rounds != 20 {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestRunEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	load := bursts.Usual(1)
+	load.Rounds = 1 << 30
+	_, err := bursts.Run(ctx, bursts.RearmDrain, load)
+	if err == nil || !strings.Contains(err.Error(), "seed 1") || !strings.Contains(err.Error(), context.DeadlineExceeded.Error()) {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,192 @@
+package bursts
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/mq"
+)
+
+// senderVariable tells a process that it is a sender, and which.
+const senderVariable = "MQ_BURSTS_SENDER"
+
+// sender is the part of a process that sends. It waits as C programs do, in the kernel.
+type sender struct {
+	Queue  string
+	Number int
+	Load   Load
+
+	random  *rand.Rand
+	numbers []uint32 // of the next message, by priority
+}
+
+// PlaySender plays the sender's part and exits, in a process that [Run] has started. In any other it does nothing. A
+// program that calls Run calls it first.
+func PlaySender() {
+	part := os.Getenv(senderVariable)
+	if part == "" {
+		return
+	}
+	var s sender
+	err := json.Unmarshal([]byte(part), &s)
+	if err == nil {
+		err = s.play()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// play opens the queue and then sends a round for each byte read. It says with a byte that it has.
+func (s *sender) play() error {
+	s.random = rand.New(rand.NewPCG(s.Load.Seed, uint64(s.Number)))
+	s.numbers = make([]uint32, s.Load.Priorities)
+	q, err := mq.OpenBlocking(s.Queue, os.O_WRONLY, 0, nil)
+	if err != nil {
+		return err
+	}
+	defer q.Close()
+	go endWithServer()
+	signal := make([]byte, 1)
+	for {
+		if _, err := os.Stdout.Write(signal); err != nil {
+			return err
+		}
+		if _, err := os.Stdin.Read(signal); err != nil {
+			return nil // the server is done with us
+		}
+		for range s.Load.Bursts {
+			if err := s.burst(q); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// endWithServer ends this process with the server's, also while it sleeps on a full queue: poll(2) tells when nobody
+// can write to the pipe any more.
+func endWithServer() {
+	stdin := []unix.PollFd{{Fd: 0}}
+	for {
+		if _, err := unix.Poll(stdin, -1); err != unix.EINTR {
+			os.Exit(0)
+		}
+	}
+}
+
+func (s *sender) burst(q *mq.Blocking) error {
+	for range s.Load.Messages {
+		spin(time.Duration(s.random.Int64N(int64(s.Load.Jitter) + 1)))
+		prio := s.random.IntN(s.Load.Priorities)
+		if err := q.Send(encode(s.Number, prio, s.numbers[prio]), uint(prio)); err != nil {
+			return err
+		}
+		s.numbers[prio]++
+	}
+	return nil
+}
+
+// spin waits less than a timer can.
+func spin(d time.Duration) {
+	for begin := time.Now(); time.Since(begin) < d; {
+	}
+}
+
+// fleet is the senders' processes, seen from the server.
+type fleet struct {
+	ships []*ship
+	done  chan error // a sender has opened the queue or sent its round, or cannot
+}
+
+type ship struct {
+	cmd     *exec.Cmd
+	orders  io.WriteCloser
+	answers io.ReadCloser
+	errors  strings.Builder
+}
+
+// launch starts the senders, and returns when all of them have the queue open.
+func launch(queue string, load Load) (*fleet, error) {
+	f := &fleet{done: make(chan error, 2*load.Senders)} // each has a round to tell of, and its end
+	for i := range load.Senders {
+		s, err := launchOne(sender{Queue: queue, Number: i, Load: load})
+		if err != nil {
+			return nil, errors.Join(err, f.dismiss())
+		}
+		f.ships = append(f.ships, s)
+		go s.listen(f.done)
+	}
+	for range load.Senders {
+		if err := <-f.done; err != nil {
+			return nil, errors.Join(err, f.dismiss())
+		}
+	}
+	return f, nil
+}
+
+func launchOne(s sender) (*ship, error) {
+	part, err := json.Marshal(s)
+	if err != nil {
+		return nil, err
+	}
+	sh := &ship{cmd: exec.Command("/proc/self/exe")}
+	sh.cmd.Env = append(os.Environ(), senderVariable+"="+string(part), "GORACE=atexit_sleep_ms=0")
+	sh.cmd.Stderr = &sh.errors
+	var in, out error
+	sh.orders, in = sh.cmd.StdinPipe()
+	sh.answers, out = sh.cmd.StdoutPipe()
+	if err := errors.Join(in, out); err != nil {
+		return nil, err
+	}
+	return sh, sh.cmd.Start()
+}
+
+func (s *ship) listen(done chan<- error) {
+	answer := make([]byte, 1)
+	for {
+		if _, err := s.answers.Read(answer); err != nil {
+			done <- err
+			return
+		}
+		done <- nil
+	}
+}
+
+// begin has all of them send a round.
+func (f *fleet) begin() error {
+	for _, s := range f.ships {
+		if _, err := s.orders.Write([]byte{1}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *fleet) kill() {
+	for _, s := range f.ships {
+		s.cmd.Process.Kill()
+	}
+}
+
+// dismiss ends the senders and tells what they had to say.
+func (f *fleet) dismiss() error {
+	var all error
+	for i, s := range f.ships {
+		s.orders.Close()
+		if err := s.cmd.Wait(); err != nil {
+			all = errors.Join(all, fmt.Errorf("sender %d: %w: %s", i, err, s.errors.String()))
+		}
+	}
+	return all
+}

@@ -1,0 +1,158 @@
+package bursts
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/mq"
+)
+
+// Order is what a server does when it is notified, step by step.
+type Order struct {
+	Name  string
+	Safe  bool // loses no wake-up
+	steps []step
+}
+
+type step func(*server) error
+
+// The orders in which programs do it.
+var (
+	RearmDrain      = Order{"re-arm, then drain", true, []step{(*server).rearm, (*server).drain}}
+	DrainRearmDrain = Order{"drain, re-arm, drain again", true, []step{(*server).drain, (*server).rearm, (*server).drain}}
+	DrainRearm      = Order{"drain, then re-arm", false, []step{(*server).drain, (*server).rearm}}
+	DrainWorkRearm  = Order{"drain, work for 10 us, re-arm", false, []step{(*server).drain, (*server).work, (*server).rearm}}
+	RearmTakeOne    = Order{"re-arm, then take one", false, []step{(*server).rearm, (*server).tryOne}}
+)
+
+// server lives by notifications alone.
+type server struct {
+	queue  *mq.Queue
+	order  Order
+	events chan struct{} // something has changed
+
+	registrations atomic.Int64 // made, or being made
+	handled       atomic.Int64 // notifications whose steps are done
+	spurious      atomic.Int64
+
+	taking sync.Mutex // handlers overlap; what one takes is entered before another takes more
+	ledger ledger
+	buf    [messageSize]byte
+	err    error
+}
+
+var queues atomic.Int64
+
+func newServer(order Order, load Load) (*server, error) {
+	name := fmt.Sprintf("/bursts-%d-%d", os.Getpid(), queues.Add(1))
+	q, err := mq.Open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600, &mq.Attr{MaxMsg: load.Depth, MsgSize: messageSize})
+	if err != nil {
+		return nil, err
+	}
+	s := &server{queue: q, order: order, events: make(chan struct{}, 1), ledger: newLedger(load)}
+	if err := s.rearm(); err != nil {
+		return nil, errors.Join(err, mq.Unlink(name), q.Close())
+	}
+	return s, nil
+}
+
+// handle is the function that mq_notify starts.
+func (s *server) handle(ev mq.Event) {
+	if ev == mq.Removed { // by Close, at the end
+		return
+	}
+	before := s.received()
+	for _, step := range s.order.steps {
+		if err := step(s); err != nil {
+			s.fail(err)
+		}
+	}
+	if s.received() == before {
+		s.spurious.Add(1)
+	}
+	s.handled.Add(1)
+	select {
+	case s.events <- struct{}{}:
+	default: // the one before has not been seen yet
+	}
+}
+
+func (s *server) rearm() error {
+	s.registrations.Add(1)
+	return s.queue.Notify(s.handle)
+}
+
+func (s *server) drain() error {
+	for {
+		err := s.takeOne()
+		if errors.Is(err, unix.EAGAIN) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// work is what a server may do before it thinks of registering: a line for a log, say.
+func (s *server) work() error {
+	spin(10 * time.Microsecond)
+	return nil
+}
+
+// tryOne is for who does not know whether there is one.
+func (s *server) tryOne() error {
+	if err := s.takeOne(); !errors.Is(err, unix.EAGAIN) {
+		return err
+	}
+	return nil
+}
+
+func (s *server) takeOne() error {
+	s.taking.Lock()
+	defer s.taking.Unlock()
+	n, prio, err := s.queue.TryReceive(s.buf[:])
+	if err != nil {
+		return err
+	}
+	return s.ledger.enter(s.buf[:n], prio)
+}
+
+func (s *server) received() int {
+	s.taking.Lock()
+	defer s.taking.Unlock()
+	return s.ledger.received
+}
+
+func (s *server) fail(err error) {
+	s.taking.Lock()
+	defer s.taking.Unlock()
+	s.err = errors.Join(s.err, err)
+}
+
+func (s *server) failed() error {
+	s.taking.Lock()
+	defer s.taking.Unlock()
+	return s.err
+}
+
+// asleep tells whether the server sleeps on a queue with messages: registered, so that no notification is under way;
+// all notifications handled; and yet not empty, so that no message will be announced. That is for ever, because the
+// kernel announces none until the queue has been empty.
+func (s *server) asleep() (bool, error) {
+	made, handled := s.registrations.Load(), s.handled.Load()
+	if handled != made-1 {
+		return false, nil
+	}
+	status, err := s.queue.Status()
+	if err != nil || !status.Registered() || status.QSize == 0 {
+		return false, err
+	}
+	return s.registrations.Load() == made, nil // so it is the same registration
+}

@@ -1,0 +1,34 @@
+package mq_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+)
+
+// buildC builds testdata/glibc.c once.
+var buildC = sync.OnceValues(func() (string, error) {
+	program := filepath.Join(os.Getenv(placeVariable), "glibc")
+	out, err := exec.Command("gcc", "-O1", "-Wall", "-pthread", "-o", program, "testdata/glibc.c", "-lrt").CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("gcc: %w\n%s", err, out)
+	}
+	return program, err
+})
+
+// performC has the C program show one thing.
+func performC(what string) {
+	GinkgoHelper()
+	if _, err := exec.LookPath("gcc"); err != nil {
+		Skip("there is no gcc")
+	}
+	program, err := buildC()
+	Expect(err).NotTo(HaveOccurred())
+	out, err := exec.Command(program, what, newName()).CombinedOutput()
+	Expect(err).NotTo(HaveOccurred(), "%s: %s", what, out)
+}

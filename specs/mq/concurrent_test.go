@@ -1,0 +1,66 @@
+package mq_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"daemonlab/specs/mq/bursts"
+)
+
+// newSeed is shown in any case, so that a run can be had again. What the scheduler does cannot.
+func newSeed() uint64 {
+	seed := uint64(rand.Uint32())
+	AddReportEntry("seed", seed, ReportEntryVisibilityFailureOrVerbose)
+	return seed
+}
+
+func serve(ctx context.Context, order bursts.Order, load bursts.Load) bursts.Result {
+	GinkgoHelper()
+	r, err := bursts.Run(ctx, order, load)
+	Expect(err).NotTo(HaveOccurred())
+	Expect(r.Messages).To(Equal(load.Rounds * load.Senders * load.Bursts * load.Messages))
+	AddReportEntry(order.Name, fmt.Sprintf("seed %d: %v", load.Seed, r))
+	return r
+}
+
+var _ = Describe("Under concurrent clients", func() {
+	DescribeTable("thousands of bursts", func(ctx SpecContext, change func(*bursts.Load)) {
+		load := bursts.Usual(newSeed())
+		change(&load)
+		Expect(serve(ctx, bursts.RearmDrain, load).Lost).To(BeZero())
+	},
+		Entry("A server that registers before it drains gets every message of thousands of bursts, once and in order", row(121),
+			func(*bursts.Load) {}),
+		Entry("A server that registers before it drains gets every message through a queue of one message", row(121),
+			func(l *bursts.Load) { l.Depth, l.Rounds = 1, 500 }),
+		Entry("A server that registers before it drains gets every message of senders that never wait for it", row(121),
+			func(l *bursts.Load) { l.Senders, l.Rounds, l.Bursts, l.Messages = 6, 1, 1000, 5 }),
+	)
+
+	It("A server that drains, registers and drains again gets every message", row(121), func(ctx SpecContext) {
+		load := bursts.Usual(newSeed())
+		load.Rounds = 500
+		Expect(serve(ctx, bursts.DrainRearmDrain, load).Lost).To(BeZero())
+	})
+
+	It("A server that drains and then registers sleeps, sooner or later, on a queue with messages", row(121),
+		func(ctx SpecContext) {
+			load := bursts.Usual(newSeed())
+			load.Senders, load.Rounds = 8, 200
+			for tried := 0; serve(ctx, bursts.DrainRearm, load).Lost == 0; tried += load.Rounds {
+				Expect(tried).To(BeNumerically("<", 50_000), "see scripts/demo notify for the usual rate")
+				load.Seed++
+			}
+		})
+
+	It("A server that takes one message a notification sleeps on a queue with messages after nearly every burst", row(123),
+		func(ctx SpecContext) {
+			load := bursts.Usual(newSeed())
+			load.Rounds = 200
+			Expect(serve(ctx, bursts.RearmTakeOne, load).Stuck).To(BeNumerically(">", load.Rounds*9/10))
+		})
+})

@@ -1,0 +1,276 @@
+package mq_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/mq"
+)
+
+// siMesgq is SI_MESGQ of <signal.h>.
+const siMesgq = -3
+
+var _ = Describe("I. mq_notify: firing: one message, one notification", func() {
+	It("A registration is good for one notification; the process may register again at once", row(113), func() {
+		q := newQueue(1, 16)
+		events := register(q)
+		Expect(q.TrySend(nil, 0)).To(Succeed())
+		Eventually(events).Should(Receive(Equal(mq.Arrived)))
+		receive(q)
+
+		Expect(q.TrySend(nil, 0)).To(Succeed()) // announced to nobody
+		receive(q)
+		again := register(q)
+		Expect(q.TrySend(nil, 0)).To(Succeed())
+
+		Eventually(again).Should(Receive(Equal(mq.Arrived)))
+		Expect(events).To(BeEmpty())
+	})
+
+	It("Only the message that comes to the empty queue is announced", row(114), func() {
+		q := newQueue(3, 16)
+		events := register(q)
+		Expect(q.TrySend([]byte("first"), 0)).To(Succeed())
+		Eventually(events).Should(Receive(Equal(mq.Arrived)))
+
+		register(q)
+		Expect(q.TrySend([]byte("second"), 0)).To(Succeed())
+
+		Expect(registered(q)).To(BeTrue())
+	})
+})
+
+var _ = Describe("I. mq_notify: firing: who gets the message", func() {
+	It("A receiver that sleeps in mq_receive gets the message, and nobody is notified", row(115), func() {
+		q := newQueue(1, 16)
+		register(q)
+		receiver, got := sleepingReceiver(openBlocking(q.Name(), os.O_RDONLY))
+
+		Expect(q.TrySend([]byte("for the sleeper"), 0)).To(Succeed())
+
+		Expect(registered(q)).To(BeTrue())
+		Expect(receiver.result()).To(Succeed())
+		Expect(*got).To(Equal("for the sleeper"))
+	})
+
+	It("Who waits with poll or epoll, as goroutines do, is no sleeping receiver: the notification comes all the same", row(116),
+		func() {
+			q := newQueue(1, 16)
+			events := register(q)
+			polled := make(chan error)
+			go func() { _, _, err := q.Receive(context.Background(), make([]byte, 16)); polled <- err }()
+			parked(1)
+
+			Expect(q.TrySend(nil, 0)).To(Succeed())
+
+			Eventually(polled).Should(Receive(Succeed()))
+			Eventually(events).Should(Receive(Equal(mq.Arrived)))
+		})
+
+	It("A sleeping sender's message that slides in when the last one is taken is not announced", row(117), func() {
+		b := fullQueue()
+		events := register(b)
+		sender := sleepingSender(b, "slides in", 0)
+
+		take(b)
+
+		Expect(sender.result()).To(Succeed())
+		Expect(registered(b)).To(BeTrue())
+		take(b)
+		Expect(b.Send([]byte("to an empty one"), 0)).To(Succeed())
+		Eventually(events).Should(Receive(Equal(mq.Arrived)))
+	})
+})
+
+var _ = Describe("I. mq_notify: firing: signals", func() {
+	It("SIGEV_SIGNAL brings SI_MESGQ, the value, and the sender's PID and UID, before mq_send returns", row(118),
+		func() {
+			q := newQueue(1, 16)
+			other := startPeer()
+			fd, err := other.open(q.Name(), os.O_RDWR)
+			Expect(err).NotTo(HaveOccurred())
+			Expect(other.notify(fd, sigevSignal)).To(Succeed())
+
+			Expect(q.TrySend(nil, 0)).To(Succeed())
+
+			Expect(pendingForProcess(other.pid())).To(BeTrue(), "for any of its threads")
+			Expect(other.signals()).To(Equal([]siginfo{
+				{Signo: int(unix.SIGUSR1), Code: siMesgq, PID: os.Getpid(), UID: os.Getuid(), Value: 42},
+			}))
+		})
+
+	It("SIGEV_SIGNAL asks no permission: the sender may be a user who may not signal the process", row(118), func() {
+		q := newQueue(1, 16)
+		Expect(q.Chmod(0o622)).To(Succeed())
+		owner, stranger := startPeer(), startPeer(asOtherUser())
+		fd, err := owner.open(q.Name(), os.O_RDWR)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(owner.notify(fd, sigevSignal)).To(Succeed())
+		_, err = stranger.do(order{Call: "kill", FD: owner.pid()})
+		Expect(err).To(MatchError(unix.EPERM))
+
+		fd, err = stranger.open(q.Name(), os.O_WRONLY)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(stranger.send(fd, "hello", 0)).To(Succeed())
+
+		Expect(owner.signals()).To(Equal([]siginfo{
+			{Signo: int(unix.SIGUSR1), Code: siMesgq, PID: stranger.pid(), UID: otherUser, Value: 42},
+		}))
+	})
+})
+
+var _ = Describe("I. mq_notify: firing: cookies", func() {
+	It("SIGEV_THREAD puts 32 bytes without a header on the socket, from the kernel; the socket needs no address", row(119),
+		func() {
+			q, box := newQueue(1, 16), newMailbox()
+			Expect(box.register(number(q), 1)).To(Succeed())
+			Expect(q.TrySend(nil, 0)).To(Succeed())
+			buf := make([]byte, 64)
+
+			n, from, err := unix.Recvfrom(box.fd, buf, 0)
+
+			Expect(err).NotTo(HaveOccurred())
+			Expect(buf[:n]).To(HaveLen(32))
+			Expect(from).To(Equal(&unix.SockaddrNetlink{Family: unix.AF_NETLINK, Pid: 0}))
+			Expect(listed(box.fd)).To(BeFalse(), "in /proc/net/netlink")
+		})
+})
+
+var _ = Describe("I. mq_notify: firing: too late, or too little", func() {
+	It("A message that comes between the drain and a registration made too late lies there unannounced", row(121), func() {
+		q := newQueue(3, 16)
+		events := register(q)
+		Expect(q.TrySend([]byte("first"), 0)).To(Succeed())
+		Eventually(events).Should(Receive(Equal(mq.Arrived)))
+
+		receive(q)
+		Expect(receiveError(q)).To(MatchError(unix.EAGAIN)) // drained
+		Expect(q.TrySend([]byte("lost"), 0)).To(Succeed())
+		events = register(q) // too late
+
+		Expect(q.TrySend([]byte("lost too"), 0)).To(Succeed())
+		Expect(registered(q)).To(BeTrue())
+		Expect(events).To(BeEmpty())
+		Expect(curMsgs(q)).To(Equal(2))
+	})
+})
+
+var _ = Describe("I. mq_notify: firing: in time", func() {
+	It("Who registers again before he drains may be told of a message that he has drained already", row(122), func() {
+		q := newQueue(2, 16)
+		events := register(q)
+		Expect(q.TrySend([]byte("first"), 0)).To(Succeed())
+		Eventually(events).Should(Receive(Equal(mq.Arrived)))
+
+		again := register(q)
+		receive(q)
+		Expect(q.TrySend([]byte("in between"), 0)).To(Succeed())
+		Expect(receive(q)).To(Equal("in between")) // the same drain goes on
+
+		Eventually(again).Should(Receive(Equal(mq.Arrived)))
+		Expect(receiveError(q)).To(MatchError(unix.EAGAIN), "nothing is left for the second notification")
+	})
+
+	It("Who registers again may be notified again while he still handles the first notification", row(122), func() {
+		q := newQueue(2, 16)
+		second, firstEnds := make(chan mq.Event), make(chan bool)
+		Expect(q.Notify(func(mq.Event) {
+			q.Notify(func(ev mq.Event) { second <- ev })
+			receiveError(q)
+			q.TrySend([]byte("to an empty one"), 0)
+			<-firstEnds
+		})).To(Succeed())
+		Expect(q.TrySend(nil, 0)).To(Succeed())
+
+		Eventually(second).Should(Receive(Equal(mq.Arrived)))
+		firstEnds <- true
+	})
+
+	It("Who takes one message a notification leaves the rest of a burst unannounced for ever", row(123), func() {
+		q := newQueue(2, 16)
+		events := register(q)
+		Expect(q.TrySend([]byte("one"), 0)).To(Succeed())
+		Expect(q.TrySend([]byte("two"), 0)).To(Succeed())
+		Eventually(events).Should(Receive(Equal(mq.Arrived)))
+
+		register(q)
+		Expect(receive(q)).To(Equal("one"))
+
+		Expect(registered(q)).To(BeTrue(), "and silent, with a message in the queue")
+		Expect(curMsgs(q)).To(Equal(1))
+		Expect(q.TrySend([]byte("three"), 0)).To(Succeed())
+		Expect(registered(q)).To(BeTrue(), "for ever")
+	})
+})
+
+var _ = Describe("I. mq_notify: firing: other circumstances", func() {
+	It("A notification may be read after the queue is closed; neither the close nor NULL adds a second", row(124), func() {
+		q, box := newQueue(1, 16), newMailbox()
+		Expect(box.register(number(q), 1)).To(Succeed())
+		Expect(q.TrySend(nil, 0)).To(Succeed())
+
+		Expect(q.Unnotify()).To(Succeed())
+		Expect(q.Close()).To(Succeed())
+
+		Expect(box.cookies()).To(Equal([]cookie{woken(1)}))
+	})
+
+	It("An unlinked queue notifies as before", row(125), func() {
+		q := newQueue(1, 16)
+		Expect(mq.Unlink(q.Name())).To(Succeed())
+		events := register(q)
+		Expect(q.TrySend(nil, 0)).To(Succeed())
+		Eventually(events).Should(Receive(Equal(mq.Arrived)))
+	})
+
+	It("A process is notified of its own message as of others'", row(126), func() {
+		q := newQueue(1, 16)
+		other := startPeer()
+		fd, err := other.open(q.Name(), os.O_WRONLY)
+		Expect(err).NotTo(HaveOccurred())
+
+		events := register(q)
+		Expect(q.TrySend(nil, 0)).To(Succeed())
+		Eventually(events).Should(Receive(Equal(mq.Arrived)))
+		receive(q)
+
+		events = register(q)
+		Expect(other.send(fd, "hello", 0)).To(Succeed())
+		Eventually(events).Should(Receive(Equal(mq.Arrived)))
+	})
+})
+
+// pendingForProcess tells whether SIGUSR1 waits for the process as a whole; see proc_pid_status(5).
+func pendingForProcess(pid int) bool {
+	GinkgoHelper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	Expect(err).NotTo(HaveOccurred())
+	_, rest, _ := strings.Cut(string(status), "\nShdPnd:\t")
+	var set uint64
+	_, err = fmt.Sscanf(rest, "%x", &set)
+	Expect(err).NotTo(HaveOccurred())
+	return set&(1<<(unix.SIGUSR1-1)) != 0
+}
+
+// listed tells whether /proc/net/netlink has the socket, by its inode.
+func listed(socket int) bool {
+	GinkgoHelper()
+	var st unix.Stat_t
+	Expect(unix.Fstat(socket, &st)).To(Succeed())
+	list, err := os.ReadFile("/proc/net/netlink")
+	Expect(err).NotTo(HaveOccurred())
+	inode := fmt.Sprint(st.Ino)
+	for line := range strings.Lines(string(list)) {
+		if fields := strings.Fields(line); fields[len(fields)-1] == inode {
+			return true
+		}
+	}
+	return false
+}

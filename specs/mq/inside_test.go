@@ -1,0 +1,154 @@
+package mq_test
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"golang.org/x/sys/unix"
+)
+
+// The suite runs in a child of the process that go test starts: only a new process can have namespaces of its own,
+// and a Ginkgo suite runs once in a process whatever -count says. These variables tell the child where it is.
+const (
+	placeVariable = "MQ_SPECS_PLACE" // a directory to use
+	kindVariable  = "MQ_SPECS_KIND"  // one of the following
+)
+
+const (
+	twoUsers = "own namespaces with two users"
+	oneUser  = "own namespaces with one user"
+	shared   = "the system's own namespaces"
+)
+
+// otherUser is the second user of a suite that root runs.
+const otherUser = 65533
+
+func kind() string { return os.Getenv(kindVariable) }
+
+// private tells whether the suite has namespaces of its own.
+func private() bool { return kind() != shared }
+
+func runInside(t *testing.T) {
+	place := t.TempDir()
+	for _, kind := range []string{twoUsers, oneUser, shared} {
+		cmd := exec.Command("/proc/self/exe", append(os.Args[1:], "-test.count=1", "-test.v=false", "-test.testlogfile=",
+			"-test.coverprofile=", "-test.run=^"+t.Name()+"$", "-ginkgo.no-color")...)
+		cmd.Env = append(os.Environ(), placeVariable+"="+place, kindVariable+"="+kind)
+		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+		cmd.SysProcAttr = namespaces(kind)
+		err := runToItsEnd(cmd)
+		if _, ran := errors.AsType[*exec.ExitError](err); err == nil || ran {
+			if err != nil {
+				t.Fatalf("the suite failed, in %s: %v", kind, err)
+			}
+			return
+		}
+		fmt.Printf("no %s: %v\n", kind, err)
+	}
+	t.Fatal("the suite could not be started")
+}
+
+// runToItsEnd has the child end with this process, whose thread must therefore stay.
+func runToItsEnd(cmd *exec.Cmd) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	return cmd.Run()
+}
+
+func namespaces(kind string) *syscall.SysProcAttr {
+	attr := &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL}
+	if kind == shared {
+		return attr
+	}
+	attr.Cloneflags = unix.CLONE_NEWUSER | unix.CLONE_NEWIPC | unix.CLONE_NEWNS
+	attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
+	attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
+	if kind == twoUsers {
+		other := syscall.SysProcIDMap{ContainerID: otherUser, HostID: otherUser, Size: 1}
+		attr.UidMappings = append(attr.UidMappings, other)
+		attr.GidMappings = append(attr.GidMappings, other)
+		attr.GidMappingsEnableSetgroups = true
+	}
+	return attr
+}
+
+// mountPoint is where mqueuefs is mounted, empty if it is nowhere.
+var mountPoint string
+
+// settle makes the place ready.
+func settle() error {
+	if !private() {
+		mountPoint = mounted()
+		return nil
+	}
+	mountPoint = filepath.Join(os.Getenv(placeVariable), "mqueue")
+	return errors.Join(
+		os.MkdirAll(mountPoint, 0o755),
+		os.NewSyscallError("mount", unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")),
+		os.NewSyscallError("mount mqueue", unix.Mount("mqueue", mountPoint, "mqueue", 0, "")),
+	)
+}
+
+// mounted looks for a mount of mqueuefs; see proc_pid_mountinfo(5).
+func mounted() string {
+	file, err := os.Open("/proc/self/mountinfo")
+	if err != nil {
+		return ""
+	}
+	defer file.Close()
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		left, right, _ := strings.Cut(lines.Text(), " - ")
+		if strings.HasPrefix(right, "mqueue ") {
+			return strings.Fields(left)[4]
+		}
+	}
+	return ""
+}
+
+// entry is the path of a queue in mqueuefs.
+func entry(name string) string {
+	GinkgoHelper()
+	if mountPoint == "" {
+		Skip("mqueuefs is mounted nowhere, and this system gives no namespace to mount it in")
+	}
+	return mountPoint + name
+}
+
+// needPrivate skips a spec that would change what belongs to the system.
+func needPrivate() {
+	GinkgoHelper()
+	if !private() {
+		Skip("this system gives no user namespace to this user")
+	}
+}
+
+// needTwoUsers skips a spec that an ordinary user cannot prove, because he is but one.
+func needTwoUsers() {
+	GinkgoHelper()
+	if kind() != twoUsers {
+		Skip("only root can be two users")
+	}
+}
+
+const sysctls = "/proc/sys/fs/mqueue/"
+
+// setLimit changes a limit of the suite's own IPC namespace for the length of a spec.
+func setLimit(name, value string) error {
+	GinkgoHelper()
+	needPrivate()
+	old, err := os.ReadFile(sysctls + name)
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(os.WriteFile, sysctls+name, old, os.FileMode(0))
+	return os.WriteFile(sysctls+name, []byte(value), 0)
+}

@@ -1,0 +1,212 @@
+package mq_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/mq"
+)
+
+// cost is what a queue of a peer is charged: 1 message of 16 bytes, two records of 48.
+const cost = 16 + 48 + 48
+
+// limited is a peer in namespaces of its own that may have so many bytes in queues.
+func limited(bytes int, changes ...func(*exec.Cmd)) *peer {
+	GinkgoHelper()
+	p := startPeer(append(changes, inNamespaces(unix.CLONE_NEWUSER|unix.CLONE_NEWIPC))...)
+	_, err := p.do(order{Call: "limit", FD: unix.RLIMIT_MSGQUEUE, Value: uint64(bytes)})
+	Expect(err).NotTo(HaveOccurred())
+	return p
+}
+
+const newOne = os.O_RDWR | os.O_CREATE | os.O_EXCL
+
+var _ = Describe("B. Limits: what a queue and a namespace may hold", func() {
+	DescribeTable("above the limits", func(messages, bytes int) {
+		l, err := mq.SystemLimits()
+		Expect(err).NotTo(HaveOccurred())
+
+		Expect(withoutCapabilities(func() error {
+			_, err := mq.Open(newName(), newOne, 0o600, &mq.Attr{MaxMsg: l.MsgMax + messages, MsgSize: l.MsgSizeMax + bytes})
+			return err
+		})).To(MatchError(unix.EINVAL))
+	},
+		Entry("Without CAP_SYS_RESOURCE a queue has at most msg_max messages: EINVAL", row(29), 1, 0),
+		Entry("Without CAP_SYS_RESOURCE a message has at most msgsize_max bytes: EINVAL", row(29), 0, 1),
+	)
+
+	It("An IPC namespace has at most queues_max queues; an unlinked one counts while it is open: ENOSPC", row(31), func() {
+		p := startPeer(inNamespaces(unix.CLONE_NEWIPC))
+		_, err := p.do(order{Call: "write file", Name: sysctls + "queues_max", Text: "1"})
+		Expect(err).NotTo(HaveOccurred())
+		fd, err := p.open("/one", newOne)
+		Expect(err).NotTo(HaveOccurred())
+
+		_, err = p.open("/two", newOne)
+		Expect(err).To(MatchError(unix.ENOSPC))
+		Expect(p.unlink("/one")).To(Succeed())
+		_, err = p.open("/two", newOne)
+		Expect(err).To(MatchError(unix.ENOSPC))
+
+		Expect(p.close(fd)).To(Succeed())
+		_, err = p.open("/two", newOne)
+		Expect(err).NotTo(HaveOccurred())
+	})
+})
+
+var _ = Describe("B. Limits: RLIMIT_MSGQUEUE", func() {
+	DescribeTable("messages, and two records of 48 bytes for each",
+		func(maxMsg, msgSize, bytes int) {
+			Expect(mq.Cost(maxMsg, msgSize)).To(Equal(uint64(bytes)))
+			one := order{Call: "open", Name: "/one", Flags: newOne, MaxMsg: maxMsg, Size: msgSize}
+
+			_, err := limited(bytes).do(one)
+			Expect(err).NotTo(HaveOccurred())
+			_, err = limited(bytes - 1).do(one)
+			Expect(err).To(MatchError(unix.EMFILE))
+		},
+		Entry("A queue of 1 message of 1 byte costs 97 bytes of RLIMIT_MSGQUEUE, not one less: EMFILE", row(32), 1, 1, 97),
+		Entry("A queue of 7 messages of 100 bytes costs 1,372 bytes of RLIMIT_MSGQUEUE, not one less: EMFILE", row(32), 7, 100, 1372),
+		Entry("A queue of 10 messages of 8,192 bytes costs 82,880 bytes of RLIMIT_MSGQUEUE, not one less: EMFILE", row(32), 10, 8192, 82880),
+	)
+
+	It("RLIMIT_MSGQUEUE counts a user's queues in all IPC namespaces, and exempts no capability: EMFILE", row(33), func() {
+		p := limited(cost)
+		_, err := p.open("/one", newOne)
+		Expect(err).NotTo(HaveOccurred())
+
+		_, err = p.do(order{Call: "new IPC namespace"})
+
+		Expect(err).NotTo(HaveOccurred())
+		_, err = p.open("/one", newOne)
+		Expect(err).To(MatchError(unix.EMFILE))
+	})
+
+	It("A new user namespace counts its queues from zero", row(33), func() {
+		first, second := limited(cost), limited(cost)
+		_, err := first.open("/one", newOne)
+		Expect(err).NotTo(HaveOccurred())
+
+		_, err = second.open("/one", newOne)
+
+		Expect(err).NotTo(HaveOccurred())
+	})
+
+	It("A new user namespace counts its queues for the user who made it, too: EMFILE", row(33), func() {
+		needPrivate()
+		newQueue(1, 16)
+		var old unix.Rlimit
+		Expect(unix.Getrlimit(unix.RLIMIT_MSGQUEUE, &old)).To(Succeed())
+		Expect(unix.Setrlimit(unix.RLIMIT_MSGQUEUE, &unix.Rlimit{Cur: cost, Max: old.Max})).To(Succeed())
+		DeferCleanup(unix.Setrlimit, unix.RLIMIT_MSGQUEUE, &old)
+
+		p := limited(cost) // of which its maker has had the first
+
+		_, err := p.open("/one", newOne)
+		Expect(err).To(MatchError(unix.EMFILE))
+	})
+})
+
+var _ = Describe("B. Limits: what costs how long", func() {
+	It("A queue costs until its last descriptor is closed, not only until mq_unlink", row(34), func() {
+		p := limited(cost)
+		fd, err := p.open("/one", newOne)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(p.unlink("/one")).To(Succeed())
+
+		_, err = p.open("/two", newOne)
+		Expect(err).To(MatchError(unix.EMFILE))
+		Expect(p.close(fd)).To(Succeed())
+		_, err = p.open("/two", newOne)
+		Expect(err).NotTo(HaveOccurred())
+	})
+
+	It("Opening a queue that exists costs nothing", row(34), func() {
+		p := limited(cost)
+		for range 3 {
+			_, err := p.open("/one", os.O_RDWR|os.O_CREATE)
+			Expect(err).NotTo(HaveOccurred())
+		}
+	})
+
+	It("EMFILE means too many descriptors or too many bytes in queues; a good error text tells which", row(35), func() {
+		explain := order{Call: "explain open", Name: newName(), Flags: newOne, MaxMsg: 1, Size: 16}
+		noBytes, noDescriptors := startPeer(), startPeer()
+		_, err := noBytes.do(order{Call: "limit", FD: unix.RLIMIT_MSGQUEUE, Value: 0})
+		Expect(err).NotTo(HaveOccurred())
+		_, err = noDescriptors.do(order{Call: "limit", FD: unix.RLIMIT_NOFILE, Value: 0})
+		Expect(err).NotTo(HaveOccurred())
+
+		bytes, err := noBytes.do(explain)
+		Expect(err).To(MatchError(unix.EMFILE))
+		descriptors, err := noDescriptors.do(explain)
+		Expect(err).To(MatchError(unix.EMFILE))
+
+		Expect(bytes.Text).To(ContainSubstring("RLIMIT_MSGQUEUE"))
+		Expect(descriptors.Text).To(ContainSubstring("RLIMIT_NOFILE 0"))
+	})
+})
+
+var _ = Describe("B. Limits: the limits themselves", func() {
+	DescribeTable("limits of the limits", func(name, least, most string, tooLittle, tooMuch string) {
+		for _, value := range []string{least, most} {
+			Expect(setLimit(name, value)).To(Succeed())
+		}
+		for _, value := range []string{tooLittle, tooMuch} {
+			Expect(setLimit(name, value)).To(MatchError(unix.EINVAL))
+		}
+	},
+		Entry("msg_max is from 1 to 65,536: EINVAL", row(36), "msg_max", "1", "65536", "0", "65537"),
+		Entry("msgsize_max is from 128 to 16,777,216: EINVAL", row(36), "msgsize_max", "128", "16777216", "127", "16777217"),
+	)
+
+	It("queues_max may be 0, and then no queue can be made: ENOSPC", row(36), func() {
+		Expect(setLimit("queues_max", "0")).To(Succeed())
+		_, err := mq.Open(newName(), newOne, 0o600, &mq.Attr{MaxMsg: 1, MsgSize: 16})
+		Expect(err).To(MatchError(unix.ENOSPC))
+	})
+
+	It("Each IPC namespace has its own limits, which an ordinary user may change in one of his own", row(37), func() {
+		p := startPeer(inNamespaces(unix.CLONE_NEWUSER | unix.CLONE_NEWIPC))
+		before, err := os.ReadFile(sysctls + "msg_max")
+		Expect(err).NotTo(HaveOccurred())
+
+		_, err = p.do(order{Call: "write file", Name: sysctls + "msg_max", Text: "77"})
+		Expect(err).NotTo(HaveOccurred())
+		_, err = p.do(order{Call: "open", Name: "/deep", Flags: newOne, MaxMsg: 77, Size: 1})
+		Expect(err).NotTo(HaveOccurred())
+
+		Expect(os.ReadFile(sysctls + "msg_max")).To(Equal(before))
+	})
+
+	It("Another IPC namespace does not know the queue's name, but an inherited descriptor works there: ENOENT", row(38),
+		func() {
+			b := openBlocking(newQueue(1, 16).Name(), os.O_RDWR)
+			p := startPeer(inNamespaces(unix.CLONE_NEWIPC), inherits(shareable(b)))
+
+			_, err := p.open(b.Name(), os.O_RDWR)
+			Expect(err).To(MatchError(unix.ENOENT))
+			Expect(p.send(firstInherited, "from afar", 0)).To(Succeed())
+
+			buf := make([]byte, 16)
+			n, _, err := b.Receive(buf)
+			Expect(err).NotTo(HaveOccurred())
+			Expect(string(buf[:n])).To(Equal("from afar"))
+		})
+})
+
+// shareable is a duplicate of a queue's descriptor that a peer can inherit.
+func shareable(q interface{ Control(func(uintptr)) error }) *os.File {
+	GinkgoHelper()
+	fd, err := unix.FcntlInt(uintptr(number(q)), unix.F_DUPFD_CLOEXEC, 3)
+	Expect(err).NotTo(HaveOccurred())
+	f := os.NewFile(uintptr(fd), fmt.Sprint("queue ", fd))
+	DeferCleanup(f.Close)
+	return f
+}

@@ -1,0 +1,367 @@
+package mq_test
+
+import (
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/mq"
+)
+
+var _ = Describe("A. Names and mq_open: making and opening", func() {
+	It("A queue that mq_open has made can be used at once: sent to, asked for its attributes, registered for", row(1),
+		func() {
+			q := newQueue(1, 16)
+
+			_, err := q.Attr()
+			Expect(err).NotTo(HaveOccurred())
+			events := register(q)
+			Expect(q.TrySend([]byte("hello"), 0)).To(Succeed())
+			Eventually(events).Should(Receive(Equal(mq.Arrived)))
+		})
+
+	It("The same name is the same queue in every process", row(2), func() {
+		q := newQueue(1, 16)
+		other := startPeer()
+		fd, err := other.open(q.Name(), os.O_WRONLY)
+		Expect(err).NotTo(HaveOccurred())
+
+		Expect(other.send(fd, "from another", 0)).To(Succeed())
+
+		Expect(receive(q)).To(Equal("from another"))
+	})
+
+	It("Without O_CREAT mq_open finds no queue that nobody has made: ENOENT", row(3), func() {
+		_, err := mq.Open(newName(), os.O_RDWR, 0, nil)
+		Expect(err).To(MatchError(unix.ENOENT))
+	})
+
+	It("With O_CREAT mq_open looks neither at the mode nor at the attributes, even bad ones, of a queue that exists", row(4),
+		func() {
+			q := newQueue(2, 16)
+
+			again, err := mq.Open(q.Name(), os.O_RDWR|os.O_CREATE, 0, &mq.Attr{MaxMsg: -1, MsgSize: 1 << 30})
+
+			Expect(err).NotTo(HaveOccurred())
+			DeferCleanup(again.Close)
+			Expect(again.Attr()).To(Equal(mq.Attr{MaxMsg: 2, MsgSize: 16, NonBlock: true}))
+		})
+})
+
+var _ = Describe("A. Names and mq_open: O_EXCL", func() {
+	It("O_EXCL refuses a queue that exists: EEXIST", row(5), func() {
+		q := newQueue(1, 16)
+		_, err := mq.Open(q.Name(), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600, nil)
+		Expect(err).To(MatchError(unix.EEXIST))
+	})
+
+	It("Of several processes that make the same queue with O_EXCL exactly one wins", row(6), func() {
+		racers := []*peer{startPeer(), startPeer(), startPeer()}
+		for range 30 {
+			name, wins := newName(), make(chan int, len(racers))
+			var race sync.WaitGroup
+			for _, racer := range racers {
+				race.Go(func() {
+					defer GinkgoRecover()
+					if fd, err := racer.open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL); err == nil {
+						wins <- fd
+						Expect(racer.close(fd)).To(Succeed())
+					} else {
+						Expect(err).To(MatchError(unix.EEXIST))
+					}
+				})
+			}
+			race.Wait()
+			Expect(mq.Unlink(name)).To(Succeed())
+			Expect(wins).To(HaveLen(1))
+		}
+	})
+
+	It("O_EXCL without O_CREAT is ignored", row(7), func() {
+		q := newQueue(1, 16)
+		open(q.Name(), os.O_RDWR|os.O_EXCL)
+	})
+})
+
+var _ = Describe("A. Names and mq_open: shape", func() {
+	It("A queue made without attributes is as large as msg_default and msgsize_default say, within the limits", row(8),
+		func() {
+			for _, c := range []struct {
+				msgMax, msgSizeMax string
+				want               mq.Attr
+			}{
+				{"10", "8192", mq.Attr{MaxMsg: 10, MsgSize: 8192, NonBlock: true}},
+				{"5", "4096", mq.Attr{MaxMsg: 5, MsgSize: 4096, NonBlock: true}},
+				{"500", "8192", mq.Attr{MaxMsg: 10, MsgSize: 8192, NonBlock: true}},
+			} {
+				Expect(setLimit("msg_max", c.msgMax)).To(Succeed())
+				Expect(setLimit("msgsize_max", c.msgSizeMax)).To(Succeed())
+
+				q := create(newName(), nil)
+
+				Expect(q.Attr()).To(Equal(c.want))
+				Expect(mq.Unlink(q.Name())).To(Succeed())
+				Expect(q.Close()).To(Succeed())
+			}
+		})
+
+	It("A queue made with attributes is as large as they say", row(9), func() {
+		q := newQueue(3, 100)
+		Expect(q.Attr()).To(Equal(mq.Attr{MaxMsg: 3, MsgSize: 100, NonBlock: true}))
+	})
+
+	It("O_NONBLOCK comes from the flags of mq_open, never from mq_flags", row(10), func() {
+		name := newName()
+		DeferCleanup(mq.Unlink, name)
+
+		fd, err := rawOpen(name[1:], os.O_RDWR|os.O_CREATE, 0o600, &mqAttr{flags: unix.O_NONBLOCK, maxMsg: 1, msgSize: 16})
+
+		Expect(err).NotTo(HaveOccurred())
+		DeferCleanup(unix.Close, fd)
+		var attr mqAttr
+		Expect(rawGetSetAttr(fd, nil, &attr)).To(Succeed())
+		Expect(attr.flags).To(BeZero())
+	})
+})
+
+var _ = Describe("A. Names and mq_open: shapes refused and messages kept", func() {
+	DescribeTable("sizes that are not positive", func(maxMsg, msgSize int) {
+		_, err := mq.Open(newName(), os.O_RDWR|os.O_CREATE, 0o600, &mq.Attr{MaxMsg: maxMsg, MsgSize: msgSize})
+		Expect(err).To(MatchError(unix.EINVAL))
+	},
+		Entry("A queue for no messages cannot be made: EINVAL", row(11), 0, 16),
+		Entry("A queue for a negative number of messages cannot be made: EINVAL", row(11), -1, 16),
+		Entry("A queue for messages of no bytes cannot be made: EINVAL", row(11), 1, 0),
+		Entry("A queue for messages of a negative size cannot be made: EINVAL", row(11), 1, -1),
+	)
+
+	It("Opening a queue leaves its messages alone, with O_TRUNC too", row(12), func() {
+		q := newQueue(2, 16)
+		Expect(q.TrySend([]byte("still here"), 0)).To(Succeed())
+
+		again := open(q.Name(), os.O_RDWR|os.O_CREATE|os.O_TRUNC)
+
+		Expect(curMsgs(again)).To(Equal(1))
+		Expect(receive(again)).To(Equal("still here"))
+	})
+})
+
+var _ = Describe("A. Names and mq_open: access", func() {
+	It("O_RDONLY is for receiving only: EBADF for mq_send", row(13), func() {
+		q := newQueue(2, 16)
+		Expect(q.TrySend([]byte("one"), 0)).To(Succeed())
+		reader := open(q.Name(), os.O_RDONLY)
+		Expect(receive(reader)).To(Equal("one"))
+		Expect(reader.TrySend([]byte("two"), 0)).To(MatchError(unix.EBADF))
+
+		other := startPeer()
+		fd, err := other.open(q.Name(), os.O_RDONLY)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(q.TrySend([]byte("two"), 0)).To(Succeed())
+		Expect(other.receive(fd)).To(Equal("two"))
+		Expect(other.send(fd, "three", 0)).To(MatchError(unix.EBADF))
+	})
+
+	It("O_WRONLY is for sending only: EBADF for mq_receive", row(14), func() {
+		q := newQueue(1, 16)
+		writer := open(q.Name(), os.O_WRONLY)
+		Expect(writer.TrySend([]byte("one"), 0)).To(Succeed())
+		Expect(receiveError(writer)).To(MatchError(unix.EBADF))
+	})
+
+	It("O_RDWR is for both", row(15), func() {
+		q := open(newQueue(1, 16).Name(), os.O_RDWR)
+		Expect(q.TrySend([]byte("to myself"), 0)).To(Succeed())
+		Expect(receive(q)).To(Equal("to myself"))
+	})
+
+	It("O_RDWR|O_WRONLY is refused for a queue that exists, but not for one that is made: EINVAL", row(16), func() {
+		name := newName()
+		made, err := mq.Open(name, os.O_RDWR|os.O_WRONLY|os.O_CREATE, 0o600, &mq.Attr{MaxMsg: 1, MsgSize: 16})
+		Expect(err).NotTo(HaveOccurred())
+		DeferCleanup(func() { mq.Unlink(name); made.Close() })
+
+		_, err = mq.Open(name, os.O_RDWR|os.O_WRONLY, 0, nil)
+		Expect(err).To(MatchError(unix.EINVAL))
+	})
+})
+
+var _ = Describe("A. Names and mq_open: permission", func() {
+	It("Receiving wants read permission and sending write permission, whatever O_CREAT says: EACCES", row(17), func() {
+		q := newQueue(1, 16)
+		attempt := func(flags int) error {
+			return withoutCapabilities(func() error {
+				again, err := mq.Open(q.Name(), flags, 0o600, nil)
+				if err == nil {
+					again.Close()
+				}
+				return err
+			})
+		}
+
+		Expect(q.Chmod(0o400)).To(Succeed())
+		Expect(attempt(os.O_RDONLY)).To(Succeed())
+		Expect(attempt(os.O_WRONLY)).To(MatchError(unix.EACCES))
+		Expect(attempt(os.O_RDWR)).To(MatchError(unix.EACCES))
+		Expect(attempt(os.O_RDWR | os.O_CREATE)).To(MatchError(unix.EACCES))
+
+		Expect(q.Chmod(0o200)).To(Succeed())
+		Expect(attempt(os.O_WRONLY)).To(Succeed())
+		Expect(attempt(os.O_RDONLY)).To(MatchError(unix.EACCES))
+	})
+})
+
+var _ = Describe("A. Names and mq_open: mode and owner", func() {
+	It("The umask is taken from the mode, from its nine permission bits only", row(18), func() {
+		old := syscall.Umask(0o027)
+		DeferCleanup(syscall.Umask, old)
+		name := newName()
+		DeferCleanup(mq.Unlink, name)
+
+		fd, err := rawOpen(name[1:], os.O_RDWR|os.O_CREATE, 0o7777, &mqAttr{maxMsg: 1, msgSize: 16})
+
+		Expect(err).NotTo(HaveOccurred())
+		DeferCleanup(unix.Close, fd)
+		var st unix.Stat_t
+		Expect(unix.Fstat(fd, &st)).To(Succeed())
+		Expect(st.Mode & 0o7777).To(Equal(uint32(0o7750)))
+	})
+
+	It("A queue belongs to the user and group that made it", row(19), func() {
+		uid, gid, err := newQueue(1, 16).Owner()
+		Expect(err).NotTo(HaveOccurred())
+		Expect([]int{uid, gid}).To(Equal([]int{os.Geteuid(), os.Getegid()}))
+	})
+
+	It("A queue belongs to its maker's file system user and group, not to the real or effective ones", row(19), func() {
+		needTwoUsers()
+		name := newName()
+		DeferCleanup(mq.Unlink, name)
+		var uid, gid int
+		Expect(onThread(func() error {
+			unix.Setfsgid(otherUser) // while the thread has the right to
+			unix.Setfsuid(otherUser)
+			q, err := mq.Open(name, os.O_RDWR|os.O_CREATE, 0o600, &mq.Attr{MaxMsg: 1, MsgSize: 16})
+			if err != nil {
+				return err
+			}
+			defer q.Close()
+			uid, gid, err = q.Owner()
+			return err
+		})).To(Succeed())
+		Expect([]int{uid, gid}).To(Equal([]int{otherUser, otherUser}))
+	})
+})
+
+var _ = Describe("A. Names and mq_open: names", func() {
+	It("The C library wants a leading slash, and so does the package: EINVAL", row(20), func() {
+		for _, name := range []string{"", "name"} {
+			_, err := mq.Open(name, os.O_RDWR|os.O_CREATE, 0o600, nil)
+			Expect(err).To(MatchError(unix.EINVAL))
+		}
+		performC("name without a slash")
+	})
+
+	It("The kernel takes the name without its slash; any other bytes are legal", row(21), func() {
+		for name, want := range map[string]error{
+			"/a": unix.EACCES, "": unix.ENOENT, "a/b": unix.EACCES, ".": unix.EACCES, "..": unix.EACCES,
+		} {
+			_, err := rawOpen(name, os.O_RDWR|os.O_CREATE, 0o600, &mqAttr{maxMsg: 1, msgSize: 16})
+			Expect(err).To(MatchError(want), "%q", name)
+		}
+
+		odd := newName()[1:] + " \n\t\xff"
+		fd, err := rawOpen(odd, os.O_RDWR|os.O_CREATE, 0o600, &mqAttr{maxMsg: 1, msgSize: 16})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(unix.Close(fd)).To(Succeed())
+		Expect(mq.Unlink("/" + odd)).To(Succeed())
+	})
+
+	It("There is no queue named / and no second slash in a name: ENOENT, EACCES", row(22), func() {
+		for name, want := range map[string]error{"/": unix.ENOENT, "/a/b": unix.EACCES, "//a": unix.EACCES} {
+			_, err := mq.Open(name, os.O_RDWR|os.O_CREATE, 0o600, &mq.Attr{MaxMsg: 1, MsgSize: 16})
+			Expect(err).To(MatchError(want), name)
+		}
+	})
+})
+
+var _ = Describe("A. Names and mq_open: lengths and descriptors", func() {
+	It("A name has up to 255 bytes after the slash: ENAMETOOLONG", row(23), func() {
+		longest := (newName() + strings.Repeat("x", 255))[:256]
+		create(longest, &mq.Attr{MaxMsg: 1, MsgSize: 16})
+
+		for _, name := range []string{longest + "x", "/" + strings.Repeat("x", 2*unix.PathMax)} {
+			_, err := mq.Open(name, os.O_RDWR|os.O_CREATE, 0o600, &mq.Attr{MaxMsg: 1, MsgSize: 16})
+			Expect(err).To(MatchError(unix.ENAMETOOLONG))
+		}
+	})
+
+	It("An mq_open that finds no free descriptor leaves no queue behind: EMFILE", row(24), func() {
+		other, name := startPeer(), newName()
+		_, err := other.do(order{Call: "limit", FD: unix.RLIMIT_NOFILE, Value: 0})
+		Expect(err).NotTo(HaveOccurred())
+
+		_, err = other.open(name, os.O_RDWR|os.O_CREATE)
+
+		Expect(err).To(MatchError(unix.EMFILE))
+		Expect(mq.Unlink(name)).To(MatchError(unix.ENOENT))
+	})
+
+	It("Every descriptor of a queue is close-on-exec, asked for or not", row(25), func() {
+		fd, err := rawOpen(newQueue(1, 16).Name()[1:], os.O_RDWR, 0, nil)
+		Expect(err).NotTo(HaveOccurred())
+		DeferCleanup(unix.Close, fd)
+		Expect(unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)).To(Equal(unix.FD_CLOEXEC))
+	})
+})
+
+var _ = Describe("A. Names and mq_open: what else it reads and sets", func() {
+	It("mq_open reads the attributes even if it does not need them: EFAULT for a bad pointer without O_CREAT", row(26),
+		func() {
+			_, err := rawOpenBadAttr(newQueue(1, 16).Name()[1:], os.O_RDWR)
+			Expect(err).To(MatchError(unix.EFAULT))
+		})
+
+	It("mq_open sets no O_NONBLOCK by itself; a package that does shows it to all who share the descriptor", row(27),
+		func() {
+			name := newQueue(1, 16).Name()
+			kernels := openBlocking(name, os.O_RDWR)
+			pollers := open(name, os.O_RDWR)
+			shared, err := unix.Dup(number(pollers))
+			Expect(err).NotTo(HaveOccurred())
+			DeferCleanup(unix.Close, shared)
+
+			flags, err := unix.FcntlInt(uintptr(shared), unix.F_GETFL, 0)
+			Expect(err).NotTo(HaveOccurred())
+			Expect(flags & unix.O_NONBLOCK).NotTo(BeZero())
+			attr, err := kernels.Attr()
+			Expect(err).NotTo(HaveOccurred())
+			Expect(attr.NonBlock).To(BeFalse())
+		})
+
+	It("In mqueuefs open(2) makes a queue and unlink(2) removes one; rename, link and mkdir do not work: EPERM", row(28),
+		func() {
+			name := newName()
+			path := entry(name)
+			fd, err := unix.Open(path, os.O_RDWR|os.O_CREATE, 0o600)
+			Expect(err).NotTo(HaveOccurred())
+			DeferCleanup(func() { mq.Unlink(name) })
+			Expect(unix.Close(fd)).To(Succeed())
+			l, err := mq.SystemLimits()
+			Expect(err).NotTo(HaveOccurred())
+			Expect(open(name, os.O_RDWR).Attr()).To(HaveField("MaxMsg", min(l.MsgMax, l.MsgDefault)))
+
+			Expect(os.Rename(path, path+"-2")).To(MatchError(unix.EPERM))
+			Expect(os.Link(path, path+"-2")).To(MatchError(unix.EPERM))
+			Expect(os.Mkdir(path+"-2", 0o700)).To(MatchError(unix.EPERM))
+
+			Expect(os.Remove(path)).To(Succeed())
+			Expect(mq.Unlink(name)).To(MatchError(unix.ENOENT))
+		})
+})

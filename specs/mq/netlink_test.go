@@ -1,0 +1,170 @@
+package mq_test
+
+import (
+	"fmt"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/mq"
+)
+
+// small makes the socket's receive buffer as small as the kernel allows.
+func (m *mailbox) small() *mailbox {
+	GinkgoHelper()
+	Expect(unix.SetsockoptInt(m.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 1)).To(Succeed())
+	return m
+}
+
+func (m *mailbox) bufferSize() int {
+	GinkgoHelper()
+	size, err := unix.GetsockoptInt(m.fd, unix.SOL_SOCKET, unix.SO_RCVBUF)
+	Expect(err).NotTo(HaveOccurred())
+	return size
+}
+
+// registerOnThread registers on a thread of its own, and tells whether that sleeps in mq_notify.
+func (m *mailbox) registerOnThread(fd int, id byte) (th thread, sleeps bool) {
+	GinkgoHelper()
+	th = startThread(func() error { return m.register(fd, id) })
+	Eventually(func() bool {
+		sleeps, _ = sleepsIn(fmt.Sprintf("/proc/self/task/%d", th.tid), unix.SYS_MQ_NOTIFY)
+		return sleeps || len(th.done) > 0
+	}).Should(BeTrue())
+	return th, sleeps
+}
+
+// arm registers for one new queue after the other, until mq_notify sleeps.
+func (m *mailbox) arm() (armed []*mq.Queue, sleeper thread) {
+	GinkgoHelper()
+	for {
+		q := newQueue(1, 16)
+		th, sleeps := m.registerOnThread(number(q), byte(len(armed)))
+		if sleeps {
+			return armed, th
+		}
+		Expect(th.result()).To(Succeed())
+		armed = append(armed, q)
+	}
+}
+
+var _ = Describe("K. the netlink socket: cookies and room", func() {
+	It("One socket serves several queues; their cookies tell them apart", row(134), func() {
+		box, a, b := newMailbox(), newQueue(1, 16), newQueue(1, 16)
+		Expect(box.register(number(a), 1)).To(Succeed())
+		Expect(box.register(number(b), 2)).To(Succeed())
+
+		Expect(b.TrySend(nil, 0)).To(Succeed())
+		Expect(a.Unnotify()).To(Succeed())
+
+		Expect(box.cookies()).To(Equal([]cookie{woken(2), removed(1)}))
+	})
+
+	It("A registration takes room in its socket's buffer; without room mq_notify sleeps, though the socket is O_NONBLOCK",
+		row(135), func() {
+			box := newMailbox().small()
+			armed, sleeper := box.arm()
+			Expect(armed).NotTo(BeEmpty())
+
+			Expect(armed[0].TrySend(nil, 0)).To(Succeed()) // a cookie to read
+
+			Expect(box.next()).To(Equal(woken(0)))
+			Expect(sleeper.result()).To(Succeed())
+		})
+
+	It("A registration takes room until its cookie is read; firing or cancelling it gives none back", row(135), func() {
+		q, box := newQueue(1, 16), newMailbox()
+		fd, charged := number(q), 0
+		th, sleeps := box.registerOnThread(fd, 1)
+		for ; !sleeps; th, sleeps = box.registerOnThread(fd, 1) {
+			Expect(th.result()).To(Succeed())
+			Expect(q.Unnotify()).To(Succeed())
+			charged++
+		}
+		AddReportEntry("registrations that a socket has room for", charged)
+		Expect(box.bufferSize()/charged).To(BeNumerically("<=", 2048), "what lab/mq takes a registration to cost")
+
+		Expect(box.next()).To(Equal(removed(1)))
+
+		Expect(th.result()).To(Succeed())
+		Expect(box.cookies()).To(HaveLen(charged - 1))
+	})
+})
+
+var _ = Describe("K. the netlink socket: sleeping in mq_notify", func() {
+	It("Only a signal handled without SA_RESTART ends an mq_notify that sleeps, so none in Go: EINTR", row(136), func() {
+		caught := catch(unix.SIGUSR2, true)
+		box := newMailbox().small()
+		_, sleeper := box.arm()
+		sleeper.signal(unix.SIGUSR2)
+		Eventually(caught).Should(Receive())
+		sleeper.asleepIn(unix.SYS_MQ_NOTIFY)
+
+		Expect(setRestart(unix.SIGUSR2, false)).To(Succeed())
+		sleeper.signal(unix.SIGUSR2)
+
+		Expect(sleeper.result()).To(MatchError(unix.EINTR))
+	})
+
+	It("The package never sleeps in mq_notify: it takes another socket in time", row(136), func() {
+		const many = 300
+		Expect(setLimit("queues_max", "400")).To(Succeed())
+		events := make(chan mq.Event, many)
+		queues := make([]*mq.Queue, many)
+		for i := range queues {
+			queues[i] = newQueue(1, 1)
+			Expect(queues[i].Notify(func(ev mq.Event) { events <- ev })).To(Succeed())
+		}
+		for _, q := range queues {
+			Expect(q.TrySend(nil, 0)).To(Succeed())
+		}
+		for range many {
+			Eventually(events).Should(Receive(Equal(mq.Arrived)))
+		}
+	})
+})
+
+var _ = Describe("K. the netlink socket: lessons of the past", func() {
+	It("A notification is never lost for lack of room: its place was taken when the registration was made", row(137),
+		func() {
+			box := newMailbox().small()
+			armed, sleeper := box.arm()
+
+			var want []cookie
+			for i, q := range armed {
+				Expect(q.TrySend(nil, 0)).To(Succeed())
+				want = append(want, woken(byte(i)))
+			}
+
+			var got []cookie
+			for range armed {
+				c, err := box.next()
+				Expect(err).NotTo(HaveOccurred())
+				got = append(got, c)
+			}
+			Expect(got).To(Equal(want))
+			Expect(sleeper.result()).To(Succeed())
+		})
+
+	It("Who registers, cancels and registers again is notified", row(138), func() {
+		q := newQueue(1, 16)
+		first := register(q)
+		Expect(q.Unnotify()).To(Succeed())
+		Eventually(first).Should(Receive(Equal(mq.Removed)))
+
+		second := register(q)
+		Expect(q.TrySend(nil, 0)).To(Succeed())
+
+		Eventually(second).Should(Receive(Equal(mq.Arrived)))
+		Expect(first).To(BeEmpty())
+	})
+
+	It("The C library needs nothing of the caller's thread attributes once mq_notify has returned", row(139), func() {
+		performC("attributes destroyed after mq_notify")
+	})
+
+	It("After fork a C program's child shares the socket: the parent runs functions that the child has registered", row(140),
+		func() { performC("child shares the socket of SIGEV_THREAD") })
+})

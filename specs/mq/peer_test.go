@@ -1,0 +1,347 @@
+package mq_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"syscall"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/mq"
+)
+
+// peer is another process, which makes the system calls that a spec tells it, one at a time, on its main thread.
+// SIGUSR1 is blocked in it, so the signal stays pending until the spec asks what has come.
+type peer struct {
+	cmd    *exec.Cmd
+	orders io.WriteCloser
+	say    *json.Encoder
+	hear   *json.Decoder
+}
+
+// order is a call to make. Each uses the fields that it needs.
+type order struct {
+	Call           string
+	FD             int
+	Name           string
+	Flags          int
+	MaxMsg, Size   int
+	Text           string
+	Prio           uint
+	Notify, Signal int
+	Value          uint64
+}
+
+// reply is what the call returned.
+type reply struct {
+	N      int
+	Text   string
+	Errno  unix.Errno
+	Status mq.Status
+	Infos  []siginfo
+}
+
+const (
+	partVariable = "MQ_SPECS_PART"
+	peerPart     = "peer"
+)
+
+// The first descriptor that a peer inherits has this number in it, the next one more.
+const firstInherited = 3
+
+// startPeer starts a process; changes may give it descriptors or namespaces.
+func startPeer(changes ...func(*exec.Cmd)) *peer {
+	GinkgoHelper()
+	p := &peer{cmd: partCommand(peerPart)}
+	p.cmd.Stderr = GinkgoWriter
+	for _, change := range changes {
+		change(p.cmd)
+	}
+	in, err := p.cmd.StdinPipe()
+	Expect(err).NotTo(HaveOccurred())
+	out, err := p.cmd.StdoutPipe()
+	Expect(err).NotTo(HaveOccurred())
+	Expect(startBlocking(unix.SIGUSR1, p.cmd)).To(Succeed())
+	p.orders, p.say, p.hear = in, json.NewEncoder(in), json.NewDecoder(out)
+	DeferCleanup(p.kill)
+	return p
+}
+
+func partCommand(part string, args ...string) *exec.Cmd {
+	cmd := exec.Command("/proc/self/exe", args...) // by this path also where the binary's directory is closed
+	cmd.Env = append(os.Environ(), partVariable+"="+part, "GORACE=atexit_sleep_ms=0")
+	return cmd
+}
+
+// startBlocking starts a process with a signal blocked: it inherits the mask of the thread.
+func startBlocking(sig syscall.Signal, cmd *exec.Cmd) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var set, old unix.Sigset_t
+	set.Val[0] = 1 << (sig - 1)
+	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &set, &old); err != nil {
+		return err
+	}
+	return errors.Join(cmd.Start(), unix.PthreadSigmask(unix.SIG_SETMASK, &old, nil))
+}
+
+// inherits gives a peer descriptors, and keeps them open only there.
+func inherits(files ...*os.File) func(*exec.Cmd) {
+	return func(cmd *exec.Cmd) { cmd.ExtraFiles = append(cmd.ExtraFiles, files...) }
+}
+
+// inNamespaces gives a peer namespaces of its own.
+func inNamespaces(flags uintptr) func(*exec.Cmd) {
+	GinkgoHelper()
+	needPrivate()
+	return func(cmd *exec.Cmd) {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: flags}
+		if flags&unix.CLONE_NEWUSER != 0 {
+			cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: 1}}
+			cmd.SysProcAttr.GidMappings = cmd.SysProcAttr.UidMappings
+		}
+	}
+}
+
+// asOtherUser makes a peer another user's.
+func asOtherUser() func(*exec.Cmd) {
+	GinkgoHelper()
+	needTwoUsers()
+	return func(cmd *exec.Cmd) {
+		cmd.SysProcAttr = &syscall.SysProcAttr{
+			Credential: &syscall.Credential{Uid: otherUser, Gid: otherUser, NoSetGroups: true},
+		}
+	}
+}
+
+func (p *peer) pid() int { return p.cmd.Process.Pid }
+
+// do has a call made and waits for its return.
+func (p *peer) do(o order) (reply, error) {
+	GinkgoHelper()
+	var r reply
+	Expect(p.say.Encode(o)).To(Succeed())
+	Expect(p.hear.Decode(&r)).To(Succeed())
+	return r, outcome(r.Errno)
+}
+
+func (p *peer) open(name string, flags int) (int, error) {
+	GinkgoHelper()
+	r, err := p.do(order{Call: "open", Name: name, Flags: flags, MaxMsg: 1, Size: 16})
+	return r.N, err
+}
+
+func (p *peer) close(fd int) error {
+	GinkgoHelper()
+	_, err := p.do(order{Call: "close", FD: fd})
+	return err
+}
+
+func (p *peer) unlink(name string) error {
+	GinkgoHelper()
+	_, err := p.do(order{Call: "unlink", Name: name})
+	return err
+}
+
+func (p *peer) send(fd int, text string, prio uint) error {
+	GinkgoHelper()
+	_, err := p.do(order{Call: "send", FD: fd, Text: text, Prio: prio})
+	return err
+}
+
+func (p *peer) receive(fd int) (string, error) {
+	GinkgoHelper()
+	r, err := p.do(order{Call: "receive", FD: fd})
+	return r.Text, err
+}
+
+// notify registers with SIGEV_NONE, or with SIGEV_SIGNAL and SIGUSR1.
+func (p *peer) notify(fd, how int) error {
+	GinkgoHelper()
+	_, err := p.do(order{Call: "notify", FD: fd, Notify: how, Signal: int(unix.SIGUSR1), Value: 42})
+	return err
+}
+
+// notifyThread registers with SIGEV_THREAD and the number of a mailbox that the peer has inherited.
+func (p *peer) notifyThread(fd, socket int, id byte) error {
+	GinkgoHelper()
+	_, err := p.do(order{Call: "notify thread", FD: fd, Signal: socket, Text: string(id)})
+	return err
+}
+
+func (p *peer) unnotify(fd int) error {
+	GinkgoHelper()
+	_, err := p.do(order{Call: "unnotify", FD: fd})
+	return err
+}
+
+func (p *peer) status(fd int) mq.Status {
+	GinkgoHelper()
+	r, err := p.do(order{Call: "status", FD: fd})
+	Expect(err).NotTo(HaveOccurred())
+	return r.Status
+}
+
+// signals are the instances of SIGUSR1 that are pending; they are so no longer.
+func (p *peer) signals() []siginfo {
+	GinkgoHelper()
+	r, err := p.do(order{Call: "signals"})
+	Expect(err).NotTo(HaveOccurred())
+	return r.Infos
+}
+
+// exec has the peer execute its program anew; what has close-on-exec is closed.
+func (p *peer) exec() {
+	GinkgoHelper()
+	Expect(p.say.Encode(order{Call: "exec"})).To(Succeed())
+	var r reply
+	Expect(p.hear.Decode(&r)).To(Succeed(), "the new program says that it is there")
+}
+
+// exit has the peer end by itself, and waits for that.
+func (p *peer) exit() {
+	GinkgoHelper()
+	p.orders.Close()
+	Expect(p.cmd.Wait()).To(Succeed())
+}
+
+// kill ends the peer with SIGKILL, and waits for that.
+func (p *peer) kill() {
+	p.cmd.Process.Kill()
+	p.cmd.Wait()
+}
+
+// playPart is the other end, in the peer: it does not return.
+func playPart() {
+	switch part := os.Getenv(partVariable); {
+	case part == "":
+		return
+	case part == peerPart:
+		playPeer()
+	default:
+		if err := parts[part](os.Args[1:]); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+	}
+	os.Exit(0)
+}
+
+// parts are what another process can do from its beginning to its end, where call by call is not the point.
+var parts = map[string]func(args []string) error{}
+
+// perform runs a part in another process and gives what it has printed.
+func perform(part string, args ...string) string {
+	GinkgoHelper()
+	out, err := partCommand(part, args...).CombinedOutput()
+	Expect(err).NotTo(HaveOccurred(), "%s: %s", part, out)
+	return strings.TrimSpace(string(out))
+}
+
+func playPeer() {
+	say := json.NewEncoder(os.Stdout)
+	if len(os.Args) > 1 { // after an exec
+		say.Encode(reply{})
+	}
+	orders := make(chan order)
+	go func() { // its end ends the process, also when a call sleeps
+		for hear := json.NewDecoder(os.Stdin); ; {
+			var o order
+			if err := hear.Decode(&o); err != nil {
+				os.Exit(0)
+			}
+			orders <- o
+		}
+	}()
+	for o := range orders {
+		r, err := calls[o.Call](o)
+		if err != nil && !errors.As(err, &r.Errno) {
+			fmt.Fprintln(os.Stderr, o.Call, err)
+			os.Exit(1)
+		}
+		say.Encode(r)
+	}
+}
+
+var calls = map[string]func(order) (reply, error){
+	"open": func(o order) (reply, error) {
+		fd, err := rawOpen(strings.TrimPrefix(o.Name, "/"), o.Flags, 0o600, &mqAttr{maxMsg: o.MaxMsg, msgSize: o.Size})
+		return reply{N: fd}, err
+	},
+	"explain open": func(o order) (reply, error) {
+		_, err := mq.Open(o.Name, o.Flags, 0o600, &mq.Attr{MaxMsg: o.MaxMsg, MsgSize: o.Size})
+		return reply{Text: fmt.Sprint(err)}, err
+	},
+	"close":          func(o order) (reply, error) { return reply{}, unix.Close(o.FD) },
+	"unlink":         func(o order) (reply, error) { return reply{}, rawUnlink(strings.TrimPrefix(o.Name, "/")) },
+	"package unlink": func(o order) (reply, error) { return reply{}, mq.Unlink(o.Name) },
+	"send":           func(o order) (reply, error) { return reply{}, rawSend(o.FD, []byte(o.Text), o.Prio, nil) },
+	"receive": func(o order) (reply, error) {
+		buf := make([]byte, 64)
+		n, err := rawReceive(o.FD, buf, nil)
+		return reply{Text: string(buf[:max(n, 0)])}, err
+	},
+	"notify": func(o order) (reply, error) {
+		ev := sigevent{value: uintptr(o.Value), signo: int32(o.Signal), notify: int32(o.Notify)}
+		return reply{}, rawNotify(o.FD, &ev)
+	},
+	"notify thread": func(o order) (reply, error) {
+		return reply{}, rawNotifyThread(o.FD, o.Signal, &cookie{o.Text[0]})
+	},
+	"unnotify": func(o order) (reply, error) { return reply{}, rawNotify(o.FD, nil) },
+	"status": func(o order) (r reply, err error) {
+		buf := make([]byte, 128)
+		n, err := unix.Pread(o.FD, buf, 0)
+		if err == nil {
+			r.Status, err = mq.ParseStatus(string(buf[:n]))
+		}
+		return r, err
+	},
+	"signals": pendingSignals,
+	"keep": func(o order) (reply, error) {
+		_, err := unix.FcntlInt(uintptr(o.FD), unix.F_SETFD, 0)
+		return reply{}, err
+	},
+	"exec": func(order) (reply, error) {
+		return reply{}, unix.Exec("/proc/self/exe", []string{peerPart, "again"}, os.Environ())
+	},
+	"limit": func(o order) (reply, error) {
+		return reply{}, unix.Setrlimit(o.FD, &unix.Rlimit{Cur: o.Value, Max: o.Value})
+	},
+	"write file": func(o order) (reply, error) { return reply{}, os.WriteFile(o.Name, []byte(o.Text), 0) },
+	"read file": func(o order) (reply, error) {
+		text, err := os.ReadFile(o.Name)
+		return reply{Text: strings.TrimSpace(string(text))}, err
+	},
+	"new IPC namespace": func(order) (reply, error) { return reply{}, unix.Unshare(unix.CLONE_NEWIPC) },
+	"kill":              func(o order) (reply, error) { return reply{}, unix.Kill(o.FD, unix.SIGUSR1) },
+}
+
+func pendingSignals(order) (r reply, err error) {
+	var set unix.Sigset_t
+	set.Val[0] = 1 << (unix.SIGUSR1 - 1)
+	fd, err := unix.Signalfd(-1, &set, unix.SFD_NONBLOCK|unix.SFD_CLOEXEC)
+	if err != nil {
+		return r, err
+	}
+	defer unix.Close(fd)
+	for {
+		info, err := readSiginfo(fd)
+		if errors.Is(err, unix.EAGAIN) {
+			return r, nil
+		}
+		if err != nil {
+			return r, err
+		}
+		r.Infos = append(r.Infos, info)
+	}
+}

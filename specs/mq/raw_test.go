@@ -1,0 +1,216 @@
+package mq_test
+
+import (
+	"math"
+	"os"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// The system calls as they are, for what a package should not let through. This is the only file that imports unsafe.
+
+// badPointer is an address where nothing is.
+const badPointer = 1
+
+// timeMax is TIME_T_MAX.
+var timeMax = unix.Timespec{Sec: math.MaxInt64}
+
+// past is a time long ago.
+var past = unix.Timespec{Sec: 1}
+
+// mqAttr is struct mq_attr, eight longs.
+type mqAttr struct {
+	flags, maxMsg, msgSize, curMsgs int
+	reserved                        [4]int
+}
+
+// sigevent is struct sigevent of mq_notify(2), 64 bytes.
+type sigevent struct {
+	value         uintptr
+	signo, notify int32
+	_             [48]byte
+}
+
+// cookie is the 32 bytes that SIGEV_THREAD carries.
+type cookie [32]byte
+
+func result(n uintptr, errno syscall.Errno) (int, error) {
+	if errno != 0 {
+		return -1, errno
+	}
+	return int(n), nil
+}
+
+func outcome(errno syscall.Errno) error {
+	_, err := result(0, errno)
+	return err
+}
+
+// rawOpen is mq_open(2), which takes the name without its slash.
+func rawOpen(name string, flags int, mode uint32, attr *mqAttr) (int, error) {
+	p, err := unix.BytePtrFromString(name)
+	if err != nil {
+		return -1, err
+	}
+	n, _, errno := unix.Syscall6(unix.SYS_MQ_OPEN, uintptr(unsafe.Pointer(p)), uintptr(flags), uintptr(mode),
+		uintptr(unsafe.Pointer(attr)), 0, 0)
+	return result(n, errno)
+}
+
+// rawOpenBadAttr is mq_open(2) with attributes that cannot be read.
+func rawOpenBadAttr(name string, flags int) (int, error) {
+	p, err := unix.BytePtrFromString(name)
+	if err != nil {
+		return -1, err
+	}
+	n, _, errno := unix.Syscall6(unix.SYS_MQ_OPEN, uintptr(unsafe.Pointer(p)), uintptr(flags), 0o600, badPointer, 0, 0)
+	return result(n, errno)
+}
+
+func rawUnlink(name string) error {
+	p, err := unix.BytePtrFromString(name)
+	if err != nil {
+		return err
+	}
+	_, _, errno := unix.Syscall(unix.SYS_MQ_UNLINK, uintptr(unsafe.Pointer(p)), 0, 0)
+	return outcome(errno)
+}
+
+func rawGetSetAttr(fd int, set, old *mqAttr) error {
+	_, _, errno := unix.Syscall(unix.SYS_MQ_GETSETATTR, uintptr(fd), uintptr(unsafe.Pointer(set)),
+		uintptr(unsafe.Pointer(old)))
+	return outcome(errno)
+}
+
+func rawSend(fd int, msg []byte, prio uint, deadline *unix.Timespec) error {
+	_, _, errno := unix.Syscall6(unix.SYS_MQ_TIMEDSEND, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(msg))),
+		uintptr(len(msg)), uintptr(prio), uintptr(unsafe.Pointer(deadline)), 0)
+	return outcome(errno)
+}
+
+func rawReceive(fd int, buf []byte, deadline *unix.Timespec) (int, error) {
+	n, _, errno := unix.Syscall6(unix.SYS_MQ_TIMEDRECEIVE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(buf))),
+		uintptr(len(buf)), 0, uintptr(unsafe.Pointer(deadline)), 0)
+	return result(n, errno)
+}
+
+// unscheduledReceive is mq_timedreceive(2) behind the scheduler's back.
+func unscheduledReceive(fd int, buf []byte, deadline *unix.Timespec) (int, error) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_MQ_TIMEDRECEIVE, uintptr(fd), uintptr(unsafe.Pointer(&buf[0])),
+		uintptr(len(buf)), 0, uintptr(unsafe.Pointer(deadline)), 0)
+	return result(n, errno)
+}
+
+// receiveInto is mq_timedreceive(2) with a buffer and a place for the priority that may be no places at all.
+func receiveInto(fd int, buf, size, prio uintptr) error {
+	_, _, errno := unix.Syscall6(unix.SYS_MQ_TIMEDRECEIVE, uintptr(fd), buf, size, prio, 0, 0)
+	return outcome(errno)
+}
+
+// receiveWithBadPriority has a good buffer but no place for the priority.
+func receiveWithBadPriority(fd int, buf []byte) error {
+	_, _, errno := unix.Syscall6(unix.SYS_MQ_TIMEDRECEIVE, uintptr(fd), uintptr(unsafe.Pointer(&buf[0])),
+		uintptr(len(buf)), badPointer, 0, 0)
+	return outcome(errno)
+}
+
+// sendFrom is mq_timedsend(2) with a buffer and a deadline that may be no places at all.
+func sendFrom(fd int, buf, size, prio, deadline uintptr) error {
+	_, _, errno := unix.Syscall6(unix.SYS_MQ_TIMEDSEND, uintptr(fd), buf, size, prio, deadline, 0)
+	return outcome(errno)
+}
+
+// rawNotify is mq_notify(2) with SIGEV_NONE, SIGEV_SIGNAL or what else; nil cancels.
+func rawNotify(fd int, ev *sigevent) error {
+	_, _, errno := unix.Syscall(unix.SYS_MQ_NOTIFY, uintptr(fd), uintptr(unsafe.Pointer(ev)), 0)
+	return outcome(errno)
+}
+
+// rawNotifyThread is mq_notify(2) with SIGEV_THREAD.
+func rawNotifyThread(fd, socket int, c *cookie) error {
+	ev := struct {
+		cookie        *cookie
+		signo, notify int32
+		_             [48]byte
+	}{cookie: c, signo: int32(socket), notify: sigevThread}
+	_, _, errno := unix.Syscall(unix.SYS_MQ_NOTIFY, uintptr(fd), uintptr(unsafe.Pointer(&ev)), 0)
+	return outcome(errno)
+}
+
+// notifyAtTheEdge is mq_notify(2) with SIGEV_NONE in a sigevent of which only so many bytes can be read.
+func notifyAtTheEdge(fd, readable int) error {
+	page := os.Getpagesize()
+	pages, err := unix.Mmap(-1, 0, 2*page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	if err != nil {
+		return err
+	}
+	defer unix.Munmap(pages)
+	start := page - readable
+	pages[start+12] = sigevNone // sigev_notify
+	if err := unix.Mprotect(pages[page:], unix.PROT_NONE); err != nil {
+		return err
+	}
+	_, _, errno := unix.Syscall(unix.SYS_MQ_NOTIFY, uintptr(fd), uintptr(unsafe.Pointer(&pages[start])), 0)
+	return outcome(errno)
+}
+
+// saRestart is SA_RESTART of <signal.h>.
+const saRestart = 0x10000000
+
+// setRestart sets or clears SA_RESTART on the handler that the Go runtime has for a signal.
+func setRestart(sig syscall.Signal, on bool) error {
+	var action [8]uintptr // the kernel's struct sigaction begins with the handler and the flags
+	if err := sigaction(sig, nil, &action); err != nil {
+		return err
+	}
+	if action[1] &^= saRestart; on {
+		action[1] |= saRestart
+	}
+	return sigaction(sig, &action, nil)
+}
+
+func sigaction(sig syscall.Signal, set, old *[8]uintptr) error {
+	_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(set)),
+		uintptr(unsafe.Pointer(old)), 8, 0, 0)
+	return outcome(errno)
+}
+
+// siginfo of a message queue's signal, as signalfd(2) tells it.
+type siginfo struct {
+	Signo, Code, PID, UID int
+	Value                 uint64
+}
+
+func readSiginfo(fd int) (siginfo, error) {
+	var raw unix.SignalfdSiginfo
+	buf := unsafe.Slice((*byte)(unsafe.Pointer(&raw)), unsafe.Sizeof(raw))
+	if _, err := unix.Read(fd, buf); err != nil {
+		return siginfo{}, err
+	}
+	return siginfo{Signo: int(raw.Signo), Code: int(raw.Code), PID: int(raw.Pid), UID: int(raw.Uid), Value: raw.Ptr}, nil
+}
+
+// clearCapabilities takes all capabilities of the user's from the calling thread.
+func clearCapabilities() error {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var none [2]unix.CapUserData
+	return unix.Capset(&header, &none[0])
+}
+
+// inotifyEvents are the kinds of events that a descriptor of inotify(7) has to tell now, all in one mask.
+func inotifyEvents(fd int) (mask uint32) {
+	buf := make([]byte, 4096)
+	for {
+		n, err := unix.Read(fd, buf)
+		if err != nil {
+			return mask
+		}
+		for at := 0; at < n; {
+			event := (*unix.InotifyEvent)(unsafe.Pointer(&buf[at]))
+			mask |= event.Mask
+			at += unix.SizeofInotifyEvent + int(event.Len)
+		}
+	}
+}

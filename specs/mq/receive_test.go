@@ -1,0 +1,305 @@
+package mq_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/mq"
+)
+
+var _ = Describe("F. mq_receive, mq_timedreceive: messages", func() {
+	It("mq_receive takes the oldest message of the highest priority, and tells its length and, if asked, priority", row(79),
+		func() {
+			q := newQueue(3, 16)
+			Expect(q.TrySend([]byte("later"), 1)).To(Succeed())
+			Expect(q.TrySend([]byte("now"), 7)).To(Succeed())
+			Expect(q.TrySend([]byte("then"), 7)).To(Succeed())
+			buf := make([]byte, 16)
+
+			n, prio, err := q.TryReceive(buf)
+
+			Expect(err).NotTo(HaveOccurred())
+			Expect(string(buf[:n])).To(Equal("now"))
+			Expect(prio).To(Equal(uint(7)))
+			Expect(curMsgs(q)).To(Equal(2))
+			Expect(rawReceive(number(q), buf, nil)).To(Equal(4), "without a place for the priority")
+		})
+
+	It("mq_receive wants room for mq_msgsize bytes, even for a message that needs less, which stays: EMSGSIZE", row(80),
+		func() {
+			q := newQueue(1, 16)
+			Expect(q.TrySend([]byte("x"), 0)).To(Succeed())
+			_, _, err := q.TryReceive(make([]byte, 15))
+			Expect(err).To(MatchError(unix.EMSGSIZE))
+			Expect(receive(q)).To(Equal("x"))
+		})
+})
+
+var _ = Describe("F. mq_receive, mq_timedreceive: waiting for a message", func() {
+	It("mq_receive sleeps while the queue is empty, until a message comes", row(81), func() {
+		b := openBlocking(newQueue(1, 16).Name(), os.O_RDWR)
+		receiver, got := sleepingReceiver(b)
+		Expect(b.Send([]byte("at last"), 0)).To(Succeed())
+		Expect(receiver.result()).To(Succeed())
+		Expect(*got).To(Equal("at last"))
+	})
+
+	It("A signal handled without SA_RESTART ends a sleeping mq_receive: EINTR", row(82), func() {
+		catch(unix.SIGUSR2, false)
+		receiver, _ := sleepingReceiver(openBlocking(newQueue(1, 16).Name(), os.O_RDWR))
+		receiver.signal(unix.SIGUSR2)
+		Expect(receiver.result()).To(MatchError(unix.EINTR))
+	})
+
+	It("A signal handled with SA_RESTART leaves mq_timedreceive asleep, to the same deadline", row(82), func() {
+		caught := catch(unix.SIGUSR2, true)
+		b, deadline := openBlocking(newQueue(1, 16).Name(), os.O_RDWR), fromNow(100*time.Millisecond)
+		receiver := startThread(func() error {
+			_, _, err := b.TimedReceive(make([]byte, 16), &deadline)
+			return err
+		})
+		receiver.asleepIn(unix.SYS_MQ_TIMEDRECEIVE)
+
+		receiver.signal(unix.SIGUSR2)
+
+		Eventually(caught).Should(Receive())
+		Expect(receiver.result()).To(MatchError(unix.ETIMEDOUT))
+		Expect(time.Now()).NotTo(BeTemporally("<", time.Unix(deadline.Unix())))
+	})
+
+	It("With O_NONBLOCK mq_receive never waits: EAGAIN", row(83), func() {
+		Expect(receiveError(newQueue(1, 16))).To(MatchError(unix.EAGAIN))
+	})
+})
+
+var _ = Describe("F. mq_receive, mq_timedreceive: descriptors and deadlines", func() {
+	It("mq_receive wants a descriptor of a queue that can receive: EBADF", row(84), func() {
+		for _, fd := range []int{-1, newMailbox().fd, number(open(newQueue(1, 16).Name(), os.O_WRONLY))} {
+			_, err := rawReceive(fd, make([]byte, 16), nil)
+			Expect(err).To(MatchError(unix.EBADF))
+		}
+	})
+
+	It("mq_timedreceive gives up at its deadline, at once if that is past: ETIMEDOUT", row(85), func() {
+		b, soon := openBlocking(newQueue(1, 16).Name(), os.O_RDWR), fromNow(10*time.Millisecond)
+		for _, deadline := range []unix.Timespec{past, soon} {
+			_, _, err := b.TimedReceive(make([]byte, 16), &deadline)
+			Expect(err).To(MatchError(unix.ETIMEDOUT))
+			Expect(time.Now()).NotTo(BeTemporally("<", time.Unix(deadline.Unix())))
+		}
+	})
+
+	It("mq_timedreceive takes a message that is there, even if the deadline is past", row(86), func() {
+		b := fullQueue()
+		n, _, err := b.TimedReceive(make([]byte, 16), &past)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(n).To(Equal(len("fills it")))
+	})
+
+	It("mq_timedreceive refuses a deadline that is no time even if a message is there, which stays: EINVAL", row(87),
+		func() {
+			b := fullQueue()
+			for _, deadline := range wrongTimes {
+				_, _, err := b.TimedReceive(make([]byte, 16), &deadline)
+				Expect(err).To(MatchError(unix.EINVAL))
+			}
+			Expect(take(b)).To(Equal("fills it"))
+		})
+})
+
+var _ = Describe("F. mq_receive, mq_timedreceive: losing one", func() {
+	It("mq_receive loses the message if it cannot write it, or its priority, where it should: EFAULT", row(88), func() {
+		b := fullQueue()
+		fd := number(b)
+		Expect(receiveInto(fd, badPointer, 16, 0)).To(MatchError(unix.EFAULT))
+		Expect(curMsgs(b)).To(Equal(0))
+
+		Expect(b.Send([]byte("another"), 0)).To(Succeed())
+		Expect(receiveWithBadPriority(fd, make([]byte, 16))).To(MatchError(unix.EFAULT))
+		Expect(curMsgs(b)).To(Equal(0))
+	})
+})
+
+var _ = Describe("F. mq_receive, mq_timedreceive: several receivers", func() {
+	It("Sleeping receivers get messages as they are sent, whatever their priorities; who has waited longest is first", row(89),
+		func() {
+			b := openBlocking(newQueue(2, 16).Name(), os.O_RDWR)
+			first, gotFirst := sleepingReceiver(b)
+			second, gotSecond := sleepingReceiver(b)
+
+			Expect(b.Send([]byte("sent first"), 1)).To(Succeed())
+			Expect(b.Send([]byte("sent second"), 9)).To(Succeed())
+
+			Expect(first.result()).To(Succeed())
+			Expect(second.result()).To(Succeed())
+			Expect([]string{*gotFirst, *gotSecond}).To(Equal([]string{"sent first", "sent second"}))
+		})
+
+	It("A sleeping receiver of higher thread priority is served before one that has waited longer", row(89), func() {
+		b := openBlocking(newQueue(1, 16).Name(), os.O_RDWR)
+		patient := startThread(func() error {
+			return firstError(lowerPriority, func() error {
+				_, _, err := b.Receive(make([]byte, 16))
+				return err
+			})
+		})
+		patient.asleepIn(unix.SYS_MQ_TIMEDRECEIVE)
+		important, got := sleepingReceiver(b)
+
+		Expect(b.Send([]byte("one"), 0)).To(Succeed())
+
+		Expect(important.result()).To(Succeed())
+		Expect(*got).To(Equal("one"))
+		Expect(b.Send([]byte("two"), 0)).To(Succeed())
+		Expect(patient.result()).To(Succeed())
+	})
+
+	It("A message for a sleeping receiver never enters the queue: it is not counted and wakes no poller", row(90), func() {
+		const handOvers = 20
+		b := openBlocking(newQueue(1, 16).Name(), os.O_RDWR)
+		var waking int64
+		poller := startThread(func() error {
+			before := switches()
+			_, err := unix.Ppoll([]unix.PollFd{{Fd: int32(number(b)), Events: unix.POLLIN}}, nil, nil)
+			waking = switches() - before
+			return err
+		})
+		poller.asleepIn(unix.SYS_PPOLL)
+
+		for range handOvers {
+			receiver, _ := sleepingReceiver(b)
+			Expect(b.Send([]byte("handed over"), 0)).To(Succeed())
+			Expect(curMsgs(b)).To(Equal(0))
+			Expect(receiver.result()).To(Succeed())
+		}
+
+		Expect(b.Send([]byte("queued"), 0)).To(Succeed())
+		Expect(poller.result()).To(Succeed())
+		Expect(waking).To(BeNumerically("<", handOvers/2), "the poller slept once, not once a message")
+	})
+})
+
+var _ = Describe("F. mq_receive, mq_timedreceive: under Go", func() {
+	It("Closing its descriptor does not wake a thread that sleeps in mq_receive", row(91), func() {
+		q := newQueue(1, 16)
+		b := openBlocking(q.Name(), os.O_RDWR)
+		receiver, got := sleepingReceiver(b)
+
+		Expect(b.Close()).To(Succeed())
+
+		Expect(q.TrySend([]byte("after the close"), 0)).To(Succeed())
+		Expect(receiver.result()).To(Succeed())
+		Expect(*got).To(Equal("after the close"))
+	})
+
+	It("A receiver that sleeps in the kernel costs Go a thread, one that waits in the poller none", row(91), func() {
+		const receivers = 30
+		b := openBlocking(newQueue(1, 16).Name(), os.O_RDWR)
+		before := threads()
+		var sleeping []thread
+		for range receivers {
+			th, _ := sleepingReceiver(b)
+			sleeping = append(sleeping, th)
+		}
+		Expect(threads()-before).To(BeNumerically(">=", receivers-10), "some of those before may have ended")
+
+		before = threads()
+		for range receivers {
+			q := open(b.Name(), os.O_RDONLY)
+			go q.Receive(context.Background(), make([]byte, 16))
+		}
+		parked(receivers)
+		Expect(threads()-before).To(BeNumerically("<=", 10), "Go may have started some for other reasons")
+
+		for _, th := range sleeping {
+			Expect(b.Send(nil, 0)).To(Succeed())
+			Expect(th.result()).To(Succeed())
+		}
+	})
+
+	It("A call that sleeps and is hidden from Go's scheduler stops the whole program: use Syscall, not RawSyscall", row(92),
+		func() {
+			Expect(perform("collect garbage behind a receiver", "RawSyscall")).To(Equal("waited"))
+			Expect(perform("collect garbage behind a receiver", "Syscall")).To(Equal("did not wait"))
+		})
+})
+
+func init() {
+	parts["collect garbage behind a receiver"] = func(args []string) error {
+		runtime.GOMAXPROCS(2)
+		q, err := mq.OpenBlocking(newName(), newOne, 0o600, &mq.Attr{MaxMsg: 1, MsgSize: 16})
+		if err != nil {
+			return err
+		}
+		defer mq.Unlink(q.Name())
+		receive := receiver(rawReceive)
+		if args[0] == "RawSyscall" {
+			receive = unscheduledReceive
+		}
+		for patience := 200 * time.Millisecond; ; patience *= 2 {
+			if collected, err := collectBehind(q, receive, patience); collected || err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// receiver is mq_timedreceive(2), called in one way or another.
+type receiver func(fd int, buf []byte, deadline *unix.Timespec) (int, error)
+
+// collectBehind collects garbage while a thread sleeps in receive, and prints whether it had to wait for the thread.
+// It is false if the thread woke before the collection could begin.
+func collectBehind(q *mq.Blocking, receive receiver, patience time.Duration) (bool, error) {
+	deadline, err := unix.TimeToTimespec(time.Now().Add(patience))
+	if err != nil {
+		return false, err
+	}
+	var fd int
+	q.Control(func(n uintptr) { fd = int(n) })
+	th := startThread(func() error {
+		_, err := receive(fd, make([]byte, 16), &deadline)
+		return err
+	})
+	for asleep := false; !asleep; {
+		asleep, _ = sleepsIn(fmt.Sprintf("/proc/self/task/%d", th.tid), unix.SYS_MQ_TIMEDRECEIVE)
+		if !time.Now().Before(time.Unix(deadline.Unix())) {
+			return false, nil
+		}
+	}
+	runtime.GC()
+	if time.Now().Before(time.Unix(deadline.Unix())) {
+		fmt.Println("did not wait")
+	} else {
+		fmt.Println("waited")
+	}
+	return true, nil
+}
+
+// switches is how often the calling thread has given up the processor to wait.
+func switches() int64 {
+	var usage unix.Rusage
+	unix.Getrusage(unix.RUSAGE_THREAD, &usage)
+	return usage.Nvcsw
+}
+
+// threads is how many this process has.
+func threads() int {
+	GinkgoHelper()
+	status, err := os.ReadFile("/proc/self/status")
+	Expect(err).NotTo(HaveOccurred())
+	_, rest, _ := strings.Cut(string(status), "\nThreads:\t")
+	number, _, _ := strings.Cut(rest, "\n")
+	n, err := strconv.Atoi(number)
+	Expect(err).NotTo(HaveOccurred())
+	return n
+}

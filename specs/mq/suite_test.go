@@ -1,0 +1,138 @@
+// Package mq_test states how POSIX message queues behave on Linux, and proves each sentence on the kernel it runs on.
+// A spec's title is the sentence; its label is the number of the behaviour ("row 109"), from 1 to 140. At its end the
+// suite prints which rows it has verified, and why the others are not.
+//
+// The suite runs in user, IPC and mount namespaces of its own where the system allows that, so that it may change
+// limits and mount mqueuefs, and meets no queue of others. The bytes of its queues still count for its user.
+package mq_test
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"daemonlab/lab/mq"
+	"daemonlab/specs/mq/bursts"
+)
+
+// The main thread is the test's. No other goroutine comes there, so every other one can end with its thread.
+func init() { runtime.LockOSThread() }
+
+func TestMain(m *testing.M) {
+	bursts.PlaySender()
+	playPart()
+	os.Exit(m.Run())
+}
+
+func TestMessageQueues(t *testing.T) {
+	if os.Getenv(placeVariable) == "" {
+		runInside(t)
+		return
+	}
+	if err := settle(); err != nil {
+		t.Fatal(err)
+	}
+	SetDefaultEventuallyTimeout(patience)
+	SetDefaultEventuallyPollingInterval(time.Millisecond)
+	RegisterFailHandler(Fail)
+	RunSpecs(t, "POSIX message queues on Linux")
+}
+
+// patience bounds a wait for what must happen. It costs a spec that passes nothing.
+const patience = 20 * time.Second
+
+var names atomic.Int64
+
+func newName() string { return fmt.Sprintf("/mq-specs-%d-%d", os.Getpid(), names.Add(1)) }
+
+// newQueue makes a queue that goes with the spec. It is small, because all queues of a user share RLIMIT_MSGQUEUE.
+func newQueue(maxMsg, msgSize int) *mq.Queue {
+	GinkgoHelper()
+	return create(newName(), &mq.Attr{MaxMsg: maxMsg, MsgSize: msgSize})
+}
+
+func create(name string, attr *mq.Attr) *mq.Queue {
+	GinkgoHelper()
+	q, err := mq.Open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600, attr)
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(func() {
+		mq.Unlink(name)
+		q.Close()
+	})
+	return q
+}
+
+// open opens a queue once more, to wait in the poller.
+func open(name string, flags int) *mq.Queue {
+	GinkgoHelper()
+	q, err := mq.Open(name, flags, 0o600, nil)
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(func() { q.Close() })
+	return q
+}
+
+// openBlocking opens a queue once more, to wait in the kernel.
+func openBlocking(name string, flags int) *mq.Blocking {
+	GinkgoHelper()
+	b, err := mq.OpenBlocking(name, flags, 0o600, nil)
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(func() { b.Close() })
+	return b
+}
+
+// receive takes a message that must be there.
+func receive(q interface {
+	TryReceive([]byte) (int, uint, error)
+}) string {
+	GinkgoHelper()
+	buf := make([]byte, 64)
+	n, _, err := q.TryReceive(buf)
+	Expect(err).NotTo(HaveOccurred())
+	return string(buf[:n])
+}
+
+// receiveError is what a call that must not get a message says.
+func receiveError(q interface {
+	TryReceive([]byte) (int, uint, error)
+}) error {
+	_, _, err := q.TryReceive(make([]byte, 64))
+	return err
+}
+
+// registered tells whether a process is registered. A message that is announced ends the registration before mq_send
+// returns, so a look right after a send proves that there was none.
+func registered(q interface{ Status() (mq.Status, error) }) bool {
+	GinkgoHelper()
+	status, err := q.Status()
+	Expect(err).NotTo(HaveOccurred())
+	return status.Registered()
+}
+
+// curMsgs is how many messages a queue holds.
+func curMsgs(q interface{ Attr() (mq.Attr, error) }) int {
+	GinkgoHelper()
+	attr, err := q.Attr()
+	Expect(err).NotTo(HaveOccurred())
+	return attr.CurMsgs
+}
+
+// register registers this process and gives what the function is told.
+func register(q interface{ Notify(func(mq.Event)) error }) <-chan mq.Event {
+	GinkgoHelper()
+	events := make(chan mq.Event, 2)
+	Expect(q.Notify(func(ev mq.Event) { events <- ev })).To(Succeed())
+	return events
+}
+
+// number is the descriptor of a queue, for calls that the package does not offer.
+func number(q interface{ Control(func(uintptr)) error }) (fd int) {
+	GinkgoHelper()
+	Expect(q.Control(func(n uintptr) { fd = int(n) })).To(Succeed())
+	return fd
+}
