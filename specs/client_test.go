@@ -30,8 +30,7 @@ func fakeServer() *harness.FakeServer {
 func (r row) ask(ctx context.Context, f *harness.FakeServer, args ...string) (*harness.Running, *harness.Conversation) {
 	GinkgoHelper()
 	args = append([]string{"--queue", f.Queue}, args...)
-	c, err := programs.StartClient(args...)
-	Expect(err).NotTo(HaveOccurred())
+	c := r.startClient(args...)
 	limited, cancel := context.WithTimeout(ctx, harness.Patience)
 	defer cancel()
 	conversation, err := f.Accept(limited)
@@ -188,9 +187,16 @@ var _ = Row("exit", func(r row) {
 
 func (r row) client(ctx context.Context, args ...string) harness.Ended {
 	GinkgoHelper()
+	return within(ctx, r.startClient(args...))
+}
+
+func (r row) startClient(args ...string) *harness.Running {
+	GinkgoHelper()
 	c, err := programs.StartClient(args...)
-	Expect(err).NotTo(HaveOccurred())
-	return within(ctx, c)
+	r.must(err == nil, harness.Finding{
+		Did: "started mqfile " + strings.Join(args, " "), Wants: "it can be executed", Saw: fmt.Sprint(err),
+	})
+	return c
 }
 
 var _ = Row("cleanup", func(r row) {

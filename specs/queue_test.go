@@ -77,7 +77,7 @@ func eventually(ctx context.Context, ok func() bool) bool {
 var _ = Row("rearm", func(r row) {
 	// A request is lost when it comes between the emptying of the queue and a registration made too late. One sender
 	// hardly ever does that; several with a little jitter do in some percent of the bursts.
-	const senders, bursts = 4, 400
+	const senders, bursts = 4, 1000
 	It("leaves no request of any burst unserved", func(ctx SpecContext) {
 		s := r.start(ctx)
 		Expect(s.WriteFile("small", []byte("x"))).To(Succeed())
@@ -164,7 +164,7 @@ func (r row) stuckClients(ctx context.Context, s *harness.Server, n int) []*harn
 	Expect(s.WriteFile("large", large)).To(Succeed())
 	clients := make([]*harness.Client, n)
 	for i := range clients {
-		clients[i] = client(harness.Shape{Depth: 2, MsgSize: 512})
+		clients[i] = client(harness.Shape{Depth: 2, MsgSize: 4096})
 		r.goesOn(clients[i].Request(ctx, s.Queue, "large"), s, "asked for a large file")
 	}
 	for _, c := range clients {

@@ -2,6 +2,7 @@ package specs_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -83,6 +84,9 @@ func (r row) mustHoldPID(s *harness.Server, did string) {
 func (r row) run(ctx context.Context, args ...string) harness.Start {
 	GinkgoHelper()
 	start, err := programs.Run(ctx, harness.Hostile(), programs.Server, args...)
+	if errors.Is(err, harness.ErrSuite) {
+		Fail(err.Error())
+	}
 	r.must(err == nil, harness.Finding{
 		Did: "started mqfiled " + strings.Join(args, " "), Wants: "the original process returns", Saw: fmt.Sprint(err),
 	})
@@ -245,6 +249,16 @@ var _ = Row("failure", func(r row) {
 			return nil
 		}),
 	)
+	It("says what is wrong, and not only that something is", func(ctx SpecContext) {
+		p := place()
+		nowhere := filepath.Join(p.Dir, "nowhere")
+		root := r.run(ctx, append(p.Args(), "--root", nowhere)...)
+		log := r.run(ctx, append(p.Args(), "--log", nowhere+"/log")...)
+		r.must(root.Stderr != log.Stderr, harness.Finding{
+			Did:   "started it with a root, then with a log, that cannot be opened",
+			Wants: "each line says what is wrong and why", Saw: fmt.Sprintf("both times %q", root.Stderr),
+		})
+	})
 	It("cleans up after a daemon that is killed before it is ready", func(ctx SpecContext) {
 		p := place()
 		setting := harness.Hostile()

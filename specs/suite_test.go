@@ -90,6 +90,9 @@ func (r row) start(ctx context.Context, more ...string) *harness.Server {
 func (r row) startAt(ctx context.Context, p harness.Place, s harness.Setting, more ...string) *harness.Server {
 	GinkgoHelper()
 	server, err := programs.StartServer(ctx, p, s, more...)
+	if errors.Is(err, harness.ErrSuite) {
+		Fail(err.Error())
+	}
 	if err != nil {
 		r.fail(harness.Finding{
 			Did:   "started mqfiled " + strings.Join(append(p.Args(), more...), " "),

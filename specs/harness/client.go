@@ -1,7 +1,6 @@
 package harness
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os/exec"
@@ -16,8 +15,8 @@ type Running struct {
 	Args   []string
 	PID    int
 	cmd    *exec.Cmd
-	stdout bytes.Buffer
-	stderr bytes.Buffer
+	stdout capped
+	stderr capped
 }
 
 // Ended is how a client program has ended.
@@ -60,6 +59,6 @@ func (r *Running) Wait(ctx context.Context) Ended {
 	defer stop()
 	defer unregister(r.PID)
 	r.cmd.Wait()
-	return Ended{Args: r.Args, Exit: exitCode(r.cmd), Stdout: r.stdout.Bytes(),
-		Stderr: strings.ToValidUTF8(r.stderr.String(), "?")}
+	return Ended{Args: r.Args, Exit: exitCode(r.cmd), Stdout: r.stdout,
+		Stderr: strings.ToValidUTF8(string(r.stderr), "?")}
 }

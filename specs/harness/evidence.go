@@ -2,6 +2,7 @@ package harness
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"strings"
 )
@@ -35,12 +36,21 @@ func part(b *strings.Builder, name, text string) {
 }
 
 func readTail(path string) string {
-	text, err := os.ReadFile(path)
+	file, err := os.Open(path)
 	if err != nil {
 		return err.Error()
 	}
-	if len(text) > maxEvidence {
-		text = append([]byte("...\n"), text[len(text)-maxEvidence:]...)
+	defer file.Close()
+	skipped, err := file.Seek(-maxEvidence, io.SeekEnd)
+	if err != nil {
+		skipped, _ = file.Seek(0, io.SeekStart) // it is shorter, or one of /proc
+	}
+	text, err := io.ReadAll(io.LimitReader(file, maxEvidence))
+	if err != nil {
+		return err.Error()
+	}
+	if skipped > 0 {
+		return "...\n" + string(text)
 	}
 	return string(text)
 }

@@ -144,6 +144,15 @@ type Exchange struct {
 	Content  []byte // of the DATA messages
 }
 
+// ErrEndless means that a server has sent far more than any file of a spec holds.
+var ErrEndless = errors.New("the server goes on sending")
+
+// The most that a spec wants to receive in one exchange, and some more.
+const (
+	maxMessages = 100_000
+	maxContent  = 32 << 20 // bytes
+)
+
 // Fetch makes a whole exchange, until FAILURE or END.
 func (c *Client) Fetch(ctx context.Context, queue, path string) (Exchange, error) {
 	if err := c.Request(ctx, queue, path); err != nil {
@@ -154,9 +163,20 @@ func (c *Client) Fetch(ctx context.Context, queue, path string) (Exchange, error
 
 // Finish receives until FAILURE or END. Between two messages may be as much time as ctx, or 5 s.
 func (c *Client) Finish(ctx context.Context, path string) (Exchange, error) {
+	return c.FinishSlowly(ctx, path, 0, 0)
+}
+
+// FinishSlowly receives until FAILURE or END, for a while only one message each period.
+func (c *Client) FinishSlowly(ctx context.Context, path string, period, while time.Duration) (Exchange, error) {
 	e := Exchange{Path: path}
-	for {
+	for begin := time.Now(); ; {
+		if time.Since(begin) < while {
+			<-time.After(period)
+		}
 		m, err := c.nextWithin(ctx, Patience)
+		if err == nil && (len(e.Messages) == maxMessages || len(e.Content) > maxContent) {
+			err = ErrEndless
+		}
 		if err != nil {
 			return e, fmt.Errorf("%w after %s", err, e.Summary())
 		}
@@ -190,6 +210,8 @@ func (e Exchange) Failed() (string, bool) {
 	return string(last.Body), last.Kind == wire.Failure
 }
 
+const maxWords = 20
+
 // Summary shows the messages, a run of DATA as one.
 func (e Exchange) Summary() string {
 	if len(e.Messages) == 0 {
@@ -198,6 +220,10 @@ func (e Exchange) Summary() string {
 	var words []string
 	data := 0
 	for i, m := range e.Messages {
+		if len(words) == maxWords {
+			words = append(words, fmt.Sprintf("and so on, %d messages in all", len(e.Messages)))
+			break
+		}
 		if m.Kind == wire.Data {
 			data++
 			if i+1 < len(e.Messages) && e.Messages[i+1].Kind == wire.Data {

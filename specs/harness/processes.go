@@ -50,15 +50,25 @@ func isOwn(pid int) bool {
 // Adopted lists the living processes that a program under test has left: adopted children of the suite, and what
 // those have started, parents first. Zombies among the adopted are reaped on the way.
 func Adopted() ([]procfs.Stat, error) {
+	living, ended, err := adopted()
+	for _, s := range ended {
+		reap(s.Pid)
+	}
+	return living, err
+}
+
+func adopted() (living, ended []procfs.Stat, err error) {
+	if unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil) == unix.ECHILD {
+		return nil, nil, nil // one call instead of a walk through /proc
+	}
 	stats, err := proc.Stats()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	children := map[int][]procfs.Stat{}
 	for _, s := range stats {
 		children[s.PPid] = append(children[s.PPid], s)
 	}
-	var found []procfs.Stat
 	var descend func(pid int)
 	descend = func(pid int) {
 		for _, s := range children[pid] {
@@ -66,16 +76,16 @@ func Adopted() ([]procfs.Stat, error) {
 			case isOwn(s.Pid):
 			case s.State.Ended():
 				if pid == os.Getpid() {
-					reap(s.Pid)
+					ended = append(ended, s)
 				}
 			default:
-				found = append(found, s)
+				living = append(living, s)
 				descend(s.Pid)
 			}
 		}
 	}
 	descend(os.Getpid())
-	return found, nil
+	return living, ended, nil
 }
 
 func reap(pid int) {
@@ -89,15 +99,32 @@ func reap(pid int) {
 // KillAdopted ends everything that programs under test have left, until nothing is left.
 func KillAdopted() error {
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
-		stats, err := Adopted()
-		if err != nil || len(stats) == 0 {
+		living, ended, err := adopted()
+		if err != nil || len(living)+len(ended) == 0 {
 			return err
 		}
-		for _, s := range stats {
+		// What goes from process to process faster than /proc can be read is found by the dead of its group.
+		for _, s := range append(ended, living...) {
+			killGroup(s)
+		}
+		for _, s := range living {
 			killAndWait(s.Pid)
+		}
+		for _, s := range ended {
+			reap(s.Pid)
 		}
 	}
 	return errors.New("processes of the program under test go on appearing")
+}
+
+// killGroup ends the process group of a process, which no member can leave by forking in that instant. A group lies
+// within one session. That of another session than the suite's was made by something that the program under test
+// started; in a group of the suite's own session there may be strangers.
+func killGroup(s procfs.Stat) {
+	session, err := unix.Getsid(0)
+	if err == nil && s.Session != session && s.Pgrp > 1 {
+		unix.Kill(-s.Pgrp, unix.SIGKILL)
+	}
 }
 
 func killAndWait(pid int) {

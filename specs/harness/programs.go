@@ -41,7 +41,9 @@ func FindPrograms(dir string) (p Programs, err error) {
 }
 
 func find(variable, pkg, file string) (string, error) {
-	if named := os.Getenv(variable); named != "" {
+	if named := os.Getenv(variable); filepath.IsAbs(named) {
+		return named, nil // it may be gone when it is used: that is then found
+	} else if named != "" {
 		path, err := exec.LookPath(named)
 		if err != nil {
 			return "", fmt.Errorf("%s=%s: %w", variable, named, err)

@@ -1,7 +1,6 @@
 package harness
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -81,15 +80,12 @@ func (p Programs) Run(ctx context.Context, s Setting, program string, args ...st
 	if err != nil {
 		return Start{}, err
 	}
-	stderr, err := os.CreateTemp("", "specs-stderr-")
+	stderr, err := newErrorPipe(cmd)
 	if err != nil {
 		return Start{}, err
 	}
-	// A file and not a pipe: a daemon that keeps it open must not keep Wait from returning.
-	defer os.Remove(stderr.Name())
-	defer stderr.Close()
-	cmd.Stderr = stderr
 	if err := cmd.Start(); err != nil {
+		stderr.close()
 		return Start{}, err
 	}
 	register(cmd.Process.Pid)
@@ -99,13 +95,14 @@ func (p Programs) Run(ctx context.Context, s Setting, program string, args ...st
 		session = cmd.Process.Pid // the launcher makes one, for the terminal
 	}
 	err = waitWithin(ctx, cmd)
-	text, readErr := os.ReadFile(stderr.Name())
-	start := Start{Args: args, Exit: exitCode(cmd), Stderr: string(bytes.ToValidUTF8(text, []byte("?"))),
-		Session: session}
+	start := Start{Args: args, Exit: exitCode(cmd), Stderr: strings.ToValidUTF8(stderr.text(), "?"), Session: session}
 	if start.Exit == launcherFailed && strings.HasPrefix(start.Stderr, "launch: ") {
 		err = fmt.Errorf("%w: %s", ErrSuite, start.Stderr)
+		if _, gone := os.Stat(program); gone != nil {
+			err = fmt.Errorf("the program's file has gone: %w", gone)
+		}
 	}
-	return start, errors.Join(err, readErr)
+	return start, err
 }
 
 // ErrSuite means that the suite itself could not do what it wanted: no program is to blame.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -56,18 +57,26 @@ func judge(ctx context.Context, o options, rows []rubric.Row) ([]result, error) 
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
+	programs, err := keep(dir, o.server, o.client)
+	if err != nil {
+		return nil, err
+	}
 	results := make([]result, len(rows))
 	slots := make(chan struct{}, o.jobs)
 	var wg sync.WaitGroup
 	for _, i := range slowestFirst(rows) {
 		slots <- struct{}{}
 		wg.Go(func() {
+			defer func() { <-slots }()
+			if err := programs.restore(); err != nil {
+				results[i] = notJudged(rows[i], err)
+				return
+			}
 			results[i] = o.judgeRow(ctx, rows[i], dir)
-			<-slots
 		})
 	}
 	wg.Wait()
-	return results, harness.KillAdopted()
+	return results, errors.Join(harness.KillAdopted(), programs.restore())
 }
 
 func slowestFirst(rows []rubric.Row) []int {
@@ -85,14 +94,25 @@ func slowestFirst(rows []rubric.Row) []int {
 	return order
 }
 
+func newResult(row rubric.Row) result {
+	return result{ID: row.ID, Step: row.Step, Title: row.Title.EN, Max: row.Points, row: row}
+}
+
+func notJudged(row rubric.Row, err error) result {
+	r := newResult(row)
+	r.Status, r.Evidence = statusError, err.Error()
+	return r
+}
+
 // judgeRow runs the specs of one row in a process of their own.
 func (o options) judgeRow(ctx context.Context, row rubric.Row, dir string) result {
-	r := result{ID: row.ID, Step: row.Step, Title: row.Title.EN, Max: row.Points, row: row}
+	r := newResult(row)
 	report := filepath.Join(dir, row.ID+".json")
 	ctx, cancel := context.WithTimeout(ctx, rowLimit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, o.suite, "-ginkgo.label-filter="+row.ID, "-ginkgo.json-report="+report,
-		"-ginkgo.no-color", "-ginkgo.silence-skips", "-ginkgo.timeout="+rowLimit.String())
+		"-ginkgo.no-color", "-ginkgo.silence-skips", "-ginkgo.timeout="+rowLimit.String(),
+		"-ginkgo.fail-fast") // a row holds as a whole, or not
 	cmd.Env = append(os.Environ(), harness.ServerVariable+"="+o.server, harness.ClientVariable+"="+o.client,
 		harness.LauncherVariable+"="+o.launcher, "SPECS_LANG="+o.lang)
 	// A process group of its own keeps a Ctrl-C for this program alone, which passes it on: a second interrupt would

@@ -1,0 +1,110 @@
+package broken
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Missing tells which command a program cannot be built without, here. Without any it returns nothing.
+func (p *Program) Missing() string {
+	commands := []string{"git", "go"}
+	if p.Language == "c" {
+		commands = []string{"git", "make", "gcc"}
+	}
+	for _, command := range commands {
+		if _, err := exec.LookPath(command); err != nil {
+			return command
+		}
+	}
+	return ""
+}
+
+// Build applies the patch to a copy of the project's sources in dir, which is empty, and returns the program's file.
+func (p *Program) Build(ctx context.Context, project, dir string) (string, error) {
+	for _, part := range p.sources() {
+		if err := copySources(filepath.Join(project, part), filepath.Join(dir, part)); err != nil {
+			return "", err
+		}
+	}
+	if err := p.apply(ctx, dir); err != nil {
+		return "", err
+	}
+	if p.Language == "c" {
+		file := filepath.Join(dir, "bin", binary(p.Program))
+		return file, run(ctx, filepath.Join(dir, "lab/c"), "make", "-s", "BIN="+filepath.Dir(file),
+			"CFLAGS=-std=c11 -O1 -w", file)
+	}
+	file := filepath.Join(dir, binary(p.Program))
+	return file, goBuild(ctx, dir, file, "./"+p.Program)
+}
+
+func binary(program string) string {
+	if program == "client" {
+		return "mqfile"
+	}
+	return "mqfiled"
+}
+
+func (p *Program) sources() []string {
+	if p.Language == "c" {
+		return []string{"lab/c"}
+	}
+	return []string{"go.mod", "go.sum", "client", "lab", "server"}
+}
+
+// goBuild builds without the directory's name in what the compiler sees, so that the builds of all copies share their
+// cache.
+func goBuild(ctx context.Context, dir, file, pkg string) error {
+	return run(ctx, dir, "go", "build", "-trimpath", "-buildvcs=false", "-o", file, pkg)
+}
+
+// apply takes a patch only if it fits exactly. git is told to look for no repository: in one, it would leave out the
+// files that are not in it, without a word.
+func (p *Program) apply(ctx context.Context, dir string) error {
+	cmd := exec.CommandContext(ctx, "git", "apply", "--whitespace=nowarn", "-")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GIT_CEILING_DIRECTORIES="+filepath.Dir(dir), "LC_ALL=C")
+	cmd.Stdin = bytes.NewReader(p.patch)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("the patch does not apply any more: %w\n%s", err, out)
+	}
+	return nil
+}
+
+func run(ctx context.Context, dir, command string, args ...string) error {
+	cmd := exec.CommandContext(ctx, command, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "PWD="+dir)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s %s: %w\n%s", command, strings.Join(args, " "), err, out)
+	}
+	return nil
+}
+
+var sourceNames = []string{".go", ".mod", ".sum", ".c", ".h"}
+
+func copySources(from, to string) error {
+	return filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		if !slices.Contains(sourceNames, filepath.Ext(path)) && entry.Name() != "Makefile" {
+			return nil
+		}
+		rest, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(to, rest)
+		content, err := os.ReadFile(path)
+		return errors.Join(err, os.MkdirAll(filepath.Dir(target), 0o755), os.WriteFile(target, content, 0o644))
+	})
+}

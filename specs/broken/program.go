@@ -1,0 +1,116 @@
+package broken
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"daemonlab/specs/rubric"
+)
+
+// Program is a server or a client that a patch makes of a right one.
+type Program struct {
+	Name     string // of the patch, without .patch
+	Fault    string
+	Kills    []string // rows that it must fail
+	May      []string // rows that it fails when chance has it
+	Program  string   // "server" or "client"
+	Language string   // "go" or "c"
+	Root     bool     // shows its fault only when root starts it
+
+	patch []byte
+}
+
+// Load reads all patches of a directory.
+func Load(dir string) ([]Program, error) {
+	files, err := filepath.Glob(filepath.Join(dir, "*.patch"))
+	if err != nil {
+		return nil, err
+	}
+	var programs []Program
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		p, err := Parse(strings.TrimSuffix(filepath.Base(file), ".patch"), content)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		programs = append(programs, p)
+	}
+	return programs, nil
+}
+
+// Parse reads a patch with its head. A line of the head that begins with a space goes on with the one before.
+func Parse(name string, content []byte) (Program, error) {
+	p := Program{Name: name, patch: content}
+	head, _, ok := strings.Cut(string(content), "\n--- ")
+	if !ok {
+		return p, fmt.Errorf("there is no diff in it")
+	}
+	for line := range strings.Lines(strings.ReplaceAll(head, "\n ", " ")) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+		if err := p.set(key, strings.TrimSpace(value)); err != nil {
+			return p, err
+		}
+	}
+	return p, p.check()
+}
+
+func (p *Program) set(key, value string) error {
+	switch key {
+	case "Fault":
+		p.Fault = value
+	case "Kills":
+		if value != "none" {
+			p.Kills = strings.Fields(value)
+		}
+	case "May":
+		p.May = strings.Fields(value)
+	case "Program":
+		p.Program = value
+	case "Language":
+		p.Language = value
+	case "Needs":
+		if p.Root = value == "root"; !p.Root {
+			return fmt.Errorf("line Needs says %q, it can only be root", value)
+		}
+	case "":
+	default:
+		return fmt.Errorf("unknown line %q", key)
+	}
+	return nil
+}
+
+func (p *Program) check() error {
+	for _, id := range append(slices.Clone(p.Kills), p.May...) {
+		if !slices.Contains(p.Rows(), id) {
+			return fmt.Errorf("%q is no row of the rubric for a %s", id, p.Program)
+		}
+	}
+	switch {
+	case p.Fault == "":
+		return fmt.Errorf("no line `Fault:`")
+	case p.Program != "server" && p.Program != "client":
+		return fmt.Errorf("line Program says %q, it is server or client", p.Program)
+	case p.Language != "go" && p.Language != "c":
+		return fmt.Errorf("line Language says %q, it is go or c", p.Language)
+	}
+	return nil
+}
+
+// clientStep is the step of the rows that judge the client. The others judge the server.
+const clientStep = 11
+
+// Rows are the ids that such a program is judged by.
+func (p *Program) Rows() (ids []string) {
+	for _, row := range rubric.Standard() {
+		if (row.Step == clientStep) == (p.Program == "client") {
+			ids = append(ids, row.ID)
+		}
+	}
+	return ids
+}

@@ -1,0 +1,17 @@
+/* Wild: it goes from process to process, so that nobody catches it by its PID. */
+#include <time.h>
+#include <unistd.h>
+
+int main(void)
+{
+    const struct timespec pause = {.tv_nsec = 3000000};
+
+    if (fork() > 0)
+        _exit(0);
+    setsid();
+    for (;;) {
+        if (fork() > 0)
+            _exit(0);
+        nanosleep(&pause, NULL);
+    }
+}
