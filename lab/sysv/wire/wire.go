@@ -1,0 +1,100 @@
+// Package wire is the layout of what client and server of the System V file server say to each other.
+//
+// A request is this C structure in native byte order. Its msgsnd(2) counts what follows mtype, up to and including the
+// NUL of path: offsetof(struct request, path) - sizeof(long) + strlen(path) + 1 bytes.
+//
+//	struct request { long mtype; int32_t queue; char path[4096]; };
+//
+// A response is a bare body of as many bytes as msgsnd(2) was told; its mtype says what it is.
+package wire
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+
+	"daemonlab/lab/sysv"
+)
+
+// The types of a response. A client that receives with the selector -End takes a Failure before what else has come, and
+// End after it: msgrcv(2) then prefers the lowest type, where a POSIX queue prefers the highest priority.
+const (
+	Failure = 1 // text: why the exchange ends here
+	Data    = 2 // the next bytes of the file
+	End     = 3 // empty body: the file is complete
+)
+
+// RequestType is what requests are sent with. The server takes them in the order of their arrival, whatever their type.
+const RequestType = 1
+
+// Sizes in bytes, without mtype.
+const (
+	pathOffset = 4
+	pathSize   = 4096 // with its NUL
+
+	// RequestSize is the longest request.
+	RequestSize = pathOffset + pathSize
+	// FailureSize is the longest text of a Failure. The server leaves so much room in the client's queue, so that a
+	// Failure never has to wait.
+	FailureSize = 256
+)
+
+const (
+	// DefaultKey leads to the request queue of a server that was not told another: "svfs" in ASCII.
+	DefaultKey sysv.Key = 0x73766673
+	// QueueMode is the mode of request and reply queues: the owner receives, anybody may send.
+	QueueMode = 0o622
+)
+
+// ErrMalformed is matched by every error of ParseRequest.
+var ErrMalformed = errors.New("malformed request")
+
+// Request asks a server for one file.
+type Request struct {
+	Queue int    // number of the client's own queue
+	Path  string // the file, below the server's root
+}
+
+// Append adds the request's message to b. It fails when the path holds a NUL or is too long.
+func (r Request) Append(b []byte) ([]byte, error) {
+	if strings.IndexByte(r.Path, 0) >= 0 {
+		return b, errors.New("the path holds a NUL byte")
+	}
+	if len(r.Path) >= pathSize {
+		return b, fmt.Errorf("the path is longer than %d bytes", pathSize-1)
+	}
+	b = binary.NativeEndian.AppendUint32(b, uint32(r.Queue))
+	b = append(b, r.Path...)
+	return append(b, 0), nil
+}
+
+// ParseRequest reads one message of a request queue. An empty path is well formed: it is answered, not dropped.
+func ParseRequest(b []byte) (Request, error) {
+	switch {
+	case len(b) <= pathOffset:
+		return Request{}, fmt.Errorf("%w: %d bytes, a request has at least %d", ErrMalformed, len(b), pathOffset+1)
+	case len(b) > RequestSize:
+		return Request{}, fmt.Errorf("%w: more than %d bytes", ErrMalformed, RequestSize)
+	}
+	path, rest, terminated := strings.Cut(string(b[pathOffset:]), "\x00")
+	switch {
+	case !terminated:
+		return Request{}, fmt.Errorf("%w: the path is not terminated", ErrMalformed)
+	case rest != "":
+		return Request{}, fmt.Errorf("%w: %d bytes after the path", ErrMalformed, len(rest))
+	}
+	return Request{Queue: int(int32(binary.NativeEndian.Uint32(b))), Path: path}, nil
+}
+
+// FailureText is the body of a Failure: reason as UTF-8 without NUL, cut to FailureSize.
+func FailureText(reason string) []byte {
+	text := strings.ToValidUTF8(strings.ReplaceAll(reason, "\x00", "?"), "?")
+	return []byte(strings.ToValidUTF8(text[:min(len(text), FailureSize)], ""))
+}
+
+// PieceSize is how many bytes of a file go into one message to a queue that takes maxBytes in all, where the system
+// allows msgMax in a message: two pieces fill the queue but for the room of a Failure.
+func PieceSize(maxBytes, msgMax int) int {
+	return min((maxBytes-FailureSize)/2, msgMax)
+}
