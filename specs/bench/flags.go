@@ -1,0 +1,69 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+)
+
+const usage = `usage: scripts/bench [--json FILE] [--svg FILE] [--quick] [--rounds N]
+
+Builds the server, the C solution and, when it is there, the System V server,
+runs the same loads against them in turns, and prints medians, least and
+greatest values, and ratios. Needs gcc and make. Runs as root (the servers then
+as nobody) and as an ordinary user.
+
+  --json FILE   write all samples, medians and ratios
+  --svg FILE    write a plot: latency against clients, throughput against
+                message size and depth
+  --quick       everything with little work, one round: some 20 seconds
+  --rounds N    rounds (default 5, with --quick 1); medians are of rounds
+
+While it runs, it needs nearly all of RLIMIT_MSGQUEUE (819200 bytes of message
+queues for a user): no other server or client of the same user may run.
+`
+
+var errUsage = errors.New("usage")
+
+type options struct {
+	json, svg string // files; empty: none
+	work      string // directory with the programs, for everything that is made; removed at the end
+	quick     bool
+	rounds    int
+}
+
+func parseFlags(args []string) (options, error) {
+	var o options
+	f := flag.NewFlagSet("bench", flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	f.StringVar(&o.json, "json", "", "")
+	f.StringVar(&o.svg, "svg", "", "")
+	f.BoolVar(&o.quick, "quick", false, "")
+	f.IntVar(&o.rounds, "rounds", 0, "")
+	f.StringVar(&o.work, "work", "", "") // from the script, which has built the programs there
+	err := f.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Print(usage)
+		return o, err
+	case err == nil && f.NArg() > 0:
+		err = fmt.Errorf("unexpected argument %q", f.Arg(0))
+	case err == nil && o.work == "":
+		err = errors.New("no programs: start it with scripts/bench")
+	case err == nil && o.rounds < 0:
+		err = errors.New("--rounds is negative")
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "bench: %v\n\n%s", err, usage)
+		return o, errUsage
+	}
+	if o.rounds == 0 {
+		o.rounds = 5
+		if o.quick {
+			o.rounds = 1
+		}
+	}
+	return o, nil
+}
