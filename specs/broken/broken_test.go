@@ -3,6 +3,7 @@ package broken_test
 import (
 	"context"
 	"flag"
+	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -14,31 +15,53 @@ import (
 	"golang.org/x/sys/unix"
 
 	"daemonlab/specs/broken"
+	"daemonlab/specs/harness"
 )
 
 var only = flag.String("only", "", "judge only programs whose names match this regular expression")
+
+var (
+	ctx       context.Context // ends when the test is interrupted
+	project   string
+	suiteDir  string
+	someSuite = sync.OnceValues(func() (*broken.Suite, error) { return broken.BuildSuite(ctx, project, suiteDir) })
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	status, err := runAll(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(status)
+}
+
+func runAll(m *testing.M) (status int, err error) {
+	var stop func()
+	ctx, stop = signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
+	defer stop()
+	if project, err = filepath.Abs("../.."); err != nil {
+		return 0, err
+	}
+	if suiteDir, err = os.MkdirTemp("", "specs-broken-"); err != nil {
+		return 0, err
+	}
+	defer os.RemoveAll(suiteDir)
+	// Whatever the judge leaves comes to this process, where it is seen.
+	return m.Run(), harness.AdoptOrphans()
+}
 
 // programsAtOnce bounds what the servers under judgement take together of a user's RLIMIT_MSGQUEUE.
 const programsAtOnce = 4
 
 func TestKillMatrix(t *testing.T) {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
-	defer stop()
-	programs := choose(t)
-	suite, project := build(t, ctx)
-	verdicts := make([]broken.Verdict, len(programs))
-	slots := make(chan struct{}, programsAtOnce)
-	var wg sync.WaitGroup
-	for i, p := range programs {
-		slots <- struct{}{}
-		dir := t.TempDir()
-		wg.Go(func() {
-			verdicts[i] = verdictOn(ctx, suite, p, project, dir)
-			<-slots
-		})
-	}
-	wg.Wait()
+	programs, err := broken.Load(".")
+	must(t, err)
+	begin := time.Now()
+	verdicts := judgeAll(t, chosen(t, programs), nil)
 	broken.Matrix(os.Stdout, verdicts)
+	t.Logf("in %v", time.Since(begin).Round(time.Second))
 	for _, v := range verdicts {
 		t.Run(v.Program.Name, func(t *testing.T) {
 			if v.Skipped != "" {
@@ -51,10 +74,7 @@ func TestKillMatrix(t *testing.T) {
 	}
 }
 
-// choose reads the patches that were asked for.
-func choose(t *testing.T) (chosen []broken.Program) {
-	all, err := broken.Load(".")
-	must(t, err)
+func chosen(t *testing.T, all []broken.Program) (chosen []broken.Program) {
 	name, err := regexp.Compile(*only)
 	must(t, err)
 	for _, p := range all {
@@ -65,16 +85,26 @@ func choose(t *testing.T) (chosen []broken.Program) {
 	return chosen
 }
 
-// build builds the suite where an account that a server becomes can read it.
-func build(t *testing.T, ctx context.Context) (suite *broken.Suite, project string) {
-	project, err := filepath.Abs("../..")
+// judgeAll judges programs by the rows, or by all rows that there are for them.
+func judgeAll(t *testing.T, programs []broken.Program, rows []string) []broken.Verdict {
+	suite, err := someSuite()
 	must(t, err)
-	suite, err = broken.BuildSuite(ctx, project, t.TempDir())
-	must(t, err)
-	return suite, project
+	verdicts := make([]broken.Verdict, len(programs))
+	slots := make(chan struct{}, programsAtOnce)
+	var wg sync.WaitGroup
+	for i, p := range programs {
+		slots <- struct{}{}
+		dir := t.TempDir()
+		wg.Go(func() {
+			verdicts[i] = verdictOn(suite, p, dir, rows)
+			<-slots
+		})
+	}
+	wg.Wait()
+	return verdicts
 }
 
-func verdictOn(ctx context.Context, suite *broken.Suite, p broken.Program, project, dir string) (v broken.Verdict) {
+func verdictOn(suite *broken.Suite, p broken.Program, dir string, rows []string) (v broken.Verdict) {
 	v.Program = p
 	if p.Root && os.Geteuid() != 0 {
 		v.Skipped = "only a server that root starts shows it"
@@ -84,12 +114,11 @@ func verdictOn(ctx context.Context, suite *broken.Suite, p broken.Program, proje
 		v.Skipped = "there is no " + missing
 		return v
 	}
-	begin := time.Now()
 	file, err := p.Build(ctx, project, dir)
 	if err == nil {
-		v.Results, err = suite.Judge(ctx, p.Program, file, p.Rows())
+		v.Results, err = suite.Judge(ctx, p.Program, file, p.Rows(rows...))
 	}
-	v.Err, v.Took = err, time.Since(begin)
+	v.Err = err
 	return v
 }
 

@@ -29,6 +29,9 @@ func (p *Program) Missing() string {
 
 // Build applies the patch to a copy of the project's sources in dir, which is empty, and returns the program's file.
 func (p *Program) Build(ctx context.Context, project, dir string) (string, error) {
+	if p.source != "" {
+		return p.buildWild(ctx, project, dir)
+	}
 	for _, part := range p.sources() {
 		if err := copySources(filepath.Join(project, part), filepath.Join(dir, part)); err != nil {
 			return "", err

@@ -20,7 +20,8 @@ type Program struct {
 	Language string   // "go" or "c"
 	Root     bool     // shows its fault only when root starts it
 
-	patch []byte
+	patch  []byte
+	source string // of a wild program, which has no patch
 }
 
 // Load reads all patches of a directory.
@@ -105,10 +106,11 @@ func (p *Program) check() error {
 // clientStep is the step of the rows that judge the client. The others judge the server.
 const clientStep = 11
 
-// Rows are the ids that such a program is judged by.
-func (p *Program) Rows() (ids []string) {
+// Rows are the ids that such a program is judged by, or those of them that are named.
+func (p *Program) Rows(named ...string) (ids []string) {
 	for _, row := range rubric.Standard() {
-		if (row.Step == clientStep) == (p.Program == "client") {
+		wanted := len(named) == 0 || slices.Contains(named, row.ID)
+		if wanted && (row.Step == clientStep) == (p.Program == "client") {
 			ids = append(ids, row.ID)
 		}
 	}

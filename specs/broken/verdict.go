@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
-	"time"
 )
 
 // Verdict is what has become of one program.
@@ -15,7 +14,6 @@ type Verdict struct {
 	Results []Result
 	Skipped string // why it was not judged
 	Err     error  // why it could not be
-	Took    time.Duration
 }
 
 // Failed are the rows that the program has failed.
@@ -28,11 +26,25 @@ func (v Verdict) Failed() (ids []string) {
 	return ids
 }
 
-// Wrong says where the specs, or the patch, are not what they should be. It is empty when all is well.
-func (v Verdict) Wrong() (lines []string) {
+// NotJudged says why there is no verdict on the program, or on a row of it.
+func (v Verdict) NotJudged() (lines []string) {
 	if v.Err != nil {
 		return []string{v.Err.Error()}
 	}
+	for _, r := range v.Results {
+		if r.Status == "error" {
+			lines = append(lines, fmt.Sprintf("the suite could not judge %s: %s", r.ID, r.Evidence))
+		}
+	}
+	return lines
+}
+
+// Wrong says where the specs, or the patch, are not what they should be. It is empty when all is well.
+func (v Verdict) Wrong() (lines []string) {
+	if v.Err != nil {
+		return v.NotJudged()
+	}
+	lines = v.NotJudged()
 	failed := v.Failed()
 	for _, id := range v.Program.Kills {
 		if !slices.Contains(failed, id) {
@@ -40,9 +52,6 @@ func (v Verdict) Wrong() (lines []string) {
 		}
 	}
 	for _, r := range v.Results {
-		if r.Status == "error" {
-			lines = append(lines, fmt.Sprintf("the suite could not judge %s: %s", r.ID, r.Evidence))
-		}
 		if r.Status == "failed" && !slices.Contains(v.Program.Kills, r.ID) && !slices.Contains(v.Program.May, r.ID) {
 			lines = append(lines, fmt.Sprintf("has failed %s, too: %s", r.ID, r.Evidence))
 		}

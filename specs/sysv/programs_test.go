@@ -101,7 +101,9 @@ type server struct {
 
 func startServer(more ...string) *server {
 	GinkgoHelper()
-	return startServerAt(newKey(), GinkgoT().TempDir(), more...)
+	root := filepath.Join(GinkgoT().TempDir(), "root")
+	Expect(os.Mkdir(root, 0o755)).To(Succeed())
+	return startServerAt(newKey(), root, more...)
 }
 
 func startServerAt(key sysv.Key, root string, more ...string) *server {

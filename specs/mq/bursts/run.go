@@ -17,10 +17,10 @@ func Run(ctx context.Context, order Order, load Load) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	f, err := launch(s.queue.Name(), load)
-	err = errors.Join(err, mq.Unlink(s.queue.Name())) // so that nothing stays if this process is killed
-	if err != nil {
-		return Result{}, errors.Join(err, s.queue.Close())
+	f, launchErr := launch(s.queue.Name(), load)
+	err = mq.Unlink(s.queue.Name()) // so that nothing stays if this process is killed
+	if launchErr != nil {
+		return Result{}, errors.Join(launchErr, err, s.queue.Close())
 	}
 	begin, r := time.Now(), Result{}
 	for err == nil && r.Rounds < load.Rounds {

@@ -1,0 +1,119 @@
+package broken_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/procfs"
+	"daemonlab/specs/broken"
+	"daemonlab/specs/harness"
+)
+
+// wildRows are rows enough to meet a program at its start, at work and at its end.
+var wildRows = []string{"fds", "failure", "instance", "transfer", "sigterm", "output", "exit", "cleanup"}
+
+// wildLimit is far more than all wild programs together take.
+const wildLimit = 5 * time.Minute
+
+// Of a wild program there is a verdict, in bounded time, and nothing is left.
+func TestWildPrograms(t *testing.T) {
+	programs, err := broken.Wild("wild")
+	must(t, err)
+	tmp := t.TempDir()
+	must(t, os.Chmod(tmp, 0o755))
+	t.Setenv("TMPDIR", tmp) // where the suite works
+	queuesBefore := queues(t)
+	begin := time.Now()
+	for _, v := range judgeAll(t, chosen(t, programs), wildRows) {
+		t.Run(v.Program.Name, func(t *testing.T) {
+			if v.Skipped != "" {
+				t.Skip(v.Skipped)
+			}
+			if len(v.Failed()) == 0 {
+				t.Error("it has failed nothing")
+			}
+			for _, line := range v.NotJudged() {
+				t.Error(line)
+			}
+		})
+	}
+	if took := time.Since(begin); took > wildLimit {
+		t.Errorf("it took %v", took)
+	}
+	nothingIsLeft(t, tmp, queuesBefore)
+}
+
+func nothingIsLeft(t *testing.T, tmp string, queuesBefore []string) {
+	left, err := harness.Adopted()
+	must(t, err)
+	for _, p := range left {
+		t.Errorf("process %d (%s) is left", p.Pid, p.Comm)
+	}
+	entries, err := os.ReadDir(tmp)
+	must(t, err)
+	for _, e := range entries {
+		t.Errorf("%s is left", filepath.Join(tmp, e.Name()))
+	}
+	for _, name := range queues(t) {
+		if !slices.Contains(queuesBefore, name) && abandoned(name) {
+			t.Errorf("queue %s is left", name)
+		}
+	}
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	must(t, err)
+	for line := range strings.Lines(string(mounts)) {
+		if strings.Contains(line, tmp) {
+			t.Errorf("a mount is left: %s", line)
+		}
+	}
+}
+
+// queues lists the queues that specs have made.
+func queues(t *testing.T) (names []string) {
+	all, err := procfs.Queues(mqueuefs(t))
+	must(t, err)
+	for _, name := range all {
+		if strings.HasPrefix(name, "/spec-") {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// mqueuefs is where the queues of this IPC namespace can be listed. Without that an empty directory shows none.
+func mqueuefs(t *testing.T) string {
+	const usual, magic = "/dev/mqueue", 0x19800202
+	var st unix.Statfs_t
+	if unix.Statfs(usual, &st) == nil && st.Type == magic {
+		return usual
+	}
+	dir := t.TempDir()
+	if err := unix.Mount("mqueue", dir, "mqueue", 0, ""); err != nil {
+		t.Logf("queues that are left are not seen: nothing is mounted at %s, and nothing can be: %v", usual, err)
+		return dir
+	}
+	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
+	return dir
+}
+
+// abandoned tells whether the suite that made a queue has ended; its PID is in the name. Another suite may be running.
+func abandoned(name string) bool {
+	parts := strings.Split(name, "-")
+	for _, part := range parts {
+		pid, err := strconv.Atoi(part)
+		if err != nil {
+			continue
+		}
+		_, err = os.Stat(fmt.Sprintf("/proc/%d", pid))
+		return err != nil
+	}
+	return true
+}
