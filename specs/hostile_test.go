@@ -203,7 +203,7 @@ var _ = Row("stuck", func(r row) {
 				return
 			}
 			// A machine that holds up the suite makes a stall of its pauses: then it shows nothing.
-			r.must(took > 1800*time.Millisecond, harness.Finding{
+			r.must(slow.Slowest > 800*time.Millisecond, harness.Finding{
 				Did:   "started it with --stall 1 and took one message every 100 ms for a while, then the rest",
 				Wants: "the whole file: --stall is the time in which a client takes nothing",
 				Saw:   fmt.Sprintf("%d of %d bytes, %v, error: %v, in %v", len(slow.Content), len(large), slow.Last(), err, took),

@@ -43,7 +43,7 @@ func (p *Program) Build(ctx context.Context, project, dir string) (string, error
 	if p.Language == "c" {
 		file := filepath.Join(dir, "bin", binary(p.Program))
 		return file, run(ctx, filepath.Join(dir, "lab/c"), "make", "-s", "BIN="+filepath.Dir(file),
-			"CFLAGS=-std=c11 -O1 -w", file)
+			"CFLAGS=-std=c11 -O0 -w", file)
 	}
 	file := filepath.Join(dir, binary(p.Program))
 	return file, goBuild(ctx, dir, file, "./"+p.Program)
@@ -66,7 +66,7 @@ func (p *Program) sources() []string {
 // goBuild builds without the directory's name in what the compiler sees, so that the builds of all copies share their
 // cache.
 func goBuild(ctx context.Context, dir, file, pkg string) error {
-	return run(ctx, dir, "go", "build", "-trimpath", "-buildvcs=false", "-o", file, pkg)
+	return run(ctx, dir, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", file, pkg)
 }
 
 // apply takes a patch only if it fits exactly. git is told to look for no repository: in one, it would leave out the

@@ -141,7 +141,8 @@ func (c *Client) Waiting() (int, error) {
 type Exchange struct {
 	Path     string
 	Messages []Message
-	Content  []byte // of the DATA messages
+	Content  []byte        // of the DATA messages
+	Slowest  time.Duration // the longest time that the client took nothing
 }
 
 // ErrEndless means that a server has sent far more than any file of a spec holds.
@@ -169,10 +170,12 @@ func (c *Client) Finish(ctx context.Context, path string) (Exchange, error) {
 // FinishSlowly receives until FAILURE or END, for a while only one message each period.
 func (c *Client) FinishSlowly(ctx context.Context, path string, period, while time.Duration) (Exchange, error) {
 	e := Exchange{Path: path}
-	for begin := time.Now(); ; {
+	begin := time.Now()
+	for taken := begin; ; taken = time.Now() {
 		if time.Since(begin) < while {
 			<-time.After(period)
 		}
+		e.Slowest = max(e.Slowest, time.Since(taken))
 		m, err := c.nextWithin(ctx, Patience)
 		if err == nil && (len(e.Messages) == maxMessages || len(e.Content) > maxContent) {
 			err = ErrEndless
