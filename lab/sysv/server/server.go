@@ -53,15 +53,22 @@ func serve(o options) error {
 	s := &server{options: o, queue: q, dir: dir, slots: make(chan struct{}, o.children), ctx: ctx,
 		children: map[int]wire.Request{}}
 	go s.reap(ended)
+	stopped := make(chan struct{})
 	go func() {
 		logf("%v: stopping", <-ending)
 		end()
 		s.stop()
+		close(stopped)
 	}()
 	fmt.Printf("svfiled: PID %d serves %s on queue %v\n", os.Getpid(), o.root, q)
 	err = s.takeRequests()
 	s.endChildren()
-	return err
+	if err != nil {
+		q.Remove() // if it still is there
+		return err
+	}
+	<-stopped
+	return nil
 }
 
 // heeded are the signals that end the server. One that the starter ignores, as nohup(1) does, stays ignored.
