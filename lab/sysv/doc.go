@@ -30,8 +30,8 @@
 // # Limits, errors
 //
 // What the system allows is told by [SystemLimits]. Every error is an *[Error] that names the call and the queue, keeps
-// the errno for errors.Is, and explains a limit with the figures in force. The kernel says EINVAL for a queue that is no
-// more, EIDRM to those who were waiting for it; both match os.ErrNotExist.
+// the errno for errors.Is, and explains a limit with the figures in force. The kernel says EINVAL for a queue that is
+// no more, EIDRM to those who were waiting for it; both match os.ErrNotExist.
 //
 // For new programs package mq is nearly always the better choice: its queues have names and descriptors, go away with
 // their users, wait with a deadline and notify.

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Key is what unrelated programs find a queue by, where a POSIX queue has a name: a number, which they have to agree on.
+// Key is what unrelated programs find a queue by, where a POSIX queue has a name: a number that they have to agree on.
 type Key int32
 
 // Private, IPC_PRIVATE, is no key: Get makes a new queue that can be found by its number only.

@@ -29,7 +29,8 @@ func TestLayoutMatchesC(t *testing.T) {
 		}
 	}
 	for name, value := range sysv.Flags() {
-		fmt.Fprintf(&body, "#ifdef %[1]s\nprintf(\"%[1]s %%d\\n\", %[1]s);\n#else\nputs(\"%[1]s %[2]d\");\n#endif\n", name, value)
+		fmt.Fprintf(&body, "#ifdef %[1]s\nprintf(\"%[1]s %%d\\n\", %[1]s);\n#else\nputs(\"%[1]s %[2]d\");\n#endif\n",
+			name, value)
 		fmt.Fprintf(&want, "%s %d\n", name, value)
 	}
 	got := runC(t, "#include <stddef.h>\nint main(void) {\n"+body.String()+"}\n")

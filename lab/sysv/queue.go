@@ -14,8 +14,8 @@ type Queue struct {
 	key Key // for messages; Private when it is not known
 }
 
-// ByID names the queue that has the number. Nothing is opened, hence nothing checked: the first call tells whether there
-// is such a queue.
+// ByID names the queue that has the number. Nothing is opened, hence nothing checked: the first call tells whether
+// there is such a queue.
 func ByID(id int) Queue { return Queue{id: id} }
 
 // ID is the queue's number in its IPC namespace. It is made of a place in the kernel's table and of a count, so the
@@ -94,8 +94,8 @@ func (q Queue) Send(mtype int, text []byte, flags Flag) error {
 //	negative  the oldest of the lowest type that is not above the selector's absolute value
 //
 // It waits while there is none. The errnos are ENOMSG (none, with NoWait), E2BIG (the message is longer than buf, and
-// stays in the queue; see NoError), EACCES (no permission to read), EINVAL (no such queue), EIDRM (the queue was removed
-// during the wait).
+// stays in the queue; see NoError), EACCES (no permission to read), EINVAL (no such queue), EIDRM (the queue was
+// removed during the wait).
 func (q Queue) Receive(buf []byte, selector int, flags Flag) (n, mtype int, err error) {
 	m := borrow(len(buf))
 	defer giveBack(m)

@@ -49,9 +49,10 @@ var _ = Describe("the baseline's client removes its queue and leaves no part of 
 		mustBeGone(client.queue)
 		s.mustBeIdle()
 	},
-		Entry("SIGINT", unix.SIGINT), Entry("SIGTERM", unix.SIGTERM), Entry("SIGHUP", unix.SIGHUP), Entry("SIGQUIT", unix.SIGQUIT),
-		Entry("SIGALRM", unix.SIGALRM), Entry("SIGUSR1", unix.SIGUSR1), Entry("SIGABRT", unix.SIGABRT), Entry("SIGSEGV", unix.SIGSEGV),
-		Entry("SIGXCPU", unix.SIGXCPU),
+		Entry("SIGINT", unix.SIGINT), Entry("SIGTERM", unix.SIGTERM),
+		Entry("SIGHUP", unix.SIGHUP), Entry("SIGQUIT", unix.SIGQUIT),
+		Entry("SIGALRM", unix.SIGALRM), Entry("SIGUSR1", unix.SIGUSR1), Entry("SIGABRT", unix.SIGABRT),
+		Entry("SIGSEGV", unix.SIGSEGV), Entry("SIGXCPU", unix.SIGXCPU),
 	)
 
 	It("when its reader goes away, as if by SIGPIPE", func() {

@@ -21,7 +21,7 @@ func named(queue int32, path string) []byte {
 var _ = Describe("the baseline drops, logs and goes on after", func() {
 	DescribeTable("a message that is no request:", func(mtype int, message []byte) {
 		s := startServer()
-		Expect(s.queue.Send(mtype, message, 0)).To(Succeed())
+		Expect(s.sendRaw(mtype, message)).To(Succeed())
 		Eventually(s.says("dropped a request: malformed request: ")).Should(BeTrue())
 		s.mustServe()
 		s.mustBeIdle()
@@ -40,7 +40,7 @@ var _ = Describe("the baseline drops, logs and goes on after", func() {
 	DescribeTable("a request that names a queue that is not its client's:", func(number func(s *server) int32, reason string) {
 		s := startServer()
 		s.put("file", random(100_000))
-		Expect(s.queue.Send(wire.RequestType, named(number(s), "file"), 0)).To(Succeed())
+		Expect(s.sendRaw(wire.RequestType, named(number(s), "file"))).To(Succeed())
 		Eventually(s.says("dropped a request: queue ")).Should(BeTrue())
 		Expect(s.stderr()).To(ContainSubstring(reason))
 		s.mustServe()
@@ -98,7 +98,7 @@ var _ = Describe("the baseline drops, logs and goes on after", func() {
 		s := startServer()
 		noise := random(1 << 20)
 		for i := range 1000 {
-			Expect(s.queue.Send(1+i, noise[i*1000:][:i], 0)).To(Succeed())
+			Expect(s.sendRaw(1+i, noise[i*1000:][:i])).To(Succeed())
 		}
 		s.mustServe()
 		s.mustBeIdle()

@@ -90,7 +90,8 @@ var _ = Describe("the baseline, killed and stopped", func() {
 			Expect(bytes.Equal(got, large)).To(BeTrue())
 			Expect(s.status()).To(BeZero())
 		},
-		Entry("SIGTERM", unix.SIGTERM), Entry("SIGINT", unix.SIGINT), Entry("SIGHUP", unix.SIGHUP), Entry("SIGQUIT", unix.SIGQUIT),
+		Entry("SIGTERM", unix.SIGTERM), Entry("SIGINT", unix.SIGINT),
+		Entry("SIGHUP", unix.SIGHUP), Entry("SIGQUIT", unix.SIGQUIT),
 	)
 
 	It("the server says so and exits 1 when somebody removes its queue", func() {
@@ -98,7 +99,8 @@ var _ = Describe("the baseline, killed and stopped", func() {
 		Eventually(aThreadSleeps).WithArguments(s.pid(), unix.SYS_MSGRCV).Should(BeTrue())
 		remove(s.queue)
 		Expect(s.status()).To(Equal(1))
-		Expect(s.stderr()).To(Equal(fmt.Sprintf("svfiled: queue %d (key %v): msgrcv: the queue was removed\n", s.queue.ID(), s.key)))
+		Expect(s.stderr()).To(Equal(fmt.Sprintf("svfiled: queue %d (key %v): msgrcv: the queue was removed\n",
+			s.queue.ID(), s.key)))
 	})
 })
 
@@ -174,7 +176,8 @@ var _ = Describe("the baseline's start", func() {
 
 	It("refuses a root that is none, and leaves no queue", func() {
 		key := newKey()
-		Expect(tryStart("--key", key.String(), "--root", "/nowhere")).To(Equal("svfiled: open /nowhere: no such file or directory\n"))
+		Expect(tryStart("--key", key.String(), "--root", "/nowhere")).To(
+			Equal("svfiled: open /nowhere: no such file or directory\n"))
 		_, err := sysv.Get(key, 0, 0)
 		Expect(err).To(MatchError(os.ErrNotExist))
 	})

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -45,6 +46,7 @@ type process struct {
 	text  string        // file that gets stderr
 }
 
+// start starts a program that is killed when the spec ends, and before if that takes too long.
 func start(cmd *exec.Cmd) *process {
 	GinkgoHelper()
 	stderr, err := os.CreateTemp(GinkgoT().TempDir(), "stderr")
@@ -53,11 +55,13 @@ func start(cmd *exec.Cmd) *process {
 	cmd.Stderr = stderr
 	Expect(cmd.Start()).To(Succeed())
 	p := &process{cmd: cmd, ended: make(chan struct{}), text: stderr.Name()}
+	killing := time.AfterFunc(2*patience, func() { cmd.Process.Kill() })
 	go func() {
 		cmd.Wait()
 		close(p.ended)
 	}()
 	DeferCleanup(func() {
+		killing.Stop()
 		cmd.Process.Kill()
 		<-p.ended
 	})
@@ -208,11 +212,18 @@ func (s *server) send(message []byte, err error) error {
 	if err != nil {
 		return err
 	}
-	return s.queue.Send(wire.RequestType, message, 0)
+	return s.sendRaw(wire.RequestType, message)
 }
 
-// exchange receives to the end of one.
+// sendRaw sends anything. A server that does not empty its queue loses it at last.
+func (s *server) sendRaw(mtype int, message []byte) error {
+	defer time.AfterFunc(patience, func() { s.queue.Remove() }).Stop()
+	return s.queue.Send(mtype, message, 0)
+}
+
+// exchange receives to the end of one. What ends a wait that lasts too long is the queue's removal.
 func exchange(q sysv.Queue) (content []byte, failure string, err error) {
+	defer time.AfterFunc(patience, func() { q.Remove() }).Stop()
 	buf := make([]byte, 64<<10)
 	for {
 		n, kind, err := q.Receive(buf, -wire.End, 0)

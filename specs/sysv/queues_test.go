@@ -41,7 +41,7 @@ var names atomic.Int64
 
 func newName() string { return fmt.Sprintf("/sysv-specs-%d-%d", os.Getpid(), names.Add(1)) }
 
-// newPOSIX makes a POSIX queue that goes with the spec. It is small, because all queues of a user share RLIMIT_MSGQUEUE.
+// newPOSIX makes a POSIX queue that goes with the spec. It is small: all queues of a user share RLIMIT_MSGQUEUE.
 func newPOSIX() *mq.Blocking {
 	GinkgoHelper()
 	name := newName()

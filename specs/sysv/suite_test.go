@@ -37,7 +37,9 @@ func TestSystemV(t *testing.T) {
 	SetDefaultEventuallyTimeout(patience)
 	SetDefaultEventuallyPollingInterval(time.Millisecond)
 	RegisterFailHandler(Fail)
-	RunSpecs(t, "System V message queues on Linux, and a file server over them")
+	const title = "System V message queues on Linux, and a file server over them"
+	allSpecs = PreviewSpecs(title)
+	RunSpecs(t, title)
 }
 
 // patience bounds a wait for what must happen. It costs a spec that passes nothing.

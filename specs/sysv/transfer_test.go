@@ -59,23 +59,16 @@ var _ = Describe("the baseline serves files", func() {
 		const size = 256 << 20
 		s := startServer()
 		want := sparse(filepath.Join(s.root, "large"), size)
-		cmd := s.command("large")
-		out, err := cmd.StdoutPipe()
-		Expect(err).NotTo(HaveOccurred())
-		// Not by start, whose Wait would close the pipe before it is read.
-		var said bytes.Buffer
-		cmd.Stderr = &said
-		Expect(cmd.Start()).To(Succeed())
 		sum := sha256.New()
-		n, err := io.Copy(sum, out)
-		Expect(err).NotTo(HaveOccurred())
-		Expect(cmd.Wait()).To(Succeed(), said.String())
-		Expect(n).To(BeEquivalentTo(size))
+		cmd := s.command("large")
+		cmd.Stdout = sum
+		client := start(cmd)
+		Expect(client.status()).To(BeZero(), client.stderr())
 		Expect(sum.Sum(nil)).To(Equal(want))
 		l, err := sysv.SystemLimits()
 		Expect(err).NotTo(HaveOccurred())
 		piece := wire.PieceSize(l.MsgMnb, l.MsgMax)
-		Expect(said.String()).To(Equal(fmt.Sprintf("Received %d bytes (%d messages)\n", size, (size+piece-1)/piece)))
+		Expect(client.stderr()).To(Equal(fmt.Sprintf("Received %d bytes (%d messages)\n", size, (size+piece-1)/piece)))
 		s.mustBeIdle()
 	})
 

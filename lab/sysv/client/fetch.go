@@ -47,17 +47,22 @@ func fetch(o options) (tally, error) {
 	return got, out.commit()
 }
 
+// silence ends the process when the server has been silent for too long.
+var silence *time.Timer
+
 // patiently makes a call that waits for the server. Neither msgsnd(2) nor msgrcv(2) has a timeout, so a wait that lasts
 // too long ends with the process.
 func patiently(call func() error) error {
-	silence.Reset(patience)
+	if silence == nil {
+		silence = time.AfterFunc(patience, giveUp)
+	} else {
+		silence.Reset(patience)
+	}
 	defer silence.Stop()
 	return call()
 }
 
-var silence = time.AfterFunc(patience, func() {
-	fail(fmt.Errorf("%w: nothing from it for %v", errNoServer, patience))
-})
+func giveUp() { fail(fmt.Errorf("%w: nothing from it for %v", errNoServer, patience)) }
 
 // makeReply makes the queue for the responses, which exit removes.
 func makeReply() (sysv.Queue, error) {

@@ -47,7 +47,7 @@ func answer(o options) int {
 		t.fail(err)
 		return statusFailed
 	}
-	logf("sent %q to queue %d: %d bytes in %v", r.Path, r.Queue, t.sent.Load(), time.Since(t.began).Round(time.Microsecond))
+	logf("sent %q to queue %d: %d bytes in %v", r.Path, r.Queue, t.sent.Load(), t.took())
 	return statusDone
 }
 
@@ -90,7 +90,7 @@ func (t *transfer) piece() (int, error) {
 	return wire.PieceSize(s.MaxBytes, l.MsgMax), err
 }
 
-// send puts one message into the client's queue, where it waits for room as long as the client's patience is not used up.
+// send puts one message into the client's queue, where it waits for room until t.patience ends the process.
 func (t *transfer) send(mtype int, body []byte) error {
 	err := t.reply.Send(mtype, body, 0)
 	t.patience.Reset(t.stall)
@@ -99,9 +99,11 @@ func (t *transfer) send(mtype int, body []byte) error {
 
 // fail tells the client, and the log, why its exchange ends.
 func (t *transfer) fail(reason error) {
-	logf("failed %q to queue %d: %d bytes in %v: %v", t.request.Path, t.request.Queue, t.sent.Load(),
-		time.Since(t.began).Round(time.Microsecond), refuse(t.request, reason))
+	logf("failed %q to queue %d: %d bytes in %v: %v", t.request.Path, t.request.Queue, t.sent.Load(), t.took(),
+		refuse(t.request, reason))
 }
+
+func (t *transfer) took() time.Duration { return time.Since(t.began).Round(time.Microsecond) }
 
 // giveUp ends the process when the client has taken nothing for too long. If it was killed, its queue stays: the server
 // cannot know that, and the queue is not the server's.

@@ -28,7 +28,8 @@ func TestPathsThatDoNotFit(t *testing.T) {
 }
 
 func TestMalformed(t *testing.T) {
-	for _, b := range []string{"", "1234", "1234path", "1234path\x00more", "1234\x00\x00", "1234" + strings.Repeat("p", 4097)} {
+	tooLong := "1234" + strings.Repeat("p", 4097)
+	for _, b := range []string{"", "1234", "1234path", "1234path\x00more", "1234\x00\x00", tooLong} {
 		if _, err := wire.ParseRequest([]byte(b)); !errors.Is(err, wire.ErrMalformed) {
 			t.Errorf("%.20q gave %v", b, err)
 		}
