@@ -32,12 +32,7 @@ func (p *Program) Build(ctx context.Context, project, dir string) (string, error
 	if p.source != "" {
 		return p.buildWild(ctx, project, dir)
 	}
-	for _, part := range p.sources() {
-		if err := copySources(filepath.Join(project, part), filepath.Join(dir, part)); err != nil {
-			return "", err
-		}
-	}
-	if err := p.apply(ctx, dir); err != nil {
+	if err := p.Copy(ctx, project, dir); err != nil {
 		return "", err
 	}
 	if p.Language == "c" {
@@ -47,6 +42,16 @@ func (p *Program) Build(ctx context.Context, project, dir string) (string, error
 	}
 	file := filepath.Join(dir, binary(p.Program))
 	return file, goBuild(ctx, dir, file, "./"+p.Program)
+}
+
+// Copy copies the project's sources into dir and applies the patch, which fails when it does not fit them any more.
+func (p *Program) Copy(ctx context.Context, project, dir string) error {
+	for _, part := range p.sources() {
+		if err := copySources(filepath.Join(project, part), filepath.Join(dir, part)); err != nil {
+			return err
+		}
+	}
+	return p.apply(ctx, dir)
 }
 
 func binary(program string) string {

@@ -17,4 +17,5 @@
 //
 //	go test -v ./specs/broken                       all of them, with the kill matrix
 //	go test -v ./specs/broken -only '^(fds|env)-'   some of them
+//	go test -short ./specs/broken                   only whether the patches apply and no row is without one
 package broken

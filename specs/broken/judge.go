@@ -9,13 +9,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 )
 
 // Suite is the suite as a student meets it: the judge, with all that it needs beside it.
 type Suite struct {
-	dir      string
-	instance sync.Mutex
+	dir     string
+	servers *budget
 }
 
 // BuildSuite builds judge, specs, launcher and the reference into dir.
@@ -27,7 +26,11 @@ func BuildSuite(ctx context.Context, project, dir string) (*Suite, error) {
 			return nil, err
 		}
 	}
-	return &Suite{dir: dir}, run(ctx, project, "go", "test", "-c", "-o", filepath.Join(dir, "specs.test"), "./specs")
+	servers := serversOfUser
+	if os.Geteuid() == 0 {
+		servers = serversOfRoot
+	}
+	return &Suite{dir: dir, servers: newBudget(servers)}, run(ctx, project, "go", "test", "-c", "-o", filepath.Join(dir, "specs.test"), "./specs")
 }
 
 // Result is the judge's verdict on one row.
@@ -35,11 +38,14 @@ type Result struct {
 	ID, Status, Evidence string
 }
 
-// rowsAtOnce is how many rows of one program are judged at a time.
-const rowsAtOnce = 2
+const (
+	rowsAtOnce        = 2 // of one program, each with one server at a time
+	serversOfInstance = 8 // are started at once for the row `instance`
+	serversOfRoot     = 17
+	serversOfUser     = 13 // whose reply queues count as well
+)
 
-// Judge judges a program by the rows. The servers of the row `instance`, eight at once, take half of what
-// RLIMIT_MSGQUEUE lets a user have, so that row is judged for one program at a time.
+// Judge judges a program by the rows, those of `instance` apart.
 func (s *Suite) Judge(ctx context.Context, program, file string, rows []string) ([]Result, error) {
 	var results, more []Result
 	var others []string
@@ -49,18 +55,18 @@ func (s *Suite) Judge(ctx context.Context, program, file string, rows []string) 
 			others = append(others, id)
 			continue
 		}
-		s.instance.Lock()
-		more, err = s.judge(ctx, program, file, []string{id})
-		s.instance.Unlock()
+		more, err = s.judge(ctx, program, file, []string{id}, serversOfInstance)
 		results = append(results, more...)
 	}
 	if err == nil {
-		more, err = s.judge(ctx, program, file, others)
+		more, err = s.judge(ctx, program, file, others, rowsAtOnce)
 	}
 	return append(results, more...), err
 }
 
-func (s *Suite) judge(ctx context.Context, program, file string, rows []string) ([]Result, error) {
+func (s *Suite) judge(ctx context.Context, program, file string, rows []string, servers int) ([]Result, error) {
+	s.servers.take(servers)
+	defer s.servers.give(servers)
 	report := filepath.Join(filepath.Dir(file), "report.json")
 	args := []string{"--" + program, file, "--json", report, "--jobs", fmt.Sprint(rowsAtOnce)}
 	for _, id := range rows {

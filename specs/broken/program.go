@@ -64,7 +64,7 @@ func Parse(name string, content []byte) (Program, error) {
 func (p *Program) set(key, value string) error {
 	switch key {
 	case "Fault":
-		p.Fault = value
+		p.Fault = strings.Join(strings.Fields(value), " ")
 	case "Kills":
 		if value != "none" {
 			p.Kills = strings.Fields(value)

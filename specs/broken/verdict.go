@@ -63,8 +63,9 @@ func (v Verdict) Wrong() (lines []string) {
 func Matrix(w io.Writer, verdicts []Verdict) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "program\tlanguage\tfailed\tverdict")
-	broken, killed, correct, clean := 0, 0, 0, 0
+	broken, killed, correct, clean, skipped := 0, 0, 0, 0, 0
 	for _, v := range verdicts {
+		skipped += count(v.Skipped != "")
 		well := v.Skipped == "" && len(v.Wrong()) == 0
 		if len(v.Program.Kills) > 0 {
 			broken++
@@ -76,8 +77,8 @@ func Matrix(w io.Writer, verdicts []Verdict) {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", v.Program.Name, v.Program.Language, strings.Join(v.Failed(), " "), v.word())
 	}
 	table.Flush()
-	fmt.Fprintf(w, "%d of %d broken programs killed by their own rows alone, %d of %d correct ones clean\n",
-		killed, broken, clean, correct)
+	fmt.Fprintf(w, "%d of %d broken programs killed by their own rows alone, %d of %d correct ones clean, %d skipped\n",
+		killed, broken, clean, correct, skipped)
 }
 
 func count(yes bool) int {

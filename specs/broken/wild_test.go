@@ -25,6 +25,9 @@ const wildLimit = 5 * time.Minute
 
 // Of a wild program there is a verdict, in bounded time, and nothing is left.
 func TestWildPrograms(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
 	programs, err := broken.Wild("wild")
 	must(t, err)
 	tmp := t.TempDir()

@@ -1,0 +1,52 @@
+package broken_test
+
+import (
+	"slices"
+	"testing"
+
+	"daemonlab/specs/broken"
+	"daemonlab/specs/rubric"
+)
+
+func TestPatchesApply(t *testing.T) {
+	programs, err := broken.Load(".")
+	must(t, err)
+	for _, p := range programs {
+		if err := p.Copy(ctx, project, t.TempDir()); err != nil {
+			t.Errorf("%s: %v", p.Name, err)
+		}
+	}
+}
+
+func TestEveryRowIsFailedBySomeProgram(t *testing.T) {
+	programs, err := broken.Load(".")
+	must(t, err)
+	for _, row := range rubric.Standard() {
+		if !slices.ContainsFunc(programs, func(p broken.Program) bool { return slices.Contains(p.Kills, row.ID) }) {
+			t.Errorf("no program fails %s", row.ID)
+		}
+	}
+}
+
+func TestParseRefusesWhatIsNotAsItShouldBe(t *testing.T) {
+	const diff = "\n--- a/x\n+++ b/x\n"
+	const head = "Fault: one\n  of two lines.\nKills: fds\nProgram: server\nLanguage: go\n"
+	p, err := broken.Parse("right", []byte(head+diff))
+	if err != nil || p.Fault != "one of two lines." || !slices.Equal(p.Kills, []string{"fds"}) {
+		t.Errorf("%+v, %v", p, err)
+	}
+	for _, content := range []string{
+		"",
+		head,
+		"Kills: fds\nProgram: server\nLanguage: go\n" + diff,
+		"Fault: x\nKills: output\nProgram: server\nLanguage: go\n" + diff,
+		"Fault: x\nKills: fds\nProgram: both\nLanguage: go\n" + diff,
+		"Fault: x\nKills: fds\nProgram: server\nLanguage: java\n" + diff,
+		head + "Needs: luck\n" + diff,
+		head + "Note: x\n" + diff,
+	} {
+		if p, err := broken.Parse("wrong", []byte(content)); err == nil {
+			t.Errorf("%q was read as %+v", content, p)
+		}
+	}
+}
