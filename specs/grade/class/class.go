@@ -41,8 +41,10 @@ type Class struct {
 const Format = "daemonlab/class/v1"
 
 // Submission is what was found of one.
+//
+// Its rows in the order of the rubric are those that were judged. One that is missing was not come to, and has no points.
 type Submission struct {
-	Name     string            `json:"name"` // of its folder, which may be any bytes; shown to people through their own escaping
+	Name     Name              `json:"name"`
 	Verdict  Verdict           `json:"verdict"`
 	Why      string            `json:"why,omitempty"`      // one line, when it was not graded
 	Language string            `json:"language,omitempty"` // "go" or "c"

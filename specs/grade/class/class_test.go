@@ -1,0 +1,148 @@
+package class_test
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"daemonlab/specs/grade/class"
+	"daemonlab/specs/rubric"
+)
+
+// hostile are names that a folder can have.
+var hostile = []class.Name{
+	"alice", "Alice", "ALICE", "José Núñez", "-rf", ".hidden", "..", "a b", "a_b", "a\nb", "a\x00b", "\xff\xfe", "\xff", "=1+2",
+	"@SUM(A1)", "+1", "<script>alert(1)</script>", `back\slash`, "\u202egnp.exe", "a~b", "中文", "\x1b[31mred", "a.b-c_9",
+	class.Name(strings.Repeat("x", 255)), class.Name(strings.Repeat("x", 254) + "y"), "\u00a0",
+}
+
+func TestNamesHaveDifferentPlainFolders(t *testing.T) {
+	const plain = "abcdefghijklmnopqrstuvwxyz0123456789._-~"
+	seen := map[string]class.Name{}
+	for _, n := range hostile {
+		folder := n.Folder()
+		if folder == "" || len(folder) > 100 || strings.Trim(folder, plain) != "" || strings.HasPrefix(folder, ".") ||
+			strings.HasPrefix(folder, "-") {
+			t.Errorf("the folder of %q is %q", string(n), folder)
+		}
+		if other, ok := seen[folder]; ok {
+			t.Errorf("%q and %q share the folder %q", string(n), string(other), folder)
+		}
+		seen[folder] = n
+	}
+	if got := class.Name("a.b-c_9").Folder(); got != "a.b-c_9" {
+		t.Errorf("the folder of a plain name is %q", got)
+	}
+	if again := class.Name(class.Name("a b").Folder()); again.Folder() == class.Name("a b").Folder() {
+		t.Errorf("one can name a submission %q to take another's folder", string(again))
+	}
+}
+
+func TestNamesAreShownOnOneLineAndApart(t *testing.T) {
+	seen := map[string]class.Name{}
+	for _, n := range hostile {
+		shown := n.String()
+		if strings.ContainsAny(shown, "\n\r\x00\x1b\u202e\ufffd") {
+			t.Errorf("%q is shown as %q", string(n), shown)
+		}
+		if other, ok := seen[shown]; ok {
+			t.Errorf("%q and %q look the same: %s", string(n), string(other), shown)
+		}
+		seen[shown] = n
+	}
+	for n, want := range map[class.Name]string{"José Núñez": "José Núñez", "a\nb\xff": `a\nb\xff`, `a\nb`: `a\\nb`} {
+		if n.String() != want {
+			t.Errorf("%q is shown as %s, not %s", string(n), n, want)
+		}
+	}
+}
+
+func TestSavedIsLoadedByteForByte(t *testing.T) {
+	out := t.TempDir()
+	c := class.Class{Format: class.Format, Kit: "1", Machine: "m", Began: time.Unix(1, 0).UTC(), Ended: time.Unix(2, 0).UTC(),
+		Rubric: rubric.Standard()}
+	for _, n := range hostile {
+		s := class.Submission{Name: n, Verdict: class.Graded, Runs: 1,
+			Rows: []class.Row{{ID: "fds", Status: class.Passed, Passes: 1, Seconds: 0.5}}}
+		c.Submissions = append(c.Submissions, s)
+		if err := os.MkdirAll(n.Dir(out), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Save(out); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := class.LoadSubmission(out, n); err != nil || !reflect.DeepEqual(got, s) {
+			t.Errorf("saved %+v, loaded %+v, %v", s, got, err)
+		}
+	}
+	if err := c.Save(out); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := class.Load(out); err != nil || !reflect.DeepEqual(got, c) {
+		t.Errorf("saved %+v, loaded %+v, %v", c, got, err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(out, ".new-*")); len(left) > 0 {
+		t.Errorf("%v are left", left)
+	}
+}
+
+func TestLoadRefusesWhatIsNoClass(t *testing.T) {
+	out := t.TempDir()
+	if _, err := class.Load(out); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("without a file: %v", err)
+	}
+	if _, err := class.LoadSubmission(out, "alice"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a submission without a file: %v", err)
+	}
+	for _, content := range []string{"", "{", "{}", `{"format":"daemonlab/class/v0"}`} {
+		if err := os.WriteFile(filepath.Join(out, "class.json"), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := class.Load(out); err == nil || !strings.Contains(err.Error(), "class.json") {
+			t.Errorf("of %q: %v", content, err)
+		}
+	}
+}
+
+func TestPoints(t *testing.T) {
+	rows := []rubric.Row{{ID: "a", Points: 50}, {ID: "b", Points: 30}, {ID: "c", Points: 20}}
+	all := func(a, b, c string) []class.Row {
+		return []class.Row{{ID: "a", Status: a}, {ID: "b", Status: b}, {ID: "c", Status: c}}
+	}
+	for _, test := range []struct {
+		name    string
+		verdict class.Verdict
+		rows    []class.Row
+		got, of int
+		given   bool
+	}{
+		{"all passed", class.Graded, all(class.Passed, class.Passed, class.Passed), 100, 100, true},
+		{"one failed", class.Graded, all(class.Passed, class.Failed, class.Passed), 70, 100, true},
+		{"skipped counts nowhere", class.Graded, all(class.Passed, class.Skipped, class.Failed), 50, 70, true},
+		{"the suite's error counts nowhere", class.Graded, all(class.Error, class.Failed, class.Passed), 20, 50, true},
+		{"what was judged until the time-out", class.Timeout, all(class.Passed, class.Passed, "")[:1], 50, 100, true},
+		{"no build", class.NoBuild, nil, 0, 100, true},
+		{"the grader failed", class.GraderFailed, all(class.Passed, class.Passed, class.Passed), 0, 0, false},
+	} {
+		got, of, given := class.Submission{Verdict: test.verdict, Rows: test.rows}.Points(rows)
+		if got != test.got || of != test.of || given != test.given {
+			t.Errorf("%s: %d of %d, %v", test.name, got, of, given)
+		}
+	}
+}
+
+func TestPointsByOtherWeights(t *testing.T) {
+	s := class.Submission{Verdict: class.Graded, Runs: 5, Rows: []class.Row{
+		{ID: "a", Status: class.Passed, Passes: 5}, {ID: "b", Status: class.Failed, Passes: 3}}}
+	for _, weights := range [][2]int{{50, 50}, {10, 90}, {100, 0}} {
+		rows := []rubric.Row{{ID: "a", Points: weights[0]}, {ID: "b", Points: weights[1]}}
+		if got, of, _ := s.Points(rows); got != weights[0] || of != 100 {
+			t.Errorf("by %v: %d of %d", weights, got, of)
+		}
+	}
+}
