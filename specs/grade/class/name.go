@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -15,22 +14,7 @@ type Name string
 // String shows the name to people: on one line, with everything that does not print, directs text or is no UTF-8 escaped.
 // Different names look different.
 func (n Name) String() string {
-	var b strings.Builder
-	for s := string(n); s != ""; {
-		r, size := utf8.DecodeRuneInString(s)
-		switch {
-		case r == utf8.RuneError && size == 1:
-			fmt.Fprintf(&b, `\x%02x`, s[0])
-		case r == '\\':
-			b.WriteString(`\\`)
-		case strconv.IsPrint(r):
-			b.WriteRune(r)
-		default:
-			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
-		}
-		s = s[size:]
-	}
-	return b.String()
+	return escape(strings.ReplaceAll(string(n), `\`, `\\`), "")
 }
 
 // rawName is how a name looks in JSON whose strings cannot hold it.

@@ -1,0 +1,128 @@
+// Package classtest makes classes to test with what is made from results.
+package classtest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"daemonlab/specs/grade/class"
+	"daemonlab/specs/rubric"
+)
+
+// Hostile are names and texts that somebody chose to break what shows them.
+var Hostile = []class.Name{
+	"=HYPERLINK(\"http://example.invalid\",\"x\")", "+1+1", "-rf", "@SUM(A1:A9)", "<script>alert(1)</script>",
+	"\"><img src=x onerror=alert(1)>", "\xff\xfenot utf-8", "two\nlines", "\x1b[31mred\x1b[0m", "\u202egnp.exe", "]]></failure>",
+	"a,b;c\td", "José Núñez", "'quoted", `back\slash`,
+}
+
+// Class returns a class of so many submissions, the same one each time: good and bad ones, each way to end, and some with
+// hostile names.
+func Class(n int) class.Class {
+	random := rand.New(rand.NewPCG(7, 7))
+	began := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	c := class.Class{Format: class.Format, Kit: "v1.2.0", Machine: "Linux 6.12.0 x86_64, 2 cores", Began: began,
+		Ended: began.Add(5*time.Minute + 12*time.Second), Rubric: rubric.Standard()}
+	for i := range n {
+		c.Submissions = append(c.Submissions, submission(random, i, c.Rubric))
+	}
+	return c
+}
+
+func submission(random *rand.Rand, i int, rows []rubric.Row) class.Submission {
+	s := class.Submission{Name: name(random, i), Verdict: class.Graded, Language: "go", Runs: 5,
+		Build: class.Build{Command: "go build -o bin/mqfiled ./server", Seconds: 1.25 + random.Float64()}}
+	if random.IntN(3) == 0 {
+		s.Language, s.Build.Command = "c", "make"
+	}
+	s.Hashes = map[string]string{"mqfiled": hash(random), "mqfile": hash(random)}
+	s.Seconds = 9 + 8*random.Float64()
+	switch i % 25 {
+	case 7:
+		s.Verdict, s.Why, s.Hashes = class.NoBuild, "make: exit status 2", nil
+		s.Build.Output = "cc -O2 -Wall -c -o mqfiled.o mqfiled.c\nmqfiled.c:41:9: error: unknown type name 'mqd_t'; did you " +
+			"mean 'mode_t'?\n   41 |         mqd_t queue = mq_open(name, O_RDONLY);\n      |         ^~~~~\nmake: *** " +
+			"[Makefile:12: mqfiled.o] Error 1\n\x1b[0m"
+		return s
+	case 13:
+		s.Verdict, s.Why = class.Timeout, "not judged within 3m0s: it was at stuck"
+		s.Rows = judge(random, s, rows)[:17]
+		return s
+	case 19:
+		s.Verdict, s.Why = class.GraderFailed, "cage: clone: no space left on device"
+		return s
+	}
+	s.Rows = judge(random, s, rows)
+	return s
+}
+
+// hard are the rows that many fail, and how many of a hundred.
+var hard = map[string]int{"rearm": 78, "stuck": 55, "fds": 30, "confine": 35, "sigterm": 40, "failure": 45, "malformed": 25}
+
+func judge(random *rand.Rand, s class.Submission, rows []rubric.Row) []class.Row {
+	var judged []class.Row
+	skill := 20 + random.IntN(120) // of 100: a weak one fails more often than the class
+	for _, row := range rows {
+		r := class.Row{ID: row.ID, Status: class.Passed, Passes: s.Runs, Seconds: 0.05 + random.Float64()}
+		chance, known := hard[row.ID]
+		if !known {
+			chance = 9
+		}
+		switch {
+		case random.IntN(100) < chance*(150-skill)/100:
+			r.Status, r.Passes, r.Evidence = class.Failed, 0, evidence(random, row)
+			if random.IntN(6) == 0 {
+				r.Passes = 1 + random.IntN(s.Runs-1)
+			}
+		case random.IntN(100) == 0:
+			r.Status, r.Passes, r.Evidence = class.Error, 0, "exit status 2, open /tmp/report.json: no such file or directory"
+		case row.ID == "privileges" && random.IntN(4) == 0:
+			r.Status, r.Passes, r.Evidence = class.Skipped, 0, "gives up root for good: the starter is not root"
+		}
+		judged = append(judged, r)
+	}
+	return judged
+}
+
+func hash(random *rand.Rand) string {
+	return fmt.Sprintf("%016x%016x%016x%016x", random.Uint64(), random.Uint64(), random.Uint64(), random.Uint64())
+}
+
+var (
+	given  = []string{"ana", "bruno", "carla", "diego", "elena", "fermín", "gloria", "hugo", "inés", "jaime"}
+	family = []string{"garcía", "lópez", "ruiz", "smith", "ortega", "vidal", "núñez", "castro", "meyer", "iglesias-del-campo"}
+)
+
+func name(random *rand.Rand, i int) class.Name {
+	if i%6 == 5 && i/6 < len(Hostile) {
+		return Hostile[i/6]
+	}
+	return class.Name(fmt.Sprintf("%s-%s-%03d", family[random.IntN(len(family))], given[random.IntN(len(given))], i))
+}
+
+// evidence is what the specs say of a failed row: what was done, wanted and seen, and then what /proc showed.
+func evidence(random *rand.Rand, row rubric.Row) string {
+	pid := 1000 + random.IntN(30000)
+	var b strings.Builder
+	fmt.Fprintf(&b, `%[1]s
+[%[2]s, step %[3]d] %[1]s
+  did:    started it with files open at descriptors 3, 7, 300 and 1023, HUP, INT, CHLD, USR2, TSTP and two real-time `+
+		`signals ignored, TERM, USR1 and a real-time signal blocked, umask 077, junk in the environment and a controlling terminal
+  wanted: what the row says
+  saw:    /proc/%[4]d/status: Umask: 0022
+  do:     %[5]s
+
+started: mqfiled --root /tmp/specs-1/root --queue /spec-request-%[4]d --pidfile /tmp/specs-1/run/mqfiled.pid
+--- /tmp/specs-1/log/mqfiled.log
+`, row.Title.EN, row.ID, row.Step, pid, row.Hint.EN)
+	for i := range 3 + random.IntN(40) {
+		fmt.Fprintf(&b, "2026-03-02T09:00:49.%06dZ mqfiled[%d]: sent \"small\" to /spec-reply-%d: 1 bytes\n", i*137, pid, i)
+	}
+	fmt.Fprintf(&b, "--- /proc/%[1]d/status\nName:\tmqfiled\nUmask:\t0022\nState:\tS (sleeping)\nPid:\t%[1]d\nPPid:\t1\n"+
+		"Uid:\t65534\t65534\t65534\t65534\nThreads:\t8\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n"+
+		"--- /proc/%[1]d/fd\n0 -> /dev/null O_RDWR (00:06:3)\n1 -> /dev/null O_RDWR (00:06:3)\n2 -> \x1b]0;owned\a</pre>"+
+		"<script>alert(1)</script>\xff (deleted)\n", pid)
+	return b.String()
+}

@@ -1,0 +1,15 @@
+package class
+
+import "strings"
+
+// Finding divides the evidence of a row as the specs write it, fit to be shown: what was done, wanted and seen, and after
+// an empty line what /proc and the logs showed then.
+func (r Row) Finding() (finding, rest string) {
+	finding, rest, _ = strings.Cut(Plain(r.Evidence), "\n\n")
+	return strings.Trim(finding, "\n"), strings.Trim(rest, "\n")
+}
+
+// Unsteady tells that the row passed in some runs of a submission and not in others.
+func (s Submission) Unsteady(r Row) bool {
+	return r.Status == Failed && r.Passes > 0
+}

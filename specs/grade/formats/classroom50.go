@@ -1,0 +1,90 @@
+package formats
+
+import (
+	"cmp"
+	"time"
+
+	"daemonlab/specs/grade/class"
+)
+
+// Classroom50 is its result.json, as the page Advanced-Autograding of the wiki of foundation50/classroom50 has it.
+type Classroom50 struct {
+	Schema         string            `json:"schema"`
+	Classroom      string            `json:"classroom"`
+	Assignment     string            `json:"assignment"`
+	AssignmentType string            `json:"assignment_type"`
+	Owner          string            `json:"owner"`
+	Submission     string            `json:"submission"`
+	Commit         string            `json:"commit"`
+	Release        string            `json:"release"`
+	Review         string            `json:"review"`
+	Datetime       string            `json:"datetime"`
+	GradedAt       string            `json:"graded_at"`
+	Score          int               `json:"score"`
+	MaxScore       int               `json:"max-score"`
+	Tests          []Classroom50Test `json:"tests"`
+	Verdict        class.Verdict     `json:"verdict"` // ours, as is the output of a test
+}
+
+// Classroom50Test is one of its tests, which is a row of the rubric.
+type Classroom50Test struct {
+	Name     string `json:"test-name"`
+	Passed   bool   `json:"passed"`
+	Score    int    `json:"score"`
+	MaxScore int    `json:"max-score"`
+	Output   string `json:"output,omitempty"`
+}
+
+// NewClassroom50 makes it of a submission. Who and what was graded comes from the environment that its runner sets; a
+// class that is graded anywhere else gets words in their place, which its collection of scores refuses.
+//
+// The format knows no submission that was not judged. One for which the grader failed has neither tests nor points that
+// could be had, as in a run without an autograder.
+func NewClassroom50(s class.Submission, c class.Class, env func(string) string) Classroom50 {
+	const none, stamp = "none", "2006-01-02T15:04:05Z"
+	ended := c.Ended.UTC().Format(stamp)
+	commit := cmp.Or(env("COMMIT_URL"), none)
+	r := Classroom50{
+		Schema:         "classroom50/result/v1",
+		Classroom:      cmp.Or(env("CLASSROOM"), none),
+		Assignment:     cmp.Or(env("ASSIGNMENT"), "daemonlab"),
+		AssignmentType: cmp.Or(env("ASSIGNMENT_TYPE"), "individual"),
+		Owner:          cmp.Or(env("OWNER"), env("USERNAME"), s.Name.String()),
+		Submission:     cmp.Or(env("SUBMISSION_TAG"), "submit/"+c.Ended.UTC().Format("2006-01-02T15-04-05Z")),
+		Commit:         commit,
+		Release:        cmp.Or(env("RELEASE_URL"), none),
+		Review:         cmp.Or(env("REVIEW_URL"), commit),
+		Datetime:       cmp.Or(submittedAt(env("COMMIT_DATE")), ended),
+		GradedAt:       ended,
+		Tests:          []Classroom50Test{},
+		Verdict:        s.Verdict,
+	}
+	got, of, given := s.Points(c.Rubric)
+	if !given {
+		return r
+	}
+	r.Score, r.MaxScore = got, of
+	for _, row := range c.Rubric {
+		found, _ := s.Row(row.ID)
+		t := Classroom50Test{Name: row.ID + ": " + row.Title.EN, Output: report(s, row, found)}
+		switch found.Status {
+		case class.Skipped, class.Error:
+			// counts neither as had nor as to be had
+		case class.Passed:
+			t.Passed, t.Score, t.MaxScore = true, row.Points, row.Points
+		default:
+			t.MaxScore = row.Points
+		}
+		r.Tests = append(r.Tests, t)
+	}
+	return r
+}
+
+// submittedAt brings a time as git writes it with %cI to the form of the contract.
+func submittedAt(committed string) string {
+	t, err := time.Parse(time.RFC3339, committed)
+	if err != nil {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02T15:04:05Z")
+}

@@ -1,0 +1,63 @@
+package formats
+
+import (
+	"bytes"
+	"encoding/csv"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"daemonlab/specs/grade/class"
+)
+
+// grades is a table with a line for each submission. What was not judged has an empty cell. A fault that comes and goes
+// is told in words: a spreadsheet would read 3/5 as a date.
+func grades(c class.Class) []byte {
+	var b bytes.Buffer
+	w := csv.NewWriter(&b)
+	head := []string{"name", "total", "max", "verdict"}
+	for _, row := range c.Rubric {
+		head = append(head, cell(row.ID))
+	}
+	w.Write(append(head, "unsteady", "why"))
+	for _, s := range c.Submissions {
+		w.Write(gradesOf(s, c))
+	}
+	w.Flush() // cannot fail: a Buffer does not
+	return b.Bytes()
+}
+
+func gradesOf(s class.Submission, c class.Class) []string {
+	total, of := "", ""
+	got, max, given := s.Points(c.Rubric)
+	if given {
+		total, of = strconv.Itoa(got), strconv.Itoa(max)
+	}
+	line := []string{cell(s.Name.String()), total, of, string(s.Verdict)}
+	var unsteady []string
+	for _, row := range c.Rubric {
+		found, _ := s.Row(row.ID)
+		points := ""
+		switch {
+		case !given:
+		case found.Status == class.Passed:
+			points = strconv.Itoa(row.Points)
+		case found.Status == class.Failed:
+			points = "0"
+		}
+		line = append(line, points)
+		if s.Unsteady(found) {
+			unsteady = append(unsteady, fmt.Sprintf("%s %d of %d", row.ID, found.Passes, s.Runs))
+		}
+	}
+	return append(line, cell(strings.Join(unsteady, "; ")), cell(class.Plain(s.Why)))
+}
+
+// cell keeps a spreadsheet from taking a text for a formula, with the quote that spreadsheets take for "text" themselves.
+// The full-width signs start formulas in some of their languages.
+func cell(text string) string {
+	if strings.IndexAny(text, "=+-@\t\n'＝＋－＠") == 0 {
+		return "'" + text
+	}
+	return text
+}

@@ -1,0 +1,255 @@
+package formats_test
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"encoding/xml"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+
+	"daemonlab/specs/grade/class"
+	"daemonlab/specs/grade/class/classtest"
+	"daemonlab/specs/grade/formats"
+	"daemonlab/specs/rubric"
+)
+
+// written writes all formats of a class into a directory.
+func written(t *testing.T, c class.Class) string {
+	t.Helper()
+	out := t.TempDir()
+	if err := formats.Write(out, c); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func read(t *testing.T, file ...string) []byte {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(file...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
+func TestNothingWrittenDrivesATerminalOrIsInvalid(t *testing.T) {
+	out := written(t, classtest.Class(100))
+	files := 0
+	err := filepath.WalkDir(out, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		files++
+		content := read(t, path)
+		if !utf8.Valid(content) {
+			t.Errorf("%s is no UTF-8", path)
+		}
+		for _, r := range string(content) {
+			if r != '\n' && r != '\t' && !unicode.IsPrint(r) || r == utf8.RuneError {
+				t.Errorf("%s has the character %U", path, r)
+				break
+			}
+		}
+		return nil
+	})
+	if err != nil || files != 2+2*100 {
+		t.Errorf("%d files, %v", files, err)
+	}
+}
+
+func TestGradesAreATableOfNumbersAndNoFormulas(t *testing.T) {
+	c := classtest.Class(100)
+	lines, err := csv.NewReader(bytes.NewReader(read(t, written(t, c), "grades.csv"))).ReadAll()
+	if err != nil || len(lines) != 101 {
+		t.Fatalf("%d lines, %v", len(lines), err)
+	}
+	unsteady := 0
+	for i, line := range lines {
+		for column, text := range line {
+			if strings.IndexAny(text, "=+-@\t\r\n") == 0 {
+				t.Errorf("line %d, %s: a spreadsheet takes %q for a formula", i, lines[0][column], text)
+			}
+		}
+		if i == 0 {
+			continue
+		}
+		s := c.Submissions[i-1]
+		got, of, given := s.Points(c.Rubric)
+		sum := 0
+		for column, row := range c.Rubric {
+			points, err := strconv.Atoi(line[4+column])
+			if err != nil && line[4+column] != "" {
+				t.Errorf("%s: %s is %q", s.Name, row.ID, line[4+column])
+			}
+			sum += points
+		}
+		if given && (line[1] != strconv.Itoa(got) || line[2] != strconv.Itoa(of) || sum != got) ||
+			!given && (line[1] != "" || line[2] != "" || sum != 0) {
+			t.Errorf("%s: %q, which adds up to %d, for %d of %d, %v", s.Name, line, sum, got, of, given)
+		}
+		if strings.Contains(line[len(line)-2], " of 5") {
+			unsteady++
+		}
+	}
+	if unsteady == 0 {
+		t.Error("none of a class with unsteady rows is told as such")
+	}
+}
+
+func TestGradescope(t *testing.T) {
+	c := classtest.Class(50)
+	out := written(t, c)
+	for _, s := range c.Submissions {
+		var g formats.Gradescope
+		if err := json.Unmarshal(read(t, s.Name.Dir(out), "gradescope", "results.json"), &g); err != nil {
+			t.Fatal(err)
+		}
+		got, of, given := s.Points(c.Rubric)
+		if !given {
+			if g.Score != nil || len(g.Tests) > 0 || !strings.Contains(g.Output, "grader failed") {
+				t.Errorf("%s, for which the grader failed: %+v", s.Name, g)
+			}
+			continue
+		}
+		if g.Score == nil || *g.Score != got || g.Output == "" || len(g.Tests) != len(c.Rubric) {
+			t.Errorf("%s has %d of %d: %+v", s.Name, got, of, g)
+			continue
+		}
+		checkTests(t, s, g, got, of)
+	}
+}
+
+func checkTests(t *testing.T, s class.Submission, g formats.Gradescope, got, of int) {
+	t.Helper()
+	score, most := 0, 0
+	for _, test := range g.Tests {
+		if test.Name == "" || test.Number == "" || len(test.Tags) == 0 || test.Visibility != "visible" ||
+			test.OutputFormat != "text" {
+			t.Errorf("%s: %+v", s.Name, test)
+		}
+		if test.Status == "" {
+			if test.Score != nil || test.MaxScore != nil || !strings.HasPrefix(test.Output, "Not judged") {
+				t.Errorf("%s: not judged, but %+v", s.Name, test)
+			}
+			continue
+		}
+		if (test.Status == "passed") != (*test.Score == *test.MaxScore) || test.Status == "failed" && test.Output == "" &&
+			s.Verdict != class.NoBuild {
+			t.Errorf("%s: %+v", s.Name, test)
+		}
+		score += *test.Score
+		most += *test.MaxScore
+	}
+	if score != got || most != of {
+		t.Errorf("%s: the tests add up to %d of %d, not %d of %d", s.Name, score, most, got, of)
+	}
+}
+
+func TestClassroom50MeetsTheContractOfItsCollector(t *testing.T) {
+	c := classtest.Class(50)
+	out := written(t, c)
+	for _, s := range c.Submissions {
+		var r map[string]any
+		d := json.NewDecoder(bytes.NewReader(read(t, s.Name.Dir(out), "classroom50", "result.json")))
+		d.UseNumber()
+		if err := d.Decode(&r); err != nil {
+			t.Fatal(err)
+		}
+		if r["schema"] != "classroom50/result/v1" || r["assignment_type"] != "individual" ||
+			!strings.HasPrefix(r["submission"].(string), "submit/") {
+			t.Errorf("%s: %v", s.Name, r)
+		}
+		for _, field := range []string{"classroom", "assignment", "owner", "commit", "release", "review", "datetime"} {
+			if text, _ := r[field].(string); text == "" {
+				t.Errorf("%s: %s is %v", s.Name, field, r[field])
+			}
+		}
+		score, most := integer(t, r["score"]), integer(t, r["max-score"])
+		for _, each := range r["tests"].([]any) {
+			test := each.(map[string]any)
+			got, of := integer(t, test["score"]), integer(t, test["max-score"])
+			if name, _ := test["test-name"].(string); name == "" || test["passed"].(bool) != (got == of && of > 0) {
+				t.Errorf("%s: %v", s.Name, test)
+			}
+			score -= got
+			most -= of
+		}
+		if score != 0 || most != 0 {
+			t.Errorf("%s: the tests miss %d of %d points", s.Name, score, most)
+		}
+	}
+}
+
+func integer(t *testing.T, v any) int {
+	t.Helper()
+	number, _ := v.(json.Number)
+	n, err := strconv.Atoi(number.String())
+	if err != nil || n < 0 {
+		t.Errorf("%v is no non-negative integer", v)
+	}
+	return n
+}
+
+func TestClassroom50TakesIdentityFromItsRunner(t *testing.T) {
+	runner := map[string]string{"CLASSROOM": "os", "ASSIGNMENT": "mqfiled", "ASSIGNMENT_TYPE": "group", "OWNER": "alice",
+		"SUBMISSION_TAG": "submit/2026-06-01T14-32-05Z-a1b2c3d", "COMMIT_URL": "https://x/commit/1", "RELEASE_URL": "https://x/r",
+		"REVIEW_URL": "https://x/compare", "COMMIT_DATE": "2026-06-01T16:32:01+02:00"}
+	r := formats.NewClassroom50(class.Submission{Name: "submission"}, class.Class{Rubric: rubric.Standard()},
+		func(name string) string { return runner[name] })
+	for field, pair := range map[string][2]string{"classroom": {r.Classroom, "os"}, "assignment": {r.Assignment, "mqfiled"},
+		"type": {r.AssignmentType, "group"}, "owner": {r.Owner, "alice"}, "tag": {r.Submission, runner["SUBMISSION_TAG"]},
+		"commit": {r.Commit, "https://x/commit/1"}, "release": {r.Release, "https://x/r"}, "review": {r.Review, "https://x/compare"},
+		"datetime": {r.Datetime, "2026-06-01T14:32:01Z"}} {
+		if pair[0] != pair[1] {
+			t.Errorf("%s is %q, not %q", field, pair[0], pair[1])
+		}
+	}
+}
+
+func TestJUnitCountsWhatItHas(t *testing.T) {
+	c := classtest.Class(100)
+	var report struct {
+		Suites []struct {
+			Name                             string `xml:"name,attr"`
+			Tests, Failures, Errors, Skipped int    `xml:",attr"`
+			Cases                            []struct {
+				Name    string  `xml:"name,attr"`
+				Time    float64 `xml:"time,attr"`
+				Failure *string `xml:"failure"`
+				Error   *string `xml:"error"`
+				Skipped *string `xml:"skipped"`
+			} `xml:"testcase"`
+		} `xml:"testsuite"`
+	}
+	content := strings.NewReplacer(` tests="`, ` Tests="`, ` failures="`, ` Failures="`, ` errors="`, ` Errors="`, ` skipped="`,
+		` Skipped="`).Replace(string(read(t, written(t, c), "junit.xml")))
+	if err := xml.Unmarshal([]byte(content), &report); err != nil || len(report.Suites) != 100 {
+		t.Fatalf("%d suites, %v", len(report.Suites), err)
+	}
+	for i, suite := range report.Suites {
+		failures, errors, skipped := 0, 0, 0
+		for _, test := range suite.Cases {
+			switch {
+			case test.Failure != nil:
+				failures++
+			case test.Error != nil:
+				errors++
+			case test.Skipped != nil:
+				skipped++
+			}
+		}
+		s := c.Submissions[i]
+		whole := s.Verdict != class.Graded
+		if suite.Tests != len(suite.Cases) || suite.Failures != failures || suite.Errors != errors || suite.Skipped != skipped ||
+			whole && failures+errors == 0 || suite.Name != s.Name.String() {
+			t.Errorf("%s, %s: %+v", s.Name, s.Verdict, suite)
+		}
+	}
+}
