@@ -25,6 +25,7 @@ Serves the files below a directory to mqfile clients, as a daemon.
   --log FILE       log file, reopened on SIGHUP (default: syslog, if it answers)
   --stall SECONDS  give up a client that takes nothing for so long (default 60)
   --transfers N    transfers at a time (default %d)
+  --share N        of these for one user's slow clients (default three quarters)
   --foreground     do not daemonize: for systemd (Type=notify) or debugging
   --status         tell whether the daemon of this PID file runs (exit 3: no)
   --stop           end it and wait for that
@@ -57,6 +58,7 @@ type config struct {
 	Log       string // empty: syslog
 	Stall     time.Duration
 	Transfers int
+	Share     int // of one user
 }
 
 type options struct {
@@ -75,6 +77,7 @@ func parseFlags(args []string) (options, error) {
 	f.StringVar(&o.Log, "log", "", "")
 	f.Func("stall", "", func(s string) (err error) { o.Stall, err = parseSeconds(s); return })
 	f.Func("transfers", "", func(s string) (err error) { o.Transfers, err = parseTransfers(s); return })
+	f.Func("share", "", func(s string) (err error) { o.Share, err = parseTransfers(s); return })
 	f.BoolFunc("foreground", "", o.choose(actionForeground))
 	f.BoolFunc("status", "", o.choose(actionStatus))
 	f.BoolFunc("stop", "", o.choose(actionStop))
@@ -90,6 +93,9 @@ func parseFlags(args []string) (options, error) {
 	case err != nil:
 		fmt.Fprintf(os.Stderr, "mqfiled: %v\n\n"+usage, err, defaultPIDFile(), defaultTransfers())
 		return o, errUsage
+	}
+	if o.Share == 0 {
+		o.Share = o.Transfers - o.Transfers/4
 	}
 	return o, o.makeAbsolute()
 }

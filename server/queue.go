@@ -139,7 +139,7 @@ func (s *server) serveRest(old *mq.Blocking) {
 		}
 		if r, err := s.parse((*buf)[:n]); err == nil {
 			s.slots <- struct{}{}
-			go s.serve(r)
+			go s.serve(r, nil)
 		}
 	}
 }

@@ -29,6 +29,7 @@ type reply struct {
 	poller  *mq.Queue    // nil before
 	fast    bool         // has one of the server's places to wait in the kernel
 	waiting *patience    // goes with poller
+	user    *user        // in whose share it is counted, once it has to be
 	msgSize int          // bytes
 	room    int          // messages that it had room for when it was opened
 }
@@ -98,8 +99,12 @@ func (r *reply) sendFast(body []byte, kind uint) error {
 	return r.kernel.TimedSend(body, kind, deadlineIn(fastWait))
 }
 
-// becomeSlow goes over to the poller, for the rest of the transfer.
+// becomeSlow goes over to the poller, for the rest of the transfer. One that looked as if it would not have to wait,
+// because the client has sent several requests or fills its queue itself, needs a place in its user's share now.
 func (r *reply) becomeSlow() error {
+	if err := r.count(); err != nil {
+		return err
+	}
 	queue, err := r.kernel.Poll()
 	if err != nil {
 		return err
@@ -109,6 +114,26 @@ func (r *reply) becomeSlow() error {
 	r.lookForClient()
 	r.waiting = newPatience(r.server.ctx, r.server.Stall, r.pid)
 	return nil
+}
+
+func (r *reply) count() error {
+	if r.user != nil {
+		return nil
+	}
+	uid, err := r.owner()
+	if err != nil {
+		return err
+	}
+	if r.user = r.server.shares.enter(uid); r.user == nil {
+		return tooMany(uid)
+	}
+	return nil
+}
+
+// owner is the UID of whoever made the queue.
+func (r *reply) owner() (int, error) {
+	uid, _, err := r.kernel.Owner()
+	return uid, err
 }
 
 // trySend sends if there is room at this moment.

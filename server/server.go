@@ -19,6 +19,7 @@ type server struct {
 	ownsQueue bool
 
 	slots      chan struct{} // one is taken for each transfer
+	shares     *shares
 	fast       chan struct{} // one is taken by each transfer that waits for room in the kernel
 	workers    atomic.Int32
 	maxWorkers int32
@@ -41,7 +42,7 @@ func newServer(c config, log *logger) (*server, error) {
 		return nil, err
 	}
 	s := &server{config: c, log: log, root: r, ownsQueue: isNew, slots: make(chan struct{}, c.Transfers),
-		fast: make(chan struct{}, fastTransfers), maxWorkers: int32(runtime.NumCPU())}
+		shares: newShares(c.Share), fast: make(chan struct{}, fastTransfers), maxWorkers: int32(runtime.NumCPU())}
 	s.queue.Store(q)
 	s.buffers.New = func() any { return newBuffer(bufferSize) }
 	s.ctx, s.giveUp = context.WithCancelCause(context.Background())

@@ -84,6 +84,19 @@ func must(t *testing.T, err error) {
 	}
 }
 
+// eventually fails the test when what it waits for does not become true.
+func eventually(t *testing.T, what string, isTrue func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	for !isTrue() {
+		if ctx.Err() != nil {
+			t.Fatal("not within 10 s:", what)
+		}
+		runtime.Gosched()
+	}
+}
+
 // run runs the server where it is no daemon: --status, --stop, --help.
 func run(args ...string) (out string, status int) {
 	cmd := exec.Command(programs.Server, args...)
@@ -257,14 +270,11 @@ func TestAStolenRegistrationIsTakenBack(t *testing.T) {
 	}
 	must(t, thief.Close())
 	mustServeSoon(t, s)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	for registered := false; !registered; runtime.Gosched() {
+	eventually(t, "the server is registered again", func() bool {
 		status, _, err := harness.QueueStatus(s.Queue)
 		must(t, err)
-		must(t, ctx.Err())
-		registered = status.NotifyPID == s.PID
-	}
+		return status.NotifyPID == s.PID
+	})
 }
 
 // mustServeSoon gives the server the time in which it looks after its queue.

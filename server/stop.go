@@ -57,6 +57,9 @@ func (s *server) stop() {
 	daemon.NotifySystemd("STOPPING=1")
 	s.stopping.Store(true)
 	s.unlinkQueue()
+	for _, r := range s.shares.close() {
+		s.refuse(r)
+	}
 	s.refuseWaiting()
 	if running := s.waitForTransfers(cap(s.slots), grace); running > 0 {
 		s.giveUp(errStopping)

@@ -19,14 +19,15 @@ type transfer struct {
 }
 
 // serve answers one request. A client whose queue has no room for the whole file would hold up the caller, so its
-// transfer goes on in a goroutine of its own.
-func (s *server) serve(r wire.Request) {
+// transfer goes on in a goroutine of its own. u is nil unless the request has its place in a user's share already.
+func (s *server) serve(r wire.Request, u *user) {
 	t := transfer{server: s, request: r, begin: time.Now()}
 	if err := t.openReply(); err != nil {
 		s.log.printf("dropped the request for %q: %v", r.Path, err)
-		<-s.slots
+		s.free(u)
 		return
 	}
+	t.reply.user = u
 	if err := t.openFile(); err != nil {
 		t.end(err)
 		return
@@ -36,6 +37,9 @@ func (s *server) serve(r wire.Request) {
 		return
 	}
 	t.reply.lookForClient()
+	if !t.admit() {
+		return
+	}
 	long := t
 	go func() { long.end(long.sendFile()) }()
 }
@@ -45,10 +49,14 @@ func (t *transfer) end(err error) {
 	if err != nil {
 		t.fail(err)
 	}
+	t.close()
+	t.logResult(err, time.Since(t.begin))
+	t.server.free(t.reply.user)
+}
+
+func (t *transfer) close() {
 	t.file.close()
 	t.reply.close()
-	t.logResult(err, time.Since(t.begin))
-	<-t.server.slots
 }
 
 func (t *transfer) openReply() (err error) {
@@ -121,13 +129,13 @@ func (t *transfer) sendData(b []byte) error {
 	return nil
 }
 
-// fail tells the client why its exchange ends. One that has gone needs no word, and for one that takes nothing, or a
-// server that is about to end, there is only the room that its queue has at this moment.
+// fail tells the client why its exchange ends. One that has gone needs no word, and for one that takes nothing or has
+// too many, or a server that is about to end, there is only the room that its queue has at this moment.
 func (t *transfer) fail(reason error) {
 	text := wire.FailureText(fmt.Sprintf("%s: %v", t.request.Path, reason), t.reply.msgSize)
 	switch {
 	case errors.Is(reason, errClientGone):
-	case errors.Is(reason, errStalled), errors.Is(reason, errStopping):
+	case errors.Is(reason, errStalled), errors.Is(reason, errStopping), errors.Is(reason, errTooMany):
 		t.reply.trySend(text, wire.Failure)
 	default:
 		t.reply.send(text, wire.Failure)

@@ -108,7 +108,7 @@ func (w *worker) serveNext(deadline *unix.Timespec) (more bool) {
 		return false
 	}
 	w.relief.Reset(reliefTime)
-	s.serve(r)
+	s.serve(r, nil)
 	w.relief.Stop()
 	return w.state.Load() == working
 }

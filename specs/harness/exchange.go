@@ -59,6 +59,11 @@ func makeQueue(name string, attr *mq.Attr) (*mq.Queue, error) {
 	}
 }
 
+// GiveTo makes the reply queue another user's, which only root can do.
+func (c *Client) GiveTo(uid int) error {
+	return onDescriptor(c.reply, func(fd int) error { return unix.Fchown(fd, uid, -1) })
+}
+
 // ReplyName is the name of the reply queue.
 func (c *Client) ReplyName() string {
 	return c.reply.Name()
