@@ -44,7 +44,9 @@ func report(err error) int {
 	if errors.Is(err, syscall.EPIPE) {
 		return statusSignal + int(syscall.SIGPIPE)
 	}
+	//lab:begin
 	finishing()
+	//lab:end
 	fmt.Fprintf(os.Stderr, "mqfile: %s\n", forStderr(err.Error()))
 	var exit *exitError
 	if !errors.As(err, &exit) {

@@ -21,6 +21,8 @@ func run(args []string) error {
 		_, err := fmt.Print(usage)
 		return err
 	}
+	//lab:begin output exit cleanup
+	//lab:instead return fmt.Errorf("%s is not asked for anything yet", opts.queue)
 	left, bar := &leftovers{}, &progress{}
 	defer left.remove()
 	catchSignals(func() {
@@ -35,4 +37,5 @@ func run(args []string) error {
 	finishing()
 	fmt.Fprintf(os.Stderr, "Received %d bytes (%d messages)\n", got.bytes, got.messages)
 	return nil
+	//lab:end
 }

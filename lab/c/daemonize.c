@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+//lab:begin
 /* One piece of news.  Below PIPE_BUF a write(2) is whole or not at all. */
 struct report {
     enum news news;
@@ -29,6 +30,7 @@ _Static_assert(sizeof(struct report) <= PIPE_BUF, "reports are atomic");
 static int report_in = -1;  /* read by the original process */
 static int report_out = -1; /* written by the daemon until it is ready */
 static pid_t middle;        /* the process between the two forks */
+//lab:end
 static void (*undo_start)(void);
 
 void on_failure(void (*undo)(void))
@@ -36,6 +38,7 @@ void on_failure(void (*undo)(void))
     undo_start = undo;
 }
 
+//lab:begin
 static bool send_report(enum news news, const char *reason)
 {
     struct report report = {.news = news, .daemon = getpid()};
@@ -43,6 +46,7 @@ static bool send_report(enum news news, const char *reason)
     snprintf(report.reason, sizeof report.reason, "%s", reason);
     return write(report_out, &report, sizeof report) == sizeof report;
 }
+//lab:end
 
 void fail(const char *format, ...)
 {
@@ -53,15 +57,17 @@ void fail(const char *format, ...)
     vsnprintf(reason, sizeof reason, format, arguments);
     va_end(arguments);
 
-    if (report_out == -1) {
-        fprintf(stderr, "mqfiled: %s\n", reason);
-        exit(EXIT_FAILURE);
+    //lab:begin failure
+    if (report_out != -1) {
+        /* First undo, then tell: who reads the news finds everything gone. */
+        if (undo_start != NULL)
+            undo_start();
+        send_report(FAILED, reason);
+        _exit(EXIT_FAILURE);
     }
-    /* First undo, then tell: who reads the news finds everything gone. */
-    if (undo_start != NULL)
-        undo_start();
-    send_report(FAILED, reason);
-    _exit(EXIT_FAILURE);
+    //lab:end
+    fprintf(stderr, "mqfiled: %s\n", reason);
+    exit(EXIT_FAILURE);
 }
 
 /*
@@ -86,8 +92,10 @@ void open_missing_stdio(void)
  */
 void close_descriptors(void)
 {
+    //lab:begin fds
     if (close_range(STDERR_FILENO + 1, ~0U, 0) == -1)
         fail("close_range: %m");
+    //lab:end
 }
 
 /*
@@ -98,6 +106,7 @@ void close_descriptors(void)
  */
 void reset_dispositions(void)
 {
+    //lab:begin signals
     static const long action[8];
 
     for (int signo = 1; signo < _NSIG; signo++) {
@@ -106,18 +115,22 @@ void reset_dispositions(void)
         if (syscall(SYS_rt_sigaction, signo, action, NULL, _NSIG / 8) == -1)
             fail("signal %d: %m", signo);
     }
+    //lab:end
 }
 
 /* Step 3. */
 void reset_mask(void)
 {
+    //lab:begin sigmask
     sigset_t none;
 
     sigemptyset(&none);
     if (sigprocmask(SIG_SETMASK, &none, NULL) == -1)
         fail("sigprocmask: %m");
+    //lab:end
 }
 
+//lab:begin
 static bool is_kept(const char *variable)
 {
     static const char *const names[] = {"PATH",    "HOME",  "USER",
@@ -135,6 +148,7 @@ static bool is_kept(const char *variable)
             return true;
     return false;
 }
+//lab:end
 
 /*
  * Step 4.  Without an exec the kernel goes on showing the starter's block in
@@ -142,6 +156,7 @@ static bool is_kept(const char *variable)
  */
 void clean_environment(void)
 {
+    //lab:begin env
     char **kept = environ;
 
     if (environ == NULL)
@@ -153,6 +168,7 @@ void clean_environment(void)
             memset(*variable, 0, strlen(*variable));
     }
     *kept = NULL;
+    //lab:end
 }
 
 /*
@@ -162,6 +178,12 @@ void clean_environment(void)
  */
 bool double_fork(void)
 {
+    //lab:begin session orphan
+    //lab:instead pid_t child = fork();
+    //lab:instead
+    //lab:instead if (child == -1)
+    //lab:instead     fail("fork: %m");
+    //lab:instead return child == 0;
     int ends[2];
     pid_t grandchild;
 
@@ -186,11 +208,13 @@ bool double_fork(void)
     if (grandchild > 0)
         _exit(EXIT_SUCCESS);
     return true;
+    //lab:end
 }
 
 /* Step 7: standard input, output and error. */
 void connect_stdio(void)
 {
+    //lab:begin stdio
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
     if (null == -1)
@@ -199,21 +223,27 @@ void connect_stdio(void)
         if (dup2(null, fd) == -1)
             fail("dup2: %m");
     close(null);
+    //lab:end
 }
 
 /* Step 7: modes given to open(2) and others are taken as they are. */
 void reset_umask(void)
 {
+    //lab:begin umask
     umask(0);
+    //lab:end
 }
 
 /* Step 7: the file system where the command was typed can be unmounted. */
 void change_directory(void)
 {
+    //lab:begin cwd
     if (chdir("/") == -1)
         fail("/: %m");
+    //lab:end
 }
 
+//lab:begin
 /*
  * setresuid(2) clears the capabilities of a former root only while no
  * securebit tells it otherwise, and a starter may have set those bits
@@ -227,6 +257,7 @@ static void clear_capabilities(void)
     if (syscall(SYS_capset, &header, none) == -1)
         fail("capset: %m");
 }
+//lab:end
 
 /*
  * Step 7: giving up privileges.  Groups first, while it is still allowed; all
@@ -235,6 +266,9 @@ static void clear_capabilities(void)
  */
 void drop_privileges(uid_t uid, gid_t gid)
 {
+    //lab:begin privileges
+    //lab:instead (void)uid;
+    //lab:instead (void)gid;
     if (setgroups(0, NULL) == -1)
         fail("setgroups: %m");
     if (setresgid(gid, gid, gid) == -1)
@@ -246,6 +280,7 @@ void drop_privileges(uid_t uid, gid_t gid)
         fail("no_new_privs: %m");
     if (uid != 0 && setresuid(-1, 0, -1) == 0)
         fail("privileges can be had back");
+    //lab:end
 }
 
 /*
@@ -254,14 +289,18 @@ void drop_privileges(uid_t uid, gid_t gid)
  */
 void notify_original(enum news news)
 {
+    //lab:begin ready
+    //lab:instead (void)news;
     if (!send_report(news, ""))
         fail("the original process is gone");
     if (news == READY) {
         close(report_out);
         report_out = -1;
     }
+    //lab:end
 }
 
+//lab:begin
 static bool read_report(struct report *report)
 {
     ssize_t length;
@@ -287,6 +326,7 @@ static void wait_until_gone(pid_t pid)
     poll(&gone, 1, 1000);
     close(gone.fd);
 }
+//lab:end
 
 /*
  * Step 8.  The child is waited for first: from then on the daemon is an
@@ -294,6 +334,8 @@ static void wait_until_gone(pid_t pid)
  */
 struct outcome await_daemon(void)
 {
+    //lab:begin ready failure
+    //lab:instead return (struct outcome){.ready = true};
     struct outcome outcome = {.reason = "the daemon died before it was ready"};
     struct report report;
 
@@ -313,4 +355,5 @@ struct outcome await_daemon(void)
     if (!outcome.ready && outcome.daemon != 0)
         wait_until_gone(outcome.daemon);
     return outcome;
+    //lab:end
 }

@@ -70,6 +70,7 @@ void log_open(const char *path, uid_t uid, gid_t gid)
  */
 void log_reopen(void)
 {
+    //lab:begin sighup
     bool made;
     int fd;
 
@@ -85,6 +86,7 @@ void log_reopen(void)
     dup3(fd, log_fd, O_CLOEXEC);
     close(fd);
     log_line("log reopened");
+    //lab:end
 }
 
 static void write_line(const char *line)

@@ -23,12 +23,15 @@ enum {
 };
 
 #define PATIENCE 10   /* seconds without anything from the server */
+//lab:begin
 #define QUEUE_WAIT 50 /* tries for a reply queue, 0.1 s apart */
 
 static const char *volatile reply_name; /* NULL when there is none to remove */
+//lab:end
 
 /* ---- endings ---- */
 
+//lab:begin cleanup exit
 /*
  * What is left is removed by atexit(3), or by the handler of the signal that
  * ends us.  Both calls are bare system calls, so a handler may make them.
@@ -70,6 +73,7 @@ static void handle_signals(void)
     sigprocmask(SIG_UNBLOCK, &open, NULL);
     atexit(remove_leftovers);
 }
+//lab:end
 
 static _Noreturn void die(int status, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -92,6 +96,7 @@ static _Noreturn void usage(FILE *to, int status)
     exit(status);
 }
 
+//lab:begin exit cleanup
 /* ---- the queues ---- */
 
 /* mq_timedsend(3) and mq_timedreceive(3) take a date. */
@@ -192,7 +197,9 @@ static void send_request(mqd_t server, const char *path)
     if (result == -1)
         die(EXIT_NO_SERVER, "request: %m");
 }
+//lab:end
 
+//lab:begin output exit
 /* ---- the responses ---- */
 
 struct reception {
@@ -297,6 +304,20 @@ static void receive_file(mqd_t reply)
     free(in.message);
 }
 
+static void fetch(const char *queue, const char *path, const char *file)
+{
+    mqd_t server = open_server(queue), reply;
+
+    if (!output_open(file))
+        die(EXIT_FAILED, "%s: %m", file);
+    reply = make_reply_queue();
+    send_request(server, path);
+    mq_close(server);
+    receive_file(reply);
+    mq_close(reply);
+}
+//lab:end
+
 /* ---- the command line ---- */
 
 int main(int argc, char *argv[])
@@ -307,7 +328,6 @@ int main(int argc, char *argv[])
         {0},
     };
     const char *queue = DEFAULT_QUEUE, *file = NULL;
-    mqd_t server, reply;
     int flag;
 
     argv[0] = "mqfile"; /* getopt_long(3) begins its messages with it */
@@ -327,14 +347,11 @@ int main(int argc, char *argv[])
     if (strlen(argv[optind]) >= sizeof(((struct request *)0)->path))
         die(EXIT_USAGE, "the path is too long");
 
+    //lab:begin output exit cleanup
+    //lab:instead (void)file;
+    //lab:instead die(EXIT_FAILED, "%s is not asked for anything yet", queue);
     handle_signals();
-    server = open_server(queue);
-    if (!output_open(file))
-        die(EXIT_FAILED, "%s: %m", file);
-    reply = make_reply_queue();
-    send_request(server, argv[optind]);
-    mq_close(server);
-    receive_file(reply);
-    mq_close(reply);
+    fetch(queue, argv[optind], file);
     return EXIT_SUCCESS;
+    //lab:end
 }

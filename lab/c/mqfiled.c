@@ -20,8 +20,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define CHECK_MS 1000 /* how often the request queue is looked after */
 #define EXIT_USAGE 2
+//lab:begin
+#define CHECK_MS 1000 /* how often the request queue is looked after */
+//lab:end
 
 struct options {
     const char *root, *queue, *pidfile, *user, *log;
@@ -120,6 +122,7 @@ static struct options parse_options(int argc, char *argv[])
 
 /* ---- signals ---- */
 
+//lab:begin
 /*
  * A handler may do little (signal-safety(7)): it notes the signal and wakes
  * the main thread through a pipe.  It may run in a thread of glibc's, too.
@@ -138,9 +141,11 @@ static void on_signal(int signo)
     (void)!write(wake_in, "", 1); /* full: it will wake up anyway */
     errno = saved;
 }
+//lab:end
 
 static void handle_signals(void)
 {
+    //lab:begin sighup sigterm
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     int ends[2];
@@ -154,8 +159,10 @@ static void handle_signals(void)
     sigaction(SIGINT, &action, NULL);
     /* A pipe without a reader is an error of write(2), not our end. */
     sigaction(SIGPIPE, &ignore, NULL);
+    //lab:end
 }
 
+//lab:begin
 static void wait_for_signal(void)
 {
     struct pollfd wake = {.fd = wake_out, .events = POLLIN};
@@ -166,6 +173,7 @@ static void wait_for_signal(void)
     while (read(wake_out, bytes, sizeof bytes) > 0)
         ;
 }
+//lab:end
 
 /* ---- the daemon ---- */
 
@@ -230,6 +238,9 @@ static void run(const struct options *options)
 {
     log_line("serving %s on %s", options->root, options->queue);
     serve_backlog();
+    //lab:begin sighup sigterm
+    //lab:instead for (;;)
+    //lab:instead     pause();
     while (!atomic_load(&asked_to_stop)) {
         wait_for_signal();
         if (atomic_exchange(&asked_to_reopen, false))
@@ -239,6 +250,7 @@ static void run(const struct options *options)
     stop_requests();
     remove_pid_file();
     log_line("stopped");
+    //lab:end
 }
 
 /* ---- the original process ---- */

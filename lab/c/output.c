@@ -11,10 +11,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+//lab:begin
 static int fd = STDOUT_FILENO;
 static char *target;             /* what the temporary file becomes */
 static char *volatile temporary; /* its name; NULL when there is none */
+//lab:end
 
+//lab:begin
 /* A temporary file in the directory of the target: rename(2) works only
  * inside a file system.  A present target keeps its mode. */
 static bool open_temporary(const struct stat *present)
@@ -33,10 +36,14 @@ static bool open_temporary(const struct stat *present)
     return fd != -1 &&
            (present == NULL || fchmod(fd, present->st_mode & 07777) == 0);
 }
+//lab:end
 
 /* Only a regular file is replaced.  To a device or a FIFO the bytes go. */
 bool output_open(const char *path)
 {
+    //lab:begin output
+    //lab:instead (void)path;
+    //lab:instead return true;
     struct stat status;
 
     if (path == NULL)
@@ -52,10 +59,15 @@ bool output_open(const char *path)
     target = realpath(path, NULL); /* what a symbolic link leads to */
     return target != NULL && access(target, W_OK) == 0 &&
            open_temporary(&status);
+    //lab:end
 }
 
 bool output_write(const char *bytes, size_t length)
 {
+    //lab:begin output
+    //lab:instead (void)bytes;
+    //lab:instead (void)length;
+    //lab:instead return true;
     while (length > 0) {
         ssize_t n = write(fd, bytes, length);
 
@@ -71,11 +83,14 @@ bool output_write(const char *bytes, size_t length)
         }
     }
     return true;
+    //lab:end
 }
 
 /* Some file systems tell only at the end that there was no space: close(2). */
 bool output_finish(void)
 {
+    //lab:begin output
+    //lab:instead return true;
     if (close(fd) == -1)
         return false;
     if (temporary != NULL) {
@@ -87,10 +102,13 @@ bool output_finish(void)
         free(name);
     }
     return true;
+    //lab:end
 }
 
 void output_abandon(void)
 {
+    //lab:begin cleanup
     if (temporary != NULL)
         unlink(temporary);
+    //lab:end
 }

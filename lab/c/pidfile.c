@@ -13,12 +13,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+//lab:begin
 #define NAME_WAIT_MS 1000 /* how long a winner may take to write its PID */
 
 static const char *pid_path;
 static int pid_fd = -1; /* open, and so locked, as long as the daemon lives */
 static bool made;       /* by this start */
+//lab:end
 
+//lab:begin
 /*
  * A symbolic link is not followed, or the start of a daemon by root could be
  * made to overwrite any file; a FIFO does not block (open(2)).  Returns -1
@@ -108,6 +111,7 @@ static int lock_pid_file(const char *path)
         close(fd);
     }
 }
+//lab:end
 
 /*
  * The lock is taken by the daemon itself, not by the original process: it
@@ -116,6 +120,8 @@ static int lock_pid_file(const char *path)
  */
 void write_pid_file(const char *path)
 {
+    //lab:begin pidfile instance
+    //lab:instead (void)path;
     char text[32];
     int length = snprintf(text, sizeof text, "%d\n", (int)getpid());
     struct stat status;
@@ -129,6 +135,7 @@ void write_pid_file(const char *path)
         pwrite(pid_fd, text, length, 0) != length ||
         ftruncate(pid_fd, length) == -1)
         fail("PID file %s: %m", path);
+    //lab:end
 }
 
 /*
@@ -137,22 +144,29 @@ void write_pid_file(const char *path)
  */
 void remove_pid_file(void)
 {
+    //lab:begin sigterm
     if (pid_fd == -1)
         return;
     if (!is_at(pid_fd, pid_path) || unlink(pid_path) == -1)
         (void)!ftruncate(pid_fd, 0);
+    //lab:end
 }
 
 void abandon_pid_file(void)
 {
+    //lab:begin failure
     if (made)
         remove_pid_file();
     else if (pid_fd != -1)
         (void)!ftruncate(pid_fd, 0);
+    //lab:end
 }
 
 void discard_pid_file(const char *path, pid_t daemon)
 {
+    //lab:begin failure
+    //lab:instead (void)path;
+    //lab:instead (void)daemon;
     int fd = open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
     if (fd == -1)
@@ -164,4 +178,5 @@ void discard_pid_file(const char *path, pid_t daemon)
             unlink(path);
     }
     close(fd);
+    //lab:end
 }

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+//lab:begin
 #define QUEUE_DEPTH 10         /* messages, where the system allows it */
 #define STACK_SIZE (256 << 10) /* of a thread: no large buffer is on it */
 #define MAX_TRANSFERS 256      /* at once; the rest waits in the queue */
@@ -43,9 +44,11 @@ static unsigned running; /* transfers, and threads about to take one */
 static unsigned limit;
 static bool left_lying; /* somebody found no place and left the queue as is */
 static bool stopping;
+//lab:end
 
 /* ---- the queue ---- */
 
+//lab:begin
 /* As deep as limits allow (EINVAL: msg_max; EMFILE: RLIMIT_MSGQUEUE). */
 static mqd_t make_queue(const char *name)
 {
@@ -103,9 +106,12 @@ static void prepare_threads(void)
             limit = fit > 5 ? fit - 4 : 1;
     }
 }
+//lab:end
 
 void open_request_queue(const char *name)
 {
+    //lab:begin ready backlog failure
+    //lab:instead (void)name;
     if (!is_queue_name(name))
         fail("queue %s: a name is one slash and what follows it", name);
     queue_name = name;
@@ -130,8 +136,10 @@ void open_request_queue(const char *name)
     if (fchmod(queue, QUEUE_MODE) == -1)
         fail("queue %s: %m", name);
     prepare_threads();
+    //lab:end
 }
 
+//lab:begin
 /* Whether the name still leads to the queue that is open. */
 static bool is_named(void)
 {
@@ -146,17 +154,22 @@ static bool is_named(void)
     mq_close(again); /* which also ends the registration: mq_notify(3) */
     return same;
 }
+//lab:end
 
 void abandon_request_queue(void)
 {
+    //lab:begin failure
     if (made_queue && is_named())
         mq_unlink(queue_name);
+    //lab:end
 }
 
 /* A registration, which mqueuefs shows, means that another server has taken
  * the queue over. */
 void discard_request_queue(const char *name)
 {
+    //lab:begin failure
+    //lab:instead (void)name;
     char line[128] = "";
     mqd_t left = mq_open(name, O_RDONLY | O_NONBLOCK);
 
@@ -165,8 +178,10 @@ void discard_request_queue(const char *name)
     if (read(left, line, sizeof line - 1) > 0 && strstr(line, "NOTIFY_PID:0 "))
         mq_unlink(name);
     mq_close(left);
+    //lab:end
 }
 
+//lab:begin
 /* ---- places for transfers ---- */
 
 static bool take_place(void)
@@ -197,9 +212,11 @@ static bool give_place(void)
     pthread_mutex_unlock(&lock);
     return again;
 }
+//lab:end
 
 /* ---- from message to thread ---- */
 
+//lab:begin malformed
 /* Returns NULL, or what is wrong with it.  Nothing in it can be trusted. */
 static const char *check_job(const struct job *job)
 {
@@ -221,7 +238,9 @@ static const char *check_job(const struct job *job)
         return "the path does not end where the message does";
     return NULL;
 }
+//lab:end
 
+//lab:begin threads concurrent
 /* The next request of the queue.  NULL when there is none, with errno. */
 static struct job *receive_job(void)
 {
@@ -321,17 +340,21 @@ static void *serve_backlog_in_thread(void *unused)
     serve_queue();
     return unused;
 }
+//lab:end
 
 void serve_backlog(void)
 {
+    //lab:begin backlog
     pthread_t thread;
 
     /* On failure the next check_requests tries again. */
     pthread_create(&thread, &thread_attributes, serve_backlog_in_thread, NULL);
+    //lab:end
 }
 
 /* ---- notification ---- */
 
+//lab:begin rearm
 static void on_request(union sigval unused);
 
 /*
@@ -365,9 +388,11 @@ static void on_request(union sigval unused)
     block_signals();
     serve_queue();
 }
+//lab:end
 
 void register_notification(void)
 {
+    //lab:begin notify
     int error = arm();
 
     if (error == EBUSY) {
@@ -376,8 +401,10 @@ void register_notification(void)
     }
     if (error != 0)
         fail("queue %s: mq_notify: %s", queue_name, strerror(error));
+    //lab:end
 }
 
+//lab:begin
 /*
  * A notification can get lost in two ways that this program cannot prevent.
  * glibc drops it when it cannot start the thread.  And everybody may write to
@@ -392,9 +419,11 @@ void check_requests(void)
     if (mq_getattr(queue, &state) == 0 && state.mq_curmsgs > 0)
         serve_backlog();
 }
+//lab:end
 
 /* ---- the end ---- */
 
+//lab:begin
 /* Clients whose requests were not taken any more need not wait in vain.  Not
  * for ever: somebody may send faster than this refuses. */
 static void refuse_requests(void)
@@ -422,6 +451,7 @@ static void wait_for_transfers(int64_t ms)
         ;
     pthread_mutex_unlock(&lock);
 }
+//lab:end
 
 /*
  * Unlinking comes first: from then on nobody finds the server.  Whoever has
@@ -429,6 +459,7 @@ static void wait_for_transfers(int64_t ms)
  */
 void stop_requests(void)
 {
+    //lab:begin sigterm
     pthread_mutex_lock(&lock);
     stopping = true;
     pthread_mutex_unlock(&lock);
@@ -439,4 +470,5 @@ void stop_requests(void)
     cut_transfers();
     wait_for_transfers(CUT_MS);
     refuse_requests();
+    //lab:end
 }

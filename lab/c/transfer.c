@@ -17,6 +17,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+//lab:begin
 #define READ_SIZE 65536   /* bytes read from a file at a time, about */
 #define LAST_WORD_MS 250  /* how long a cut client may take to make room */
 
@@ -40,28 +41,38 @@ static int64_t stall_ms;
 static const char client_gone[] = "the client is gone";
 static const char client_stalled[] = "the client takes nothing";
 static const char server_stops[] = "the server is stopping";
+//lab:end
 
 void open_root(const char *directory)
 {
+    //lab:begin failure
+    //lab:instead (void)directory;
     root_fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (root_fd == -1)
         fail("root %s: %m", directory);
     stop_fd = eventfd(0, EFD_CLOEXEC);
     if (stop_fd == -1)
         fail("eventfd: %m");
+    //lab:end
 }
 
 void set_stall(double seconds)
 {
+    //lab:begin stuck
+    //lab:instead (void)seconds;
     stall_ms = (int64_t)(seconds * 1000);
+    //lab:end
 }
 
 void cut_transfers(void)
 {
+    //lab:begin sigterm
     atomic_store(&cut, true);
     eventfd_write(stop_fd, 1); /* never read: it stays readable for all */
+    //lab:end
 }
 
+//lab:begin stuck
 /*
  * Waits until the full reply queue has room: a queue is a descriptor on Linux
  * (mq_overview(7)), so poll(2) can watch it together with the client's life
@@ -102,7 +113,9 @@ static const char *send_message(const struct transfer *t, enum response type,
     }
     return why;
 }
+//lab:end
 
+//lab:begin errors confine
 /*
  * Opens the file below the root.  The kernel does the confinement in a single
  * step (openat2(2)): checking the name first and opening it then would leave
@@ -137,7 +150,9 @@ static const char *open_file(struct transfer *t)
     t->size = status.st_size;
     return NULL;
 }
+//lab:end
 
+//lab:begin transfer
 /* Fills the buffer.  Returns NULL, or why it could not. */
 static const char *read_whole(int file, char *buffer, size_t length)
 {
@@ -195,7 +210,9 @@ static const char *send_file(const struct transfer *t)
     free(buffer);
     return why;
 }
+//lab:end
 
+//lab:begin protocol
 static const char *transfer(struct transfer *t)
 {
     const char *why = open_file(t);
@@ -208,7 +225,9 @@ static const char *transfer(struct transfer *t)
         why = send_message(t, END, "", 0);
     return why;
 }
+//lab:end
 
+//lab:begin errors
 /*
  * One that was given up gets no more time: it hears of it if there is room.
  * One that is cut gets last_word ms, for its queue may be full just now.
@@ -228,7 +247,9 @@ static void send_failure(struct transfer *t, const char *reason,
     }
     send_message(t, FAILURE, reason, length < t->piece ? length : t->piece);
 }
+//lab:end
 
+//lab:begin malformed
 /* Opens the client's queue and starts to watch the client. */
 static const char *open_reply(struct transfer *t)
 {
@@ -246,7 +267,9 @@ static const char *open_reply(struct transfer *t)
     t->client = (int)syscall(SYS_pidfd_open, t->request->pid, 0);
     return NULL;
 }
+//lab:end
 
+//lab:begin leaks
 static void close_transfer(const struct transfer *t)
 {
     if (t->file != -1)
@@ -256,7 +279,9 @@ static void close_transfer(const struct transfer *t)
     if (t->reply != (mqd_t)-1)
         mq_close(t->reply);
 }
+//lab:end
 
+//lab:begin
 static void log_answer(const struct transfer *t, const char *dropped,
                        const char *reason)
 {
@@ -293,13 +318,20 @@ static void answer(const struct request *request, bool refused)
     close_transfer(&t);
     log_answer(&t, dropped, reason);
 }
+//lab:end
 
 void serve_request(const struct request *request)
 {
+    //lab:begin protocol
+    //lab:instead (void)request;
     answer(request, false);
+    //lab:end
 }
 
 void refuse_request(const struct request *request)
 {
+    //lab:begin sigterm
+    //lab:instead (void)request;
     answer(request, true);
+    //lab:end
 }

@@ -40,6 +40,8 @@ func Continue(body func(*Daemon) error) {
 // middle is the child of the original: it leaves the session, forks the daemon (step 5) and exits (step 6), so that
 // the daemon is adopted by init or the nearest subreaper, and is in a session without a leader.
 func middle(s state) int {
+	//lab:begin session orphan
+	//lab:instead return 1 // nobody starts it yet
 	pipe := inheritedPipe()
 	err := setsid()
 	if err == nil {
@@ -54,6 +56,7 @@ func middle(s state) int {
 		return 1
 	}
 	return 0
+	//lab:end
 }
 
 // run is the daemon's life.

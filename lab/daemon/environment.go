@@ -2,14 +2,20 @@ package daemon
 
 import "strings"
 
+//lab:begin
+
 // kept are the variables that mean something to a process without a user: where programs, home and account are, which
 // language and time zone. Nothing else of the starter's reaches the daemon.
 var kept = map[string]bool{
 	"PATH": true, "HOME": true, "USER": true, "LOGNAME": true, "SHELL": true, "LANG": true, "TZ": true,
 }
 
+//lab:end
+
 // cleanEnvironment is step 4: of the starter's variables, NAME=VALUE each, those that the daemon may keep.
 func cleanEnvironment(env []string) []string {
+	//lab:begin env
+	//lab:instead return env
 	clean := []string{}
 	for _, variable := range env {
 		name, _, ok := strings.Cut(variable, "=")
@@ -18,4 +24,5 @@ func cleanEnvironment(env []string) []string {
 		}
 	}
 	return clean
+	//lab:end
 }

@@ -12,12 +12,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+//lab:begin
+
 const (
 	// pidFileMode lets everybody read whom to signal.
 	pidFileMode = 0o644
 	// O_NONBLOCK is for a FIFO in the file's place, which would stop the open.
 	pidFileFlags = unix.O_RDWR | unix.O_NOFOLLOW | unix.O_CLOEXEC | unix.O_NONBLOCK
 )
+
+//lab:end
 
 // PIDFile is a locked PID file: while it is held no second instance can start. The kernel gives the lock up when the
 // process ends, however it ends, so a file that is left behind stops nobody.
@@ -37,14 +41,20 @@ func (e *RunningError) Error() string {
 	return fmt.Sprintf("already running as PID %d (%s)", e.PID, e.Path)
 }
 
+//lab:begin
+
 // errReplaced means that the file was unlinked or replaced between open and lock; the lock is on nobody's PID file.
 var errReplaced = errors.New("PID file was replaced")
+
+//lab:end
 
 // LockPIDFile opens or makes the PID file, locks it and writes the process's PID and a newline into it. It refuses
 // whatever is not a regular file with one link of this user's own: a symbolic link there could have a daemon of root's
 // overwrite any file. It must run in the daemon, not in an ancestor, since the lock belongs to whom it names.
 // Of several processes that try at once one gets it; the others get a [*RunningError] with its PID.
 func LockPIDFile(path string) (*PIDFile, error) {
+	//lab:begin pidfile instance
+	//lab:instead return &PIDFile{path: path}, nil
 	// Between its lock and its PID in the file the winner is not known by name yet, and a file that a daemon has
 	// given up may be unlinked under us: both pass by themselves.
 	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
@@ -59,7 +69,10 @@ func LockPIDFile(path string) (*PIDFile, error) {
 			return nil, fmt.Errorf("PID file %s: locked by a process whose PID it does not hold", path)
 		}
 	}
+	//lab:end
 }
+
+//lab:begin
 
 func tryLockPIDFile(path string) (_ *PIDFile, err error) {
 	p := &PIDFile{path: path}
@@ -138,6 +151,8 @@ func (p *PIDFile) write() error {
 	return nil
 }
 
+//lab:end
+
 // Created tells whether the file is new; otherwise an earlier instance had left it.
 func (p *PIDFile) Created() bool {
 	return p.created
@@ -146,6 +161,8 @@ func (p *PIDFile) Created() bool {
 // Remove unlinks the file, or empties it where its directory does not let this user remove anything. The lock stays
 // until the process ends, so that no successor starts beside a daemon that is still ending.
 func (p *PIDFile) Remove() error {
+	//lab:begin sigterm
+	//lab:instead return nil
 	if !p.isAtPath() {
 		return nil
 	}
@@ -156,7 +173,10 @@ func (p *PIDFile) Remove() error {
 		return p.errorf("ftruncate", err)
 	}
 	return nil
+	//lab:end
 }
+
+//lab:begin
 
 // isAtPath compares inodes: without this, unlinking and starting at the same time gives two holders of one name.
 func (p *PIDFile) isAtPath() bool {
@@ -181,9 +201,12 @@ func (p *PIDFile) errorf(call string, err error) error {
 	return fmt.Errorf("PID file %s: %s: %w", p.path, call, err)
 }
 
+//lab:end
+
 // RemoveStalePIDFile unlinks the PID file of a daemon that has ended. One that is locked, and what is not a PID file of
 // this user's, stays.
 func RemoveStalePIDFile(path string) {
+	//lab:begin failure
 	fd, err := unix.Open(path, pidFileFlags, 0)
 	if err != nil {
 		return
@@ -193,6 +216,7 @@ func RemoveStalePIDFile(path string) {
 	if p.check() == nil && unix.Flock(p.fd(), unix.LOCK_EX|unix.LOCK_NB) == nil {
 		p.Remove()
 	}
+	//lab:end
 }
 
 func parsePID(content []byte) int {

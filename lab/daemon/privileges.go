@@ -60,6 +60,8 @@ func parseAccount(line string) (Account, error) {
 // effective, saved and file system IDs, no capability, in every thread. Groups come first: without UID 0 they could
 // not be changed any more.
 func (a Account) Become() error {
+	//lab:begin privileges
+	//lab:instead return nil
 	// Of the three calls, x/sys has this one for the calling thread only.
 	if err := syscall.Setgroups(nil); err != nil {
 		return fmt.Errorf("give up the supplementary groups: %w", err)
@@ -75,7 +77,10 @@ func (a Account) Become() error {
 		return fmt.Errorf("give up the capabilities: %w", err)
 	}
 	return a.verify()
+	//lab:end
 }
+
+//lab:begin
 
 // verify reads back from /proc what every thread has become.
 func (a Account) verify() error {
@@ -104,3 +109,5 @@ func forbidNewPrivileges() error {
 	}
 	return nil
 }
+
+//lab:end

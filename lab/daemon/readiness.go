@@ -13,6 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+//lab:begin
+
 // The readiness pipe carries lines from the daemon to the original: what the daemon made, and last that it is ready or
 // why not. Text that begins otherwise is the runtime's, of a daemon that crashed.
 const (
@@ -20,6 +22,8 @@ const (
 	lineReady = "ready"
 	lineError = "error "
 )
+
+//lab:end
 
 // Daemon is what body has of the process that it runs in.
 type Daemon struct {
@@ -35,12 +39,17 @@ func (d *Daemon) Config(v any) error {
 // Made tells the original that the daemon has just made something that outlives it, a file or a queue. Should the
 // start fail, the original hands the name to [Options.Unmake].
 func (d *Daemon) Made(name string) error {
+	//lab:begin failure
+	//lab:instead return nil
 	return d.say(lineMade + name)
+	//lab:end
 }
 
 // Ready tells the original that the daemon can serve (step 7), so that it exits with success (step 8). An error means
 // that the original is gone and nobody learnt of it: the start has failed.
 func (d *Daemon) Ready() error {
+	//lab:begin ready
+	//lab:instead return nil
 	if err := d.say(lineReady); err != nil {
 		return err
 	}
@@ -48,7 +57,10 @@ func (d *Daemon) Ready() error {
 	d.pipe.Close()
 	d.pipe = nil
 	return nil
+	//lab:end
 }
+
+//lab:begin
 
 func (d *Daemon) say(line string) error {
 	if _, err := io.WriteString(d.pipe, line+"\n"); err != nil {
@@ -57,21 +69,31 @@ func (d *Daemon) say(line string) error {
 	return nil
 }
 
+//lab:end
+
 // reportCrashes sends the text of a panic down the pipe, since stderr is /dev/null.
 func (d *Daemon) reportCrashes() {
+	//lab:begin failure
 	debug.SetCrashOutput(d.pipe, debug.CrashOptions{})
+	//lab:end
 }
 
 // report tells the original why there will be no daemon. A nil pipe means that it was told before.
 func report(pipe *os.File, err error) {
+	//lab:begin failure
 	if pipe != nil {
 		io.WriteString(pipe, lineError+oneLine(err.Error())+"\n")
 	}
+	//lab:end
 }
+
+//lab:begin
 
 func oneLine(s string) string {
 	return strings.ReplaceAll(s, "\n", "; ")
 }
+
+//lab:end
 
 // inheritedPipe takes over the readiness pipe at its place.
 func inheritedPipe() *os.File {
@@ -85,12 +107,18 @@ type outcome struct {
 	err  error // nil: the daemon is ready
 }
 
+//lab:begin
+
 // errDied matches the outcome of a daemon that ended without a word; what it made is still there.
 var errDied = errors.New("the daemon died before it was ready")
+
+//lab:end
 
 // readOutcome reads to the end of file and not to the last line: the pipe closes when the daemon lives on in readiness
 // or is gone, so that nothing half dead is left when the original exits.
 func readOutcome(pipe io.Reader) outcome {
+	//lab:begin ready failure
+	//lab:instead return outcome{}
 	text, err := io.ReadAll(pipe)
 	if err != nil {
 		return outcome{err: fmt.Errorf("readiness pipe: %w", err)}
@@ -110,4 +138,5 @@ func readOutcome(pipe io.Reader) outcome {
 		}
 	}
 	return o
+	//lab:end
 }

@@ -34,6 +34,8 @@ func setDefault(sig int) error {
 	return toError(errno)
 }
 
+//lab:begin
+
 // dropCapabilities empties the permitted, effective and inheritable sets of every thread: capset(2) acts on one.
 // ENOTSUP means that the program is linked with cgo, where Go cannot reach every thread.
 func dropCapabilities() error {
@@ -43,6 +45,8 @@ func dropCapabilities() error {
 		uintptr(unsafe.Pointer(&none[0])), 0)
 	return toError(errno)
 }
+
+//lab:end
 
 func toError(errno syscall.Errno) error {
 	if errno == 0 {
