@@ -57,10 +57,10 @@ func TestAppendRefusesWhatDoesNotFit(t *testing.T) {
 	}
 }
 
-func TestParseRefusesMalformedRequests(t *testing.T) {
-	good := encode(t, wire.Request{PID: 7, Reply: "/reply", Path: "file"})
+func malformed(tb testing.TB) map[string][]byte {
+	good := encode(tb, wire.Request{PID: 7, Reply: "/reply", Path: "file"})
 	reply := func(s string) []byte { return append(append(good[:4:4], []byte(s)...), good[4+len(s):]...) }
-	for name, b := range map[string][]byte{
+	return map[string][]byte{
 		"empty":              nil,
 		"no path":            good[:260],
 		"unterminated path":  good[:len(good)-1],
@@ -74,7 +74,11 @@ func TestParseRefusesMalformedRequests(t *testing.T) {
 		"slash alone":        reply("/\x00"),
 		"dot":                reply("/.\x00"),
 		"random":             bytes.Repeat([]byte{0xa5}, 300),
-	} {
+	}
+}
+
+func TestParseRefusesMalformedRequests(t *testing.T) {
+	for name, b := range malformed(t) {
 		if r, err := wire.ParseRequest(b); !errors.Is(err, wire.ErrMalformed) {
 			t.Errorf("%s: got %+v, %v", name, r, err)
 		}
@@ -143,13 +147,10 @@ int main(void)
 }
 
 func FuzzParseRequest(f *testing.F) {
-	good := encode(f, wire.Request{PID: 7, Reply: "/reply", Path: "dir/file"})
-	f.Add(good)
-	f.Add(good[:260])
-	f.Add(good[:len(good)-1])
-	f.Add(append(good, 0))
-	f.Add([]byte{})
-	f.Add(bytes.Repeat([]byte{'/'}, wire.RequestSize))
+	f.Add(encode(f, wire.Request{PID: 7, Reply: "/reply", Path: "dir/file"}))
+	for _, b := range malformed(f) {
+		f.Add(b)
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := wire.ParseRequest(b)
 		if err != nil {
