@@ -36,7 +36,7 @@ func (s *server) free(u *user) {
 // serveHeld serves a request that was held back. Its PID names a client that lived when it came, or is 0.
 func (s *server) serveHeld(r wire.Request, u *user) {
 	if r.PID != watchable(r.PID) {
-		s.log.printf("dropped the request for %q: %v", r.Path, errClientGone)
+		s.drop(r, errClientGone)
 		s.free(u)
 		return
 	}

@@ -20,6 +20,11 @@ func status(pidFile string) error {
 		return fmt.Errorf("%w (%s)", daemon.ErrNotRunning, pidFile)
 	}
 	fmt.Printf("mqfiled runs as PID %d (%s)\n", pid, pidFile)
+	report, err := askForReport(pidFile, pid)
+	if err != nil {
+		report = fmt.Sprintf("  no counters: %v\n", err)
+	}
+	fmt.Print(report)
 	return nil
 }
 

@@ -27,7 +27,7 @@ Serves the files below a directory to mqfile clients, as a daemon.
   --transfers N    transfers at a time (default %d)
   --share N        of these for one user's slow clients (default three quarters)
   --foreground     do not daemonize: for systemd (Type=notify) or debugging
-  --status         tell whether the daemon of this PID file runs (exit 3: no)
+  --status         does the daemon of this PID file run (exit 3: no), and how
   --stop           end it and wait for that
   --help           this text
 

@@ -12,9 +12,10 @@ import (
 // server takes requests from its queue and answers each on the reply queue that it names.
 type server struct {
 	config
-	log   *logger
-	root  *root
-	queue atomic.Pointer[mq.Blocking]
+	log      *logger
+	counters counters
+	root     *root
+	queue    atomic.Pointer[mq.Blocking]
 	// ownsQueue is whether the server removes the queue at its end: not before readiness, if it was there already.
 	ownsQueue bool
 
@@ -43,6 +44,7 @@ func newServer(c config, log *logger) (*server, error) {
 	}
 	s := &server{config: c, log: log, root: r, ownsQueue: isNew, slots: make(chan struct{}, c.Transfers),
 		shares: newShares(c.Share), fast: make(chan struct{}, fastTransfers), maxWorkers: int32(runtime.NumCPU())}
+	s.counters.start()
 	s.queue.Store(q)
 	s.buffers.New = func() any { return newBuffer(bufferSize) }
 	s.ctx, s.giveUp = context.WithCancelCause(context.Background())

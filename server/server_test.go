@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -128,6 +129,53 @@ func TestStatusAndStopFindTheDaemonByItsLock(t *testing.T) {
 		if out, status := run(flag, "--pidfile", s.PIDFile); status != 3 || !strings.Contains(out, "not running") {
 			t.Errorf("%s without a daemon: exit status %d: %s", flag, status, out)
 		}
+	}
+}
+
+func TestStatusShowsWhatTheDaemonHasDone(t *testing.T) {
+	s := start(t, place(t), "--transfers", "8", "--share", "1")
+	must(t, s.WriteFile("large", make([]byte, 64<<10)))
+	must(t, s.WriteFile("small", []byte("0123456789")))
+	c := client(t, harness.Small)
+	for _, path := range []string{"small", "small", "missing"} {
+		_, err := c.Fetch(t.Context(), s.Queue, path)
+		must(t, err)
+	}
+	must(t, harness.SendRaw(t.Context(), s.Queue, []byte("garbage")))
+	inMidTransfer(t, s, "large")
+	asking(t, s, 1, "large")
+	want := regexp.MustCompile(`(?s)uptime +\d+s\n.* 1 running, at most 8, .* 1\n` +
+		`.* 2 served, 1 failed, 1 dropped, 1 held back\n.* 20 bytes`)
+	var out string
+	eventually(t, "the counters are right", func() bool {
+		var status int
+		out, status = run("--status", "--pidfile", s.PIDFile)
+		return status == 0 && want.MatchString(out)
+	})
+	fds, err := s.OpenFiles()
+	must(t, err)
+	for range 100 {
+		run("--status", "--pidfile", s.PIDFile)
+	}
+	eventually(t, "no descriptor is left of those who asked", func() bool {
+		now, err := s.OpenFiles()
+		return err == nil && now == fds
+	})
+}
+
+// Whoever likes may bind the name of the status socket first. It costs the counters, and is found out.
+func TestStatusBelievesOnlyTheDaemon(t *testing.T) {
+	p := place(t)
+	must(t, os.WriteFile(p.PIDFile, nil, 0o644)) // a stale one: its inode will be the daemon's
+	var st unix.Stat_t
+	must(t, unix.Stat(p.PIDFile, &st))
+	stranger, err := net.Listen("unix", fmt.Sprintf("@mqfiled-%x-%x", st.Dev, st.Ino))
+	must(t, err)
+	defer stranger.Close()
+	s := start(t, p)
+	out, status := run("--status", "--pidfile", s.PIDFile)
+	if status != 0 || !strings.Contains(out, fmt.Sprintf("belongs to PID %d", os.Getpid())) {
+		t.Errorf("exit status %d: %s", status, out)
 	}
 }
 
@@ -256,14 +304,12 @@ func TestAStolenRegistrationIsTakenBack(t *testing.T) {
 	thief, err := mq.Open(s.Queue, os.O_WRONLY, 0, nil)
 	must(t, err)
 	for stolen := false; !stolen; {
+		// A stopped server is notified of a request and cannot register again.
+		stop(t, s)
 		c := client(t, harness.Small)
 		must(t, c.Request(t.Context(), s.Queue, "file"))
-		for range 1000 {
-			if err := thief.NotifyNone(); err == nil {
-				stolen = true
-				break
-			}
-		}
+		stolen = thief.NotifyNone() == nil
+		must(t, s.Signal(unix.SIGCONT))
 		_, err := c.Finish(t.Context(), "file")
 		must(t, err)
 		c.Close()
@@ -274,6 +320,16 @@ func TestAStolenRegistrationIsTakenBack(t *testing.T) {
 		status, _, err := harness.QueueStatus(s.Queue)
 		must(t, err)
 		return status.NotifyPID == s.PID
+	})
+}
+
+func stop(t *testing.T, s *harness.Server) {
+	t.Helper()
+	must(t, s.Signal(unix.SIGSTOP))
+	eventually(t, "the server is stopped", func() bool {
+		stat, err := s.Process.Stat()
+		must(t, err)
+		return stat.State == 'T'
 	})
 }
 

@@ -95,6 +95,16 @@ func (s *shares) leave(u *user) (next wire.Request, ok bool) {
 	return next, false
 }
 
+// count tells how many transfers are counted in, and how many requests held back.
+func (s *shares) count() (running, held int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, u := range s.users {
+		running += u.running
+	}
+	return running, s.held
+}
+
 // close holds nothing back any more. It returns what was.
 func (s *shares) close() (held []wire.Request) {
 	s.mu.Lock()

@@ -79,6 +79,8 @@ func serve(c config, st starter, defaultLog func() (sink, error)) error {
 			return err
 		}
 	}
+	socket, socketErr := listenForStatus(c.PIDFile)
+	defer socket.Close()
 	if c.Log != "" {
 		defaultLog = logFileOf(c.Log, account)
 	}
@@ -87,12 +89,15 @@ func serve(c config, st starter, defaultLog func() (sink, error)) error {
 		return err
 	}
 	defer log.close()
+	if socketErr != nil {
+		log.printf("--status will show no counters: %v", socketErr)
+	}
 	if account != nil {
 		if err := account.Become(); err != nil {
 			return err
 		}
 	}
-	return serveQueue(c, st, log)
+	return serveQueue(c, st, log, socket)
 }
 
 // accountFor is the account to become: none unless root starts the server.
@@ -107,8 +112,8 @@ func accountFor(user string) (*daemon.Account, error) {
 	return &account, nil
 }
 
-// serveQueue serves until SIGTERM or SIGINT.
-func serveQueue(c config, st starter, log *logger) error {
+// serveQueue serves until SIGTERM or SIGINT. Without a socket it reports to nobody.
+func serveQueue(c config, st starter, log *logger, socket *os.File) error {
 	signals := catchSignals()
 	s, err := newServer(c, log)
 	if err != nil {
@@ -127,6 +132,9 @@ func serveQueue(c config, st starter, log *logger) error {
 		return err
 	}
 	s.ownsQueue = true
+	if socket != nil {
+		go s.answerStatus(socket)
+	}
 	log.printf("ready: serving %s on queue %s, user %d", c.Root, c.Queue, os.Getuid())
 	s.handleSignals(signals)
 	s.stop()

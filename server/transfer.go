@@ -23,7 +23,7 @@ type transfer struct {
 func (s *server) serve(r wire.Request, u *user) {
 	t := transfer{server: s, request: r, begin: time.Now()}
 	if err := t.openReply(); err != nil {
-		s.log.printf("dropped the request for %q: %v", r.Path, err)
+		s.drop(r, err)
 		s.free(u)
 		return
 	}
@@ -50,6 +50,7 @@ func (t *transfer) end(err error) {
 		t.fail(err)
 	}
 	t.close()
+	t.server.counters.ended(err, t.sent)
 	t.logResult(err, time.Since(t.begin))
 	t.server.free(t.reply.user)
 }
@@ -67,6 +68,11 @@ func (t *transfer) openReply() (err error) {
 func (t *transfer) openFile() (err error) {
 	t.file, err = t.server.root.open(t.request.Path)
 	return err
+}
+
+func (s *server) drop(r wire.Request, reason error) {
+	s.counters.dropped.Add(1)
+	s.log.printf("dropped the request for %q: %v", r.Path, reason)
 }
 
 func (t *transfer) logResult(err error, took time.Duration) {

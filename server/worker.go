@@ -134,6 +134,7 @@ func (s *server) take(deadline *unix.Timespec) (r wire.Request, ok bool) {
 		if err == nil {
 			return r, true
 		}
+		s.counters.dropped.Add(1)
 		s.log.printf("dropped a request: %v", err)
 	}
 	return wire.Request{}, false
