@@ -1,0 +1,56 @@
+// Package page makes index.html of a class: one file for a browser, for paper and for a screen reader, in English and
+// Spanish. It asks for nothing from outside and works without its script, which adds sorting and filtering.
+package page
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"html/template"
+	"path/filepath"
+
+	"daemonlab/specs/grade/class"
+	"daemonlab/specs/rubric"
+)
+
+//go:embed page.html
+var layout string
+
+//go:embed page.css
+var style template.CSS
+
+//go:embed page.js
+var script template.JS
+
+var page = template.Must(template.New("page").Funcs(template.FuncMap{
+	"t":    func(en, es string) template.HTML { return both(rubric.Text{EN: en, ES: es}) },
+	"both": both,
+}).Parse(layout))
+
+// both has the text in both languages, of which the style sheet hides one.
+func both(text rubric.Text) template.HTML {
+	return template.HTML(`<span lang="en">` + template.HTMLEscapeString(text.EN) + `</span><span lang="es">` +
+		template.HTMLEscapeString(text.ES) + `</span>`)
+}
+
+// Write writes index.html into a directory of results.
+func Write(out string, c class.Class) error {
+	content, err := render(c)
+	if err != nil {
+		return err
+	}
+	return class.WriteFile(filepath.Join(out, "index.html"), content)
+}
+
+func render(c class.Class) ([]byte, error) {
+	hash := sha256.Sum256([]byte(script))
+	var b bytes.Buffer
+	err := page.Execute(&b, struct {
+		view
+		Style      template.CSS
+		Script     template.JS
+		ScriptHash string
+	}{newView(c), style, script, base64.StdEncoding.EncodeToString(hash[:])})
+	return b.Bytes(), err
+}

@@ -1,0 +1,185 @@
+package page
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"daemonlab/specs/grade/class"
+	"daemonlab/specs/rubric"
+)
+
+// view is what the page shows, computed.
+type view struct {
+	Kit, Machine string
+	Began        string
+	Minutes      string
+	Runs         int
+	Rubric       []rubric.Row
+	Steps        []step
+	Verdicts     []count
+	Totals       totals
+	Rates        []rate
+	Clean        []string // ids that nobody failed
+	Submissions  []submission
+}
+
+// step is a group of columns.
+type step struct {
+	Number, Columns int
+}
+
+type count struct {
+	Class string
+	Name  rubric.Text
+	N     int
+}
+
+// rate is how often a row was failed by those whom it was judged of.
+type rate struct {
+	Row                   rubric.Row
+	Failed, Judged, Of100 int
+}
+
+// cell is a field of the heat map.
+type cell struct {
+	Class, Glyph string
+	Target       string // id of the evidence, if there is any
+	First        bool   // of its step
+}
+
+type submission struct {
+	ID, Name, Folder string
+	Verdict          count
+	Why              string
+	Given            bool
+	Got, Of, Of100   int
+	Cells            []cell
+	Failed           []string
+	Passed           []string
+	Findings         []finding
+	Language         string
+	Build            class.Build
+	BuildOutput      string
+	Seconds          string
+	Hashes           map[string]string
+}
+
+// finding is a row that did not pass, with what shows it.
+type finding struct {
+	ID, Class, Glyph string
+	Status           rubric.Text
+	Row              rubric.Row
+	Passes, Runs     int // told if it came and went
+	Evidence, Rest   string
+}
+
+func newView(c class.Class) view {
+	v := view{Kit: class.Plain(c.Kit), Machine: class.Plain(c.Machine), Began: c.Began.UTC().Format("2006-01-02 15:04 UTC"),
+		Minutes: c.Ended.Sub(c.Began).Round(time.Second).String(), Rubric: c.Rubric, Steps: steps(c.Rubric),
+		Verdicts: verdicts(c), Totals: newTotals(c)}
+	for i, s := range c.Submissions {
+		v.Submissions = append(v.Submissions, newSubmission(i, s, c.Rubric))
+		v.Runs = max(v.Runs, s.Runs)
+	}
+	v.Rates, v.Clean = rates(c)
+	return v
+}
+
+func steps(rows []rubric.Row) []step {
+	var all []step
+	for _, row := range rows {
+		if len(all) == 0 || all[len(all)-1].Number != row.Step {
+			all = append(all, step{Number: row.Step})
+		}
+		all[len(all)-1].Columns++
+	}
+	return all
+}
+
+func verdicts(c class.Class) []count {
+	var counts []count
+	for _, v := range verdictOrder {
+		n := count{string(v), verdictNamesOfMany[v], 0}
+		for _, s := range c.Submissions {
+			if s.Verdict == v {
+				n.N++
+			}
+		}
+		if n.N > 0 {
+			counts = append(counts, n)
+		}
+	}
+	return counts
+}
+
+func newSubmission(i int, s class.Submission, rows []rubric.Row) submission {
+	v := submission{ID: fmt.Sprintf("s%d", i+1), Name: s.Name.String(), Folder: s.Name.Folder(), Why: class.Plain(s.Why),
+		Verdict: count{string(s.Verdict), verdictNames[s.Verdict], 1}, Language: s.Language, Build: s.Build,
+		BuildOutput: class.Plain(s.Build.Output), Seconds: fmt.Sprintf("%.1f", s.Seconds), Hashes: s.Hashes}
+	v.Got, v.Of, v.Given = s.Points(rows)
+	v.Of100 = percent(v.Got, v.Of)
+	last := 0
+	for _, row := range rows {
+		found, judged := s.Row(row.ID)
+		st := statusOf(s, found, judged)
+		field := cell{Class: st.class, Glyph: st.glyph, First: row.Step != last}
+		last = row.Step
+		switch {
+		case found.Status == class.Passed:
+			v.Passed = append(v.Passed, row.ID)
+		case judged:
+			field.Target = v.ID + "-" + row.ID
+			v.Findings = append(v.Findings, newFinding(field.Target, st, s, row, found))
+		}
+		if found.Status == class.Failed {
+			v.Failed = append(v.Failed, row.ID)
+		}
+		v.Cells = append(v.Cells, field)
+	}
+	return v
+}
+
+func newFinding(id string, st status, s class.Submission, row rubric.Row, found class.Row) finding {
+	f := finding{ID: id, Class: st.class, Glyph: st.glyph, Status: st.name, Row: row}
+	f.Evidence, f.Rest = found.Finding()
+	// The evidence has the hint in one language, the page in both.
+	f.Evidence = strings.ReplaceAll(f.Evidence, "\n  do:     "+row.Hint.EN, "")
+	if s.Unsteady(found) {
+		f.Passes, f.Runs = found.Passes, s.Runs
+	}
+	return f
+}
+
+func rates(c class.Class) (all []rate, clean []string) {
+	for _, row := range c.Rubric {
+		r := rate{Row: row}
+		for _, s := range c.Submissions {
+			found, _ := s.Row(row.ID)
+			switch found.Status {
+			case class.Passed:
+				r.Judged++
+			case class.Failed:
+				r.Judged++
+				r.Failed++
+			}
+		}
+		r.Of100 = percent(r.Failed, r.Judged)
+		if r.Failed == 0 {
+			clean = append(clean, row.ID)
+			continue
+		}
+		all = append(all, r)
+	}
+	slices.SortStableFunc(all, func(a, b rate) int { return b.Failed*a.Judged - a.Failed*b.Judged })
+	return all, clean
+}
+
+func percent(part, whole int) int {
+	if whole == 0 {
+		return 0
+	}
+	return int(math.Round(100 * float64(part) / float64(whole)))
+}
