@@ -1,0 +1,184 @@
+package results_test
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"daemonlab/specs/grade/class"
+	"daemonlab/specs/grade/class/classtest"
+	"daemonlab/specs/grade/results"
+	"daemonlab/specs/grade/shard"
+	"daemonlab/specs/rubric"
+)
+
+// published publishes a class and lays evidence beside it, as the grader does.
+func published(t *testing.T, c class.Class) string {
+	t.Helper()
+	out := t.TempDir()
+	if err := results.Publish(out, c); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range c.Submissions {
+		if err := os.WriteFile(filepath.Join(s.Name.Dir(out), "build.log"), []byte(s.Name), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out
+}
+
+func load(t *testing.T, out string) class.Class {
+	t.Helper()
+	c, err := class.Load(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// tree is what a directory holds, by path.
+func tree(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	err := fs.WalkDir(os.DirFS(dir), ".", func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		content, err := os.ReadFile(filepath.Join(dir, path))
+		files[path] = string(content)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// moved is the standard rubric with some points taken from one row to another.
+func moved(from, to string, points int) []rubric.Row {
+	rows := rubric.Standard()
+	for i := range rows {
+		switch rows[i].ID {
+		case from:
+			rows[i].Points -= points
+		case to:
+			rows[i].Points += points
+		}
+	}
+	return rows
+}
+
+func TestRescoreGivesOtherPointsForTheSameFindings(t *testing.T) {
+	c := classtest.Class(50)
+	out := published(t, c)
+	c = load(t, out)
+	before := tree(t, out)
+	rows := moved("rearm", "fds", 3)
+	if _, err := results.Rescore(out, rows); err != nil {
+		t.Fatal(err)
+	}
+	changed := 0
+	for i, s := range load(t, out).Submissions {
+		if !reflect.DeepEqual(s.Rows, c.Submissions[i].Rows) {
+			t.Errorf("%s: what was found has changed", s.Name)
+		}
+		got, _, _ := s.Points(rows)
+		old, _, _ := s.Points(c.Rubric)
+		if got != old {
+			changed++
+		}
+	}
+	if changed == 0 {
+		t.Error("no points have changed")
+	}
+	if tree(t, out)["grades.csv"] == before["grades.csv"] || tree(t, out)["index.html"] == before["index.html"] {
+		t.Error("the table or the page was not made again")
+	}
+	if _, err := results.Rescore(out, rubric.Standard()); err != nil {
+		t.Fatal(err)
+	}
+	after := tree(t, out)
+	delete(before, "class.json") // as an encoded text, which has more than one form
+	delete(after, "class.json")
+	if !reflect.DeepEqual(after, before) || !reflect.DeepEqual(load(t, out), c) {
+		t.Error("back with the first weights, the results are not as they were")
+	}
+}
+
+func TestRescoreRefusesRowsThatWereNotJudged(t *testing.T) {
+	c := classtest.Class(3)
+	out := published(t, c)
+	before := tree(t, out)
+	rows := rubric.Standard()
+	rows[0].ID = "unheard-of"
+	if _, err := results.Rescore(out, rows); err == nil || !strings.Contains(err.Error(), "unheard-of") {
+		t.Errorf("with a row that nobody judged: %v", err)
+	}
+	if !reflect.DeepEqual(tree(t, out), before) {
+		t.Error("a refused rescore has changed something")
+	}
+}
+
+// parts divides a class and publishes each part.
+func parts(t *testing.T, c class.Class, count int) []string {
+	t.Helper()
+	var dirs []string
+	for i := range count {
+		part := c
+		part.Submissions = shard.Of(shard.Shard{Index: i + 1, Count: count}, c.Submissions)
+		dirs = append(dirs, published(t, part))
+	}
+	return dirs
+}
+
+func TestMergedPartsAreTheWhole(t *testing.T) {
+	c := classtest.Class(40)
+	whole, merged := published(t, c), filepath.Join(t.TempDir(), "new")
+	if _, err := results.Merge(merged, parts(t, load(t, whole), 3)); err != nil {
+		t.Fatal(err)
+	}
+	// The whole as it is sorted by name, which a merge does.
+	if _, err := results.Merge(filepath.Join(t.TempDir(), "one"), []string{whole}); err != nil {
+		t.Fatal(err)
+	}
+	want, got := tree(t, whole), tree(t, merged)
+	for path := range want {
+		if strings.HasPrefix(path, "submissions/") && want[path] != got[path] {
+			t.Errorf("%s differs", path)
+		}
+	}
+	if len(want) != len(got) || len(load(t, merged).Submissions) != 40 {
+		t.Errorf("%d files instead of %d", len(got), len(want))
+	}
+}
+
+func TestMergeRefuses(t *testing.T) {
+	c := classtest.Class(6)
+	dirs := parts(t, c, 2)
+	kit, weights := c, c
+	kit.Kit, weights.Rubric = "v0", moved("rearm", "fds", 1)
+	for name, test := range map[string]struct {
+		dirs []string
+		say  string
+	}{
+		"a submission twice": {append(dirs, dirs[0]), "is in"},
+		"another kit":        {[]string{dirs[0], parts(t, kit, 2)[1]}, "version"},
+		"another rubric":     {[]string{dirs[0], parts(t, weights, 2)[1]}, "rubric"},
+		"no class":           {[]string{dirs[0], t.TempDir()}, "class.json"},
+	} {
+		out := filepath.Join(t.TempDir(), "new")
+		if _, err := results.Merge(out, test.dirs); err == nil || !strings.Contains(err.Error(), test.say) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := os.Stat(out); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: %s is there", name, out)
+		}
+	}
+	if _, err := results.Merge(dirs[0], dirs[1:]); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("into a directory that holds something: %v", err)
+	}
+}

@@ -1,0 +1,56 @@
+package shard_test
+
+import (
+	"slices"
+	"testing"
+
+	"daemonlab/specs/grade/shard"
+)
+
+func TestParse(t *testing.T) {
+	slurm := func(id, least, count, step string) map[string]string {
+		return map[string]string{"SLURM_ARRAY_TASK_ID": id, "SLURM_ARRAY_TASK_MIN": least, "SLURM_ARRAY_TASK_COUNT": count,
+			"SLURM_ARRAY_TASK_STEP": step}
+	}
+	kubernetes := func(index, count string) map[string]string {
+		return map[string]string{"JOB_COMPLETION_INDEX": index, "GRADE_SHARDS": count}
+	}
+	for _, test := range []struct {
+		text string
+		env  map[string]string
+		want string // empty: refused
+	}{
+		{"1/1", nil, "1/1"}, {"2/5", nil, "2/5"}, {"5/5", slurm("1", "1", "2", "1"), "5/5"},
+		{"0/5", nil, ""}, {"6/5", nil, ""}, {"5", nil, ""}, {"a/b", nil, ""}, {"", nil, ""}, {"-1/-1", nil, ""}, {"1/2/3", nil, ""},
+		{"auto", nil, ""},
+		{"auto", slurm("1", "1", "4", "1"), "1/4"}, {"auto", slurm("0", "0", "4", "1"), "1/4"},
+		{"auto", slurm("13", "10", "4", "1"), "4/4"}, {"auto", slurm("14", "10", "4", "2"), "3/4"},
+		{"auto", slurm("3", "0", "4", ""), "4/4"}, {"auto", slurm("7", "1", "3", "1"), ""}, {"auto", slurm("3", "0", "4", "2"), ""},
+		{"auto", slurm("3", "", "4", "1"), ""}, {"auto", slurm("3", "0", "four", "1"), ""}, {"auto", slurm("3", "0", "4", "0"), ""},
+		{"auto", kubernetes("0", "3"), "1/3"}, {"auto", kubernetes("2", "3"), "3/3"}, {"auto", kubernetes("3", "3"), ""},
+		{"auto", kubernetes("0", ""), ""},
+	} {
+		got, err := shard.Parse(test.text, func(name string) string { return test.env[name] })
+		if (err == nil) != (test.want != "") || err == nil && got.String() != test.want {
+			t.Errorf("%q with %v: %v, %v; not %s", test.text, test.env, got, err, test.want)
+		}
+	}
+}
+
+func TestThePartsAreTheWhole(t *testing.T) {
+	for _, count := range []int{1, 2, 3, 7, 20} {
+		all := []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}
+		var together []int
+		for i := range count {
+			part := shard.Of(shard.Shard{Index: i + 1, Count: count}, all)
+			if len(part) > len(all)/count+1 {
+				t.Errorf("part %d of %d has %v", i+1, count, part)
+			}
+			together = append(together, part...)
+		}
+		slices.Sort(together)
+		if !slices.Equal(together, all) {
+			t.Errorf("%d parts have %v", count, together)
+		}
+	}
+}
