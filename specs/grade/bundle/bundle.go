@@ -1,0 +1,153 @@
+// Package bundle packs the grader for platforms that run it for one submission at a time: its programs, built ahead, and
+// the Go that submissions are built with. All it takes from the platform is a C compiler.
+package bundle
+
+import (
+	"archive/zip"
+	"bytes"
+	"embed"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"daemonlab/specs/grade/class"
+)
+
+//go:embed files
+var files embed.FS
+
+// Kit is what is packed.
+type Kit struct {
+	Programs string            // directory with the grader's programs
+	GoRoot   string            // of the Go to build with
+	Modules  map[string]string // directories of Go's module cache, and their names in it
+}
+
+// Programs are those that the grader consists of.
+var Programs = []string{"grade", "judge", "launch", "specs.test"}
+
+// Where a bundle has what it packs. The scripts in files know it too.
+const (
+	programsDir = "bin"
+	goRootDir   = "go/root"
+	modulesDir  = "go/modules"
+)
+
+// Gradescope writes the zip that is uploaded to Gradescope as an autograder.
+func Gradescope(file string, k Kit) error {
+	content, err := k.pack("setup.sh", "run_autograder", "go.sh")
+	if err != nil {
+		return err
+	}
+	return class.WriteFile(file, content)
+}
+
+// pack makes a zip of the kit and of scripts from files. The same kit gives the same bytes.
+func (k Kit) pack(scripts ...string) ([]byte, error) {
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for _, name := range scripts {
+		content, err := files.ReadFile(path.Join("files", name))
+		if err != nil {
+			return nil, err
+		}
+		if err := add(z, name, 0o755, bytes.NewReader(content)); err != nil {
+			return nil, err
+		}
+	}
+	if err := k.packFiles(z); err != nil {
+		return nil, fmt.Errorf("bundle: %w", err)
+	}
+	if err := z.Close(); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+func (k Kit) packFiles(z *zip.Writer) error {
+	for _, name := range Programs {
+		if err := addFile(z, path.Join(programsDir, name), filepath.Join(k.Programs, name)); err != nil {
+			return err
+		}
+	}
+	if err := addTree(z, goRootDir, k.GoRoot, neededOfGo); err != nil {
+		return err
+	}
+	for _, dir := range slices.Sorted(maps.Keys(k.Modules)) {
+		if err := addTree(z, path.Join(modulesDir, k.Modules[dir]), dir, func(string) bool { return true }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// neededOfGo tells of a file or directory of GOROOT whether programs are built with it. What is left out is more than
+// half of it: Go's own sources, its tests and documents, and the tools that check programs.
+func neededOfGo(name string) bool {
+	top, rest, _ := strings.Cut(name, "/")
+	switch top {
+	case "VERSION", "go.env", "LICENSE":
+		return true
+	case "bin":
+		return rest == "" || rest == "go"
+	case "pkg":
+		tool := path.Base(name)
+		return !strings.HasPrefix(rest, "tool/") || strings.Count(rest, "/") < 2 || strings.Contains(" asm cgo compile link ", " "+tool+" ")
+	case "src":
+		return rest != "cmd" && path.Base(name) != "testdata" && !strings.HasSuffix(name, "_test.go")
+	}
+	return name == "."
+}
+
+func addTree(z *zip.Writer, name, dir string, needed func(string) bool) error {
+	return filepath.WalkDir(dir, func(file string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		below, err := filepath.Rel(dir, file)
+		if err != nil {
+			return err
+		}
+		switch {
+		case !needed(filepath.ToSlash(below)) && entry.IsDir():
+			return fs.SkipDir
+		case entry.IsDir() || !needed(filepath.ToSlash(below)):
+			return nil
+		}
+		return addFile(z, path.Join(name, filepath.ToSlash(below)), file)
+	})
+}
+
+func addFile(z *zip.Writer, name, file string) error {
+	f, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	mode := fs.FileMode(0o644)
+	if info.Mode()&0o111 != 0 {
+		mode = 0o755
+	}
+	return add(z, name, mode, f)
+}
+
+func add(z *zip.Writer, name string, mode fs.FileMode, content io.Reader) error {
+	header := &zip.FileHeader{Name: name, Method: zip.Deflate}
+	header.SetMode(mode)
+	w, err := z.CreateHeader(header)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(w, content)
+	return err
+}

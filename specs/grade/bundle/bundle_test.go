@@ -1,0 +1,206 @@
+package bundle_test
+
+import (
+	"archive/zip"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"daemonlab/specs/grade/bundle"
+)
+
+// kit is a kit whose programs all are a copy of one of this machine's.
+func kit(t *testing.T, program, goRoot string) bundle.Kit {
+	t.Helper()
+	path, err := exec.LookPath(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for _, name := range bundle.Programs {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return bundle.Kit{Programs: dir, GoRoot: goRoot}
+}
+
+// machineGo is the Go that runs this test.
+func machineGo(t *testing.T) string {
+	t.Helper()
+	out, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		t.Skipf("go env GOROOT: %v", err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// unpacked is the zip as unzip(1) unpacks it.
+func unpacked(t *testing.T, file string) string {
+	t.Helper()
+	z, err := zip.OpenReader(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, z); err != nil {
+		t.Fatal(err)
+	}
+	// CopyFS keeps no mode but whether a file may be executed.
+	return dir
+}
+
+// smallGo has the shape of GOROOT, for tests that build nothing.
+func smallGo(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{"VERSION", "README.md", "bin/go", "bin/gofmt", "pkg/tool/x/compile", "pkg/tool/x/vet",
+		"pkg/include/textflag.h", "src/os/os.go", "src/os/os_test.go", "src/os/testdata/x.go", "src/cmd/go/main.go", "test/a.go"} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func TestABundleHasWhatIsNeededAndIsTheSameEachTime(t *testing.T) {
+	k := kit(t, "true", smallGo(t))
+	module := t.TempDir()
+	if err := os.WriteFile(filepath.Join(module, "unix.go"), nil, 0o444); err != nil {
+		t.Fatal(err)
+	}
+	k.Modules = map[string]string{module: "golang.org/x/sys@v1"}
+	dir := t.TempDir()
+	first, second := filepath.Join(dir, "1.zip"), filepath.Join(dir, "2.zip")
+	for _, file := range []string{first, second} {
+		if err := bundle.Gradescope(file, k); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a, _ := os.ReadFile(first)
+	b, _ := os.ReadFile(second)
+	if !bytes.Equal(a, b) {
+		t.Error("two bundles of one kit differ")
+	}
+	var names []string
+	root := unpacked(t, first)
+	fs.WalkDir(os.DirFS(root), ".", func(path string, e fs.DirEntry, err error) error {
+		if err == nil && !e.IsDir() {
+			names = append(names, path)
+		}
+		return err
+	})
+	want := "bin/grade bin/judge bin/launch bin/specs.test go/modules/golang.org/x/sys@v1/unix.go go/root/VERSION go/root/bin/go " +
+		"go/root/pkg/include/textflag.h go/root/pkg/tool/x/compile go/root/src/os/os.go go.sh run_autograder setup.sh"
+	if got := strings.Join(names, " "); got != want {
+		t.Errorf("it has %s", got)
+	}
+}
+
+// The grader is a program here that does nothing but fail.
+func TestThereIsAResultAlsoAfterACrash(t *testing.T) {
+	autograder := t.TempDir()
+	file := filepath.Join(t.TempDir(), "gradescope.zip")
+	if err := bundle.Gradescope(file, kit(t, "false", smallGo(t))); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(unpacked(t, file), filepath.Join(autograder, "source")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(autograder, "submission"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("bash", filepath.Join(autograder, "source", "run_autograder"))
+	cmd.Env = append(os.Environ(), "AUTOGRADER="+autograder)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Errorf("run_autograder: %v\n%s", err, out)
+	}
+	content, err := os.ReadFile(filepath.Join(autograder, "results", "results.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var result map[string]any
+	if err := json.Unmarshal(content, &result); err != nil {
+		t.Fatal(err)
+	}
+	if _, scored := result["score"]; scored || !strings.Contains(fmt.Sprint(result["output"]), "grader failed") {
+		t.Errorf("the grader crashed, and the result is %s", content)
+	}
+}
+
+const program = `package main
+
+import (
+	_ "net"
+	_ "os/signal"
+	_ "sync/atomic"
+)
+
+func main() { println("built") }
+`
+
+func TestTheGoOfABundleBuildsPrograms(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it compiles the standard library")
+	}
+	file := filepath.Join(t.TempDir(), "gradescope.zip")
+	if err := bundle.Gradescope(file, kit(t, "true", machineGo(t))); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(file); err != nil || info.Size() > 100<<20 {
+		t.Errorf("the zip is too large to be uploaded: %d bytes, %v", info.Size(), err)
+	}
+	dir := unpacked(t, file)
+	if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(program), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("bash", "-c", "set -e; kit=$PWD; . ./go.sh; CGO_ENABLED=0 go build -o main main.go; ./main")
+	cmd.Dir = dir
+	cmd.Env = []string{"PATH=/usr/bin:/bin", "HOME=" + dir}
+	if out, err := cmd.CombinedOutput(); err != nil || string(out) != "built\n" {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+func TestTheWorkflowIsAcceptedAndFetchesThisGrader(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it fetches actionlint")
+	}
+	bin := t.TempDir()
+	install := exec.Command("go", "install", "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12")
+	install.Env = append(os.Environ(), "GOBIN="+bin)
+	if out, err := install.CombinedOutput(); err != nil {
+		t.Skipf("actionlint cannot be fetched and built: %v\n%s", err, out)
+	}
+	dir := t.TempDir()
+	if err := bundle.Classroom50(dir, kit(t, "true", smallGo(t))); err != nil {
+		t.Fatal(err)
+	}
+	workflow := filepath.Join(dir, bundle.WorkflowFile)
+	if out, err := exec.Command(filepath.Join(bin, "actionlint"), "-no-color", workflow).CombinedOutput(); err != nil {
+		t.Errorf("actionlint: %v\n%s", err, out)
+	}
+	sum, err := exec.Command("sha256sum", filepath.Join(dir, bundle.GraderFile)).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, _ := os.ReadFile(workflow)
+	if !strings.Contains(string(content), `SHA256: "`+strings.Fields(string(sum))[0]+`"`) {
+		t.Errorf("the workflow does not know the grader's hash %s", sum)
+	}
+}
