@@ -67,11 +67,12 @@ func openHostileFiles() (h hostileFiles, err error) {
 		h.planted = append(h.planted, file)
 		h.ids = append(h.ids, procfs.FileID{Dev: st.Dev, Ino: st.Ino})
 	}
-	h.master, h.terminal, err = openTerminal()
+	h.master, h.terminal, err = OpenTerminal()
 	return h, err
 }
 
-func openTerminal() (master, terminal *os.File, err error) {
+// OpenTerminal makes a pseudo-terminal (pts(4)).
+func OpenTerminal() (master, terminal *os.File, err error) {
 	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open /dev/ptmx: %w", err)

@@ -25,6 +25,7 @@ Judges a server and a client by the lab's contract.
   --json FILE    write the result as JSON, too
   --lang en|es   language of titles and hints (default en)
   --jobs N       rows judged at a time (default 4)
+  --watch        judge what fails again whenever a program is built anew, until Ctrl-C
   --list         list the rows
   --help         this text
 
@@ -34,6 +35,7 @@ examples:
   scripts/specs
   scripts/specs --server ./mqfiled --client ./mqfile
   scripts/specs --server ./mqfiled --id rearm
+  scripts/specs --watch --step 7
 `
 
 type options struct {
@@ -43,7 +45,7 @@ type options struct {
 	steps           []int
 	json, lang      string
 	jobs            int
-	list            bool
+	list, watch     bool
 }
 
 func parseFlags(args []string) (options, error) {
@@ -63,6 +65,7 @@ func parseFlags(args []string) (options, error) {
 	f.StringVar(&o.json, "json", "", "")
 	f.StringVar(&o.lang, "lang", "en", "")
 	f.IntVar(&o.jobs, "jobs", 4, "")
+	f.BoolVar(&o.watch, "watch", false, "")
 	f.BoolVar(&o.list, "list", false, "")
 	err := f.Parse(args)
 	switch {

@@ -55,7 +55,10 @@ func run(args []string) (status int, err error) {
 	}
 	ctx, cancel := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 	defer cancel()
-	results, err := judge(ctx, o, rows)
+	if o.watch {
+		return watch(ctx, o, rows)
+	}
+	results, err := judge(ctx, o, rows, silence{})
 	if ctx.Err() != nil {
 		return exitError, errors.New("interrupted before all was judged")
 	}
@@ -71,3 +74,9 @@ func run(args []string) (status int, err error) {
 	report.print(os.Stdout, o.lang)
 	return report.exitStatus(), nil
 }
+
+// silence is the progress that nobody looks at.
+type silence struct{}
+
+func (silence) begin(rubric.Row) {}
+func (silence) end(result)       {}

@@ -50,8 +50,14 @@ const rowLimit = 2 * time.Minute
 // slowest are the rows whose contract has long waits in it. They begin first, beside the others.
 var slowest = []string{"exit", "sigterm", "stuck", "failure", "instance", "ready"}
 
+// progress hears of rows while they are judged, from several goroutines.
+type progress interface {
+	begin(row rubric.Row)
+	end(r result)
+}
+
 // judge judges the rows, several at a time, and returns the results in the order of the rows.
-func judge(ctx context.Context, o options, rows []rubric.Row) ([]result, error) {
+func judge(ctx context.Context, o options, rows []rubric.Row, p progress) ([]result, error) {
 	dir, err := os.MkdirTemp("", "specs-judge-")
 	if err != nil {
 		return nil, err
@@ -68,11 +74,13 @@ func judge(ctx context.Context, o options, rows []rubric.Row) ([]result, error) 
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
+			p.begin(rows[i])
 			if err := programs.restore(); err != nil {
 				results[i] = notJudged(rows[i], err)
-				return
+			} else {
+				results[i] = o.judgeRow(ctx, rows[i], dir)
 			}
-			results[i] = o.judgeRow(ctx, rows[i], dir)
+			p.end(results[i])
 		})
 	}
 	wg.Wait()

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"os"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/specs/rubric"
+)
+
+// board is what --watch knows of the rows, and shows.
+type board struct {
+	rows []rubric.Row
+	view view
+
+	mu      sync.Mutex
+	results map[string]result
+	running map[string]bool
+	all     bool // the round judges all rows
+}
+
+// view shows a board. Its methods are called one at a time.
+type view interface {
+	update(b *board, changed *result)     // a row has begun or, if there is one, come to a new result
+	rest(b *board, programsAreThere bool) // a round is over
+	close(b *board)
+}
+
+func newBoard(rows []rubric.Row, o options) *board {
+	b := &board{rows: rows, results: map[string]result{}, running: map[string]bool{}}
+	if _, err := unix.IoctlGetTermios(int(os.Stdout.Fd()), unix.TCGETS); err == nil {
+		b.view = newScreen(b, o.lang)
+	} else {
+		b.view = lines{os.Stdout, o.lang}
+	}
+	return b
+}
+
+func (b *board) close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.view.close(b)
+}
+
+// next are the rows to judge: those that have not passed, or all.
+func (b *board) next() []rubric.Row {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	red := b.red()
+	b.all = len(red) == 0 || len(red) == len(b.rows)
+	if b.all {
+		return b.rows
+	}
+	return red
+}
+
+func (b *board) red() (rows []rubric.Row) {
+	for _, row := range b.rows {
+		if s := b.results[row.ID].Status; s != statusPassed && s != statusSkipped {
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}
+
+// hasMore tells whether what failed passes now and the rest was not looked at: it may fail by now.
+func (b *board) hasMore() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.red()) == 0 && !b.all
+}
+
+func (b *board) begin(row rubric.Row) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.running[row.ID] = true
+	b.view.update(b, nil)
+}
+
+// end notes a result, unless the row was broken off.
+func (b *board) end(r result, counts bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.running, r.ID)
+	var changed *result
+	if counts {
+		if b.results[r.ID].Status != r.Status {
+			changed = &r
+		}
+		b.results[r.ID] = r
+	}
+	b.view.update(b, changed)
+}
+
+func (b *board) rest(programsAreThere bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.view.rest(b, programsAreThere)
+}
+
+// report is what is known so far.
+func (b *board) report() report {
+	var results []result
+	for _, row := range b.rows {
+		r, known := b.results[row.ID]
+		if !known {
+			r = newResult(row)
+			r.Status = statusFailed
+		}
+		results = append(results, r)
+	}
+	return newReport(results)
+}

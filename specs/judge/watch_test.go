@@ -1,0 +1,208 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/specs/broken"
+	"daemonlab/specs/harness"
+)
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// suite is the judge with what it needs, and the reference.
+var suite = sync.OnceValues(func() (dir string, err error) {
+	if dir, err = os.MkdirTemp("", "judge-test-"); err != nil {
+		return "", err
+	}
+	_, err = broken.BuildSuite(context.Background(), filepath.Join("..", ".."), dir)
+	return dir, err
+})
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	if dir, _ := suite(); dir != "" {
+		os.RemoveAll(dir)
+	}
+	os.Exit(status)
+}
+
+// watched is a judge that watches programs in a directory.
+type watched struct {
+	t    *testing.T
+	cmd  *exec.Cmd
+	dir  string // of the programs, which are false(1) in the beginning
+	tmp  string // for the judge's temporary files
+	mu   sync.Mutex
+	text bytes.Buffer
+	more chan struct{} // capacity 1: text has come
+}
+
+func (w *watched) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.text.Write(p)
+	select {
+	case w.more <- struct{}{}:
+	default:
+	}
+	return len(p), nil
+}
+
+func newWatched(t *testing.T) *watched {
+	t.Helper()
+	bin, err := suite()
+	must(t, err)
+	tmp, err := os.MkdirTemp("", "judge-test-") // t.TempDir is for its owner only, and the daemon becomes nobody
+	must(t, err)
+	t.Cleanup(func() { os.RemoveAll(tmp) })
+	must(t, os.Chmod(tmp, 0o755))
+	w := &watched{t: t, dir: filepath.Join(t.TempDir(), "bin"), tmp: tmp, more: make(chan struct{}, 1)}
+	must(t, os.Mkdir(w.dir, 0o755))
+	w.put("mqfiled", "/bin/false")
+	w.put("mqfile", "/bin/false")
+	w.cmd = exec.Command(filepath.Join(bin, "judge"), "--watch", "--id", "umask", "--id", "cwd",
+		"--server", filepath.Join(w.dir, "mqfiled"), "--client", filepath.Join(w.dir, "mqfile"))
+	w.cmd.Env = append(os.Environ(), "TMPDIR="+w.tmp)
+	t.Cleanup(func() {
+		if w.cmd.ProcessState == nil && w.cmd.Process != nil {
+			w.cmd.Process.Kill()
+			w.cmd.Wait()
+		}
+	})
+	return w
+}
+
+// put builds a program the way go build does: beside it, and renamed.
+func (w *watched) put(name, from string) {
+	w.t.Helper()
+	content, err := os.ReadFile(from)
+	must(w.t, err)
+	must(w.t, os.WriteFile(filepath.Join(w.dir, "new"), content, 0o755))
+	must(w.t, os.Rename(filepath.Join(w.dir, "new"), filepath.Join(w.dir, name)))
+}
+
+// sees waits until the output has had the texts, in their order, and forgets it up to there.
+func (w *watched) sees(texts ...string) {
+	w.t.Helper()
+	deadline := time.After(time.Minute)
+	for _, text := range texts {
+		for !w.passed(text) {
+			select {
+			case <-w.more:
+			case <-deadline:
+				w.t.Fatalf("no %q in\n%s", text, w.text.String())
+			}
+		}
+	}
+}
+
+func (w *watched) passed(text string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	at := strings.Index(w.text.String(), text)
+	if at >= 0 {
+		w.text.Next(at + len(text))
+	}
+	return at >= 0
+}
+
+// mustEnd proves that the judge ends with the status and leaves nothing.
+func (w *watched) mustEnd(status int) {
+	w.t.Helper()
+	w.cmd.Wait()
+	if w.cmd.ProcessState.ExitCode() != status {
+		w.t.Errorf("exit status %d, not %d", w.cmd.ProcessState.ExitCode(), status)
+	}
+	left, err := os.ReadDir(w.tmp)
+	if err != nil || len(left) > 0 {
+		w.t.Errorf("left: %v, error: %v", left, err)
+	}
+}
+
+func TestWatchTurnsGreenOnATerminalAndGivesItBack(t *testing.T) {
+	w := newWatched(t)
+	master, terminal, err := harness.OpenTerminal()
+	must(t, err)
+	defer master.Close()
+	w.cmd.Stdin, w.cmd.Stdout, w.cmd.Stderr = terminal, terminal, terminal
+	w.cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true, Setctty: true}
+	must(t, w.cmd.Start())
+	terminal.Close()
+	go func() {
+		buf := make([]byte, 4096)
+		for {
+			n, err := master.Read(buf)
+			w.Write(buf[:n])
+			if err != nil {
+				return
+			}
+		}
+	}()
+	w.sees(enterScreen, "waiting for the next build", red+"✗ umask", "the start returned 1")
+	bin, _ := suite()
+	w.put("mqfiled", filepath.Join(bin, "mqfiled"))
+	w.sees("4 of 4 points   everything passes", green+"✓ umask", green+"✓ cwd")
+	_, err = master.WriteString("\x03") // Ctrl-C
+	must(t, err)
+	w.sees(leaveScreen, "4 of 4 points")
+	w.mustEnd(exitPassed)
+}
+
+func TestWatchWritesALineForEachChangeWhereThereIsNoTerminal(t *testing.T) {
+	w := newWatched(t)
+	w.cmd.Stdout = w
+	must(t, w.cmd.Start())
+	w.sees("FAILED", "0 of 4 points; waiting for the next build\n")
+	bin, _ := suite()
+	must(t, os.RemoveAll(w.dir))
+	w.sees("waiting for the programs")
+	must(t, os.Mkdir(w.dir, 0o755))
+	w.put("mqfile", "/bin/false")
+	w.put("mqfiled", filepath.Join(bin, "mqfiled"))
+	w.sees("ok ", "ok ", "4 of 4 points; everything passes\n")
+	w.put("mqfiled", "/bin/false")
+	w.sees("FAILED", "FAILED", "0 of 4 points")
+	must(t, w.cmd.Process.Signal(unix.SIGTERM))
+	w.mustEnd(exitFailed)
+}
+
+func TestAProgramThatIsBeingWrittenHasNotChangedYet(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "program")
+	must(t, os.WriteFile(file, []byte("old"), 0o755))
+	c, err := watchFiles(file)
+	must(t, err)
+	defer c.close()
+	seen, _ := c.look()
+	writer, err := os.OpenFile(file, os.O_WRONLY|os.O_TRUNC, 0)
+	must(t, err)
+	_, err = writer.WriteString("half ")
+	must(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*quiet)
+	defer cancel()
+	if err := c.wait(ctx); err == nil {
+		t.Error("half a program was taken for a whole one")
+	}
+	_, err = writer.WriteString("and whole")
+	must(t, err)
+	must(t, writer.Close())
+	must(t, c.await(t.Context(), seen))
+	if now, whole := c.look(); !whole || slices.Equal(now, seen) || now[0].size != int64(len("half and whole")) {
+		t.Errorf("it looks like %+v", now)
+	}
+}
