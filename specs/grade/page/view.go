@@ -45,9 +45,9 @@ type rate struct {
 
 // cell is a field of the heat map.
 type cell struct {
-	Class, Glyph string
-	Target       string // id of the evidence, if there is any
-	First        bool   // of its step
+	status
+	Target string // id of the evidence, if there is any
+	First  bool   // of its step
 }
 
 type submission struct {
@@ -69,11 +69,11 @@ type submission struct {
 
 // finding is a row that did not pass, with what shows it.
 type finding struct {
-	ID, Class, Glyph string
-	Status           rubric.Text
-	Row              rubric.Row
-	Passes, Runs     int // told if it came and went
-	Evidence, Rest   string
+	status
+	ID             string
+	Row            rubric.Row
+	Passes, Runs   int // told if it came and went
+	Evidence, Rest string
 }
 
 func newView(c class.Class) view {
@@ -125,7 +125,7 @@ func newSubmission(i int, s class.Submission, rows []rubric.Row) submission {
 	for _, row := range rows {
 		found, judged := s.Row(row.ID)
 		st := statusOf(s, found, judged)
-		field := cell{Class: st.class, Glyph: st.glyph, First: row.Step != last}
+		field := cell{status: st, First: row.Step != last}
 		last = row.Step
 		switch {
 		case found.Status == class.Passed:
@@ -143,7 +143,7 @@ func newSubmission(i int, s class.Submission, rows []rubric.Row) submission {
 }
 
 func newFinding(id string, st status, s class.Submission, row rubric.Row, found class.Row) finding {
-	f := finding{ID: id, Class: st.class, Glyph: st.glyph, Status: st.name, Row: row}
+	f := finding{status: st, ID: id, Row: row}
 	f.Evidence, f.Rest = found.Finding()
 	// The evidence has the hint in one language, the page in both.
 	f.Evidence = strings.ReplaceAll(f.Evidence, "\n  do:     "+row.Hint.EN, "")

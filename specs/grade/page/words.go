@@ -23,8 +23,8 @@ var verdictNamesOfMany = map[class.Verdict]rubric.Text{
 
 // status is how a row is shown: by a class of the style sheet, a sign that needs no colour, and a word.
 type status struct {
-	class, glyph string
-	name         rubric.Text
+	Class, Glyph string
+	Name         rubric.Text
 }
 
 var (
@@ -37,21 +37,8 @@ var (
 )
 
 // Legend is in the order in which the script sorts.
-func (view) Legend() []struct {
-	Class, Glyph string
-	Name         rubric.Text
-} {
-	var legend []struct {
-		Class, Glyph string
-		Name         rubric.Text
-	}
-	for _, s := range []status{failed, unsteady, nothing, suite, skipped, passed} {
-		legend = append(legend, struct {
-			Class, Glyph string
-			Name         rubric.Text
-		}{s.class, s.glyph, s.name})
-	}
-	return legend
+func (view) Legend() []status {
+	return []status{failed, unsteady, nothing, suite, skipped, passed}
 }
 
 func statusOf(s class.Submission, found class.Row, judged bool) status {
