@@ -1,5 +1,5 @@
-// Package bundle packs the grader for platforms that run it for one submission at a time: its programs, built ahead, and
-// the Go that submissions are built with. All it takes from the platform is a C compiler.
+// Package bundle packs the grader for platforms that run it for one submission at a time: its programs, built ahead,
+// and the Go that submissions are built with. All it takes from the platform is a C compiler.
 package bundle
 
 import (
@@ -97,8 +97,8 @@ func neededOfGo(name string) bool {
 	case "bin":
 		return rest == "" || rest == "go"
 	case "pkg":
-		tool := path.Base(name)
-		return !strings.HasPrefix(rest, "tool/") || strings.Count(rest, "/") < 2 || strings.Contains(" asm cgo compile link ", " "+tool+" ")
+		tool := strings.HasPrefix(rest, "tool/") && strings.Count(rest, "/") == 2
+		return !tool || slices.Contains([]string{"asm", "cgo", "compile", "link"}, path.Base(name))
 	case "src":
 		return rest != "cmd" && path.Base(name) != "testdata" && !strings.HasSuffix(name, "_test.go")
 	}

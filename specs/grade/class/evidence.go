@@ -2,8 +2,8 @@ package class
 
 import "strings"
 
-// Finding divides the evidence of a row as the specs write it, fit to be shown: what was done, wanted and seen, and after
-// an empty line what /proc and the logs showed then.
+// Finding divides the evidence of a row as the specs write it, fit to be shown: what was done, wanted and seen, and
+// after an empty line what /proc and the logs showed then.
 func (r Row) Finding() (finding, rest string) {
 	finding, rest, _ = strings.Cut(Plain(r.Evidence), "\n\n")
 	return strings.Trim(finding, "\n"), strings.Trim(rest, "\n")

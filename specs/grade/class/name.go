@@ -11,8 +11,8 @@ import (
 // Name is a submission's, which is its folder's: any bytes but NUL and a slash.
 type Name string
 
-// String shows the name to people: on one line, with everything that does not print, directs text or is no UTF-8 escaped.
-// Different names look different.
+// String shows the name to people: on one line, with everything that does not print, directs text or is no UTF-8
+// escaped. Different names look different.
 func (n Name) String() string {
 	return escape(strings.ReplaceAll(string(n), `\`, `\\`), "")
 }

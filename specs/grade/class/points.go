@@ -12,10 +12,12 @@ func (s Submission) Row(id string) (Row, bool) {
 	return Row{}, false
 }
 
-// Points is what a submission has of what it could have by a rubric. None are given, not even 0, where the grader failed.
+// Points is what a submission has of what it could have by a rubric. None are given, not even 0, where the grader
+// failed.
 //
-// A row holds as a whole and in each run: 3 passes of 5 are a fault that comes and goes, so they give nothing. What could
-// not be judged here, a row that is skipped or in which the suite failed, counts neither as had nor as to be had.
+// A row holds as a whole and in each run: 3 passes of 5 are a fault that comes and goes, so they give nothing. What
+// could not be judged here, a row that is skipped or in which the suite failed, counts neither as had nor as to be
+// had.
 func (s Submission) Points(rows []rubric.Row) (got, of int, given bool) {
 	if s.Verdict == GraderFailed {
 		return 0, 0, false

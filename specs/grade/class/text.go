@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// Plain makes text of a submission's fit to be shown: what does not print, directs text or is no UTF-8 is escaped, so that
-// it drives no terminal and reads as it is. Lines and tabs stay.
+// Plain makes text of a submission's fit to be shown: what does not print, directs text or is no UTF-8 is escaped, so
+// that it drives no terminal and reads as it is. Lines and tabs stay.
 func Plain(text string) string {
 	return escape(text, "\n\t")
 }

@@ -53,8 +53,8 @@ func gradesOf(s class.Submission, c class.Class) []string {
 	return append(line, cell(strings.Join(unsteady, "; ")), cell(class.Plain(s.Why)))
 }
 
-// cell keeps a spreadsheet from taking a text for a formula, with the quote that spreadsheets take for "text" themselves.
-// The full-width signs start formulas in some of their languages.
+// cell keeps a spreadsheet from taking a text for a formula, with the quote that spreadsheets take for "text"
+// themselves. The full-width signs start formulas in some of their languages.
 func cell(text string) string {
 	if strings.IndexAny(text, "=+-@\t\n'＝＋－＠") == 0 {
 		return "'" + text

@@ -54,7 +54,8 @@ func explain(s class.Submission) string {
 	why := class.Plain(s.Why)
 	switch s.Verdict {
 	case class.NoBuild:
-		return fmt.Sprintf("It does not build: %s\n$ %s\n%s", why, class.Plain(s.Build.Command), class.Plain(s.Build.Output))
+		return fmt.Sprintf("It does not build: %s\n$ %s\n%s", why, class.Plain(s.Build.Command),
+			class.Plain(s.Build.Output))
 	case class.Timeout:
 		return "Judging it took too long. What was judged until then counts: " + why
 	case class.GraderFailed:

@@ -20,7 +20,8 @@ type Gradescope struct {
 	ExtraData        map[string]any   `json:"extra_data"`
 }
 
-// GradescopeTest is one of its tests, which is a row of the rubric. What was not judged has neither points nor a status.
+// GradescopeTest is one of its tests, which is a row of the rubric. What was not judged has neither points nor a
+// status.
 type GradescopeTest struct {
 	Score        *int     `json:"score,omitempty"`
 	MaxScore     *int     `json:"max_score,omitempty"`
@@ -42,7 +43,8 @@ const (
 // NewGradescope makes it of a submission.
 func NewGradescope(s class.Submission, rows []rubric.Row) Gradescope {
 	g := Gradescope{ExecutionTime: s.Seconds, Output: explain(s), OutputFormat: plainText, Visibility: visible,
-		StdoutVisibility: hidden, Tests: []GradescopeTest{}, ExtraData: map[string]any{"verdict": s.Verdict, "hashes": s.Hashes}}
+		StdoutVisibility: hidden, Tests: []GradescopeTest{},
+		ExtraData: map[string]any{"verdict": s.Verdict, "hashes": s.Hashes}}
 	got, of, given := s.Points(rows)
 	if !given {
 		return g

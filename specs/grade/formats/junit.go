@@ -11,7 +11,8 @@ import (
 	"daemonlab/specs/rubric"
 )
 
-// JUnit's report as Jenkins reads it (junit-10.xsd of its xunit plugin): a suite for each submission, a case for each row.
+// JUnit's report as Jenkins reads it (junit-10.xsd of its xunit plugin): a suite for each submission, a case for each
+// row.
 type (
 	junitReport struct {
 		XMLName xml.Name     `xml:"testsuites"`

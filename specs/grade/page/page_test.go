@@ -56,7 +56,7 @@ func TestNothingOfAStrangerIsMarkup(t *testing.T) {
 func TestElementsAreNestedAndIdsAreUnique(t *testing.T) {
 	html := content(t, classtest.Class(100))
 	begin, end := strings.Index(html, "<body>"), strings.LastIndex(html, "<script>")
-	body := regexp.MustCompile(` (hidden|checked)([ >])`).ReplaceAllString(html[begin:end], "$2") + "</body>"
+	body := regexp.MustCompile(` (hidden|checked|open)([ >])`).ReplaceAllString(html[begin:end], "$2") + "</body>"
 	d := xml.NewDecoder(strings.NewReader(body))
 	d.Strict, d.AutoClose, d.Entity = false, xml.HTMLAutoClose, xml.HTMLEntity
 	ids, links := map[string]bool{}, []string{}

@@ -31,10 +31,10 @@ type step struct {
 	Number, Columns int
 }
 
+// count is how many submissions ended with a verdict.
 type count struct {
-	Class string
-	Name  rubric.Text
-	N     int
+	status
+	N int
 }
 
 // rate is how often a row was failed by those whom it was judged of.
@@ -52,7 +52,7 @@ type cell struct {
 
 type submission struct {
 	ID, Name, Folder string
-	Verdict          count
+	Verdict          status
 	Why              string
 	Given            bool
 	Got, Of, Of100   int
@@ -102,7 +102,7 @@ func steps(rows []rubric.Row) []step {
 func verdicts(c class.Class) []count {
 	var counts []count
 	for _, v := range verdictOrder {
-		n := count{string(v), verdictNamesOfMany[v], 0}
+		n := count{status: status{Class: string(v), Name: verdictNamesOfMany[v]}}
 		for _, s := range c.Submissions {
 			if s.Verdict == v {
 				n.N++
@@ -117,7 +117,7 @@ func verdicts(c class.Class) []count {
 
 func newSubmission(i int, s class.Submission, rows []rubric.Row) submission {
 	v := submission{ID: fmt.Sprintf("s%d", i+1), Name: s.Name.String(), Folder: s.Name.Folder(), Why: class.Plain(s.Why),
-		Verdict: count{string(s.Verdict), verdictNames[s.Verdict], 1}, Language: s.Language, Build: s.Build,
+		Verdict: status{Class: string(s.Verdict), Name: verdictNames[s.Verdict]}, Language: s.Language, Build: s.Build,
 		BuildOutput: class.Plain(s.Build.Output), Seconds: fmt.Sprintf("%.1f", s.Seconds), Hashes: s.Hashes}
 	v.Got, v.Of, v.Given = s.Points(rows)
 	v.Of100 = percent(v.Got, v.Of)

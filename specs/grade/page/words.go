@@ -32,7 +32,7 @@ var (
 	failed   = status{"f", "✗", rubric.Text{EN: "failed", ES: "fallida"}}
 	unsteady = status{"u", "◐", rubric.Text{EN: "passed in some runs only", ES: "superada solo en algunas ejecuciones"}}
 	skipped  = status{"s", "–", rubric.Text{EN: "skipped: counts neither way", ES: "omitida: no cuenta"}}
-	suite    = status{"e", "!", rubric.Text{EN: "could not be judged: counts neither way", ES: "no se pudo evaluar: no cuenta"}}
+	suite    = status{"e", "!", rubric.Text{EN: "not judgeable: counts neither way", ES: "no evaluable: no cuenta"}}
 	nothing  = status{"n", "\u00a0", rubric.Text{EN: "not come to", ES: "no se llegó a ella"}}
 )
 

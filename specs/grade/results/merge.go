@@ -49,8 +49,8 @@ func join(parts []string) (class.Class, map[class.Name]string, error) {
 		}
 		switch {
 		case part.Kit != whole.Kit:
-			return whole, nil, fmt.Errorf("merge: %s was graded by version %q of the kit, %s by %q", dir, part.Kit, parts[0],
-				whole.Kit)
+			return whole, nil, fmt.Errorf("merge: %s was graded by version %q of the kit, %s by %q", dir, part.Kit,
+				parts[0], whole.Kit)
 		case !reflect.DeepEqual(part.Rubric, whole.Rubric):
 			return whole, nil, fmt.Errorf("merge: %s has another rubric than %s; rescore one of them first", dir, parts[0])
 		}

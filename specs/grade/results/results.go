@@ -31,8 +31,8 @@ func Publish(out string, c class.Class) error {
 	return errors.Join(formats.Write(out, c), page.Write(out, c))
 }
 
-// Rescore counts the points of a directory of results by other weights and publishes them there. Nothing is judged again,
-// so every row of the new rubric must have been judged by the old one.
+// Rescore counts the points of a directory of results by other weights and publishes them there. Nothing is judged
+// again, so every row of the new rubric must have been judged by the old one.
 func Rescore(out string, rows []rubric.Row) (class.Class, error) {
 	c, err := class.Load(out)
 	if err != nil {

@@ -80,7 +80,8 @@ func fromSlurm(env func(string) string) (Shard, error) {
 	}
 	// An array of numbers at odd distances has no step, and a task cannot tell which of them it is.
 	if step < 1 || (id-least)%step != 0 {
-		return Shard{}, fmt.Errorf("task %d is not a step of %d away from %d: number the array without gaps", id, step, least)
+		return Shard{}, fmt.Errorf("task %d is no step of %d away from %d: number the array without gaps", id, step,
+			least)
 	}
 	return Shard{(id-least)/step + 1, count}, nil
 }

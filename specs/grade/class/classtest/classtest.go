@@ -18,8 +18,8 @@ var Hostile = []class.Name{
 	"a,b;c\td", "José Núñez", "'quoted", `back\slash`,
 }
 
-// Class returns a class of so many submissions, the same one each time: good and bad ones, each way to end, and some with
-// hostile names.
+// Class returns a class of so many submissions, the same one each time: good and bad ones, each way to end, and some
+// with hostile names.
 func Class(n int) class.Class {
 	random := rand.New(rand.NewPCG(7, 7))
 	began := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
