@@ -24,18 +24,31 @@ Serves the files below a directory to mqfile clients, as a daemon.
   --user NAME      account to become when started by root (default nobody)
   --log FILE       log file, reopened on SIGHUP (default: syslog, if it answers)
   --stall SECONDS  give up a client that takes nothing for so long (default 60)
-  --transfers N    transfers at a time (default %d)
-  --share N        of these for one user's slow clients (default three quarters)
   --foreground     do not daemonize: for systemd (Type=notify) or debugging
+  --help           this text
+`
+
+//lab:begin
+
+const moreUsage = `  --transfers N    transfers at a time (default %d)
+  --share N        of these for one user's slow clients (default three quarters)
   --status         does the daemon of this PID file run (exit 3: no), and how
   --stop           end it and wait for that
-  --help           this text
 
 examples:
   mqfiled --root /srv/files && mqfile notes.txt
   mqfiled --root . --queue /test --pidfile /tmp/test.pid --log /tmp/test.log
   mqfiled --stop --pidfile /tmp/test.pid
 `
+
+//lab:end
+
+func showUsage(w io.Writer) {
+	fmt.Fprintf(w, usage, defaultPIDFile())
+	//lab:begin
+	fmt.Fprintf(w, moreUsage, defaultTransfers())
+	//lab:end
+}
 
 // errUsage means that the flags were wrong and that the user has been told.
 var errUsage = errors.New("usage")
@@ -51,14 +64,16 @@ const (
 
 // config is what the daemon has to know. File names are absolute.
 type config struct {
-	Root      string
-	Queue     string
-	PIDFile   string
-	User      string
-	Log       string // empty: syslog
-	Stall     time.Duration
+	Root    string
+	Queue   string
+	PIDFile string
+	User    string
+	Log     string // empty: syslog
+	Stall   time.Duration
+	//lab:begin
 	Transfers int
 	Share     int // of one user
+	//lab:end
 }
 
 type options struct {
@@ -67,7 +82,7 @@ type options struct {
 }
 
 func parseFlags(args []string) (options, error) {
-	o := options{config: config{Stall: 60 * time.Second, Transfers: defaultTransfers()}}
+	o := options{config: config{Stall: 60 * time.Second}}
 	f := flag.NewFlagSet("mqfiled", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	f.StringVar(&o.Root, "root", ".", "")
@@ -76,11 +91,14 @@ func parseFlags(args []string) (options, error) {
 	f.StringVar(&o.User, "user", "nobody", "")
 	f.StringVar(&o.Log, "log", "", "")
 	f.Func("stall", "", func(s string) (err error) { o.Stall, err = parseSeconds(s); return })
+	f.BoolFunc("foreground", "", o.choose(actionForeground))
+	//lab:begin
+	o.Transfers = defaultTransfers()
 	f.Func("transfers", "", func(s string) (err error) { o.Transfers, err = parseTransfers(s); return })
 	f.Func("share", "", func(s string) (err error) { o.Share, err = parseTransfers(s); return })
-	f.BoolFunc("foreground", "", o.choose(actionForeground))
 	f.BoolFunc("status", "", o.choose(actionStatus))
 	f.BoolFunc("stop", "", o.choose(actionStop))
+	//lab:end
 
 	err := f.Parse(args)
 	if err == nil && f.NArg() > 0 {
@@ -88,15 +106,18 @@ func parseFlags(args []string) (options, error) {
 	}
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		fmt.Printf(usage, defaultPIDFile(), defaultTransfers())
+		showUsage(os.Stdout)
 		return o, err
 	case err != nil:
-		fmt.Fprintf(os.Stderr, "mqfiled: %v\n\n"+usage, err, defaultPIDFile(), defaultTransfers())
+		fmt.Fprintf(os.Stderr, "mqfiled: %v\n\n", err)
+		showUsage(os.Stderr)
 		return o, errUsage
 	}
+	//lab:begin
 	if o.Share == 0 {
 		o.Share = o.Transfers - o.Transfers/4
 	}
+	//lab:end
 	return o, o.makeAbsolute()
 }
 
@@ -134,6 +155,8 @@ func parseSeconds(s string) (time.Duration, error) {
 	return time.Duration(seconds * float64(time.Second)), nil
 }
 
+//lab:begin
+
 func parseTransfers(s string) (int, error) {
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 1 || n > maxTransfers {
@@ -141,6 +164,8 @@ func parseTransfers(s string) (int, error) {
 	}
 	return n, nil
 }
+
+//lab:end
 
 func defaultPIDFile() string {
 	if os.Geteuid() == 0 {

@@ -118,6 +118,8 @@ func (l *logger) writeOut() {
 
 // reopen closes and opens the log file again, for log rotation. On an error the old file stays in use.
 func (l *logger) reopen() error {
+	//lab:begin sighup
+	//lab:instead return nil
 	s, err := l.open()
 	if err != nil {
 		return err
@@ -127,6 +129,7 @@ func (l *logger) reopen() error {
 	l.sink.close()
 	l.sink = s
 	return nil
+	//lab:end
 }
 
 // close writes what is pending, but does not wait longer than a moment for a log that hangs.

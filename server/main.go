@@ -11,11 +11,13 @@ import (
 	"daemonlab/lab/daemon"
 )
 
-// Exit statuses. statusNotRunning is what the Linux Standard Base gives a status command.
+// Exit statuses.
 const (
-	statusFailed     = 1
-	statusUsage      = 2
-	statusNotRunning = 3
+	statusFailed = 1
+	statusUsage  = 2
+	//lab:begin
+	statusNotRunning = 3 // as the Linux Standard Base has it for a status command
+	//lab:end
 )
 
 func main() {
@@ -29,9 +31,11 @@ func main() {
 		os.Exit(statusUsage)
 	}
 	fmt.Fprintf(os.Stderr, "mqfiled: %v\n", err)
+	//lab:begin
 	if errors.Is(err, daemon.ErrNotRunning) {
 		os.Exit(statusNotRunning)
 	}
+	//lab:end
 	os.Exit(statusFailed)
 }
 
@@ -41,10 +45,12 @@ func run(args []string) error {
 		return err
 	}
 	switch o.action {
+	//lab:begin
 	case actionStatus:
 		return status(o.PIDFile)
 	case actionStop:
 		return stop(o.PIDFile)
+	//lab:end
 	case actionForeground:
 		return serveInForeground(o.config)
 	default:

@@ -11,6 +11,8 @@ import (
 	"daemonlab/lab/pidfd"
 )
 
+//lab:begin stuck
+
 // Why a client is not waited for any more.
 var (
 	errClientGone = errors.New("the client has ended")
@@ -81,3 +83,5 @@ func watchable(pid int32) int32 {
 	}
 	return pid
 }
+
+//lab:end

@@ -12,6 +12,8 @@ import (
 	"daemonlab/lab/wire"
 )
 
+//lab:begin ready backlog failure
+
 // requestQueueDepth is the number of requests that may wait, where the system allows so many.
 const requestQueueDepth = 10
 
@@ -143,3 +145,5 @@ func (s *server) serveRest(old *mq.Blocking) {
 		}
 	}
 }
+
+//lab:end

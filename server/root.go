@@ -8,6 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+//lab:begin errors confine
+
 // root is the served directory, held open: renaming it or mounting over it does not change what is served.
 type root struct {
 	fd int
@@ -126,3 +128,5 @@ func mustBeRegular(mode uint32) error {
 	}
 	return errors.New("not a regular file but a device")
 }
+
+//lab:end

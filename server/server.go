@@ -1,3 +1,5 @@
+//lab:omit
+
 package main
 
 import (

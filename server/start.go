@@ -18,13 +18,17 @@ const (
 
 // unmake removes in the original process what a daemon left that did not get ready.
 func unmake(name string) {
+	//lab:begin failure
 	if queue, ok := strings.CutPrefix(name, madeQueue); ok && !isServed(queue) {
 		mq.Unlink(queue)
 	}
 	if path, ok := strings.CutPrefix(name, madePIDFile); ok {
 		daemon.RemoveStalePIDFile(path)
 	}
+	//lab:end
 }
+
+//lab:begin
 
 // isServed tells whether a process is registered for the queue, which is another server's then.
 func isServed(queue string) bool {
@@ -36,6 +40,8 @@ func isServed(queue string) bool {
 	status, err := q.Status()
 	return err == nil && status.Registered()
 }
+
+//lab:end
 
 // starter is whom the server tells how its start goes: the original process, or a service manager.
 type starter interface {
@@ -69,6 +75,7 @@ func serve(c config, st starter, defaultLog func() (sink, error)) error {
 	if err != nil {
 		return err
 	}
+	//lab:begin pidfile instance
 	pidFile, err := daemon.LockPIDFile(c.PIDFile)
 	if err != nil {
 		return err
@@ -81,6 +88,7 @@ func serve(c config, st starter, defaultLog func() (sink, error)) error {
 	}
 	socket, socketErr := listenForStatus(c.PIDFile)
 	defer socket.Close()
+	//lab:end
 	if c.Log != "" {
 		defaultLog = logFileOf(c.Log, account)
 	}
@@ -89,6 +97,11 @@ func serve(c config, st starter, defaultLog func() (sink, error)) error {
 		return err
 	}
 	defer log.close()
+	//lab:begin privileges ready failure sighup sigterm
+	//lab:instead log.printf("serving %s on %s", c.Root, c.Queue)
+	//lab:instead for {
+	//lab:instead 	unix.Pause()
+	//lab:instead }
 	if socketErr != nil {
 		log.printf("--status will show no counters: %v", socketErr)
 	}
@@ -98,6 +111,7 @@ func serve(c config, st starter, defaultLog func() (sink, error)) error {
 		}
 	}
 	return serveQueue(c, st, log, socket)
+	//lab:end
 }
 
 // accountFor is the account to become: none unless root starts the server.
@@ -111,6 +125,8 @@ func accountFor(user string) (*daemon.Account, error) {
 	}
 	return &account, nil
 }
+
+//lab:begin
 
 // serveQueue serves until SIGTERM or SIGINT. Without a socket it reports to nobody.
 func serveQueue(c config, st starter, log *logger, socket *os.File) error {
@@ -140,3 +156,5 @@ func serveQueue(c config, st starter, log *logger, socket *os.File) error {
 	s.stop()
 	return nil
 }
+
+//lab:end

@@ -12,6 +12,8 @@ import (
 	"daemonlab/lab/wire"
 )
 
+//lab:begin sighup sigterm
+
 const (
 	// grace is how long transfers may go on after SIGTERM.
 	grace = 5 * time.Second
@@ -119,3 +121,5 @@ func (s *server) waitForTransfers(n int, limit time.Duration) int {
 	}
 	return 0
 }
+
+//lab:end

@@ -8,6 +8,8 @@ import (
 	"daemonlab/lab/wire"
 )
 
+//lab:begin transfer protocol errors leaks
+
 // transfer is the answer to one request.
 type transfer struct {
 	server  *server
@@ -147,3 +149,5 @@ func (t *transfer) fail(reason error) {
 		t.reply.send(text, wire.Failure)
 	}
 }
+
+//lab:end

@@ -12,6 +12,8 @@ import (
 	"daemonlab/lab/wire"
 )
 
+//lab:begin notify rearm threads concurrent malformed
+
 const (
 	// lingerTime keeps a server under load from having to be notified of every request. It costs an idle one nothing.
 	lingerTime = 20 * time.Millisecond
@@ -157,3 +159,5 @@ func (s *server) parse(message []byte) (wire.Request, error) {
 	}
 	return r, err
 }
+
+//lab:end
