@@ -2,6 +2,7 @@ package class
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -67,36 +68,33 @@ func load(file string, v any) error {
 	return nil
 }
 
+// save writes a file that is there, whole, also when the machine stops.
 func save(file string, v any) error {
 	content, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return err
 	}
-	return WriteFile(file, append(content, '\n'))
+	return replace(file, append(content, '\n'), (*os.File).Sync)
 }
 
 // WriteFile writes a file that appears whole or not at all.
-func WriteFile(file string, content []byte) (err error) {
+func WriteFile(file string, content []byte) error {
+	return replace(file, content, func(*os.File) error { return nil })
+}
+
+func replace(file string, content []byte, finish func(*os.File) error) error {
 	f, err := os.CreateTemp(filepath.Dir(file), ".new-*")
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			os.Remove(f.Name())
-		}
-	}()
 	_, err = f.Write(content)
-	for _, step := range []func() error{func() error { return f.Chmod(0o644) }, f.Sync} {
-		if err == nil {
-			err = step()
-		}
-	}
-	if closed := f.Close(); err == nil {
-		err = closed
+	err = errors.Join(err, f.Chmod(0o644), finish(f), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), file)
 	}
 	if err != nil {
+		os.Remove(f.Name())
 		return fmt.Errorf("write %s: %w", file, err)
 	}
-	return os.Rename(f.Name(), file)
+	return nil
 }
