@@ -33,7 +33,11 @@ func (e Ended) String() string {
 
 // StartClient starts the client under test.
 func (p Programs) StartClient(args ...string) (*Running, error) {
-	r := &Running{Args: args, cmd: exec.Command(p.Client, args...)}
+	cmd, err := p.command(Setting{}, p.Client, args)
+	if err != nil {
+		return nil, err
+	}
+	r := &Running{Args: args, cmd: cmd}
 	r.cmd.Stdout, r.cmd.Stderr = &r.stdout, &r.stderr
 	r.cmd.WaitDelay = Patience
 	if err := r.cmd.Start(); err != nil {

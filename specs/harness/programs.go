@@ -20,6 +20,7 @@ const (
 	ServerVariable   = "SPECS_SERVER"
 	ClientVariable   = "SPECS_CLIENT"
 	LauncherVariable = "SPECS_LAUNCHER"
+	OrdersVariable   = "SPECS_LAUNCH_ORDERS" // for the launcher, at each start of a program, separated by spaces
 )
 
 // FindPrograms takes the programs that the environment names and builds the others into dir.

@@ -97,7 +97,7 @@ func (s Setting) Planted() []procfs.FileID {
 
 // command starts a program by way of the launcher.
 func (p Programs) command(s Setting, program string, args []string) (*exec.Cmd, error) {
-	cmd := exec.Command(p.Launcher)
+	cmd := exec.Command(p.Launcher, strings.Fields(os.Getenv(OrdersVariable))...)
 	if s.Hostile {
 		h, err := hostile()
 		if err != nil {

@@ -23,6 +23,7 @@ Judges a server and a client by the lab's contract.
   --id ID        judge this row only; may be repeated
   --step N       judge the rows of this step only; may be repeated
   --json FILE    write the result as JSON, too
+  --stream       print nothing but each row as JSON, on a line, when it begins and when it is judged
   --lang en|es   language of titles and hints (default en)
   --jobs N       rows judged at a time (default 4)
   --watch        judge what fails again whenever a program is built anew, until Ctrl-C
@@ -45,7 +46,8 @@ type options struct {
 	steps           []int
 	json, lang      string
 	jobs            int
-	list, watch     bool
+	list            bool
+	watch, stream   bool
 }
 
 func parseFlags(args []string) (options, error) {
@@ -67,6 +69,7 @@ func parseFlags(args []string) (options, error) {
 	f.IntVar(&o.jobs, "jobs", 4, "")
 	f.BoolVar(&o.watch, "watch", false, "")
 	f.BoolVar(&o.list, "list", false, "")
+	f.BoolVar(&o.stream, "stream", false, "")
 	err := f.Parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):

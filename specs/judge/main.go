@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -58,7 +59,11 @@ func run(args []string) (status int, err error) {
 	if o.watch {
 		return watch(ctx, o, rows)
 	}
-	results, err := judge(ctx, o, rows, silence{})
+	var p progress = silence{}
+	if o.stream {
+		p = &stream{out: json.NewEncoder(os.Stdout)}
+	}
+	results, err := judge(ctx, o, rows, p)
 	if ctx.Err() != nil {
 		return exitError, errors.New("interrupted before all was judged")
 	}
@@ -71,7 +76,9 @@ func run(args []string) (status int, err error) {
 			return exitError, err
 		}
 	}
-	report.print(os.Stdout, o.lang)
+	if !o.stream {
+		report.print(os.Stdout, o.lang)
+	}
 	return report.exitStatus(), nil
 }
 

@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -26,6 +24,8 @@ const (
 	statusFailed  = "failed"
 	statusSkipped = "skipped" // every spec of it was
 	statusError   = "error"   // the suite could not judge it
+
+	statusBegun = "begun" // in a stream only
 )
 
 // result is the verdict on one row.
@@ -78,7 +78,7 @@ func judge(ctx context.Context, o options, rows []rubric.Row, p progress) ([]res
 			if err := programs.restore(); err != nil {
 				results[i] = notJudged(rows[i], err)
 			} else {
-				results[i] = o.judgeRow(ctx, rows[i], dir)
+				results[i] = o.judgeRow(ctx, rows[i])
 			}
 			p.end(results[i])
 		})
@@ -113,12 +113,16 @@ func notJudged(row rubric.Row, err error) result {
 }
 
 // judgeRow runs the specs of one row in a process of their own.
-func (o options) judgeRow(ctx context.Context, row rubric.Row, dir string) result {
+func (o options) judgeRow(ctx context.Context, row rubric.Row) result {
 	r := newResult(row)
-	report := filepath.Join(dir, row.ID+".json")
+	report, err := newReportFile()
+	if err != nil {
+		return notJudged(row, err)
+	}
+	defer report.Close()
 	ctx, cancel := context.WithTimeout(ctx, rowLimit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, o.suite, "-ginkgo.label-filter="+row.ID, "-ginkgo.json-report="+report,
+	cmd := exec.CommandContext(ctx, o.suite, "-ginkgo.label-filter="+row.ID, "-ginkgo.json-report="+report.path(),
 		"-ginkgo.no-color", "-ginkgo.silence-skips", "-ginkgo.timeout="+rowLimit.String(),
 		"-ginkgo.fail-fast") // a row holds as a whole, or not
 	cmd.Env = append(os.Environ(), harness.ServerVariable+"="+o.server, harness.ClientVariable+"="+o.client,
@@ -131,10 +135,12 @@ func (o options) judgeRow(ctx context.Context, row rubric.Row, dir string) resul
 	begin := time.Now()
 	output, runErr := harness.CombinedOutput(cmd)
 	r.Seconds = time.Since(begin).Round(time.Millisecond).Seconds()
-	specs, err := readReport(report)
+	specs, err := report.read()
 	switch {
 	case ctx.Err() == context.DeadlineExceeded:
 		r.Status, r.Evidence = statusFailed, fmt.Sprintf("its specs did not end within %v", rowLimit)
+	case ctx.Err() == nil && (killed(cmd.ProcessState) || interrupted(specs)):
+		r.Status, r.Evidence = statusFailed, fmt.Sprintf("the judge was killed while it judged this: %v", cmd.ProcessState)
 	case err != nil:
 		r.Status, r.Evidence = statusError, fmt.Sprintf("%v, %v\n%s", runErr, err, output)
 	default:
@@ -143,20 +149,18 @@ func (o options) judgeRow(ctx context.Context, row rubric.Row, dir string) resul
 	return r
 }
 
-func readReport(file string) (types.SpecReports, error) {
-	content, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
+// killed tells whether a signal ended the suite's process. Its own faults do not, so it was the program's, which runs
+// beside it.
+func killed(state *os.ProcessState) bool {
+	if state == nil {
+		return false
 	}
-	var reports []types.Report
-	if err := json.Unmarshal(content, &reports); err != nil {
-		return nil, err
-	}
-	var specs types.SpecReports
-	for _, report := range reports {
-		specs = append(specs, report.SpecReports...)
-	}
-	return specs, nil
+	return state.Sys().(syscall.WaitStatus).Signaled()
+}
+
+// interrupted tells whether a signal that ends had the suite stop, which is not ours as long as we go on.
+func interrupted(specs types.SpecReports) bool {
+	return slices.ContainsFunc(specs, func(s types.SpecReport) bool { return s.State == types.SpecStateInterrupted })
 }
 
 // conclude makes one verdict of the row's specs: points are for a row that holds as a whole.

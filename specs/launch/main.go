@@ -52,8 +52,8 @@ func fail(stderr int, err error) {
 // descriptors may lie above the limit that follows, and after the signals nothing may come that Go needs them for.
 func (o *orders) launch() error {
 	for _, step := range []func() error{
-		o.takeTerminal, o.changeDirectory, o.changeUmask, o.plant, o.limit, o.changeCredentials, o.closeStandard,
-		o.setSignals, o.filter,
+		o.takeTerminal, o.changeDirectory, o.changeUmask, o.plant, o.limit, o.changeCredentials, o.confineProgram,
+		o.closeStandard, o.setSignals, o.filter,
 	} {
 		if err := step(); err != nil {
 			return err

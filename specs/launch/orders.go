@@ -30,6 +30,7 @@ type orders struct {
 	groups   []int // nil: as they are
 	secure   int
 	ambient  procfs.CapSet
+	confine  bool
 	killAt   []uint32 // numbers of system calls
 
 	tmpfs  string
@@ -56,6 +57,7 @@ var secureBits = map[string]int{
 var resources = map[string]int{
 	"nofile": unix.RLIMIT_NOFILE, "msgqueue": unix.RLIMIT_MSGQUEUE, "core": unix.RLIMIT_CORE,
 	"fsize": unix.RLIMIT_FSIZE, "nproc": unix.RLIMIT_NPROC, "stack": unix.RLIMIT_STACK, "as": unix.RLIMIT_AS,
+	"data": unix.RLIMIT_DATA,
 }
 
 var syscallNumbers = map[string]uint32{
@@ -80,6 +82,7 @@ func parse(args []string) (*orders, error) {
 	f.Func("groups", "`GID`, supplementary groups", list(number(&o.groups)))
 	f.Func("securebits", "`NAME`", list(o.addSecure))
 	f.Func("ambient", "`CAPABILITY`, make it inheritable and ambient", list(o.addAmbient))
+	f.BoolVar(&o.confine, "confine", false, "take what only the suite may have from a program that is not trusted")
 	f.Func("kill-at", "`SYSCALL`, have the kernel kill whoever calls it", list(o.addKill))
 	f.StringVar(&o.tmpfs, "tmpfs", "", "`DIR`, mount one there, stay, and unmount it when the program has ended")
 	f.IntVar(&o.report, "report", -1, "`FD`, where to write how the unmounting went")
