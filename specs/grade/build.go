@@ -1,0 +1,120 @@
+package main
+
+import (
+	"archive/tar"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"daemonlab/specs/grade/cage"
+	"daemonlab/specs/grade/class"
+)
+
+// The programs, where building leaves them.
+const (
+	serverProgram = "bin/mqfiled"
+	clientProgram = "bin/mqfile"
+)
+
+// buildCommands are what the lab's statement says. Programs that were handed in are not taken for built ones.
+var buildCommands = map[string]string{
+	"c":  "make",
+	"go": "go build -o bin/mqfiled ./server; server=$?; go build -o bin/mqfile ./client && exit $server",
+}
+
+const (
+	removeBuilt    = "rm -rf bin/mqfiled bin/mqfile; "
+	maxBuildOutput = 64 << 10 // bytes
+)
+
+// build makes the programs. With one of the two the submission can still be judged by that.
+func (a *attempt) build(ctx context.Context) error {
+	command := buildCommands[a.Language]
+	a.Build.Command = command
+	if a.Language == "go" && a.toolchain.env == nil {
+		return errors.New("there is no go command on this machine to build it with")
+	}
+	limited, cancel := context.WithTimeout(ctx, a.o.timeout)
+	defer cancel()
+	output := &capped{limit: maxBuildOutput}
+	job := cage.Job{
+		Command: append(append([]string{a.cages.Tool(a.tools, launchTool)}, a.cages.Confine()...), "--", "/bin/sh", "-c", removeBuilt+command),
+		Env:     cage.Environment(a.toolchain.env...), Files: a.files, Result: a.built, Build: true,
+		Tools: a.tools, Stdout: output, Stderr: output,
+	}
+	begin := time.Now()
+	exit, err := a.cages.Run(limited, job)
+	a.Build.Seconds = time.Since(begin).Round(time.Millisecond).Seconds()
+	a.Build.Output = strings.ToValidUTF8(output.String(), "\uFFFD")
+	if keepErr := a.keep("build.log", output.Bytes()); keepErr != nil {
+		return keepErr
+	}
+	switch {
+	case ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded):
+		return fault{class.NoBuild, fmt.Sprintf("building it did not end within %v", a.o.timeout)}
+	case errors.Is(err, cage.ErrTooLarge):
+		return fault{class.NoBuild, "building it makes more files than a submission may have"}
+	case err != nil:
+		return err
+	}
+	return a.findPrograms(exit)
+}
+
+// findPrograms looks at what building has left.
+func (a *attempt) findPrograms(exit int) error {
+	file, err := os.Open(a.built)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	a.Hashes = map[string]string{}
+	for archive := tar.NewReader(file); ; {
+		header, err := archive.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if name := filepath.Clean(header.Name); name == serverProgram || name == clientProgram {
+			if a.Hashes[filepath.Base(name)], err = hash(archive, header); err != nil {
+				return err
+			}
+		}
+	}
+	switch {
+	case len(a.Hashes) > 0:
+		return nil
+	case exit != 0:
+		return fault{class.NoBuild, fmt.Sprintf("%s: exit status %d", firstWord(a.Build.Command), exit)}
+	}
+	return fault{class.NoBuild, "building it left neither " + serverProgram + " nor " + clientProgram}
+}
+
+func firstWord(command string) string {
+	if strings.HasPrefix(command, "go ") {
+		return "go build"
+	}
+	return command
+}
+
+func hash(r io.Reader, header *tar.Header) (string, error) {
+	if header.Typeflag != tar.TypeReg {
+		return "a link to " + header.Linkname, nil
+	}
+	h := sha256.New()
+	_, err := io.Copy(h, r)
+	return hex.EncodeToString(h.Sum(nil)), err
+}
+
+func (a *attempt) has(program string) bool {
+	_, ok := a.Hashes[filepath.Base(program)]
+	return ok
+}

@@ -1,0 +1,92 @@
+package cage
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/specs/harness"
+)
+
+// bareLimit bounds the files of a submission that no file system of its own bounds.
+const bareLimit = maxFiles
+
+// Bare returns what runs jobs without any cage, in directories below work: for machines that allow none, and for
+// submissions that are trusted.
+func Bare(work string) (*Cages, error) {
+	return &Cages{work: work, bare: true}, harness.AdoptOrphans()
+}
+
+// Submission is where a job has the submission.
+func (c *Cages) Submission() string {
+	if c.bare {
+		return filepath.Join(c.work, "submission")
+	}
+	return inSubmission
+}
+
+// Confine are the launcher's orders that make an untrusted command of what it starts.
+func (c *Cages) Confine() []string {
+	if c.bare {
+		return nil
+	}
+	return confine
+}
+
+// runBare runs a job. Jobs are not to be run at the same time, since orphans are known by nothing else than that.
+func (c *Cages) runBare(ctx context.Context, job Job) (exit int, err error) {
+	dir := c.Submission()
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return 0, err
+	}
+	defer os.RemoveAll(dir)
+	if err := unpackFile(job.Files, dir); err != nil {
+		return 0, err
+	}
+	cmd := exec.CommandContext(ctx, job.Command[0], job.Command[1:]...)
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = dir, job.Env, job.Stdout, job.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
+	cmd.WaitDelay = time.Second
+	err = cmd.Run()
+	if killErr := harness.KillAdopted(); killErr != nil {
+		return 0, killErr
+	}
+	var ended *exec.ExitError
+	if ctx.Err() != nil {
+		return 0, ctx.Err()
+	}
+	if err != nil && !errors.As(err, &ended) && !errors.Is(err, exec.ErrWaitDelay) {
+		return 0, err
+	}
+	return exitStatus(cmd.ProcessState), packFile(job.Result, dir)
+}
+
+func unpackFile(name, dir string) error {
+	if name == "" {
+		return nil
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	return Unpack(file, dir)
+}
+
+func packFile(name, dir string) error {
+	if name == "" {
+		return nil
+	}
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(Pack(file, dir, bareLimit), file.Close())
+}

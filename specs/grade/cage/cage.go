@@ -1,0 +1,257 @@
+package cage
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Share is a directory of the machine that is seen in a cage.
+type Share struct {
+	From, To string // To is absolute, as the cage sees it
+	Over     bool   // the cage may write there, into a layer of its own that ends with it
+}
+
+// Job is what one cage is for.
+type Job struct {
+	Command []string // the first is a path as the cage sees it
+	Env     []string
+	Trusted bool   // the command is the judge's own: it keeps the capabilities that the confined ones lack
+	Files   string // archive of [Pack], unpacked where the submission is
+	Fixed   bool   // these files cannot be changed
+	Result  string // file that receives the submission as an archive at the end; none if empty
+	Build   bool   // the shared directories are seen
+	Tools   []*os.File
+	Stdout  io.Writer
+	Stderr  io.Writer
+}
+
+// inSubmission is where a cage has the submission.
+const inSubmission = "/submission"
+
+// Tool is the path of a file of [Job.Tools]. Only trusted processes can follow it.
+func (c *Cages) Tool(tools []*os.File, i int) string {
+	if c.bare {
+		return tools[i].Name()
+	}
+	return fmt.Sprintf("/proc/1/fd/%d", firstTool+i)
+}
+
+var confine = []string{"--confine", "--rlimit", fmt.Sprintf("nproc=%d:%[1]d,data=%d:%[2]d", maxProcesses, maxData)}
+
+// Cages makes cages.
+type Cages struct {
+	work   string
+	shares []Share
+	users  identities
+	starts chan start
+	groups groups
+	bare   bool // it makes none
+}
+
+// Open prepares to make cages. Its directory must exist, be empty, and reachable for every user.
+func Open(work string, shares []Share) (*Cages, error) {
+	c := &Cages{work: work, shares: shares, users: newIdentities(), starts: make(chan start)}
+	for _, dir := range []string{c.root(), c.private()} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			return nil, err
+		}
+	}
+	if err := CopyProgram("/proc/self/exe", c.program()); err != nil {
+		return nil, err
+	}
+	ready := make(chan error)
+	go c.spawner(ready)
+	if err := <-ready; err != nil {
+		return nil, err
+	}
+	c.groups = openGroups()
+	return c, c.probe()
+}
+
+// Close gives back what Open has taken. No cage may be left.
+func (c *Cages) Close() {
+	if c.bare {
+		return
+	}
+	close(c.starts)
+	c.groups.remove()
+}
+
+// Root tells whether the submission's root is an account of its own outside, so that privileges can be judged.
+func (c *Cages) Root() bool {
+	return c.users.size > 1
+}
+
+// MemoryLimited tells whether what a cage takes is limited as a whole, and not only each process of it.
+func (c *Cages) MemoryLimited() bool {
+	return c.groups.limitMemory()
+}
+
+func (c *Cages) root() string    { return filepath.Join(c.work, "root") }
+func (c *Cages) private() string { return filepath.Join(c.work, "shares") }
+func (c *Cages) program() string { return filepath.Join(c.work, "cage") }
+
+// probe finds out whether this machine lets us make cages.
+func (c *Cages) probe() error {
+	var said bytes.Buffer
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	exit, err := c.Run(ctx, Job{Command: []string{"/bin/true"}, Stdout: &said, Stderr: &said})
+	if err == nil && exit != 0 {
+		err = fmt.Errorf("/bin/true in a cage ended with %d: %s", exit, said.String())
+	}
+	return err
+}
+
+// Run runs a job in a cage of its own and returns how its command has ended: the status, or 128 and the signal's number.
+// When it returns nothing of the cage is left. An error is ctx's, or the cage's own.
+func (c *Cages) Run(ctx context.Context, job Job) (exit int, err error) {
+	if c.bare {
+		return c.runBare(ctx, job)
+	}
+	life, keep, err := os.Pipe() // a cage ends when nobody holds its life
+	if err != nil {
+		return 0, err
+	}
+	defer keep.Close()
+	defer life.Close()
+	report, reporter, err := os.Pipe()
+	if err != nil {
+		return 0, err
+	}
+	defer report.Close()
+	defer reporter.Close()
+	extra, err := job.open(life, reporter)
+	if err != nil {
+		return 0, err
+	}
+	defer closeAll(extra[2 : firstTool-3])
+	slot, err := c.users.take(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer c.users.give(slot)
+	group, err := c.groups.make(slot)
+	if err != nil {
+		return 0, err
+	}
+	defer group.remove()
+	cmd := c.command(ctx, job, slot, extra)
+	if err := c.start(cmd, slot); err != nil {
+		return 0, fmt.Errorf("make a cage: %w", explain(err))
+	}
+	err = errors.Join(group.add(cmd.Process.Pid), json.NewEncoder(keep).Encode(c.orders(job, slot)))
+	if err != nil {
+		cmd.Process.Kill()
+	}
+	reporter.Close()
+	said, readErr := io.ReadAll(report)
+	waitErr := cmd.Wait()
+	switch {
+	case ctx.Err() != nil:
+		return 0, ctx.Err()
+	case errors.Join(err, readErr) != nil:
+		return 0, errors.Join(err, readErr)
+	}
+	return outcome(said, waitErr)
+}
+
+// outcome reads what the cage's first process has said.
+func outcome(said []byte, waitErr error) (int, error) {
+	var r result
+	if err := json.Unmarshal(said, &r); err != nil {
+		return 0, fmt.Errorf("the cage ended before its command: %v", waitErr)
+	}
+	if r.Error != "" {
+		return 0, fmt.Errorf("cage: %s", r.Error)
+	}
+	return r.Exit, nil
+}
+
+// open opens the files that the cage gets besides its standard ones: life, report, files, result and the tools.
+func (job Job) open(life, report *os.File) ([]*os.File, error) {
+	extra := []*os.File{life, report}
+	for _, f := range []struct {
+		name  string
+		flags int
+	}{{job.Files, os.O_RDONLY}, {job.Result, os.O_WRONLY | os.O_CREATE | os.O_TRUNC}} {
+		if f.name == "" {
+			f.name, f.flags = os.DevNull, os.O_RDWR
+		}
+		file, err := os.OpenFile(f.name, f.flags, 0o600)
+		if err != nil {
+			closeAll(extra[2:])
+			return nil, err
+		}
+		extra = append(extra, file)
+	}
+	return append(extra, job.Tools...), nil
+}
+
+func closeAll(files []*os.File) {
+	for _, f := range files {
+		f.Close()
+	}
+}
+
+func (c *Cages) command(ctx context.Context, job Job, slot int, extra []*os.File) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, c.program())
+	cmd.Args = []string{initName}
+	cmd.Env = []string{} // not the grader's
+	cmd.Stdout, cmd.Stderr = job.Stdout, job.Stderr
+	cmd.ExtraFiles = extra
+	cmd.SysProcAttr = c.users.attributes(slot)
+	return cmd
+}
+
+func (c *Cages) orders(job Job, slot int) orders {
+	o := orders{
+		Root: c.root(), UID: c.users.inside(), Mapped: c.Root(), Command: job.Command, Env: job.Env, Trusted: job.Trusted,
+		Files: job.Files != "", Fixed: job.Fixed, Result: job.Result != "",
+	}
+	if job.Build {
+		for i, s := range c.shares {
+			o.Shares = append(o.Shares, Share{From: c.reachable(i), To: s.To, Over: s.Over})
+		}
+	}
+	return o
+}
+
+// explain adds what a person can do to the errors of clone(2).
+func explain(err error) error {
+	switch {
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES), errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EUSERS):
+		return fmt.Errorf("%w: this machine allows you no user namespaces (see user_namespaces(7))", err)
+	}
+	return err
+}
+
+// CopyProgram copies an executable so that every user may execute it, whatever the umask.
+func CopyProgram(from, to string) error {
+	content, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(to, content, 0o755); err != nil {
+		return err
+	}
+	return os.Chmod(to, 0o555)
+}
+
+// Path is where a command of the name is found in a cage.
+const Path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// Environment is that of a command in a cage, with more variables.
+func Environment(more ...string) []string {
+	return append([]string{"PATH=" + Path, "HOME=/tmp", "TMPDIR=/tmp", "LANG=C.UTF-8"}, more...)
+}

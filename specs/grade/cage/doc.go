@@ -1,0 +1,42 @@
+// Package cage runs untrusted commands, and the judge beside them, in namespaces of their own.
+//
+// # What a cage is
+//
+// A job's processes are in user, PID, IPC, mount, network, UTS and cgroup namespaces that nobody else is in. Their file
+// system is a tree of its own (tree.go): the machine's programs and libraries read-only, four accounts, six devices,
+// private /tmp, /run and message queues, all of it memory of limited size, and the submission. There is no network.
+// When the first process ends the kernel ends all others, whatever sessions they are in, and with the last of them go
+// queues, mounts and files. It ends when its command has, when the grader ends it, and when the grader itself has died:
+// it holds the reading end of a pipe that only the grader can write to.
+//
+// When root grades, the cage's users 0 to 65535 are as many of no use outside, others for each cage. Root in a cage is
+// so an account without any rights outside, and the specs that drop privileges work. The thread that clones a cage is
+// that account, too, because the kernel charges message queues also to who made the user namespace. When an ordinary
+// user grades, the cage knows that user alone, without capabilities.
+//
+// # Why results can be trusted
+//
+// The specs start the submission's programs, adopt their orphans and look at them in /proc, so they are in the same PID
+// namespace and, to give privileges that can be dropped, in the same user namespace. What keeps them apart is one
+// capability: the judge and the specs have CAP_SYS_PTRACE, and the launcher takes it, with most others, from all that it
+// starts (launch --confine). A process may trace another, and open its /proc/PID/mem, fd, exe and root, only if it has all
+// the capabilities of that other or CAP_SYS_PTRACE over it (ptrace(2), "Ptrace access mode checking"). no_new_privs is set, no
+// mount takes set-user-ID bits, and a user namespace of the program's own, if it could make one, would have no
+// capability over this one. Hence
+//
+//   - the specs, the judge and the launcher are in no file system of the cage: they are executed by descriptors of the
+//     first process, /proc/1/fd/N, which only the judge's processes can follow;
+//   - results travel by the judge's stdout, a pipe that no other process has, and to the judge in a file without a name;
+//   - without CAP_SYS_ADMIN the program can change no mount, and what the specs rely on is mounted read-only.
+//
+// The rubric, the other submissions and the results are not in the cage.
+//
+// # What remains possible
+//
+// A program can send signals to the specs and to the judge, as they are the same user. The first process cannot be
+// killed from inside. A judge that was killed, stopped or interrupted has not judged: its rows fail. A program can see
+// the command lines of the judge's processes, and so which row is being judged. It can take what a cage may have of
+// memory, processes and files until its other rows fail. Memory is limited as a whole only where control groups can be
+// made, which takes root and cgroup v1 or v2; else by process, and by what the machine kills first. The kernel is
+// shared: a fault of it can break any namespace.
+package cage

@@ -1,0 +1,118 @@
+package cage
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+)
+
+// hierarchies are the directories of control groups, of cgroup v2 and of v1, and what a cage is limited to there. A
+// group of its own also has no more than its share of the processors.
+var hierarchies = []struct {
+	dir    string
+	limits map[string]int
+}{
+	{"/sys/fs/cgroup", map[string]int{"memory.max": maxMemoryInAll, "pids.max": maxProcessesInAll}},
+	{"/sys/fs/cgroup/memory", map[string]int{"memory.limit_in_bytes": maxMemoryInAll}},
+	{"/sys/fs/cgroup/pids", map[string]int{"pids.max": maxProcessesInAll}},
+	{"/sys/fs/cgroup/cpu", nil},
+}
+
+// groups are the grader's directories of control groups, as far as this machine lets it make any, with the limits of a
+// cage's below them.
+type groups map[string]map[string]int
+
+// group is one cage's directories.
+type group []string
+
+func openGroups() groups {
+	g := groups{}
+	for _, h := range hierarchies {
+		dir := filepath.Join(h.dir, fmt.Sprintf("daemonlab-grade-%d", os.Getpid()))
+		if os.Mkdir(dir, 0o755) != nil {
+			continue
+		}
+		write(dir, "cgroup.subtree_control", "+memory +pids") // there is one in v2; whether it did is seen by the limits
+		probe := filepath.Join(dir, "probe")
+		if makeGroup(probe, h.limits) != nil {
+			os.Remove(dir)
+			continue
+		}
+		os.Remove(probe)
+		g[dir] = h.limits
+	}
+	return g
+}
+
+// makeGroup makes a group with limits, or nothing.
+func makeGroup(dir string, limits map[string]int) error {
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	err := exists(filepath.Join(dir, "cgroup.procs"))
+	for file, value := range limits {
+		err = errors.Join(err, write(dir, file, strconv.Itoa(value)))
+	}
+	if err != nil {
+		os.Remove(dir)
+	}
+	return err
+}
+
+func exists(path string) error {
+	_, err := os.Lstat(path)
+	return err
+}
+
+// write writes to a file that is there: of a plain directory in the place of a hierarchy nothing is to be taken for one.
+func write(dir, file, value string) error {
+	f, err := os.OpenFile(filepath.Join(dir, file), os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(value)
+	return errors.Join(err, f.Close())
+}
+
+// limitMemory tells whether they limit the memory that a cage takes as a whole.
+func (g groups) limitMemory() bool {
+	for _, limits := range g {
+		if limits["memory.max"]+limits["memory.limit_in_bytes"] > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func (g groups) make(slot int) (made group, err error) {
+	for parent, limits := range g {
+		dir := filepath.Join(parent, strconv.Itoa(slot))
+		if err := makeGroup(dir, limits); err != nil {
+			made.remove()
+			return nil, err
+		}
+		made = append(made, dir)
+	}
+	return made, nil
+}
+
+func (g groups) remove() {
+	for dir := range g {
+		os.Remove(dir)
+	}
+}
+
+func (g group) add(pid int) (err error) {
+	for _, dir := range g {
+		err = errors.Join(err, write(dir, "cgroup.procs", strconv.Itoa(pid)))
+	}
+	return err
+}
+
+func (g group) remove() {
+	for _, dir := range g {
+		os.Remove(dir)
+	}
+}

@@ -1,0 +1,147 @@
+package cage
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// initName is the name that a cage's first process is called by.
+const initName = "daemonlab-cage"
+
+// The descriptors that it gets.
+const (
+	lifeFD = 3 + iota
+	reportFD
+	filesFD
+	resultFD
+	firstTool
+)
+
+// orders are what the first process is to do.
+type orders struct {
+	Root    string // directory to mount the cage's file systems on
+	UID     int    // of the cage's first user
+	Mapped  bool   // there are others
+	Shares  []Share
+	Command []string
+	Env     []string
+	Trusted bool
+	Files   bool
+	Fixed   bool
+	Result  bool
+}
+
+// result is what it reports.
+type result struct {
+	Exit  int    `json:"exit"`
+	Error string `json:"error"`
+}
+
+// Init is to be called first in every program that makes cages: their first process is another execution of the
+// program, and for that it does not return.
+func Init() {
+	if os.Args[0] != initName {
+		return
+	}
+	// Capabilities, no_new_privs and limits are passed on by the thread that forks.
+	runtime.LockOSThread()
+	unix.CloseRange(lifeFD, ^uint(0), unix.CLOSE_RANGE_CLOEXEC)
+	ignoreSignals()
+	var o orders
+	life := json.NewDecoder(os.NewFile(lifeFD, "life"))
+	if err := life.Decode(&o); err != nil {
+		os.Exit(1)
+	}
+	go func() {
+		life.Decode(new(orders)) // the grader has ended
+		os.Exit(1)
+	}()
+	var r result
+	exit, err := o.run()
+	if r.Exit = exit; err != nil {
+		r.Error = err.Error()
+	}
+	json.NewEncoder(os.NewFile(reportFD, "report")).Encode(r)
+	os.Exit(0)
+}
+
+// ignoreSignals ignores what the submission sends. The first process of a PID namespace gets no signal from inside that
+// it has no handler for, SIGKILL and SIGSTOP among them. Ignored in earnest they would be for its children, too.
+func ignoreSignals() {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals)
+	go func() {
+		for range signals {
+		}
+	}()
+}
+
+func (o orders) run() (exit int, err error) {
+	if err := errors.Join(o.build(), o.limit()); err != nil {
+		return 0, err
+	}
+	if o.Files {
+		if err := Unpack(os.NewFile(filesFD, "files"), inSubmission); err != nil {
+			return 0, err
+		}
+	}
+	if o.Fixed {
+		if err := fix(inSubmission); err != nil {
+			return 0, err
+		}
+	}
+	if exit, err = o.command(); err != nil {
+		return 0, err
+	}
+	killAll()
+	if o.Result {
+		err = Pack(os.NewFile(resultFD, "result"), inSubmission, maxFiles)
+	}
+	return exit, err
+}
+
+// command runs the command. The untrusted one is confined by the launcher, which it names itself.
+func (o orders) command() (int, error) {
+	cmd := exec.Command(o.Command[0], o.Command[1:]...)
+	cmd.Dir, cmd.Env = inSubmission, o.Env
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if !o.Mapped {
+		if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
+			return 0, fmt.Errorf("prctl PR_CAP_AMBIENT_CLEAR_ALL: %w", err)
+		}
+		if o.Trusted {
+			cmd.SysProcAttr.AmbientCaps = []uintptr{unix.CAP_SYS_PTRACE}
+		}
+	}
+	var ended *exec.ExitError
+	if err := cmd.Run(); err != nil && !errors.As(err, &ended) {
+		return 0, err
+	}
+	return exitStatus(cmd.ProcessState), nil
+}
+
+func exitStatus(state *os.ProcessState) int {
+	if s := state.Sys().(syscall.WaitStatus); s.Signaled() {
+		return 128 + int(s.Signal())
+	}
+	return state.ExitCode()
+}
+
+// killAll ends every other process of the cage.
+func killAll() {
+	for {
+		unix.Kill(-1, unix.SIGKILL)
+		if _, err := unix.Wait4(-1, nil, 0, nil); err == unix.ECHILD {
+			return
+		}
+	}
+}

@@ -1,0 +1,125 @@
+package cage
+
+import (
+	"archive/tar"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// ErrTooLarge means that the files of a submission are more than it may have.
+var ErrTooLarge = errors.New("its files are too large")
+
+// Pack writes directories, regular files and symbolic links below dir as an archive. It follows no link and leaves out
+// whatever else there is. Owners are not kept: inside a cage all is its first user's.
+func Pack(w io.Writer, dir string, limit int64) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	p := packer{tar: tar.NewWriter(w), dir: dir, root: root, left: limit}
+	if err := filepath.WalkDir(dir, p.add); err != nil {
+		return err
+	}
+	return p.tar.Close()
+}
+
+type packer struct {
+	tar  *tar.Writer
+	dir  string
+	root *os.Root
+	left int64 // bytes that may still come
+}
+
+func (p *packer) add(path string, entry fs.DirEntry, err error) error {
+	if err != nil || path == p.dir {
+		return err
+	}
+	path, err = filepath.Rel(p.dir, path)
+	if err != nil {
+		return err
+	}
+	info, err := entry.Info()
+	if err != nil {
+		return err
+	}
+	header := &tar.Header{Name: path, Mode: int64(info.Mode().Perm()), ModTime: info.ModTime(), Format: tar.FormatGNU}
+	switch info.Mode().Type() {
+	case fs.ModeDir:
+		header.Typeflag, header.Mode = tar.TypeDir, header.Mode|0o700
+		return p.tar.WriteHeader(header)
+	case fs.ModeSymlink:
+		header.Typeflag = tar.TypeSymlink
+		if header.Linkname, err = p.root.Readlink(path); err != nil {
+			return err
+		}
+		return p.tar.WriteHeader(header)
+	case 0:
+		return p.addFile(path, header)
+	}
+	return nil
+}
+
+// addFile takes the size of the file that it has opened, and no more: it may be written to meanwhile.
+func (p *packer) addFile(path string, header *tar.Header) error {
+	file, err := p.root.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	if p.left -= info.Size(); p.left < 0 {
+		return fmt.Errorf("%s: %w", path, ErrTooLarge)
+	}
+	header.Typeflag, header.Size = tar.TypeReg, info.Size()
+	if err := p.tar.WriteHeader(header); err != nil {
+		return err
+	}
+	_, err = io.CopyN(p.tar, file, header.Size)
+	return err
+}
+
+// Unpack makes the files of an archive below dir, none outside of it.
+func Unpack(r io.Reader, dir string) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	archive := tar.NewReader(r)
+	for {
+		header, err := archive.Next()
+		if err == io.EOF {
+			return nil
+		}
+		if err == nil {
+			err = unpack(root, archive, header)
+		}
+		if err != nil {
+			return fmt.Errorf("unpack: %w", err)
+		}
+	}
+}
+
+func unpack(root *os.Root, archive io.Reader, header *tar.Header) error {
+	path, mode := filepath.Clean(header.Name), fs.FileMode(header.Mode).Perm()
+	switch header.Typeflag {
+	case tar.TypeDir:
+		return root.Mkdir(path, mode|0o700)
+	case tar.TypeSymlink:
+		return root.Symlink(header.Linkname, path)
+	}
+	file, err := root.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode|0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(file, archive)
+	return errors.Join(err, file.Close(), root.Chtimes(path, header.ModTime, header.ModTime))
+}

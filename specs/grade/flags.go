@@ -1,0 +1,164 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"time"
+
+	"daemonlab/specs/grade/class"
+	"daemonlab/specs/rubric"
+)
+
+const usage = `usage: scripts/grade SUBMISSIONS [flags]
+
+Builds and judges the submissions, which are the folders in SUBMISSIONS, each in a cage: with a Makefile by make, else
+by go build. What is found is written to a directory, and a table printed.
+
+  --out DIR       where the results go (default: grades)
+  --only NAME     grade this submission only; may be repeated
+  --jobs N        submissions graded at a time (default: by this machine's processors)
+  --runs K        judge each submission K times; a row counts only if it passes each time
+  --timeout S     seconds that building may take, and each run of judging (default 300)
+  --rubric FILE   titles, hints and points, as specs/rubric/rubric.json has them
+  --resume        go on where an earlier run with this --out was interrupted; what the grader failed at is tried again
+  --unsafe        where this machine has no cages, grade without: submissions can then do whatever you can
+  --help          this text
+
+Exit status: 0 all graded, 1 the grader failed at some, 2 it could not run, 130 interrupted.
+
+examples:
+  scripts/grade submissions
+  scripts/grade submissions --only ana --only luis --runs 5
+  scripts/grade submissions --resume
+`
+
+type options struct {
+	folder  string // of the submissions
+	out     string
+	only    []string
+	jobs    int
+	runs    int
+	timeout time.Duration
+	rows    []rubric.Row
+	resume  bool
+	unsafe  bool
+}
+
+func parseFlags(args []string) (options, error) {
+	o := options{rows: rubric.Standard()}
+	f := flag.NewFlagSet("grade", flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	f.StringVar(&o.out, "out", "grades", "")
+	f.Func("only", "", func(name string) error { o.only = append(o.only, name); return nil })
+	f.IntVar(&o.jobs, "jobs", 0, "")
+	f.IntVar(&o.runs, "runs", 1, "")
+	seconds := f.Int("timeout", 300, "")
+	f.Func("rubric", "", func(file string) (err error) { o.rows, err = readRubric(file); return err })
+	f.BoolVar(&o.resume, "resume", false, "")
+	f.BoolVar(&o.unsafe, "unsafe", false, "")
+	folders, err := parseMixed(f, args)
+	o.timeout = time.Duration(*seconds) * time.Second
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Print(usage)
+		return o, err
+	case err == nil && len(folders) != 1:
+		err = errors.New("name one folder of submissions")
+	case err == nil && (o.jobs < 0 || o.runs < 1 || *seconds < 1):
+		err = errors.New("--jobs, --runs and --timeout: at least 1")
+	}
+	if err != nil {
+		fmt.Fprint(os.Stderr, usage, "\n")
+		return o, err
+	}
+	if o.jobs == 0 {
+		o.jobs = defaultJobs()
+	}
+	o.folder = folders[0]
+	return o, nil
+}
+
+// parseMixed takes flags before and after the other arguments, which it returns.
+func parseMixed(f *flag.FlagSet, args []string) (others []string, err error) {
+	for {
+		if err := f.Parse(args); err != nil {
+			return nil, err
+		}
+		if f.NArg() == 0 {
+			return others, nil
+		}
+		others, args = append(others, f.Arg(0)), f.Args()[1:]
+	}
+}
+
+// defaultJobs are more than there are processors, since judging is mostly waiting. All cages of an ordinary user share
+// the message queues that one user may have, and there is room for one.
+func defaultJobs() int {
+	if os.Geteuid() != 0 {
+		return 1
+	}
+	return 3 * runtime.NumCPU()
+}
+
+// readRubric reads a rubric for the rows that the specs know.
+func readRubric(file string) ([]rubric.Row, error) {
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := rubric.Parse(content)
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range rows {
+		if _, known := rubric.Find(rubric.Standard(), row.ID); !known {
+			return nil, fmt.Errorf("%s: there are no specs for a row %q", file, row.ID)
+		}
+	}
+	return rows, nil
+}
+
+// submissions are the names of the folders to grade, in order.
+func (o options) submissions() (names []class.Name, err error) {
+	entries, err := os.ReadDir(o.folder)
+	if err != nil {
+		return nil, err
+	}
+	for _, entry := range entries {
+		name := class.Name(entry.Name())
+		if entry.IsDir() && (len(o.only) == 0 || slices.Contains(o.only, string(name)) || slices.Contains(o.only, name.String())) {
+			names = append(names, name)
+		}
+	}
+	for _, only := range o.only {
+		if !slices.ContainsFunc(names, func(n class.Name) bool { return string(n) == only || n.String() == only }) {
+			return nil, fmt.Errorf("--only %s: there is no such folder in %s", only, o.folder)
+		}
+	}
+	if len(names) == 0 {
+		return nil, fmt.Errorf("there is no folder in %s", o.folder)
+	}
+	return names, nil
+}
+
+// prepareOut makes the directory of results. Those of another run are not mixed with these.
+func (o options) prepareOut() error {
+	if err := os.MkdirAll(filepath.Join(o.out, "submissions"), 0o755); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(filepath.Join(o.out, "submissions"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if len(entries) > 0 && !o.resume {
+		return fmt.Errorf("there are results in %s: --resume goes on with them, --out names another directory", o.out)
+	}
+	return nil
+}

@@ -1,0 +1,220 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"daemonlab/specs/grade/cage"
+	"daemonlab/specs/grade/class"
+)
+
+// grader grades the submissions of a class.
+type grader struct {
+	o         options
+	work      string // directory that goes at the end
+	cages     *cage.Cages
+	tools     []*os.File
+	kit       string // version
+	toolchain toolchain
+	total     int
+}
+
+// The judge's programs, in the order of the cage's tools.
+const (
+	judgeTool = iota
+	suiteTool
+	launchTool
+)
+
+var toolNames = []string{"judge", "specs.test", "launch"}
+
+func newGrader(o options) (g *grader, err error) {
+	g = &grader{o: o, kit: version()}
+	defer func() {
+		if err != nil {
+			g.close()
+		}
+	}()
+	if err := o.prepareOut(); err != nil {
+		return g, err
+	}
+	if g.work, err = os.MkdirTemp("", "daemonlab-grade-"); err != nil {
+		return g, err
+	}
+	if err := g.makeRooms(); err != nil {
+		return g, err
+	}
+	if err := g.openTools(); err != nil {
+		return g, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return g, err
+	}
+	if g.toolchain, err = findToolchain(filepath.Dir(filepath.Dir(self))); err != nil {
+		return g, err
+	}
+	return g, g.openCages()
+}
+
+// openCages makes sure that there is a cage, or that none is wanted.
+func (g *grader) openCages() (err error) {
+	if g.cages, err = cage.Open(g.room("cages"), g.toolchain.shares); err == nil {
+		if !g.cages.MemoryLimited() {
+			fmt.Fprintln(os.Stderr, "grade: memory is limited for each process, not for a submission as a whole: no control groups")
+		}
+		return nil
+	}
+	if !g.o.unsafe {
+		return fmt.Errorf("%w\n--unsafe grades without a cage: submissions can then do whatever you can", err)
+	}
+	fmt.Fprintf(os.Stderr, "grade: %v\ngrade: submissions are not caged, one is graded at a time\n", err)
+	g.o.jobs = 1
+	g.toolchain.useInPlace()
+	g.cages, err = cage.Bare(g.room("bare"))
+	return err
+}
+
+func (g *grader) room(name string) string { return filepath.Join(g.work, name) }
+
+// makeRooms makes the directories for cages and without, which every user may enter, and those for submissions and tools, which
+// only this one may.
+func (g *grader) makeRooms() error {
+	err := os.Chmod(g.work, 0o711)
+	for name, mode := range map[string]fs.FileMode{"cages": 0o755, "bare": 0o755, "files": 0o700, "tools": 0o700} {
+		err = errors.Join(err, os.Mkdir(g.room(name), mode), os.Chmod(g.room(name), mode))
+	}
+	return err
+}
+
+// openTools opens the judge's programs, which are beside this one. The cages get copies, by descriptor, that strangers
+// may execute whatever the umask of who has built them.
+func (g *grader) openTools() error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	for _, name := range toolNames {
+		copied := filepath.Join(g.room("tools"), name)
+		if err := cage.CopyProgram(filepath.Join(filepath.Dir(self), name), copied); err != nil {
+			return err
+		}
+		file, err := os.Open(copied)
+		if err != nil {
+			return err
+		}
+		g.tools = append(g.tools, file)
+	}
+	return nil
+}
+
+func (g *grader) close() {
+	if g.cages != nil {
+		g.cages.Close()
+	}
+	for _, f := range g.tools {
+		f.Close()
+	}
+	if g.work != "" {
+		removeAll(g.work)
+	}
+}
+
+// removeAll removes a directory with Go modules in it, which are read-only.
+func removeAll(dir string) {
+	filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() {
+			os.Chmod(path, 0o700)
+		}
+		return nil
+	})
+	os.RemoveAll(dir)
+}
+
+// gradeAll grades the submissions, several at a time, and returns those that are done, in the order of their names.
+func (g *grader) gradeAll(ctx context.Context, names []class.Name) ([]class.Submission, error) {
+	p := newProgress(os.Stderr, len(names))
+	defer p.end()
+	done := make([]*class.Submission, len(names))
+	errs := make([]error, len(names))
+	slots := make(chan struct{}, g.o.jobs)
+	var wg sync.WaitGroup
+	for i, name := range names {
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			done[i], errs[i] = g.gradeOrLoad(ctx, name, p)
+		})
+	}
+	wg.Wait()
+	var found []class.Submission
+	for _, s := range done {
+		if s != nil {
+			found = append(found, *s)
+		}
+	}
+	return found, errors.Join(errs...)
+}
+
+// gradeOrLoad returns nothing when ctx has ended: what was judged then may have suffered from it.
+func (g *grader) gradeOrLoad(ctx context.Context, name class.Name, p *progress) (*class.Submission, error) {
+	if g.o.resume {
+		s, err := class.LoadSubmission(g.o.out, name)
+		if err == nil && s.Verdict != class.GraderFailed {
+			p.kept(s)
+			return &s, nil
+		}
+	}
+	p.begin(name)
+	if err := os.MkdirAll(name.Dir(g.o.out), 0o755); err != nil {
+		return nil, err
+	}
+	begin := time.Now()
+	s := g.grade(ctx, name)
+	if ctx.Err() != nil {
+		return nil, nil
+	}
+	s.Seconds = time.Since(begin).Round(time.Millisecond).Seconds()
+	p.done(s, g.o.rows)
+	return &s, s.Save(g.o.out)
+}
+
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}
+
+// machine describes where it was graded.
+func machine() string {
+	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
+	model := "processor"
+	if f, err := os.Open("/proc/cpuinfo"); err == nil {
+		defer f.Close()
+		for lines := bufio.NewScanner(f); lines.Scan(); {
+			if key, value, _ := strings.Cut(lines.Text(), ":"); strings.TrimSpace(key) == "model name" {
+				model = strings.TrimSpace(value)
+				break
+			}
+		}
+	}
+	return fmt.Sprintf("Linux %s %s, %d x %s, %s", strings.TrimSpace(string(kernel)), runtime.GOARCH, runtime.NumCPU(), model,
+		runtime.Version())
+}

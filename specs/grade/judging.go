@@ -1,0 +1,158 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"daemonlab/specs/grade/cage"
+	"daemonlab/specs/grade/class"
+	"daemonlab/specs/harness"
+	"daemonlab/specs/rubric"
+)
+
+const (
+	rowsAtOnce    = 4        // of one submission
+	maxJudged     = 32 << 20 // bytes of what the judge may say
+	clientStep    = 11       // its rows judge the client, the others the server
+	killedJudge   = "the judge was killed while it judged this"
+	begun         = "begun" // a row's status in the judge's stream until it is judged
+	unusedProgram = "/bin/true"
+)
+
+// judge judges the programs as often as it is asked for. A submission that used up its time is not judged again.
+func (a *attempt) judge(ctx context.Context) error {
+	a.Verdict = class.Graded
+	for run := 1; run <= a.o.runs; run++ {
+		rows, err := a.judgeOnce(ctx, run)
+		a.Runs = run
+		a.merge(rows)
+		if err != nil {
+			return err
+		}
+	}
+	return a.checkJudged()
+}
+
+// judgeOnce judges the programs in a cage of their own. What the judge could not judge is tried once more, alone.
+func (a *attempt) judgeOnce(ctx context.Context, run int) ([]class.Row, error) {
+	rows, missing := a.divide()
+	found, err := a.judgeRows(ctx, fmt.Sprintf("judge-%d", run), rows)
+	if err != nil {
+		return append(found, missing...), err
+	}
+	for i, row := range found {
+		if row.Status != class.Error {
+			continue
+		}
+		again, err := a.judgeRows(ctx, fmt.Sprintf("judge-%d-%s", run, row.ID), []string{row.ID})
+		if err != nil {
+			return append(found, missing...), err
+		}
+		found[i] = again[0]
+	}
+	return append(found, missing...), nil
+}
+
+// divide returns the rows to judge, and as failed those of a program that is not there.
+func (a *attempt) divide() (ids []string, missing []class.Row) {
+	for _, row := range a.o.rows {
+		program := serverProgram
+		if standard, _ := rubric.Find(rubric.Standard(), row.ID); standard.Step == clientStep {
+			program = clientProgram
+		}
+		if a.has(program) {
+			ids = append(ids, row.ID)
+		} else {
+			why := fmt.Sprintf("there is no %s: building did not make it\n%s", program, a.Build.Output)
+			missing = append(missing, class.Row{ID: row.ID, Status: class.Failed, Evidence: why})
+		}
+	}
+	return ids, missing
+}
+
+// judgeRows runs the judge in a cage. Its stdout is the channel of the results: no program of the submission has it.
+func (a *attempt) judgeRows(ctx context.Context, log string, ids []string) ([]class.Row, error) {
+	limited, cancel := context.WithTimeout(ctx, a.o.timeout)
+	defer cancel()
+	said, complaints := &capped{limit: maxJudged}, &capped{limit: maxBuildOutput}
+	exit, err := a.cages.Run(limited, cage.Job{
+		Command: a.judgeCommand(ids), Trusted: true, Files: a.built, Fixed: true, Tools: a.tools, Stdout: said, Stderr: complaints,
+		Env: cage.Environment(harness.OrdersVariable + "=" + strings.Join(a.cages.Confine(), " ")),
+	})
+	if keepErr := errors.Join(a.keep(log+".json", said.Bytes()), a.keep(log+".log", complaints.Bytes())); keepErr != nil {
+		return nil, keepErr
+	}
+	found := parseStream(said.Bytes())
+	switch {
+	case ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded):
+		rows, open := finished(found, ids)
+		return rows, fault{class.Timeout, fmt.Sprintf("judging it did not end within %v, at %s", a.o.timeout, open)}
+	case err != nil:
+		return nil, err
+	case exit > 128: // nobody else has signals for it
+		return withKilled(found, ids), nil
+	}
+	rows, open := finished(found, ids)
+	if len(rows) < len(ids) {
+		return nil, fmt.Errorf("the judge ended with %d before it had judged %s: %s", exit, open, oneLine(complaints.String()))
+	}
+	return rows, nil
+}
+
+func (a *attempt) judgeCommand(ids []string) []string {
+	command := []string{a.cages.Tool(a.tools, judgeTool), "--stream", "--jobs", fmt.Sprint(rowsAtOnce),
+		"--suite", a.cages.Tool(a.tools, suiteTool), "--launcher", a.cages.Tool(a.tools, launchTool)}
+	for _, p := range []struct{ flag, program string }{{"--server", serverProgram}, {"--client", clientProgram}} {
+		path := unusedProgram
+		if a.has(p.program) {
+			path = a.cages.Submission() + "/" + p.program
+		}
+		command = append(command, p.flag, path)
+	}
+	for _, id := range ids {
+		command = append(command, "--id", id)
+	}
+	return command
+}
+
+// parseStream reads what the judge has said of each row, of which the last counts.
+func parseStream(said []byte) map[string]class.Row {
+	found := map[string]class.Row{}
+	for line := range bytes.Lines(said) {
+		var row class.Row
+		if json.Unmarshal(line, &row) == nil { // the last line may be cut
+			found[row.ID] = row
+		}
+	}
+	return found
+}
+
+// finished returns the rows that were judged, and names those that were begun.
+func finished(found map[string]class.Row, ids []string) (rows []class.Row, open string) {
+	var names []string
+	for _, id := range ids {
+		switch row, ok := found[id]; {
+		case ok && row.Status == begun:
+			names = append(names, id)
+		case ok:
+			rows = append(rows, row)
+		}
+	}
+	return rows, strings.Join(names, ", ")
+}
+
+// withKilled has the rows fail that the judge did not come to the end of when the submission had killed it.
+func withKilled(found map[string]class.Row, ids []string) (rows []class.Row) {
+	for _, id := range ids {
+		row, ok := found[id]
+		if !ok || row.Status == begun {
+			row = class.Row{ID: id, Status: class.Failed, Evidence: killedJudge}
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}

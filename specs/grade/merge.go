@@ -1,0 +1,60 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"daemonlab/specs/grade/class"
+)
+
+// merge adds the rows of one more run. A row passes only if it does in every run.
+func (a *attempt) merge(run []class.Row) {
+	var merged []class.Row
+	for _, standard := range a.o.rows {
+		before, had := a.Row(standard.ID)
+		after, has := class.Submission{Rows: run}.Row(standard.ID)
+		if !had && (!has || a.Runs > 1) {
+			continue // it was not judged in every run
+		}
+		if has && after.Status == class.Passed {
+			after.Passes = 1
+		}
+		switch {
+		case !had:
+			merged = append(merged, after)
+		case has:
+			merged = append(merged, join(before, after))
+		}
+	}
+	a.Rows = merged
+}
+
+// worse orders what the runs of a row can end with: the worst counts.
+var worse = map[string]int{class.Passed: 0, class.Skipped: 1, class.Error: 2, class.Failed: 3}
+
+func join(before, after class.Row) class.Row {
+	joined := before
+	if before.Status == class.Passed {
+		joined.Evidence = after.Evidence
+	}
+	if worse[after.Status] > worse[before.Status] {
+		joined.Status = after.Status
+	}
+	joined.Passes += after.Passes
+	joined.Seconds += after.Seconds
+	return joined
+}
+
+// checkJudged takes the grade back when the judge failed at a row, also alone: points would be less than are due.
+func (a *attempt) checkJudged() error {
+	var failed []string
+	for _, row := range a.Rows {
+		if row.Status == class.Error {
+			failed = append(failed, row.ID)
+		}
+	}
+	if failed != nil {
+		return fmt.Errorf("the specs could not judge %s; see the evidence", strings.Join(failed, ", "))
+	}
+	return nil
+}

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"sync"
+)
+
+// capped keeps the beginning of what is written to it, and lets the rest go by.
+type capped struct {
+	mu    sync.Mutex
+	buf   bytes.Buffer
+	limit int
+	more  int // bytes that went by
+}
+
+func (c *capped) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	kept := min(len(p), c.limit-c.buf.Len())
+	c.buf.Write(p[:kept])
+	c.more += len(p) - kept
+	return len(p), nil
+}
+
+func (c *capped) Bytes() []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return bytes.Clone(c.buf.Bytes())
+}
+
+func (c *capped) String() string { return string(c.Bytes()) }
+
+// keep puts evidence into the submission's directory of results; what is empty is none.
+func (a *attempt) keep(name string, content []byte) error {
+	if len(content) == 0 {
+		return nil
+	}
+	return os.WriteFile(filepath.Join(a.Name.Dir(a.o.out), name), content, 0o644)
+}

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"daemonlab/specs/grade/class"
+	"daemonlab/specs/rubric"
+)
+
+// outcome says in a few words how a submission ended.
+func outcome(s class.Submission, rows []rubric.Row) string {
+	got, of, given := s.Points(rows)
+	switch {
+	case !given:
+		return "the grader failed: " + oneLine(s.Why)
+	case s.Verdict != class.Graded:
+		return fmt.Sprintf("%d/%d %s: %s", got, of, s.Verdict, oneLine(s.Why))
+	}
+	return fmt.Sprintf("%d/%d", got, of)
+}
+
+// printTable prints the class, with the rows that each submission has not passed.
+func printTable(w io.Writer, c class.Class) {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "submission\tlanguage\tpoints\tfailed")
+	for _, s := range c.Submissions {
+		fmt.Fprintf(table, "%v\t%s\t%s\t%s\n", s.Name, s.Language, outcome(s, c.Rubric), strings.Join(notPassed(s), " "))
+	}
+	table.Flush()
+	fmt.Fprintf(w, "\n%d submissions: %d graded, %d do not build, %d timed out, the grader failed at %d\n", len(c.Submissions),
+		count(c.Submissions, class.Graded), count(c.Submissions, class.NoBuild), count(c.Submissions, class.Timeout),
+		count(c.Submissions, class.GraderFailed))
+}
+
+func notPassed(s class.Submission) (rows []string) {
+	for _, row := range s.Rows {
+		switch {
+		case row.Status == class.Failed && s.Runs > 1:
+			rows = append(rows, fmt.Sprintf("%s (%d/%d)", row.ID, row.Passes, s.Runs))
+		case row.Status == class.Failed:
+			rows = append(rows, row.ID)
+		}
+	}
+	return rows
+}
+
+func count(submissions []class.Submission, verdict class.Verdict) (n int) {
+	for _, s := range submissions {
+		if s.Verdict == verdict {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"daemonlab/specs/grade/cage"
+)
+
+// toolchain is what a cage builds Go with.
+type toolchain struct {
+	shares         []cage.Share
+	env            []string
+	cache, modules string // the machine's
+}
+
+// Where a cage has Go's cache and modules.
+const (
+	goCache   = "/go/cache"
+	goModules = "/go/modules"
+)
+
+// findToolchain takes the machine's Go, its cache as the script has filled it, and the modules that this project uses at
+// the versions that its go.sum pins. All are read-only to a cage, but that it has a layer of its own over the cache.
+// Without a go command there is nothing to build Go with.
+func findToolchain(project string) (t toolchain, err error) {
+	var env struct{ GOROOT, GOCACHE, GOMODCACHE string }
+	out, err := goCommand(project, "env", "-json", "GOROOT", "GOCACHE", "GOMODCACHE")
+	if errors.Is(err, exec.ErrNotFound) {
+		return t, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(out, &env)
+	}
+	if err != nil {
+		return t, err
+	}
+	t.cache, t.modules = env.GOCACHE, env.GOMODCACHE
+	t.env = []string{
+		"PATH=" + filepath.Join(env.GOROOT, "bin") + ":" + cage.Path, "GOROOT=" + env.GOROOT, "GOCACHE=" + goCache,
+		"GOMODCACHE=" + goModules, "GOPATH=/tmp/go", "GOPROXY=off", "GOSUMDB=off", "GOTOOLCHAIN=local", "GOENV=off",
+		"GOTELEMETRY=off", "GOFLAGS=" + goFlags,
+	}
+	t.shares = []cage.Share{{From: env.GOCACHE, To: goCache, Over: true}, {From: env.GOROOT, To: env.GOROOT}}
+	return t, t.addModules(project)
+}
+
+// useInPlace has Go's things found where they are: where there is no cage.
+func (t *toolchain) useInPlace() {
+	if t.env != nil {
+		t.env = append(t.env, "GOCACHE="+t.cache, "GOMODCACHE="+t.modules)
+	}
+}
+
+// goFlags leave the directory out of the programs, so that what one submission needs of the cache is there for all.
+const goFlags = "-trimpath -buildvcs=false"
+
+// addModules shares of the machine's modules those that the project has. Without the project's sources there are no
+// others: the grader was packed with them.
+func (t *toolchain) addModules(project string) error {
+	if _, err := os.Stat(filepath.Join(project, "go.mod")); errors.Is(err, fs.ErrNotExist) {
+		t.shares = append(t.shares, cage.Share{From: t.modules, To: goModules})
+		return nil
+	}
+	const used = "{{with .Module}}{{if .Version}}{{.Dir}}\n{{.GoMod}}{{end}}{{end}}"
+	out, err := goCommand(project, "list", "-deps", "-test", "-f", used, "./server", "./client", "./specs")
+	if err != nil {
+		return err
+	}
+	var dirs []string
+	for line := range strings.Lines(string(out)) {
+		dir := strings.TrimSpace(line)
+		if filepath.Ext(dir) == ".mod" { // beside what else the cache knows of the module
+			dir = filepath.Dir(dir)
+		}
+		dirs = append(dirs, dir)
+	}
+	slices.Sort(dirs)
+	for _, dir := range slices.Compact(dirs) {
+		if rest, below := strings.CutPrefix(dir, t.modules+"/"); below {
+			t.shares = append(t.shares, cage.Share{From: dir, To: filepath.Join(goModules, rest)})
+		}
+	}
+	return nil
+}
+
+func goCommand(dir string, args ...string) ([]byte, error) {
+	cmd := exec.Command("go", args...)
+	cmd.Dir = dir
+	out, err := cmd.Output()
+	var failed *exec.ExitError
+	if errors.As(err, &failed) {
+		return nil, fmt.Errorf("go %s: %w\n%s", args[0], err, failed.Stderr)
+	}
+	return out, err
+}
