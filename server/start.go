@@ -87,7 +87,9 @@ func serve(c config, st starter, defaultLog func() (sink, error)) error {
 		}
 	}
 	socket, socketErr := listenForStatus(c.PIDFile)
-	defer socket.Close()
+	if socketErr == nil {
+		defer socket.Close()
+	}
 	//lab:end
 	if c.Log != "" {
 		defaultLog = logFileOf(c.Log, account)
