@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"daemonlab/specs/grade/class"
+	"daemonlab/specs/grade/shard"
 	"daemonlab/specs/rubric"
 )
 
@@ -29,7 +30,15 @@ by go build. What is found is written to a directory, and a table printed.
   --rubric FILE   titles, hints and points, as specs/rubric/rubric.json has them
   --resume        go on where an earlier run with this --out was interrupted; what the grader failed at is tried again
   --unsafe        where this machine has no cages, grade without: submissions can then do whatever you can
+  --shard I/N     grade only this of N parts of the class; with auto the part that a Slurm array or a Kubernetes indexed
+                  Job has for this machine (scripts/cluster)
   --help          this text
+
+Without judging anything:
+
+  --rescore DIR                    count the points of the results in DIR again, by --rubric, and write them there
+  --merge PART...                  make one class of results with parts of it; --out names a new directory
+  --bundle gradescope|classroom50  pack the grader: into the zip, or the folder of a workflow and a zip, that --out names
 
 Exit status: 0 all graded, 1 the grader failed at some, 2 it could not run, 130 interrupted.
 
@@ -37,6 +46,8 @@ examples:
   scripts/grade submissions
   scripts/grade submissions --only ana --only luis --runs 5
   scripts/grade submissions --resume
+  scripts/grade --rescore grades --rubric rubric.json
+  scripts/grade --merge part-1 part-2 --out grades
 `
 
 type options struct {
@@ -49,13 +60,18 @@ type options struct {
 	rows    []rubric.Row
 	resume  bool
 	unsafe  bool
+	shard   shard.Shard
+	rescore string // directory of results
+	merge   bool   // parts, which are directories of results
+	parts   []string
+	bundle  string // the platform
 }
 
 func parseFlags(args []string) (options, error) {
-	o := options{rows: rubric.Standard()}
+	o := options{rows: rubric.Standard(), shard: shard.Whole}
 	f := flag.NewFlagSet("grade", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
-	f.StringVar(&o.out, "out", "grades", "")
+	f.StringVar(&o.out, "out", "", "")
 	f.Func("only", "", func(name string) error { o.only = append(o.only, name); return nil })
 	f.IntVar(&o.jobs, "jobs", 0, "")
 	f.IntVar(&o.runs, "runs", 1, "")
@@ -63,16 +79,20 @@ func parseFlags(args []string) (options, error) {
 	f.Func("rubric", "", func(file string) (err error) { o.rows, err = readRubric(file); return err })
 	f.BoolVar(&o.resume, "resume", false, "")
 	f.BoolVar(&o.unsafe, "unsafe", false, "")
+	f.Func("shard", "", func(text string) (err error) { o.shard, err = shard.Parse(text, os.Getenv); return err })
+	f.StringVar(&o.rescore, "rescore", "", "")
+	f.BoolVar(&o.merge, "merge", false, "")
+	f.StringVar(&o.bundle, "bundle", "", "")
 	folders, err := parseMixed(f, args)
 	o.timeout = time.Duration(*seconds) * time.Second
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		fmt.Print(usage)
 		return o, err
-	case err == nil && len(folders) != 1:
-		err = errors.New("name one folder of submissions")
 	case err == nil && (o.jobs < 0 || o.runs < 1 || *seconds < 1):
 		err = errors.New("--jobs, --runs and --timeout: at least 1")
+	case err == nil:
+		err = o.take(folders)
 	}
 	if err != nil {
 		fmt.Fprint(os.Stderr, usage, "\n")
@@ -81,8 +101,43 @@ func parseFlags(args []string) (options, error) {
 	if o.jobs == 0 {
 		o.jobs = defaultJobs()
 	}
-	o.folder = folders[0]
+	if o.out == "" {
+		o.out = defaultOut[o.bundle]
+	}
 	return o, nil
+}
+
+// defaultOut is where results go, and bundles by their platform.
+var defaultOut = map[string]string{
+	"": "grades", gradescope: "daemonlab-gradescope.zip", classroom50: "daemonlab-classroom50",
+}
+
+// take takes the arguments that are no flags, for what is to be done.
+func (o *options) take(folders []string) error {
+	modes := 0
+	for _, wanted := range []bool{o.rescore != "", o.merge, o.bundle != ""} {
+		if wanted {
+			modes++
+		}
+	}
+	switch {
+	case modes > 1:
+		return errors.New("--rescore, --merge and --bundle: one at a time")
+	case o.merge && len(folders) == 0:
+		return errors.New("--merge: name the directories with the parts")
+	case o.merge:
+		o.parts = folders
+	case modes == 1 && len(folders) > 0:
+		return fmt.Errorf("unexpected argument %q", folders[0])
+	case modes == 0 && len(folders) != 1:
+		return errors.New("name one folder of submissions")
+	case modes == 0:
+		o.folder = folders[0]
+	}
+	if _, known := defaultOut[o.bundle]; !known {
+		return fmt.Errorf("--bundle %s: it is %s or %s", o.bundle, gradescope, classroom50)
+	}
+	return nil
 }
 
 // parseMixed takes flags before and after the other arguments, which it returns.

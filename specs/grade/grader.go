@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -195,11 +195,11 @@ func (g *grader) gradeOrLoad(ctx context.Context, name class.Name, p *progress) 
 	return &s, s.Save(g.o.out)
 }
 
+// kit is the version that the script has built.
+var kit string
+
 func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(devel)"
+	return cmp.Or(kit, "(devel)")
 }
 
 // machine describes where it was graded.

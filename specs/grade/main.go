@@ -15,6 +15,7 @@ import (
 	"daemonlab/specs/grade/cage"
 	"daemonlab/specs/grade/class"
 	"daemonlab/specs/grade/results"
+	"daemonlab/specs/grade/shard"
 )
 
 // Exit statuses.
@@ -41,6 +42,12 @@ func run(args []string) (status int, err error) {
 		return exitGraded, nil
 	case err != nil:
 		return exitError, err
+	}
+	if do := o.instead(); do != nil {
+		if err := do(); err != nil {
+			return exitError, err
+		}
+		return exitGraded, nil
 	}
 	ctx, cancel := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 	defer cancel()
@@ -70,6 +77,7 @@ func (g *grader) gradeClass(ctx context.Context) (class.Class, error) {
 	if err != nil {
 		return class.Class{}, err
 	}
+	names = shard.Of(g.o.shard, names)
 	g.total = len(names)
 	c := class.Class{Kit: g.kit, Machine: machine(), Began: time.Now(), Rubric: g.o.rows}
 	c.Submissions, err = g.gradeAll(ctx, names)

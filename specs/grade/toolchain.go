@@ -16,9 +16,9 @@ import (
 
 // toolchain is what a cage builds Go with.
 type toolchain struct {
-	shares         []cage.Share
-	env            []string
-	cache, modules string // the machine's
+	shares               []cage.Share
+	env                  []string
+	root, cache, modules string // the machine's
 }
 
 // Where a cage has Go's cache and modules.
@@ -42,7 +42,7 @@ func findToolchain(project string) (t toolchain, err error) {
 	if err != nil {
 		return t, err
 	}
-	t.cache, t.modules = env.GOCACHE, env.GOMODCACHE
+	t.root, t.cache, t.modules = env.GOROOT, env.GOCACHE, env.GOMODCACHE
 	t.env = []string{
 		"PATH=" + filepath.Join(env.GOROOT, "bin") + ":" + cage.Path, "GOROOT=" + env.GOROOT, "GOCACHE=" + goCache,
 		"GOMODCACHE=" + goModules, "GOPATH=/tmp/go", "GOPROXY=off", "GOSUMDB=off", "GOTOOLCHAIN=local", "GOENV=off",

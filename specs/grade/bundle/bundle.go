@@ -80,7 +80,7 @@ func (k Kit) packFiles(z *zip.Writer) error {
 		return err
 	}
 	for _, dir := range slices.Sorted(maps.Keys(k.Modules)) {
-		if err := addTree(z, path.Join(modulesDir, k.Modules[dir]), dir, func(string) bool { return true }); err != nil {
+		if err := addTree(z, path.Join(modulesDir, k.Modules[dir]), dir, neededOfModule); err != nil {
 			return err
 		}
 	}
@@ -100,9 +100,14 @@ func neededOfGo(name string) bool {
 		tool := strings.HasPrefix(rest, "tool/") && strings.Count(rest, "/") == 2
 		return !tool || slices.Contains([]string{"asm", "cgo", "compile", "link"}, path.Base(name))
 	case "src":
-		return rest != "cmd" && path.Base(name) != "testdata" && !strings.HasSuffix(name, "_test.go")
+		return rest != "cmd" && neededOfModule(name)
 	}
 	return name == "."
+}
+
+// neededOfModule tells the same of a module: not its tests, nor the archive that it came in.
+func neededOfModule(name string) bool {
+	return path.Base(name) != "testdata" && !strings.HasSuffix(name, "_test.go") && path.Ext(name) != ".zip"
 }
 
 func addTree(z *zip.Writer, name, dir string, needed func(string) bool) error {
