@@ -1,10 +1,12 @@
 package main_test
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -67,6 +69,41 @@ func (c *client) start() *client {
 	})
 	return c
 }
+
+// lines reads what a client writes while it runs.
+type lines struct {
+	t *testing.T
+	*bufio.Reader
+}
+
+// pipeStderr is for a client whose stderr is read before it ends.
+func (c *client) pipeStderr() lines {
+	c.t.Helper()
+	out, in, err := os.Pipe()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(func() {
+		in.Close()
+		out.Close()
+	})
+	c.cmd.Stderr = in
+	return lines{c.t, bufio.NewReader(out)}
+}
+
+// expect reads the next line. In it QUEUE stands for a reply queue.
+func (l lines) expect(want string) {
+	l.t.Helper()
+	line, err := l.ReadString('\n')
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	if got := replyQueue.ReplaceAllString(line, "QUEUE"); got != want {
+		l.t.Errorf("stderr %q, expected %q", got, want)
+	}
+}
+
+var replyQueue = regexp.MustCompile(`queue /mqfile-[^:]*`)
 
 func (c *client) signal(sig os.Signal) {
 	c.t.Helper()

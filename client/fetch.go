@@ -36,7 +36,7 @@ func fetch(o options, left *leftovers, bar *progress) (tally, error) {
 	if err != nil {
 		return tally{}, err
 	}
-	reply, size, err := makeReply(name, left)
+	reply, size, err := makeReply(name, server, o.wait, left)
 	if err != nil {
 		return tally{}, err
 	}

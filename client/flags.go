@@ -5,12 +5,14 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"strconv"
+	"time"
 
 	"daemonlab/lab/mq"
 	"daemonlab/lab/wire"
 )
 
-const usage = `Usage: mqfile [--queue /NAME] [-o FILE] PATH
+const usage = `Usage: mqfile [--queue /NAME] [-o FILE] [--wait SECONDS] PATH
 
 Fetches PATH, a file below the directory that mqfiled serves, over POSIX
 message queues.
@@ -18,6 +20,8 @@ message queues.
   --queue /NAME   the server's request queue (default ` + wire.DefaultQueue + `)
   -o FILE         write to FILE, which appears whole or not at all; a FILE that
                   is a device or a FIFO is written through (default: stdout)
+  --wait SECONDS  for room, when the queues of this user take up all that
+                  RLIMIT_MSGQUEUE allows (default 30)
   --help          this text
 
 Examples:
@@ -31,19 +35,21 @@ nothing from it for 10 s, 128+N ended by signal N.
 
 // options is the command line.
 type options struct {
-	queue  string // the server's, "/NAME"
-	output string // "" for stdout
-	path   string // as the server will see it; may be empty
+	queue  string        // the server's, "/NAME"
+	output string        // "" for stdout
+	wait   time.Duration // for room for a reply queue
+	path   string        // as the server will see it; may be empty
 	help   bool
 }
 
 // parse reads the arguments. Flags may stand before and after PATH; after "--" PATH may begin with a dash.
 func parse(args []string) (options, error) {
-	var o options
+	o := options{wait: 30 * time.Second}
 	flags := flag.NewFlagSet("mqfile", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	flags.StringVar(&o.queue, "queue", wire.DefaultQueue, "")
 	flags.StringVar(&o.output, "o", "", "")
+	flags.Func("wait", "", func(s string) (err error) { o.wait, err = parseSeconds(s); return })
 	paths, err := parseAround(flags, args)
 	if errors.Is(err, flag.ErrHelp) {
 		return options{help: true}, nil
@@ -70,6 +76,14 @@ func parseAround(flags *flag.FlagSet, args []string) (others []string, err error
 		others = append(others, flags.Arg(0))
 		args = flags.Args()[1:]
 	}
+}
+
+func parseSeconds(s string) (time.Duration, error) {
+	seconds, err := strconv.ParseFloat(s, 64)
+	if err != nil || !(seconds >= 0 && seconds <= 1e9) {
+		return 0, errors.New("not a number of seconds")
+	}
+	return time.Duration(seconds * float64(time.Second)), nil
 }
 
 func check(flags *flag.FlagSet, o options) error {

@@ -3,3 +3,6 @@
 package main_test
 
 var buildFlags []string
+
+// crowd is how many clients queue up.
+const crowd = 1000

@@ -104,7 +104,7 @@ func (o *output) create(replaced fs.FileInfo) error {
 	if replaced != nil {
 		perm = 0o600
 	}
-	temporary := directory(o.target) + "." + replyName()[1:]
+	temporary := directory(o.target) + "." + uniqueName()
 	err := o.left.makeFile(temporary, func() (err error) {
 		o.file, err = os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
 		return err

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -24,113 +25,125 @@ const (
 	usualSize = 8192 // what msgsize_max is unless somebody changed it
 )
 
-// replyName is a name for a queue that nobody can guess, hence neither take beforehand nor send to. The PID tells a
-// person whose it is.
-func replyName() string {
+// A reply queue is called "/mqfile-PID-RANDOM.locked". The end of the name promises that the queue is locked for as
+// long as the client lives, see removeOrphan.
+const (
+	replyPrefix = "mqfile-"
+	replySuffix = ".locked"
+)
+
+func replyName() string { return "/" + uniqueName() + replySuffix }
+
+// uniqueName is a name that nobody can guess, hence neither take beforehand nor, if it is a queue's, send to. The PID
+// tells a person whose it is.
+func uniqueName() string {
 	var random [12]byte
 	if _, err := unix.Getrandom(random[:], 0); err != nil { // no crypto/rand: its first use takes 100 us
 		panic(err) // documented only for arguments that are wrong
 	}
-	return "/mqfile-" + strconv.Itoa(os.Getpid()) + "-" + hex.EncodeToString(random[:])
+	return replyPrefix + strconv.Itoa(os.Getpid()) + "-" + hex.EncodeToString(random[:])
 }
 
-// makeReply makes the queue for the responses, of the best shape that can be had, and returns its message size.
-func makeReply(name string, left *leftovers) (*mq.Blocking, int, error) {
-	best := shape{bestDepth, min(msgSizeMax(), bestSize)}
-	if best.size < wire.MinMsgSize {
+// replyMaker makes the queue for the responses, of the best shape that this client may have.
+type replyMaker struct {
+	name   string
+	server *mq.Blocking
+	left   *leftovers
+	shapes []shape // best first
+	swept  bool    // has looked for orphans
+}
+
+// makeReply waits for room as long as it may. It returns the queue and its message size.
+func makeReply(name string, server *mq.Blocking, wait time.Duration, left *leftovers) (*mq.Blocking, int, error) {
+	deepest, largest := systemLimit("msg_max", bestDepth), systemLimit("msgsize_max", usualSize)
+	if largest < wire.MinMsgSize {
 		return nil, 0, fmt.Errorf("no reply queue: the system allows messages of %d bytes (msgsize_max), a server needs %d",
-			best.size, wire.MinMsgSize)
+			largest, wire.MinMsgSize)
 	}
-	q, err := best.make(name, left)
-	if err == nil {
-		return q, best.size, nil
-	}
-	if !tooMuch(err) {
-		return nil, 0, fmt.Errorf("no reply queue: %w", err)
-	}
-	return makeSmaller(name, left)
-}
-
-// makeSmaller tries the shapes that the limits in force may leave room for.
-func makeSmaller(name string, left *leftovers) (*mq.Blocking, int, error) {
-	limits, err := mq.SystemLimits()
+	limit, err := queueLimit()
 	if err != nil {
 		return nil, 0, err
 	}
-	for _, s := range shapes(limits) {
-		var q *mq.Blocking
-		if q, err = s.make(name, left); err == nil {
-			return q, s.size, nil
+	m := &replyMaker{name: name, server: server, left: left}
+	m.shapes = shapesWithin(share(takePlace(server), limit), min(deepest, bestDepth), min(largest, bestSize))
+	q, size, err := m.make()
+	if noRoom(err) {
+		q, size, err = m.waitForRoom(wait, limit, err)
+	}
+	if err != nil {
+		return nil, 0, fmt.Errorf("no reply queue: %w", err)
+	}
+	return q, size, nil
+}
+
+// make takes the best shape that there is room for. To be refused is unusual even among many clients, who share what
+// there is, so it is the moment to look for what killed ones have left.
+func (m *replyMaker) make() (q *mq.Blocking, size int, err error) {
+	for _, s := range m.shapes {
+		q, err = m.makeOf(s)
+		if noRoom(err) && !m.swept {
+			m.swept = true
+			if removeOrphans(m.server) > 0 {
+				q, err = m.makeOf(s)
+			}
 		}
-		if !tooMuch(err) {
-			break
+		if err == nil || !tooMuch(err) {
+			return q, s.size, err
 		}
 	}
-	return nil, 0, fmt.Errorf("no room for a reply queue: %w", err)
+	return nil, 0, err
+}
+
+// makeOf creates the queue, locks it and then lets any server send to it, whatever the umask says. When it was taken for
+// an orphan's in the instant before it was locked, it is made once more.
+func (m *replyMaker) makeOf(s shape) (*mq.Blocking, error) {
+	for {
+		q, err := m.create(s)
+		if err != nil {
+			return nil, err
+		}
+		if err = lockQueue(q, unix.LOCK_EX); err == nil {
+			err = q.Chmod(wire.QueueMode)
+		}
+		if err == nil {
+			return q, nil
+		}
+		q.Close()
+		if !errors.Is(err, errUnlinked) {
+			return nil, err
+		}
+	}
+}
+
+func (m *replyMaker) create(s shape) (q *mq.Blocking, err error) {
+	err = m.left.makeQueue(m.name, func() (err error) {
+		attr := &mq.Attr{MaxMsg: s.depth, MsgSize: s.size}
+		q, err = mq.OpenBlocking(m.name, os.O_CREATE|os.O_EXCL|os.O_RDONLY, 0o600, attr)
+		return err
+	})
+	return q, err
 }
 
 // tooMuch tells whether a smaller queue may be had. EMFILE: RLIMIT_MSGQUEUE, which all queues of this user share.
-// EINVAL: msg_max or msgsize_max.
+// EINVAL: msg_max or msgsize_max, where they could not be read.
 func tooMuch(err error) bool { return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.EINVAL) }
 
-// msgSizeMax is the one limit that the best shape depends on. Reading just this one, and with bare system calls, takes
-// 50 us less than [mq.SystemLimits]. Where it cannot be read the kernel's default is the best guess.
-func msgSizeMax() int {
-	fd, err := unix.Open("/proc/sys/fs/mqueue/msgsize_max", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+// noRoom tells whether a queue may be had when others have gone. ENOSPC: queues_max.
+func noRoom(err error) bool { return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENOSPC) }
+
+// systemLimit reads one of the limits of mq_overview(7), with bare system calls: [mq.SystemLimits], which reads all of
+// them, takes 50 us more. Where it cannot be read the kernel's default is the best guess.
+func systemLimit(name string, usual int) int {
+	fd, err := unix.Open("/proc/sys/fs/mqueue/"+name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return usualSize
+		return usual
 	}
 	defer unix.Close(fd)
 	var text [32]byte
 	n, _ := unix.Read(fd, text[:])
-	size, err := strconv.Atoi(strings.TrimSpace(string(text[:max(n, 0)])))
+	value, err := strconv.Atoi(strings.TrimSpace(string(text[:max(n, 0)])))
 	if err != nil {
-		return usualSize
+		return usual
 	}
-	return size
-}
-
-// shape is the form of a queue: how many messages it holds, and of how many bytes.
-type shape struct{ depth, size int }
-
-// shapes are those worth trying within msg_max and msgsize_max, best and dearest first. Size comes before depth: half
-// the size costs more speed than half the depth.
-func shapes(l mq.Limits) []shape {
-	deepest, largest := min(l.MsgMax, bestDepth), min(l.MsgSizeMax, bestSize)
-	var all []shape
-	add := func(depth, size int) {
-		s := shape{min(depth, deepest), min(size, largest)}
-		if len(all) == 0 || mq.Cost(s.depth, s.size) < all[len(all)-1].cost() {
-			all = append(all, s)
-		}
-	}
-	for _, size := range []int{largest, usualSize} {
-		add(bestDepth, size)
-		add(4, size)
-		add(2, size)
-	}
-	for size := 4096; size >= wire.MinMsgSize; size /= 2 {
-		add(2, size)
-	}
-	add(1, wire.MinMsgSize)
-	return all
-}
-
-func (s shape) cost() uint64 { return mq.Cost(s.depth, s.size) }
-
-// make creates the queue and lets any server send to it, whatever the umask says.
-func (s shape) make(name string, left *leftovers) (*mq.Blocking, error) {
-	var q *mq.Blocking
-	err := left.makeQueue(name, func() (err error) {
-		attr := &mq.Attr{MaxMsg: s.depth, MsgSize: s.size}
-		q, err = mq.OpenBlocking(name, os.O_CREATE|os.O_EXCL|os.O_RDONLY, wire.QueueMode, attr)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	if err := q.Chmod(wire.QueueMode); err != nil {
-		return nil, err
-	}
-	return q, nil
+	return value
 }

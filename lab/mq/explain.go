@@ -64,16 +64,23 @@ func noDescriptor() string {
 }
 
 func noBytes(attr *Attr) string {
-	l, err := SystemLimits()
-	if err != nil {
+	limit, err := msgQueueBytes()
+	a, defaultErr := attrOrDefault(attr)
+	if err != nil || defaultErr != nil {
 		return "too many bytes in queues (RLIMIT_MSGQUEUE)"
 	}
-	a := Attr{MaxMsg: min(l.MsgMax, l.MsgDefault), MsgSize: min(l.MsgSizeMax, l.MsgSizeDefault)}
-	if attr != nil {
-		a = *attr
-	}
 	return fmt.Sprintf("no room for %d x %d bytes, which cost %d of the %d bytes that all queues of user %d may have"+
-		" (RLIMIT_MSGQUEUE)", a.MaxMsg, a.MsgSize, Cost(a.MaxMsg, a.MsgSize), l.MsgQueueBytes, os.Getuid())
+		" (RLIMIT_MSGQUEUE)", a.MaxMsg, a.MsgSize, Cost(a.MaxMsg, a.MsgSize), limit, os.Getuid())
+}
+
+// attrOrDefault reads the system's files only for a queue made without attributes: a program that looks for a shape
+// that there is room for fails several times in a row.
+func attrOrDefault(attr *Attr) (Attr, error) {
+	if attr != nil {
+		return *attr, nil
+	}
+	l, err := SystemLimits()
+	return Attr{MaxMsg: min(l.MsgMax, l.MsgDefault), MsgSize: min(l.MsgSizeMax, l.MsgSizeDefault)}, err
 }
 
 func (h *handle) explainSend(size int, prio uint, err error) error {

@@ -24,11 +24,10 @@ type Limits struct {
 // SystemLimits reads the limits of /proc/sys/fs/mqueue and RLIMIT_MSGQUEUE.
 func SystemLimits() (Limits, error) {
 	var l Limits
-	var rlim unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_MSGQUEUE, &rlim); err != nil {
-		return l, fmt.Errorf("RLIMIT_MSGQUEUE: %w", err)
+	var err error
+	if l.MsgQueueBytes, err = msgQueueBytes(); err != nil {
+		return l, err
 	}
-	l.MsgQueueBytes = rlim.Cur
 	for name, value := range map[string]*int{
 		"msg_max": &l.MsgMax, "msgsize_max": &l.MsgSizeMax, "queues_max": &l.QueuesMax,
 		"msg_default": &l.MsgDefault, "msgsize_default": &l.MsgSizeDefault,
@@ -38,6 +37,14 @@ func SystemLimits() (Limits, error) {
 		}
 	}
 	return l, nil
+}
+
+func msgQueueBytes() (uint64, error) {
+	var rlim unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_MSGQUEUE, &rlim); err != nil {
+		return 0, fmt.Errorf("RLIMIT_MSGQUEUE: %w", err)
+	}
+	return rlim.Cur, nil
 }
 
 func readNumber(file string, value *int) error {

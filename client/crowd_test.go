@@ -1,0 +1,162 @@
+package main_test
+
+import (
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/mq"
+	"daemonlab/lab/wire"
+)
+
+// These tests are not parallel: they need all the room that their user has.
+
+// Ninety clients of one user transfer at once within the default limits, and those that come first leave room for
+// decent queues.
+func TestNinetyAtOnce(t *testing.T) {
+	if !inNamespaces(t) {
+		return
+	}
+	s := newServer(t)
+	limitQueues(t, 819_200)
+	file := noise(20_000)
+	var clients []*client
+	var exchanges []*exchange
+	for n := range 90 {
+		clients = append(clients, s.fetch("PATH"))
+		exchanges = append(exchanges, s.request())
+		shape := exchanges[n].shape()
+		for place, least := range map[int]mq.Attr{
+			0: {MaxMsg: 10, MsgSize: 8192}, 9: {MaxMsg: 2, MsgSize: 8192}, 29: {MaxMsg: 2, MsgSize: 4096},
+			59: {MaxMsg: 2, MsgSize: 2048}, 89: {MaxMsg: 2, MsgSize: 1024},
+		} {
+			if n <= place && (shape.MaxMsg < least.MaxMsg || shape.MsgSize < least.MsgSize) {
+				t.Errorf("client %d has a queue of %d x %d bytes, expected at least %d x %d", n+1, shape.MaxMsg,
+					shape.MsgSize, least.MaxMsg, least.MsgSize)
+			}
+		}
+	}
+	for n, c := range clients {
+		c.expectServed(exchanges[n], file)
+	}
+	c := s.fetch("PATH")
+	e := s.request()
+	if shape := e.shape(); shape.MaxMsg != 10 || shape.MsgSize != 8192 {
+		t.Errorf("alone again, a client has a queue of %d x %d bytes", shape.MaxMsg, shape.MsgSize)
+	}
+	c.expectServed(e, file)
+}
+
+// A thousand clients, many more at a time than there is room for: each waits until it is served, and none takes the
+// queue of another that is just starting for an orphan's.
+func TestThousandClients(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds: a thousand processes")
+	}
+	if !inNamespaces(t) {
+		return
+	}
+	s := newServer(t)
+	limitQueues(t, mq.Cost(1, wire.RequestSize)+4*mq.Cost(1, wire.MinMsgSize))
+	file := noise(1000)
+	go s.serveForEver(file)
+	var waited atomic.Int64
+	var running sync.WaitGroup
+	slots := make(chan struct{}, 64)
+	for range crowd {
+		if slots <- struct{}{}; t.Failed() {
+			break
+		}
+		running.Go(func() {
+			defer func() { <-slots }()
+			r := s.command("PATH").run()
+			said := strings.Split(r.stderr, "\n")
+			if r.code != 0 || r.stdout != string(file) {
+				t.Errorf("exit status %d, %d bytes, stderr %q", r.code, len(r.stdout), r.stderr)
+			}
+			if strings.HasPrefix(said[0], "mqfile: waiting up to 30s for room: ") {
+				waited.Add(1)
+				said = said[1:]
+			}
+			if len(said) != 2 || !strings.HasPrefix(said[0], "Received 1000 bytes ") {
+				t.Errorf("stderr %q", r.stderr)
+			}
+		})
+	}
+	running.Wait()
+	if waited.Load() == 0 {
+		t.Error("none had to wait for room")
+	}
+}
+
+// serveForEver is a server that knows one file.
+func (s *server) serveForEver(file []byte) {
+	buf := make([]byte, wire.RequestSize)
+	for {
+		n, _, err := s.q.Receive(s.t.Context(), buf)
+		if err != nil {
+			return
+		}
+		request, err := wire.ParseRequest(buf[:n])
+		if err != nil {
+			s.t.Error(err)
+			return
+		}
+		reply, err := mq.Open(request.Reply, os.O_WRONLY, 0, nil)
+		if err != nil {
+			s.t.Error(err)
+			return
+		}
+		go (&exchange{s.t, request, reply}).serve(file)
+	}
+}
+
+// Whoever waits for room says so once, and is served when there is some.
+func TestWaitForRoom(t *testing.T) {
+	t.Parallel()
+	if !inNamespaces(t) {
+		return
+	}
+	t.Run("until there is some", func(t *testing.T) {
+		s, other := newServer(t), newServer(t)
+		c, stderr := s.refused(t, "30")
+		stderr.expect(waiting("30s"))
+		mq.Unlink(other.name)
+		other.q.Close()
+		s.request().serve([]byte("x"))
+		c.wait().expect(t, 0, "")
+		stderr.expect(received(1, 1))
+	})
+	t.Run("until a signal", func(t *testing.T) {
+		s, _ := newServer(t), newServer(t)
+		c, stderr := s.refused(t, "30")
+		stderr.expect(waiting("30s"))
+		c.signal(unix.SIGINT)
+		c.wait().expect(t, 130, "")
+	})
+	t.Run("until its time is up", func(t *testing.T) {
+		s, _ := newServer(t), newServer(t)
+		c, stderr := s.refused(t, "0.1")
+		stderr.expect(waiting("100ms"))
+		c.wait().expect(t, 1, "")
+		stderr.expect("mqfile: no reply queue: no room in 100ms: QUEUE: open: " + noRoom)
+	})
+}
+
+const noRoom = "no room for 1 x 256 bytes, which cost 352 of the 8904 bytes that all queues of user 0 may have (RLIMIT_MSGQUEUE)\n"
+
+func waiting(limit string) string {
+	return "mqfile: waiting up to " + limit + " for room: QUEUE: open: " + noRoom
+}
+
+// refused starts a client when two servers' queues take all the room.
+func (s *server) refused(t *testing.T, wait string) (*client, lines) {
+	limitQueues(t, 2*mq.Cost(1, wire.RequestSize))
+	c := s.command("--wait", wait, "PATH")
+	stderr := c.pipeStderr()
+	return c.start(), stderr
+}
