@@ -33,7 +33,7 @@ func (e Ended) String() string {
 
 // StartClient starts the client under test.
 func (p Programs) StartClient(args ...string) (*Running, error) {
-	cmd, err := p.command(Setting{}, p.Client, args)
+	cmd, err := p.Command(Setting{}, p.Client, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -76,7 +76,7 @@ var ErrHangs = errors.New("the original process did not return")
 
 // Run starts a program in a setting and waits until the process that was started has ended.
 func (p Programs) Run(ctx context.Context, s Setting, program string, args ...string) (Start, error) {
-	cmd, err := p.command(s, program, args)
+	cmd, err := p.Command(s, program, args...)
 	if err != nil {
 		return Start{}, err
 	}

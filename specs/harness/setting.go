@@ -95,8 +95,8 @@ func (s Setting) Planted() []procfs.FileID {
 	return h.ids
 }
 
-// command starts a program by way of the launcher.
-func (p Programs) command(s Setting, program string, args []string) (*exec.Cmd, error) {
+// Command is what starts a program in a setting: the launcher, which executes it.
+func (p Programs) Command(s Setting, program string, args ...string) (*exec.Cmd, error) {
 	cmd := exec.Command(p.Launcher, strings.Fields(os.Getenv(OrdersVariable))...)
 	if s.Hostile {
 		h, err := hostile()

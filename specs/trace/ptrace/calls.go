@@ -1,0 +1,172 @@
+package ptrace
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/mq"
+	"daemonlab/specs/trace/event"
+)
+
+// decoder says how a system call is read: at its entry, before the kernel changes anything, and at its exit.
+type decoder struct {
+	name  string
+	enter func(p process, e *event.Event)
+	exit  func(p process, e *event.Event)
+}
+
+// calls are those that matter on the way to a daemon and in its service. All others pass unseen, which folds away most
+// of what a language's runtime does.
+var calls = map[uint64]decoder{
+	unix.SYS_CLONE:           {name: "clone"},
+	unix.SYS_CLONE3:          {name: "clone3"},
+	unix.SYS_SETSID:          {name: "setsid"},
+	unix.SYS_SETPGID:         {name: "setpgid"},
+	unix.SYS_WAIT4:           {name: "wait4"},
+	unix.SYS_WAITID:          {name: "waitid", exit: waited},
+	unix.SYS_EXECVE:          {name: "execve", enter: pathAt(0)},
+	unix.SYS_EXECVEAT:        {name: "execveat", enter: pathAt(1)},
+	unix.SYS_DUP:             {name: "dup", enter: fileAt(0)},
+	unix.SYS_DUP3:            {name: "dup3", enter: fileAt(0)},
+	unix.SYS_CLOSE:           {name: "close", enter: fileAt(0)},
+	unix.SYS_CLOSE_RANGE:     {name: "close_range"},
+	unix.SYS_RT_SIGACTION:    {name: "sigaction", enter: handler},
+	unix.SYS_RT_SIGPROCMASK:  {name: "sigprocmask", enter: mask},
+	unix.SYS_UMASK:           {name: "umask"},
+	unix.SYS_CHDIR:           {name: "chdir", enter: pathAt(0)},
+	unix.SYS_FCHDIR:          {name: "fchdir", enter: fileAt(0)},
+	unix.SYS_OPENAT:          {name: "openat", enter: openedAt(1, 2), exit: newFile},
+	unix.SYS_OPENAT2:         {name: "openat2", enter: openHow, exit: newFile},
+	unix.SYS_FLOCK:           {name: "flock", enter: fileAt(0)},
+	unix.SYS_FCNTL:           {name: "fcntl", enter: lock},
+	unix.SYS_WRITE:           {name: "write", enter: written},
+	unix.SYS_PWRITE64:        {name: "pwrite", enter: written},
+	unix.SYS_READ:            {name: "read", enter: fileAt(0), exit: received},
+	unix.SYS_RECVFROM:        {name: "recv", enter: fileAt(0), exit: received},
+	unix.SYS_FTRUNCATE:       {name: "ftruncate", enter: fileAt(0)},
+	unix.SYS_FCHMOD:          {name: "fchmod", enter: fileAt(0)},
+	unix.SYS_UNLINKAT:        {name: "unlink", enter: pathAt(1)},
+	unix.SYS_PIPE2:           {name: "pipe", exit: pipe},
+	unix.SYS_SETGROUPS:       {name: "setgroups"},
+	unix.SYS_SETRESGID:       {name: "setresgid"},
+	unix.SYS_SETRESUID:       {name: "setresuid"},
+	unix.SYS_SETREGID:        {name: "setregid"},
+	unix.SYS_SETREUID:        {name: "setreuid"},
+	unix.SYS_SETGID:          {name: "setgid"},
+	unix.SYS_SETUID:          {name: "setuid"},
+	unix.SYS_CAPSET:          {name: "capset"},
+	unix.SYS_PRCTL:           {name: "prctl"},
+	unix.SYS_MQ_OPEN:         {name: "mq_open", enter: queueOpened},
+	unix.SYS_MQ_UNLINK:       {name: "mq_unlink", enter: queueAt(0)},
+	unix.SYS_MQ_NOTIFY:       {name: "mq_notify", enter: notification},
+	unix.SYS_MQ_TIMEDRECEIVE: {name: "mq_receive", enter: fileAt(0)},
+	unix.SYS_MQ_TIMEDSEND:    {name: "mq_send", enter: fileAt(0)},
+	unix.SYS_MQ_GETSETATTR:   {name: "mq_getattr", enter: fileAt(0)},
+}
+
+// maxData is enough of what is written to tell a PID or a word of readiness.
+const maxData = 64
+
+func pathAt(i int) func(process, *event.Event) {
+	return func(p process, e *event.Event) { e.Path = p.text(e.Args[i]) }
+}
+
+func fileAt(i int) func(process, *event.Event) {
+	return func(p process, e *event.Event) { e.File = p.file(e.Args[i]) }
+}
+
+func queueAt(i int) func(process, *event.Event) {
+	// The system call has the name without the slash of mq_open(3).
+	return func(p process, e *event.Event) { e.Path = "/" + p.text(e.Args[i]) }
+}
+
+// openedAt moves the flags to Value, wherever the call has them.
+func openedAt(path, flags int) func(process, *event.Event) {
+	return func(p process, e *event.Event) {
+		e.Path, e.Value = p.text(e.Args[path]), e.Args[flags]
+		e.Existed = e.Value&unix.O_CREAT != 0 && p.exists(e.Path)
+	}
+}
+
+func openHow(p process, e *event.Event) {
+	e.Path, e.Value = p.text(e.Args[1]), p.word64(e.Args[2])
+	e.Existed = e.Value&unix.O_CREAT != 0 && p.exists(e.Path)
+}
+
+func newFile(p process, e *event.Event) {
+	if e.Result >= 0 {
+		e.File = p.file(uint64(e.Result))
+	}
+}
+
+// handler has what the signal is to do: SIG_DFL is 0, SIG_IGN 1. Without a new action the call only asks, which is said
+// by a call without a name.
+func handler(p process, e *event.Event) {
+	if e.Args[1] == 0 {
+		e.Name = ""
+	}
+	e.Value = p.word64(e.Args[1])
+}
+
+func mask(p process, e *event.Event) {
+	if e.Args[1] == 0 {
+		e.Name = ""
+	}
+	e.Value, e.Old = p.word64(e.Args[1]), blocked(e.TID)
+}
+
+// lock keeps of fcntl(2) the locks; Value is the kind of lock, the first field of struct flock.
+func lock(p process, e *event.Event) {
+	switch e.Args[1] {
+	case unix.F_SETLK, unix.F_SETLKW, unix.F_OFD_SETLK, unix.F_OFD_SETLKW:
+		e.File, e.Value = p.file(e.Args[0]), uint64(p.word32(e.Args[2])&0xffff)
+	default:
+		e.Name = ""
+	}
+}
+
+func written(p process, e *event.Event) {
+	e.File, e.Data = p.file(e.Args[0]), p.bytes(e.Args[1], int(min(e.Args[2], maxData)))
+}
+
+func received(p process, e *event.Event) {
+	if e.Result > 0 {
+		e.Data = p.bytes(e.Args[1], int(min(e.Result, maxData)))
+	}
+}
+
+func pipe(p process, e *event.Event) {
+	for i := range uint64(2) {
+		e.Files = append(e.Files, p.file(uint64(p.word32(e.Args[0]+4*i))))
+	}
+}
+
+// waited puts si_pid where wait4(2) has its result.
+func waited(p process, e *event.Event) {
+	const siPID = 12 // offset in siginfo_t
+	if e.Result == 0 && e.Args[2] != 0 {
+		e.Result = int64(p.word32(e.Args[2] + siPID))
+	}
+}
+
+func queueOpened(p process, e *event.Event) {
+	e.Path, e.Value = "/"+p.text(e.Args[0]), e.Args[1]
+	if e.Value&unix.O_CREAT == 0 {
+		return
+	}
+	q, err := mq.Open(e.Path, os.O_WRONLY, 0, nil)
+	if err == nil {
+		q.Close() // of this process, which touches no registration of another
+	}
+	e.Existed = err == nil || os.IsPermission(err)
+}
+
+// notification has sigev_notify; Args[1] is 0 when a registration is given up.
+func notification(p process, e *event.Event) {
+	const sigevNotify = 12 // offset in struct sigevent
+	e.File = p.file(e.Args[0])
+	if e.Args[1] != 0 {
+		e.Value = uint64(p.word32(e.Args[1] + sigevNotify))
+	}
+}

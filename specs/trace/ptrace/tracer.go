@@ -1,0 +1,334 @@
+// Package ptrace follows a command and all its descendants by ptrace(2) and tells of the system calls that matter. It
+// knows processes and system calls, nothing of daemons.
+//
+// What is followed runs as it would alone: a traced process keeps its parent, and its orphans are adopted by whoever
+// adopts orphans here. Two things differ. It is slower, and a stop signal does not stop it.
+package ptrace
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/procfs"
+	"daemonlab/specs/trace/event"
+)
+
+// options follow every child and thread, mark stops at system calls, and end everything should this process die.
+const options = unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_TRACEFORK | unix.PTRACE_O_TRACEVFORK |
+	unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_TRACEEXEC | unix.PTRACE_O_EXITKILL
+
+// Tracer is one trace.
+type Tracer struct {
+	observe func(event.Event)
+	root    int // PID of the command
+	threads map[int]*thread
+	early   map[int]bool // stopped before their parents have told of them
+
+	mu     sync.Mutex
+	living map[int]int // parents by PID, of processes that have not been reaped
+	begin  time.Time   // zero until the command itself runs
+}
+
+type thread struct {
+	tid, pid int
+	started  bool         // has come past its first stop
+	call     *event.Event // that it is in
+	exit     func(process, *event.Event)
+}
+
+// New returns a tracer that hands every event to observe. The thread that an event is of stands still meanwhile.
+func New(observe func(event.Event)) *Tracer {
+	return &Tracer{observe: observe, threads: map[int]*thread{}, early: map[int]bool{}, living: map[int]int{}}
+}
+
+// ErrDenied means that ptrace(2) itself is not allowed here.
+var ErrDenied = errors.New("ptrace is denied here: by /proc/sys/kernel/yama/ptrace_scope (2 or 3), or by the seccomp " +
+	"filter of a container")
+
+// Run starts the command and follows it until nothing of it is left. What cmd runs executes the program that is meant;
+// events begin with that. The caller must not wait for cmd.
+func (t *Tracer) Run(cmd *exec.Cmd) error {
+	// Whoever starts a process with PTRACE_TRACEME is its tracer, and only that thread may trace.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Ptrace = true
+	if err := cmd.Start(); err != nil {
+		if errors.Is(err, unix.EPERM) {
+			err = fmt.Errorf("%w (%w)", ErrDenied, err)
+		}
+		return err
+	}
+	t.root = cmd.Process.Pid
+	cmd.Process.Release()
+	return t.follow()
+}
+
+// follow waits for stops of this thread's own tracees: other goroutines may have children that are not its concern.
+func (t *Tracer) follow() error {
+	for {
+		var status unix.WaitStatus
+		tid, err := unix.Wait4(-1, &status, unix.WALL|unix.WNOTHREAD, nil)
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err == unix.ECHILD:
+			return nil
+		case err != nil:
+			return fmt.Errorf("wait4: %w", err)
+		}
+		if err := t.handle(tid, status); err != nil && !errors.Is(err, unix.ESRCH) { // killed in between: it will be seen
+			t.Kill()
+			return err
+		}
+	}
+}
+
+func (t *Tracer) handle(tid int, status unix.WaitStatus) error {
+	if !status.Stopped() {
+		t.ended(tid, status)
+		return nil
+	}
+	th := t.threads[tid]
+	switch {
+	case th == nil && len(t.living) == 0:
+		return t.first(tid)
+	case th == nil:
+		t.early[tid] = true // stays where it is until its parent has told of it
+		return nil
+	case status.StopSignal() == unix.SIGTRAP|0x80:
+		return errors.Join(t.atCall(th), unix.PtraceSyscall(tid, 0))
+	case status.TrapCause() > 0:
+		return errors.Join(t.atEvent(th, status.TrapCause()), unix.PtraceSyscall(tid, 0))
+	case !th.started && status.StopSignal() == unix.SIGSTOP:
+		th.started = true
+		return unix.PtraceSyscall(tid, 0)
+	}
+	return unix.PtraceSyscall(tid, int(status.StopSignal()))
+}
+
+// first is the stop at the exec of what was started.
+func (t *Tracer) first(tid int) error {
+	if err := unix.PtraceSetOptions(tid, options); err != nil {
+		return fmt.Errorf("PTRACE_SETOPTIONS: %w", err)
+	}
+	t.add(tid, tid, os.Getpid()).started = true
+	return unix.PtraceSyscall(tid, 0)
+}
+
+func (t *Tracer) add(tid, pid, parent int) *thread {
+	th := &thread{tid: tid, pid: pid}
+	t.threads[tid] = th
+	if tid == pid {
+		t.mu.Lock()
+		t.living[pid] = parent
+		t.mu.Unlock()
+	}
+	return th
+}
+
+func (t *Tracer) atEvent(th *thread, cause int) error {
+	switch cause {
+	case unix.PTRACE_EVENT_FORK, unix.PTRACE_EVENT_VFORK, unix.PTRACE_EVENT_CLONE:
+		child, err := unix.PtraceGetEventMsg(th.tid)
+		if err != nil {
+			return err
+		}
+		return t.born(th, int(child), cause)
+	case unix.PTRACE_EVENT_EXEC:
+		t.executed(th)
+	}
+	return nil
+}
+
+// born lets a new thread or process go, which stands at its own first stop or will come to it.
+func (t *Tracer) born(parent *thread, tid, cause int) error {
+	status, err := procfs.New("/proc").Process(tid).Status()
+	if procfs.Gone(err) {
+		return nil // killed at once
+	}
+	if err != nil {
+		return err
+	}
+	child := t.add(tid, status.Tgid, parent.pid)
+	if tid == child.pid {
+		name := "fork"
+		if cause == unix.PTRACE_EVENT_VFORK {
+			name = "vfork"
+		}
+		t.tell(parent, event.Event{Kind: event.Born, Name: name, Result: int64(tid)})
+	}
+	if t.early[tid] {
+		delete(t.early, tid)
+		child.started = true
+		return unix.PtraceSyscall(tid, 0)
+	}
+	return nil
+}
+
+// executed is told by the thread that has become the only one of its process, under the process's PID (ptrace(2)).
+func (t *Tracer) executed(th *thread) {
+	for tid, other := range t.threads {
+		if other.pid == th.pid && other != th {
+			delete(t.threads, tid)
+		}
+	}
+	th.call = nil
+	if th.pid == t.root && t.begin.IsZero() {
+		t.mu.Lock()
+		t.begin = time.Now()
+		t.mu.Unlock()
+	}
+	p := procfs.New("/proc").Process(th.pid)
+	path, _ := p.Exe()
+	env, _ := p.Environ()
+	t.tell(th, event.Event{Kind: event.Executed, Path: path, Env: env})
+}
+
+// atCall is a stop on the way into the kernel or out of it.
+func (t *Tracer) atCall(th *thread) error {
+	info, err := getCallInfo(th.tid)
+	if err != nil {
+		return err
+	}
+	switch info.op {
+	case atEntry:
+		th.enter(info, t.Now())
+	case atExit:
+		t.leave(th, int64(info.data[0]))
+	}
+	return nil
+}
+
+func (th *thread) enter(info callInfo, now time.Duration) {
+	d, matters := calls[info.data[0]]
+	if !matters {
+		th.call = nil
+		return
+	}
+	e := &event.Event{Kind: event.Call, Began: now, PID: th.pid, TID: th.tid, Name: d.name}
+	copy(e.Args[:], info.data[1:])
+	th.call, th.exit = e, d.exit
+	if d.enter != nil {
+		d.enter(process(th.pid), e)
+	}
+}
+
+// The kernel's own results for a call that it will enter again after a signal: ERESTARTSYS and its kin.
+const (
+	firstRestart = -516
+	lastRestart  = -512
+)
+
+func (t *Tracer) leave(th *thread, result int64) {
+	e := th.call
+	th.call = nil
+	if e == nil || e.Name == "" || result >= firstRestart && result <= lastRestart {
+		return
+	}
+	e.Result = result
+	if th.exit != nil {
+		th.exit(process(th.pid), e)
+	}
+	t.tell(th, *e)
+}
+
+func (t *Tracer) ended(tid int, status unix.WaitStatus) {
+	delete(t.early, tid)
+	th := t.threads[tid]
+	if th == nil {
+		return // taken away by an exec of another thread
+	}
+	delete(t.threads, tid)
+	if e := th.call; e != nil && e.Name != "" {
+		e.Cut = true
+		t.tell(th, *e)
+	}
+	if tid != th.pid {
+		return
+	}
+	t.tell(th, event.Event{Kind: event.Ended, Result: int64(status)})
+	t.mu.Lock()
+	delete(t.living, tid)
+	t.mu.Unlock()
+	t.adopted(tid)
+}
+
+// adopted tells who has become the parent of a process's children.
+func (t *Tracer) adopted(parent int) {
+	for pid, before := range t.living {
+		if before != parent {
+			continue
+		}
+		stat, err := procfs.New("/proc").Process(pid).Stat()
+		if err != nil || t.threads[pid] == nil {
+			continue
+		}
+		comm, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(stat.PPid), "comm"))
+		t.mu.Lock()
+		t.living[pid] = stat.PPid
+		t.mu.Unlock()
+		t.tell(t.threads[pid], event.Event{Kind: event.Adopted, Result: int64(stat.PPid),
+			Path: strings.TrimSpace(string(comm))})
+	}
+}
+
+// tell hands an event on, once the command itself runs.
+func (t *Tracer) tell(th *thread, e event.Event) {
+	if t.begin.IsZero() {
+		return
+	}
+	e.At, e.PID, e.TID = t.Now(), th.pid, th.tid
+	t.observe(e)
+}
+
+// Now is the time on the trace's clock.
+func (t *Tracer) Now() time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.begin.IsZero() {
+		return 0
+	}
+	return time.Since(t.begin)
+}
+
+// Living lists the processes that have not ended.
+func (t *Tracer) Living() (pids []int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for pid := range t.living {
+		pids = append(pids, pid)
+	}
+	return pids
+}
+
+// Signal sends a signal to a process, if it has not ended: the PID of one that the tracer has not reaped is nobody
+// else's.
+func (t *Tracer) Signal(pid int, sig unix.Signal) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, lives := t.living[pid]; !lives {
+		return unix.ESRCH
+	}
+	return unix.Kill(pid, sig)
+}
+
+// Kill ends all that is left.
+func (t *Tracer) Kill() {
+	for _, pid := range t.Living() {
+		t.Signal(pid, unix.SIGKILL)
+	}
+}

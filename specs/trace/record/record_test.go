@@ -1,0 +1,358 @@
+package record_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/procfs"
+	"daemonlab/specs/broken"
+	"daemonlab/specs/harness"
+	"daemonlab/specs/trace/birth"
+	"daemonlab/specs/trace/event"
+	"daemonlab/specs/trace/ptrace"
+	"daemonlab/specs/trace/record"
+)
+
+var (
+	project  string
+	programs string // directory for what is built
+	launcher string
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	status, err := runAll(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(status)
+}
+
+func runAll(m *testing.M) (status int, err error) {
+	if project, err = filepath.Abs("../../.."); err != nil {
+		return 0, err
+	}
+	if programs, err = os.MkdirTemp("", "trace-test-"); err != nil {
+		return 0, err
+	}
+	defer os.RemoveAll(programs)
+	launcher = filepath.Join(programs, "launch")
+	if err := goBuild(launcher, "./specs/launch"); err != nil {
+		return 0, err
+	}
+	harness.Calibrate()
+	return m.Run(), nil
+}
+
+func goBuild(file, pkg string) error {
+	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", file, pkg)
+	cmd.Dir, cmd.Env = project, append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build %s: %w\n%s", pkg, err, out)
+	}
+	return nil
+}
+
+// reference builds the project's server, solution the one in C.
+func reference(t *testing.T) string {
+	file := filepath.Join(programs, "mqfiled")
+	must(t, goBuild(file, "./server"))
+	return file
+}
+
+func solution(t *testing.T) string {
+	for _, tool := range []string{"gcc", "make"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("there is no %s", tool)
+		}
+	}
+	file := filepath.Join(programs, "c", "mqfiled")
+	out, err := exec.Command("make", "-s", "-C", filepath.Join(project, "lab/c"), "BIN="+filepath.Dir(file), file).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return file
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// traced starts a server at a place of its own and checks that nothing of it is left.
+func traced(t *testing.T, server string) *birth.Story {
+	t.Helper()
+	place, err := harness.NewPlace()
+	must(t, err)
+	defer place.Remove()
+	must(t, place.WriteFile("file", []byte(strings.Repeat("x", 1000))))
+	taken := take(t, t.Context(), append([]string{server}, place.Args()...)...)
+	if harness.QueueExists(place.Queue) {
+		t.Errorf("queue %s is left", place.Queue)
+	}
+	if _, err := os.Lstat(place.PIDFile); err == nil {
+		t.Errorf("%s is left", place.PIDFile)
+	}
+	return birth.Read(taken)
+}
+
+func take(t *testing.T, ctx context.Context, command ...string) *event.Record {
+	t.Helper()
+	taken, err := record.Take(ctx, launcher, command)
+	if errors.Is(err, ptrace.ErrDenied) {
+		t.Skip(err)
+	}
+	must(t, err)
+	for _, e := range taken.Events {
+		ended, err := procfs.New("/proc").Process(e.PID).Ended()
+		if e.PID != 0 && (err != nil || !ended) {
+			t.Fatalf("process %d is left (%v)", e.PID, err)
+		}
+	}
+	return taken
+}
+
+// steps are what every right daemon shows, in this order: who does it, the id and how the call begins. %d is the
+// daemon's PID.
+var steps = []struct{ role, id, call string }{
+	{"original", "fds", "close_range(3, max"},
+	{"original", "signals", "sigaction: SIG_DFL for "},
+	{"original", "sigmask", "sigprocmask(SETMASK, none)"},
+	{"original", "session", "*fork() = "},
+	{"middle", "session", "setsid() = "},
+	{"middle", "session", "*fork() = "},
+	{"middle", "orphan", "exit(0)"},
+	{"daemon", "orphan", "adopted by "},
+	{"original", "orphan", "wait4() = "},
+	{"daemon", "stdio", "dup*(/dev/null, 0, 1, 2)"},
+	{"daemon", "umask", "umask(000)"},
+	{"daemon", "cwd", "chdir(/)"},
+	{"daemon", "pidfile", "open(mqfiled.pid, "},
+	{"daemon", "pidfile", "flock(mqfiled.pid, LOCK_EX|NB)"},
+	{"daemon", "pidfile", `pwrite(mqfiled.pid, "%d\n")`},
+	{"daemon", "notify", "mq_open(/spec-request-"},
+	{"daemon", "notify", "mq_notify(SIGEV_THREAD)"},
+	{"daemon", "ready", "write(pipe, "},
+	{"original", "ready", "exit(0)"},
+	{"client", "", "mq_send(/spec-request-"},
+	{"daemon", "notify", "*(netlink): notified"},
+	{"daemon", "rearm", "mq_notify(SIGEV_THREAD)"},
+	{"daemon", "rearm", "mq_receive(/spec-request-"},
+	{"client", "", "got INFO 1000, 2 x DATA, END"},
+	{"client", "", "kill(SIGTERM)"},
+	{"daemon", "notify", "mq_unlink(/spec-request-"},
+	{"daemon", "", "exit(0)"},
+}
+
+func TestRightServers(t *testing.T) {
+	for name, build := range map[string]func(*testing.T) string{"Go": reference, "C": solution} {
+		t.Run(name, func(t *testing.T) {
+			story := traced(t, build(t))
+			for _, v := range story.Verdicts {
+				if !v.OK {
+					t.Errorf("%s is marked: %s", v.ID, v.Text)
+				}
+			}
+			inOrder(t, story)
+			if os.Geteuid() == 0 {
+				dropsRoot(t, story)
+			}
+		})
+	}
+}
+
+// inOrder looks for each step behind the one before.
+func inOrder(t *testing.T, story *birth.Story) {
+	t.Helper()
+	i := 0
+	for _, step := range steps {
+		call := step.call
+		if strings.Contains(call, "%d") {
+			call = fmt.Sprintf(call, pidOf(story, "daemon"))
+		}
+		from := i
+		for i < len(story.Rows) && !is(story, &story.Rows[i], step.role, step.id, call) {
+			i++
+		}
+		if i == len(story.Rows) {
+			t.Fatalf("no %q of the %s, with the id %q, behind row %d of\n%s", call, step.role, step.id, from, listing(story))
+		}
+		i++
+	}
+}
+
+// is compares a row with what it is to be; a * stands for anything.
+func is(story *birth.Story, row *birth.Row, role, id, call string) bool {
+	begin, rest, open := strings.Cut(call, "*")
+	text, ok := strings.CutPrefix(row.Text, begin)
+	return ok && (!open && rest == "" || strings.Contains(text, rest)) && row.ID == id && story.Role(row.PID) == role
+}
+
+func pidOf(story *birth.Story, role string) int {
+	for _, p := range story.Processes {
+		if p.Role == role {
+			return p.PID
+		}
+	}
+	return 0
+}
+
+func listing(story *birth.Story) string {
+	var b strings.Builder
+	for i, row := range story.Rows {
+		fmt.Fprintf(&b, "%3d %-9s %-10s %s %v\n", i, story.Role(row.PID), row.ID, row.Text, row.Marks)
+	}
+	return b.String()
+}
+
+func dropsRoot(t *testing.T, story *birth.Story) {
+	t.Helper()
+	var calls []string
+	for _, row := range story.Rows {
+		if row.ID == "privileges" && story.Role(row.PID) == "daemon" {
+			name, _, _ := strings.Cut(row.Text, "(")
+			calls = append(calls, name)
+		}
+	}
+	if want := []string{"setgroups", "setresgid", "setresuid"}; len(calls) < 3 || !slices.Equal(calls[:3], want) {
+		t.Errorf("privileges are dropped by %v, not first by %v", calls, want)
+	}
+}
+
+// faults says where the fault of a program of specs/broken is to be seen.
+var faults = []struct{ name, id, call, mark string }{
+	{"session-process-group", "session", "setpgid(0, 0)", "setsid is missing"},
+	{"fds-up-to-255", "fds", "close_range(3, 255, CLOEXEC)", "300, 1023"},
+	{"ready-before-registration", "ready", `write(pipe, "ready")`, "before mq_notify"},
+	{"rearm-after-drain", "rearm", "mq_notify(SIGEV_THREAD)", "emptied before this registration"},
+	{"pidfile-original", "pidfile", "pwrite(mqfiled.pid", "is the original"},
+	{"instance-truncates", "instance", "open(mqfiled.pid", "O_TRUNC comes before the lock"},
+}
+
+func TestBrokenServers(t *testing.T) {
+	all, err := broken.Load("../../broken")
+	must(t, err)
+	builds := map[string]<-chan built{}
+	for _, want := range faults {
+		i := slices.IndexFunc(all, func(p broken.Program) bool { return p.Name == want.name })
+		builds[want.name] = build(t, &all[i])
+	}
+	for _, want := range faults {
+		t.Run(want.name, func(t *testing.T) {
+			server := <-builds[want.name]
+			if server.missing != "" {
+				t.Skipf("there is no %s", server.missing)
+			}
+			must(t, server.err)
+			story := traced(t, server.file)
+			if !marked(story, want.id, want.call, want.mark) {
+				t.Errorf("no mark %q of %s at a row %q in\n%s", want.mark, want.id, want.call, listing(story))
+			}
+			for _, v := range story.Verdicts {
+				if v.OK == (v.ID == want.id) {
+					t.Errorf("the verdict on %s is %v: %s", v.ID, v.OK, v.Text)
+				}
+			}
+		})
+	}
+}
+
+type built struct {
+	file, missing string
+	err           error
+}
+
+// build builds a program while others are traced.
+func build(t *testing.T, p *broken.Program) <-chan built {
+	done := make(chan built, 1)
+	dir := t.TempDir()
+	go func() {
+		b := built{missing: p.Missing()}
+		if b.missing == "" {
+			b.file, b.err = p.Build(t.Context(), project, dir)
+		}
+		done <- b
+	}()
+	return done
+}
+
+func marked(story *birth.Story, id, call, mark string) bool {
+	for _, row := range story.Rows {
+		for _, m := range row.Marks {
+			if m.ID == id && strings.HasPrefix(row.Text, call) && strings.Contains(m.Text, mark) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// TestNoDaemon traces programs that never become one: the picture goes as far as they got.
+func TestNoDaemon(t *testing.T) {
+	defer func(patience, slack time.Duration) {
+		harness.Patience, harness.Slack = patience, slack
+	}(harness.Patience, harness.Slack)
+	harness.Patience, harness.Slack = 250*time.Millisecond, 100*time.Millisecond
+	for _, want := range []struct {
+		name    string
+		command []string
+		ready   string
+	}{
+		{"hangs", []string{"sleep", "1000"}, "did not return"},
+		{"fails", []string{"sh", "-c", "echo out of order >&2; exit 3"}, "exit status 3"},
+		{"returns at once", []string{"true"}, "nobody is registered"},
+		{"leaves a process", []string{"sh", "-c", "sleep 1000 &"}, "nobody is registered"},
+		{"dies", []string{"sh", "-c", "kill -SEGV $$"}, "killed by segmentation fault"},
+	} {
+		t.Run(want.name, func(t *testing.T) {
+			taken := take(t, t.Context(), want.command...)
+			v := birth.Read(taken).Verdict("ready")
+			if v.OK || !strings.Contains(v.Text, want.ready) {
+				t.Errorf("the verdict on ready is %v, %q, not %q", v.OK, v.Text, want.ready)
+			}
+			if want.name == "fails" && taken.Stderr != "out of order\n" {
+				t.Errorf("stderr is %q", taken.Stderr)
+			}
+		})
+	}
+}
+
+func TestNoProgram(t *testing.T) {
+	_, err := record.Take(t.Context(), launcher, []string{"/no/such/program"})
+	if !errors.Is(err, unix.ENOENT) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	time.AfterFunc(50*time.Millisecond, cancel)
+	begin := time.Now()
+	taken, err := record.Take(ctx, launcher, []string{"sleep", "1000"})
+	if errors.Is(err, ptrace.ErrDenied) {
+		t.Skip(err)
+	}
+	if !errors.Is(err, context.Canceled) || time.Since(begin) > harness.Patience {
+		t.Errorf("error %v after %v", err, time.Since(begin))
+	}
+	for _, e := range taken.Events {
+		if ended, err := procfs.New("/proc").Process(e.PID).Ended(); e.PID != 0 && !ended {
+			t.Errorf("process %d is left (%v)", e.PID, err)
+		}
+	}
+}

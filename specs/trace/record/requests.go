@@ -1,0 +1,112 @@
+package record
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/specs/harness"
+	"daemonlab/specs/trace/event"
+)
+
+// ask sends one request alone and then two at once, for the second of which no notification may come.
+func (t *Taker) ask(ctx context.Context, queue string) {
+	name := t.served()
+	for _, clients := range []int{1, 2} {
+		if ctx.Err() == nil {
+			t.askTogether(ctx, queue, name, clients)
+			t.rest(ctx, harness.Patience)
+		}
+	}
+}
+
+// askTogether has some clients send their requests before any of them takes an answer.
+func (t *Taker) askTogether(ctx context.Context, queue, name string, clients int) {
+	ctx, cancel := context.WithTimeout(ctx, harness.Patience)
+	defer cancel()
+	var waiting []*harness.Client
+	for range clients {
+		client, err := harness.NewClient(harness.Small)
+		if err != nil {
+			t.tell(fmt.Sprintf("no reply queue: %v", err), false)
+			return
+		}
+		defer client.Close()
+		t.tell(fmt.Sprintf("mq_send(%s, request %q)", queue, name), false)
+		if err := client.Request(ctx, queue, name); err != nil {
+			t.tell(err.Error(), true)
+			return
+		}
+		waiting = append(waiting, client)
+	}
+	for _, client := range waiting {
+		exchange, err := client.Finish(ctx, name)
+		if err != nil {
+			t.tell(fmt.Sprintf("no answer: %v", err), true)
+			continue
+		}
+		t.tell("got "+exchange.Summary(), false)
+	}
+}
+
+func (t *Taker) tell(text string, unserved bool) {
+	t.add(event.Event{Kind: event.Client, Path: text, Cut: unserved})
+}
+
+// maxServed bounds the file that is asked for, in bytes: a long transfer tells no more than a short one.
+const maxServed = 8 << 10
+
+// served is the name of a small file in the directory that is served, without knowing the server's flags: one that the
+// daemon has open, that its arguments name or that it was started in. Failing all, the empty answer of an error does.
+func (t *Taker) served() string {
+	var dirs []string
+	for _, facts := range t.record.After {
+		for _, d := range facts.Descriptors {
+			if d.Mode&unix.S_IFMT == unix.S_IFDIR {
+				dirs = append(dirs, d.Target)
+			}
+		}
+	}
+	for _, argument := range t.record.Command[1:] {
+		_, value, _ := strings.Cut(argument, "=")
+		dirs = append(dirs, t.absolute(argument), t.absolute(value))
+	}
+	for _, dir := range append(dirs, t.record.Before.Cwd) {
+		if name := smallFile(dir); name != "" {
+			return name
+		}
+	}
+	return "no-such-file"
+}
+
+func (t *Taker) absolute(path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(t.record.Before.Cwd, path)
+}
+
+// smallFile is the name of the largest file of a directory that is small and that everybody may read.
+func smallFile(dir string) string {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return ""
+	}
+	sizes := map[string]int64{}
+	var names []string
+	for _, entry := range entries {
+		info, err := entry.Info()
+		if err == nil && info.Mode().IsRegular() && info.Mode()&0o004 != 0 && info.Size() <= maxServed {
+			names, sizes[entry.Name()] = append(names, entry.Name()), info.Size()
+		}
+	}
+	if names == nil {
+		return ""
+	}
+	return slices.MaxFunc(names, func(a, b string) int { return int(sizes[a] - sizes[b]) })
+}
