@@ -13,7 +13,7 @@ import (
 )
 
 // guides are the guide's table in its languages.
-var guides = []string{"../../lab/guide/sysv-posix.md", "../../lab/guide/sysv-posix.es.md"}
+var guides = []string{"../../lab/guide/en/sysv-posix.md", "../../lab/guide/es/sysv-posix.md"}
 
 // besidePOSIX are the containers whose specs compare the two kinds of queue: the guide has a line for each.
 var besidePOSIX = []string{
