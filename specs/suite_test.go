@@ -37,6 +37,7 @@ var _ = SynchronizedBeforeSuite(func() []byte {
 }, func(encoded []byte) {
 	programs = harness.DecodePrograms(encoded)
 	Expect(harness.AdoptOrphans()).To(Succeed())
+	harness.WithstandSignals()
 	harness.Calibrate()
 })
 

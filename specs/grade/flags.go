@@ -99,7 +99,7 @@ func parseFlags(args []string) (options, error) {
 		return o, err
 	}
 	if o.jobs == 0 {
-		o.jobs = defaultJobs()
+		o.jobs = jobsOfProcessor * runtime.NumCPU()
 	}
 	if o.out == "" {
 		o.out = defaultOut[o.bundle]
@@ -153,14 +153,8 @@ func parseMixed(f *flag.FlagSet, args []string) (others []string, err error) {
 	}
 }
 
-// defaultJobs are more than there are processors, since judging is mostly waiting. All cages of an ordinary user share
-// the message queues that one user may have, and there is room for one.
-func defaultJobs() int {
-	if os.Geteuid() != 0 {
-		return 1
-	}
-	return 3 * runtime.NumCPU()
-}
+// jobsOfProcessor are more than one, since judging is mostly waiting.
+const jobsOfProcessor = 3
 
 // readRubric reads a rubric for the rows that the specs know.
 func readRubric(file string) ([]rubric.Row, error) {

@@ -27,6 +27,8 @@ type grader struct {
 	kit       string // version
 	toolchain toolchain
 	total     int
+
+	judging chan struct{} // has room for as many judges as may be at work
 }
 
 // The judge's programs, in the order of the cage's tools.
@@ -70,6 +72,7 @@ func newGrader(o options) (g *grader, err error) {
 // openCages makes sure that there is a cage, or that none is wanted.
 func (g *grader) openCages() (err error) {
 	if g.cages, err = cage.Open(g.room("cages"), g.toolchain.shares); err == nil {
+		g.judging = make(chan struct{}, g.judges())
 		if !g.cages.MemoryLimited() {
 			fmt.Fprintln(os.Stderr, "grade: memory is limited for each process, not for a submission as a whole: no control groups")
 		}
@@ -81,6 +84,7 @@ func (g *grader) openCages() (err error) {
 	fmt.Fprintf(os.Stderr, "grade: %v\ngrade: submissions are not caged, one is graded at a time\n", err)
 	g.o.jobs = 1
 	g.toolchain.useInPlace()
+	g.judging = make(chan struct{}, 1)
 	g.cages, err = cage.Bare(g.room("bare"))
 	return err
 }

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"daemonlab/specs/grade/cage"
 	"daemonlab/specs/grade/class"
 	"daemonlab/specs/harness"
@@ -74,8 +76,26 @@ func (a *attempt) divide() (ids []string, missing []class.Row) {
 	return ids, missing
 }
 
+// judges are how many judges can be at work at a time. Where all cages are of one user, they share the message queues
+// that a user may have, and the default is enough for one judge.
+func (g *grader) judges() int {
+	const queuesOfJudge = 800 << 10 // bytes, the default
+	var limit unix.Rlimit
+	err := unix.Getrlimit(unix.RLIMIT_MSGQUEUE, &limit)
+	if g.cages.Root() || err == nil && limit.Cur == unix.RLIM_INFINITY {
+		return g.o.jobs
+	}
+	return max(1, int(limit.Cur/queuesOfJudge))
+}
+
 // judgeRows runs the judge in a cage. Its stdout is the channel of the results: no program of the submission has it.
 func (a *attempt) judgeRows(ctx context.Context, log string, ids []string) ([]class.Row, error) {
+	select {
+	case a.judging <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() { <-a.judging }()
 	limited, cancel := context.WithTimeout(ctx, a.o.timeout)
 	defer cancel()
 	said, complaints := &capped{limit: maxJudged}, &capped{limit: maxBuildOutput}

@@ -15,9 +15,9 @@ func outcome(s class.Submission, rows []rubric.Row) string {
 	got, of, given := s.Points(rows)
 	switch {
 	case !given:
-		return "the grader failed: " + oneLine(s.Why)
+		return fmt.Sprintf("the grader failed: %.60s", oneLine(s.Why))
 	case s.Verdict != class.Graded:
-		return fmt.Sprintf("%d/%d %s: %s", got, of, s.Verdict, oneLine(s.Why))
+		return fmt.Sprintf("%d/%d %s: %.60s", got, of, s.Verdict, oneLine(s.Why))
 	}
 	return fmt.Sprintf("%d/%d", got, of)
 }
@@ -27,7 +27,7 @@ func printTable(w io.Writer, c class.Class) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "submission\tlanguage\tpoints\tfailed")
 	for _, s := range c.Submissions {
-		fmt.Fprintf(table, "%v\t%s\t%s\t%s\n", s.Name, s.Language, outcome(s, c.Rubric), strings.Join(notPassed(s), " "))
+		fmt.Fprintf(table, "%v\t%s\t%s\t%s\n", s.Name, s.Language, outcome(s, c.Rubric), shorten(notPassed(s)))
 	}
 	table.Flush()
 	fmt.Fprintf(w, "\n%d submissions: %d graded, %d do not build, %d timed out, the grader failed at %d\n", len(c.Submissions),
@@ -45,6 +45,15 @@ func notPassed(s class.Submission) (rows []string) {
 		}
 	}
 	return rows
+}
+
+// shorten keeps a line of the table readable.
+func shorten(rows []string) string {
+	const shown = 6
+	if len(rows) <= shown {
+		return strings.Join(rows, " ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(rows[:shown], " "), len(rows)-shown)
 }
 
 func count(submissions []class.Submission, verdict class.Verdict) (n int) {

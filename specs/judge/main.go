@@ -54,7 +54,12 @@ func run(args []string) (status int, err error) {
 	if err := harness.AdoptOrphans(); err != nil {
 		return exitError, err
 	}
-	ctx, cancel := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	ctx, cancel := context.Background(), func() {}
+	if o.stream { // who reads it ends this process in earnest; any other signal is from a program under test
+		harness.WithstandSignals()
+	} else {
+		ctx, cancel = signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	}
 	defer cancel()
 	if o.watch {
 		return watch(ctx, o, rows)

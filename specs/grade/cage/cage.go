@@ -60,7 +60,14 @@ type Cages struct {
 
 // Open prepares to make cages. Its directory must exist, be empty, and reachable for every user.
 func Open(work string, shares []Share) (*Cages, error) {
+	work, err := filepath.Abs(work)
+	if err != nil {
+		return nil, err
+	}
 	c := &Cages{work: work, shares: shares, users: newIdentities(), starts: make(chan start)}
+	if err := c.reachableForAll(); err != nil {
+		return nil, err
+	}
 	for _, dir := range []string{c.root(), c.private()} {
 		if err := os.Mkdir(dir, 0o755); err != nil {
 			return nil, err
@@ -75,7 +82,28 @@ func Open(work string, shares []Share) (*Cages, error) {
 		return nil, err
 	}
 	c.groups = openGroups()
-	return c, c.probe()
+	if err := c.probe(); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// reachableForAll makes sure that the users of cages, who are strangers to root, can enter the directory.
+func (c *Cages) reachableForAll() error {
+	if !c.Root() {
+		return nil
+	}
+	for dir := c.work; dir != "/"; dir = filepath.Dir(dir) {
+		info, err := os.Stat(dir)
+		if err != nil {
+			return err
+		}
+		if info.Mode()&0o001 == 0 {
+			return fmt.Errorf("make a cage in %s: not every user may enter %s; set TMPDIR to a directory like /tmp", c.work, dir)
+		}
+	}
+	return nil
 }
 
 // Close gives back what Open has taken. No cage may be left.

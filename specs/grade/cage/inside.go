@@ -6,11 +6,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/signal"
 	"runtime"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"daemonlab/specs/harness"
 )
 
 // initName is the name that a cage's first process is called by.
@@ -54,7 +55,8 @@ func Init() {
 	// Capabilities, no_new_privs and limits are passed on by the thread that forks.
 	runtime.LockOSThread()
 	unix.CloseRange(lifeFD, ^uint(0), unix.CLOSE_RANGE_CLOEXEC)
-	ignoreSignals()
+	// From inside, the first process of a PID namespace gets no signal that it has no handler for, SIGKILL among them.
+	harness.WithstandSignals()
 	var o orders
 	life := json.NewDecoder(os.NewFile(lifeFD, "life"))
 	if err := life.Decode(&o); err != nil {
@@ -71,17 +73,6 @@ func Init() {
 	}
 	json.NewEncoder(os.NewFile(reportFD, "report")).Encode(r)
 	os.Exit(0)
-}
-
-// ignoreSignals ignores what the submission sends. The first process of a PID namespace gets no signal from inside that
-// it has no handler for, SIGKILL and SIGSTOP among them. Ignored in earnest they would be for its children, too.
-func ignoreSignals() {
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals)
-	go func() {
-		for range signals {
-		}
-	}()
 }
 
 func (o orders) run() (exit int, err error) {

@@ -1,0 +1,212 @@
+package main_test
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"daemonlab/specs/grade/class"
+	"daemonlab/specs/harness"
+	"daemonlab/specs/rubric"
+)
+
+// kit is a directory with the grader and what it judges with.
+var kit string
+
+func TestMain(m *testing.M) {
+	if err := harness.AdoptOrphans(); err != nil { // what a cage would leave comes to this process
+		panic(err)
+	}
+	dir, err := os.MkdirTemp("", "grade-test-")
+	if err != nil {
+		panic(err)
+	}
+	kit = filepath.Join(dir, "kit/bin")
+	status := 1
+	if err := buildKit(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	} else {
+		status = m.Run()
+	}
+	os.RemoveAll(dir)
+	os.Exit(status)
+}
+
+func buildKit() error {
+	for name, args := range map[string][]string{
+		"grade": {"build", "-o"}, "judge": {"build", "-o"}, "launch": {"build", "-o"}, "specs.test": {"test", "-c", "-o"},
+	} {
+		pkg := map[string]string{"grade": "./grade", "judge": "./judge", "launch": "./launch", "specs.test": "."}[name]
+		cmd := exec.Command("go", append(args, filepath.Join(kit, name), pkg)...)
+		cmd.Dir = ".."
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("build %s: %w\n%s", pkg, err, out)
+		}
+	}
+	return nil
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// room makes a directory that every user may enter.
+func room(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "grade-test-")
+	must(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	must(t, os.Chmod(dir, 0o755))
+	return dir
+}
+
+// grade runs the grader and returns what it found. Its temporary files are in a directory that must be empty at the end.
+func grade(t *testing.T, out string, args ...string) class.Class {
+	t.Helper()
+	temporary := room(t)
+	cmd := exec.Command(filepath.Join(kit, "grade"), append(args, "--out", out)...)
+	cmd.Env = append(os.Environ(), "TMPDIR="+temporary)
+	said, err := cmd.CombinedOutput()
+	t.Logf("%s", said)
+	must(t, err)
+	left, err := os.ReadDir(temporary)
+	must(t, err)
+	if len(left) > 0 {
+		t.Errorf("left in the temporary directory: %v", left)
+	}
+	c, err := class.Load(out)
+	must(t, err)
+	return c
+}
+
+// TestSample grades the class of which it is known what must come of it. Among its submissions are some that attack the
+// grader and the machine, so it also looks at what these have done.
+func TestSample(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes minutes")
+	}
+	if missing := missingCommand(); missing != "" {
+		t.Skip("needs ", missing)
+	}
+	dir := room(t)
+	submissions := filepath.Join(dir, "submissions")
+	must(t, os.Mkdir(submissions, 0o755))
+	makeSample(t, submissions)
+	before := look(t, submissions, kit)
+	found := grade(t, filepath.Join(dir, "out"), submissions, "--timeout", "100")
+	before.mustBe(t, look(t, submissions, kit))
+	names := map[string]bool{}
+	for _, s := range found.Submissions {
+		want, known := sample[string(s.Name)]
+		if names[string(s.Name)] = true; !known {
+			t.Errorf("%v: no such submission was made", s.Name)
+			continue
+		}
+		t.Run(s.Name.String(), func(t *testing.T) { want.check(t, s) })
+	}
+	if len(names) != len(sample) {
+		t.Errorf("%d submissions in the result, %d were made", len(names), len(sample))
+	}
+}
+
+func missingCommand() string {
+	for _, command := range []string{"git", "go", "make", "gcc", "setsid"} {
+		if _, err := exec.LookPath(command); err != nil {
+			return command
+		}
+	}
+	return ""
+}
+
+func (want expected) check(t *testing.T, s class.Submission) {
+	if !slices.Contains(want.verdicts, s.Verdict) {
+		t.Errorf("verdict %q (%s), want one of %q\n%s", s.Verdict, s.Why, want.verdicts, evidence(s))
+		return
+	}
+	got, _, _ := s.Points(rubric.Standard())
+	var failed []string
+	for _, row := range s.Rows {
+		if row.Status != class.Passed && row.Status != class.Skipped {
+			failed = append(failed, row.ID)
+		}
+	}
+	switch {
+	case want.pointless && got > 0:
+		t.Errorf("it has %d points, want none", got)
+	case !want.pointless && !slices.Equal(failed, want.failed):
+		t.Errorf("failed %q, want %q\n%s", failed, want.failed, evidence(s))
+	}
+	if s.Verdict != class.Timeout && !strings.Contains(evidence(s), want.says) {
+		t.Errorf("nowhere %q in\n%s", want.says, evidence(s))
+	}
+	if want.never != "" && strings.Contains(evidence(s), want.never) {
+		t.Errorf("%q in\n%s", want.never, evidence(s))
+	}
+}
+
+func evidence(s class.Submission) string {
+	text := s.Build.Output
+	for _, row := range s.Rows {
+		text += "\n" + row.Evidence
+	}
+	return text
+}
+
+// state is what a submission could have changed of the machine: kit and submissions by their contents, mounts, queues,
+// control groups, files where the disk-filler puts them, and processes, of which a cage's would be this process's now.
+type state map[string]string
+
+func look(t *testing.T, dirs ...string) state {
+	t.Helper()
+	s := state{}
+	for _, dir := range dirs {
+		must(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || !entry.Type().IsRegular() {
+				return err
+			}
+			content, err := os.ReadFile(path)
+			s[path] = fmt.Sprintf("%x", sha256.Sum256(content))
+			return err
+		}))
+	}
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	must(t, err)
+	s["mounts"] = string(mounts)
+	for _, pattern := range []string{
+		"/dev/mqueue/left-behind", "/*/daemonlab-was-here", "/*/*/daemonlab-was-here",
+		"/sys/fs/cgroup/*/daemonlab-grade-*/*",
+	} {
+		files, err := filepath.Glob(pattern)
+		must(t, err)
+		s[pattern] = strings.Join(files, "\n")
+	}
+	living, err := harness.Adopted()
+	must(t, err)
+	s["processes"] = fmt.Sprint(living)
+	return s
+}
+
+func (s state) mustBe(t *testing.T, now state) {
+	t.Helper()
+	for _, what := range slices.Sorted(maps.Keys(now)) {
+		if s[what] != now[what] {
+			t.Errorf("%s was %q, now %q", what, s[what], now[what])
+		}
+	}
+	for what := range s {
+		if _, there := now[what]; !there {
+			t.Errorf("%s has gone", what)
+		}
+	}
+}

@@ -1,0 +1,121 @@
+package main_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"daemonlab/specs/broken"
+	"daemonlab/specs/grade/class"
+)
+
+// expected is what must be found of a submission of the sample class.
+type expected struct {
+	verdicts  []class.Verdict
+	failed    []string // rows, exactly
+	pointless bool     // instead: it has no points
+	says      string   // in what building or judging it has said
+	never     string   // in the same
+}
+
+var (
+	graded  = []class.Verdict{class.Graded}
+	noBuild = []class.Verdict{class.NoBuild}
+	// These keep the specs waiting. How much of the time that a submission has is used up then is the machine's load's.
+	inTimeOrNot = []class.Verdict{class.Graded, class.Timeout}
+)
+
+const unreadable = "\xff\xfe \n\x1b[31m\\name"
+
+// sample is the class. What is not in testdata/sample is made of the project's own programs.
+var sample = map[string]expected{
+	"perfect-go":          {verdicts: graded},
+	"perfect-c":           {verdicts: graded},
+	unreadable:            {verdicts: graded},
+	"leaves-daemons":      {verdicts: graded},
+	"umask-022":           {verdicts: graded, failed: []string{"umask"}},
+	"session-setsid-last": {verdicts: graded, failed: []string{"session"}},
+	"exit-no-server":      {verdicts: graded, failed: []string{"exit"}},
+	"no-client":           {verdicts: graded, failed: []string{"output", "exit", "cleanup"}, says: "there is no bin/mqfile"},
+	"empty":               {verdicts: noBuild},
+	"does-not-build-c":    {verdicts: noBuild, says: "undeclared_name"},
+	"does-not-build-go":   {verdicts: noBuild, says: "undefined: undeclaredName"},
+	"hangs-in-build":      {verdicts: noBuild},
+	"hangs-at-start":      {verdicts: inTimeOrNot, pointless: true},
+	"fork-bomb":           {verdicts: inTimeOrNot, pointless: true},
+	"memory-hog":          {verdicts: inTimeOrNot, pointless: true},
+	"disk-filler":         {verdicts: inTimeOrNot, pointless: true},
+	"output-flood":        {verdicts: inTimeOrNot, pointless: true},
+	"kills-grader":        {verdicts: graded, pointless: true, says: "the judge was killed while it judged this"},
+	"interrupts-grader":   {verdicts: inTimeOrNot, pointless: true, says: "the judge was killed while it judged this"},
+	"stops-grader":        {verdicts: []class.Verdict{class.Timeout}, pointless: true},
+	"reads-specs":         {verdicts: graded, pointless: true, says: "spy: 0 files could be read", never: "spy: could"},
+	"writes-results":      {verdicts: graded, pointless: true, says: "forger: 0 places forged", never: "forger: wrote"},
+}
+
+// makeSample makes the class in a directory.
+func makeSample(t *testing.T, dir string) {
+	t.Helper()
+	project, err := filepath.Abs("../..")
+	must(t, err)
+	must(t, os.CopyFS(dir, os.DirFS("testdata/sample")))
+	must(t, os.Mkdir(filepath.Join(dir, "empty"), 0o755))
+	for _, part := range []string{"lab", "server", "client"} {
+		must(t, os.CopyFS(filepath.Join(dir, "perfect-go", part), os.DirFS(filepath.Join(project, part))))
+	}
+	for _, name := range []string{"go.mod", "go.sum"} {
+		copyFile(t, filepath.Join(project, name), filepath.Join(dir, "perfect-go", name))
+	}
+	for _, name := range []string{"perfect-c", "leaves-daemons", "no-client", unreadable} {
+		copyC(t, filepath.Join(project, "lab/c"), filepath.Join(dir, name))
+	}
+	add(t, filepath.Join(dir, "leaves-daemons/GNUmakefile"),
+		"include Makefile\nall: daemons\ndaemons:\n\tsetsid sleep 1000000 >/dev/null 2>&1 &\n.PHONY: daemons\n")
+	add(t, filepath.Join(dir, "no-client/GNUmakefile"), "include Makefile\nall: bin/mqfiled\n\trm -f bin/mqfile\n")
+	add(t, filepath.Join(dir, unreadable, "file \xff\n\x1b"), "")
+	programs, err := broken.Load("../broken")
+	must(t, err)
+	for _, p := range programs {
+		if _, wanted := sample[p.Name]; wanted {
+			makeFault(t, p, project, filepath.Join(dir, p.Name))
+		}
+	}
+}
+
+// makeFault applies a patch of the broken programs. That of the C solution moves to where a submission has its sources.
+func makeFault(t *testing.T, p broken.Program, project, dir string) {
+	t.Helper()
+	patched := dir
+	if p.Language == "c" {
+		patched = t.TempDir()
+	}
+	must(t, p.Copy(t.Context(), project, patched))
+	if p.Language == "c" {
+		copyC(t, filepath.Join(patched, "lab/c"), dir)
+	}
+}
+
+// copyC copies a solution in C without what building it may have left there.
+func copyC(t *testing.T, from, to string) {
+	t.Helper()
+	must(t, os.Mkdir(to, 0o755))
+	for _, pattern := range []string{"*.c", "*.h", "Makefile"} {
+		files, err := filepath.Glob(filepath.Join(from, pattern))
+		must(t, err)
+		for _, file := range files {
+			copyFile(t, file, filepath.Join(to, filepath.Base(file)))
+		}
+	}
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	content, err := os.ReadFile(from)
+	must(t, err)
+	add(t, to, string(content))
+}
+
+func add(t *testing.T, file, content string) {
+	t.Helper()
+	must(t, os.WriteFile(file, []byte(content), 0o644))
+}

@@ -1,0 +1,71 @@
+/* Tries to give itself points: writes a verdict into whatever it can open of
+ * other processes, and tries to trace them. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <mqueue.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <unistd.h>
+
+static const char verdict[] =
+	"\n{\"id\":\"fds\",\"status\":\"passed\",\"points\":3}\n"
+	"{\"id\":\"umask\",\"status\":\"passed\",\"points\":3}\n";
+
+static int forged;
+
+static void forge(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_NONBLOCK | O_APPEND);
+	if (fd < 0)
+		return;
+	if (write(fd, verdict, sizeof verdict - 1) > 0) {
+		forged++;
+		fprintf(stderr, "mqfiled: forger: wrote to %s\n", path);
+	}
+	close(fd);
+}
+
+/* In building there are make and its shell, in judging its like for other rows. */
+static int is_own(int pid)
+{
+	char path[64], comm[32] = "";
+	snprintf(path, sizeof path, "/proc/%d/comm", pid);
+	int fd = open(path, O_RDONLY);
+	if (fd < 0)
+		return 1; /* it has ended */
+	ssize_t n = read(fd, comm, sizeof comm - 1);
+	close(fd);
+	return n <= 0 || !strcmp(comm, "mqfiled\n") || !strcmp(comm, "make\n") ||
+	       !strcmp(comm, "sh\n");
+}
+
+static void attack(int pid)
+{
+	char path[64];
+	if (is_own(pid))
+		return;
+	for (int fd = 0; fd < 32; fd++) {
+		snprintf(path, sizeof path, "/proc/%d/fd/%d", pid, fd);
+		forge(path);
+	}
+	snprintf(path, sizeof path, "/proc/%d/mem", pid);
+	forge(path);
+	if (ptrace(PTRACE_ATTACH, pid, 0, 0) == 0 && !is_own(pid)) {
+		forged++;
+		fprintf(stderr, "mqfiled: forger: traces %d\n", pid);
+	}
+}
+
+int main(void)
+{
+	mq_open("/left-behind", O_CREAT | O_RDWR, 0600, NULL);
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+	while (proc && (entry = readdir(proc)))
+		if (atoi(entry->d_name) > 0)
+			attack(atoi(entry->d_name));
+	fprintf(stderr, "mqfiled: forger: %d places forged\n", forged);
+	return 1;
+}
