@@ -1,3 +1,5 @@
+//lab:give
+
 package main
 
 import (

@@ -1,5 +1,3 @@
-//lab:omit
-
 package main
 
 // bufferSize is how much of a file is read at a time, in bytes: several messages, to save calls, yet little enough

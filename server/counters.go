@@ -1,5 +1,3 @@
-//lab:omit
-
 package main
 
 import (

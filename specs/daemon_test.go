@@ -219,13 +219,13 @@ var _ = Row("privileges", func(r row) {
 			Skip("only root has privileges to give up")
 		}
 		s := r.start(ctx)
-		account := harness.Nobody()
+		uid, gid := harness.Nobody()
 		for _, t := range r.threads(s) {
-			r.must(t.Uid.All(account.UID) && t.Gid.All(account.GID) && len(t.Groups) == 0 && t.CapPrm == 0 && t.CapEff == 0,
+			r.must(t.Uid.All(uid) && t.Gid.All(gid) && len(t.Groups) == 0 && t.CapPrm == 0 && t.CapEff == 0,
 				harness.Finding{
 					Did: "started it as root, with supplementary groups and keep-caps securebits",
 					Wants: fmt.Sprintf("all UIDs are %d and all GIDs %d (nobody), no groups, CapPrm and CapEff 0",
-						account.UID, account.GID),
+						uid, gid),
 					Saw: fmt.Sprintf("%s of thread %d:\nUid: %v\nGid: %v\nGroups: %v\nCapPrm: %v\nCapEff: %v",
 						s.Process.Path("task"), t.Pid, t.Uid, t.Gid, t.Groups, t.CapPrm, t.CapEff),
 				})

@@ -1,3 +1,5 @@
+//lab:give
+
 /* Time that nobody sets: for how long something took, not for dates. */
 #ifndef CLOCK_H
 #define CLOCK_H

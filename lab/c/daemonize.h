@@ -1,3 +1,5 @@
+//lab:give
+
 /*
  * The steps of a System V daemon, in the order and under the numbers of the
  * lab.  All of them are for a process without threads.

@@ -1,3 +1,5 @@
+//lab:give
+
 /*
  * The daemon's log: a file, or syslog(3) when something listens there.
  * Whoever writes a line may do so from any thread.

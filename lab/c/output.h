@@ -1,3 +1,5 @@
+//lab:give
+
 /* Where the client puts the file: standard output, or a file that appears
  * whole or not at all. */
 #ifndef OUTPUT_H

@@ -1,3 +1,5 @@
+//lab:give
+
 /*
  * The PID file: it says which process is the daemon, and its lock lets only
  * one be.  The lock, not the file, tells that a daemon runs: a file that a

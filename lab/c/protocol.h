@@ -1,3 +1,5 @@
+//lab:give
+
 /*
  * What a client and the server say to each other.
  *

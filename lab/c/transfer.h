@@ -1,3 +1,5 @@
+//lab:give
+
 /*
  * One transfer: from the request to END or FAILURE.  It runs in the thread
  * that calls it and gives back everything it took.

@@ -1,5 +1,3 @@
-//lab:omit
-
 /*
  * mq_notify for the ThreadSanitizer build only.  The sanitizer knows a thread
  * by the pthread_create that it intercepts; glibc starts the threads of

@@ -1,5 +1,3 @@
-//lab:omit
-
 package daemon
 
 import (

@@ -1,3 +1,5 @@
+//lab:give
+
 // Package daemon makes a System V daemon of a Go program, step by step as daemon(7) and the lab count them.
 //
 //	step                                   function            file              where it runs

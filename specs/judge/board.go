@@ -17,13 +17,15 @@ type board struct {
 	mu      sync.Mutex
 	results map[string]result
 	running map[string]bool
-	all     bool // the round judges all rows
+	all     bool   // the round judges all rows
+	errors  string // of the last build, if it failed
 }
 
 // view shows a board. Its methods are called one at a time.
 type view interface {
 	update(b *board, changed *result)     // a row has begun or, if there is one, come to a new result
 	rest(b *board, programsAreThere bool) // a round is over
+	built(b *board)                       // a build has failed, or not any more
 	close(b *board)
 }
 
@@ -97,6 +99,20 @@ func (b *board) rest(programsAreThere bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.view.rest(b, programsAreThere)
+}
+
+// built notes how a build went.
+func (b *board) built(output string, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	failed := b.errors != ""
+	b.errors = ""
+	if !ok {
+		b.errors = output
+	}
+	if failed || !ok {
+		b.view.built(b)
+	}
 }
 
 // report is what is known so far.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,30 +14,60 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// changes tells when programs have been built anew. What a build does to a file differs: some write into it, some
-// rename another to its place, some remove the directory before. So events only say when to look, and a program has
+// changes tells when files have changed. What a compiler or an editor does to a file differs: some write into it, some
+// rename another to its place, some remove the directory before. So events only say when to look, and a file has
 // changed when it looks different.
 type changes struct {
 	inotify *os.File
 	fd      int              // of inotify; os.File's own method would make it block
 	watched map[int32]string // directory of a watch descriptor
-	files   []string
+	find    func() (files, dirs []string)
 	writing map[string]bool // files that somebody has begun to write and not closed yet
 }
 
-// quiet is how long nothing must happen to a program before it is taken for whole.
+// quiet is how long nothing must happen to a file before it is taken for whole.
 const quiet = 200 * time.Millisecond
 
 const happenings = unix.IN_CLOSE_WRITE | unix.IN_MOVED_TO | unix.IN_CREATE | unix.IN_MODIFY | unix.IN_ATTRIB |
 	unix.IN_DELETE | unix.IN_MOVED_FROM | unix.IN_ONLYDIR
 
-// watchFiles begins to watch. The caller closes it.
+// watchFiles begins to watch files, of which the directories may go and come again. The caller closes it.
 func watchFiles(files ...string) (*changes, error) {
+	var dirs []string
+	for _, file := range files {
+		dir := filepath.Dir(file)
+		dirs = append(dirs, filepath.Dir(dir), dir)
+	}
+	return newChanges(func() ([]string, []string) { return files, dirs })
+}
+
+// watchSources begins to watch what programs are made of, below a directory. The caller closes it.
+func watchSources(root string) (*changes, error) {
+	return newChanges(func() (files, dirs []string) {
+		filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+			switch {
+			case err != nil:
+			case entry.IsDir():
+				dirs = append(dirs, path)
+			case isSource(entry.Name()):
+				files = append(files, path)
+			}
+			return nil
+		})
+		return files, dirs
+	})
+}
+
+func isSource(name string) bool {
+	return name == "Makefile" || slices.Contains([]string{".go", ".mod", ".c", ".h"}, filepath.Ext(name))
+}
+
+func newChanges(find func() (files, dirs []string)) (*changes, error) {
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
 		return nil, os.NewSyscallError("inotify_init1", err)
 	}
-	c := &changes{inotify: os.NewFile(uintptr(fd), "inotify"), fd: fd, watched: map[int32]string{}, files: files,
+	c := &changes{inotify: os.NewFile(uintptr(fd), "inotify"), fd: fd, watched: map[int32]string{}, find: find,
 		writing: map[string]bool{}}
 	return c, c.watchDirectories()
 }
@@ -45,45 +76,44 @@ func (c *changes) close() {
 	c.inotify.Close()
 }
 
-// watchDirectories watches the directory of each file, and the one above it, in which a directory that was removed is
-// made again.
+// watchDirectories watches those that are there. One that is watched already goes on to be.
 func (c *changes) watchDirectories() error {
-	for _, file := range c.files {
-		dir := filepath.Dir(file)
-		for _, dir := range []string{filepath.Dir(dir), dir} {
-			wd, err := unix.InotifyAddWatch(c.fd, dir, happenings)
-			if err != nil && !errors.Is(err, unix.ENOENT) {
-				return &os.PathError{Op: "inotify_add_watch", Path: dir, Err: err}
-			}
-			if err == nil {
-				c.watched[int32(wd)] = dir
-			}
+	_, dirs := c.find()
+	for _, dir := range dirs {
+		wd, err := unix.InotifyAddWatch(c.fd, dir, happenings)
+		if err != nil && !errors.Is(err, unix.ENOENT) {
+			return &os.PathError{Op: "inotify_add_watch", Path: dir, Err: err}
+		}
+		if err == nil {
+			c.watched[int32(wd)] = dir
 		}
 	}
 	return nil
 }
 
-// look is what tells one version of the programs from another.
-func (c *changes) look() (v version, whole bool) {
-	whole = true
-	for _, file := range c.files {
+// look is what tells one version of the files from another. There are programs when all can be executed.
+func (c *changes) look() (v version, programs bool) {
+	programs = true
+	files, _ := c.find()
+	for _, file := range files {
 		var st unix.Stat_t
 		err := unix.Stat(file, &st)
-		whole = whole && err == nil && st.Mode&0o111 != 0 && st.Size > 0
-		v = append(v, look{st.Ino, st.Size, st.Mtim})
+		programs = programs && err == nil && st.Mode&0o111 != 0 && st.Size > 0
+		v = append(v, look{file, st.Ino, st.Size, st.Mtim})
 	}
-	return v, whole
+	return v, programs
 }
 
 type version []look
 
 type look struct {
+	file     string
 	inode    uint64
 	size     int64
 	modified unix.Timespec
 }
 
-// await returns when the programs look different from what was seen, or when ctx ends.
+// await returns when the files look different from what was seen, or when ctx ends.
 func (c *changes) await(ctx context.Context, seen version) error {
 	for {
 		if now, _ := c.look(); !slices.Equal(now, seen) {
@@ -95,7 +125,7 @@ func (c *changes) await(ctx context.Context, seen version) error {
 	}
 }
 
-// wait returns when something has happened to the programs and it has been quiet since, or when ctx ends.
+// wait returns when something has happened to the files and it has been quiet since, or when ctx ends.
 func (c *changes) wait(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { c.inotify.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
@@ -122,7 +152,7 @@ func (c *changes) wait(ctx context.Context) error {
 	}
 }
 
-// read takes what has happened and tells whether it was to the programs or their directories.
+// read takes what has happened and tells whether it was to the files or their directories.
 func (c *changes) read() (ours bool, err error) {
 	buf := make([]byte, 16<<10)
 	n, err := c.inotify.Read(buf)
@@ -138,19 +168,12 @@ func (c *changes) read() (ours bool, err error) {
 }
 
 func (c *changes) note(path string, mask uint32) bool {
-	for _, file := range c.files {
-		if path == filepath.Dir(file) {
-			return true
-		}
-		if path != file {
-			continue
-		}
-		if mask&unix.IN_MODIFY != 0 {
-			c.writing[file] = true
-		} else if mask&(unix.IN_CLOSE_WRITE|unix.IN_MOVED_TO|unix.IN_DELETE|unix.IN_MOVED_FROM) != 0 {
-			delete(c.writing, file)
-		}
-		return true
+	files, dirs := c.find()
+	ours := slices.Contains(files, path)
+	if mask&(unix.IN_CLOSE_WRITE|unix.IN_MOVED_TO|unix.IN_DELETE|unix.IN_MOVED_FROM) != 0 {
+		delete(c.writing, path)
+	} else if ours && mask&unix.IN_MODIFY != 0 {
+		c.writing[path] = true
 	}
-	return false
+	return ours || slices.Contains(dirs, path)
 }

@@ -48,6 +48,7 @@ type options struct {
 	jobs            int
 	list            bool
 	watch, stream   bool
+	sources, build  string // with watch: the command that makes the programs of what is in the directory
 }
 
 func parseFlags(args []string) (options, error) {
@@ -68,6 +69,8 @@ func parseFlags(args []string) (options, error) {
 	f.StringVar(&o.lang, "lang", "en", "")
 	f.IntVar(&o.jobs, "jobs", 4, "")
 	f.BoolVar(&o.watch, "watch", false, "")
+	f.StringVar(&o.sources, "sources", "", "")
+	f.StringVar(&o.build, "build", "", "")
 	f.BoolVar(&o.list, "list", false, "")
 	f.BoolVar(&o.stream, "stream", false, "")
 	err := f.Parse(args)

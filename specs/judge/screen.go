@@ -16,14 +16,14 @@ import (
 
 // words are those of --watch in the language of the user.
 type words struct {
-	points, judging, waiting, missing, done, keys string
+	points, judging, waiting, missing, done, broken, keys string
 }
 
 var wordsOf = map[string]words{
 	"en": {"%d of %d points", "judging", "waiting for the next build", "waiting for the programs: build them",
-		"everything passes", "Ctrl-C ends"},
+		"everything passes", "it does not build", "Ctrl-C ends"},
 	"es": {"%d de %d puntos", "juzgando", "esperando la próxima compilación", "esperando los programas: compílalos",
-		"todo pasa", "Ctrl-C termina"},
+		"todo pasa", "no compila", "Ctrl-C termina"},
 }
 
 // lines is the view for what is no terminal: a line for each change.
@@ -44,10 +44,14 @@ func (l lines) rest(b *board, programsAreThere bool) {
 	fmt.Fprintf(l.out, w.points+"; %s\n", r.Score, r.Max, w.state(b, programsAreThere))
 }
 
+func (l lines) built(b *board) { io.WriteString(l.out, b.errors) }
+
 func (lines) close(*board) {}
 
 func (w words) state(b *board, programsAreThere bool) string {
 	switch {
+	case b.errors != "":
+		return w.broken
 	case !programsAreThere:
 		return w.missing
 	case len(b.red()) == 0:
@@ -97,6 +101,11 @@ func (s *screen) rest(b *board, programsAreThere bool) {
 	s.draw(b)
 }
 
+func (s *screen) built(b *board) {
+	s.state = wordsOf[s.lang].state(b, true)
+	s.draw(b)
+}
+
 // close leaves the table where the user goes on to work.
 func (s *screen) close(b *board) {
 	signal.Stop(s.resized)
@@ -128,16 +137,24 @@ func (s *screen) lines(b *board, width, height int) []string {
 	head := fmt.Sprintf(w.points, r.Score, r.Max)
 	out := append([]string{bold + clip(head+"   "+s.state, width) + plain, ""}, steps(b, width)...)
 	out = append(out, "")
-	for _, row := range b.red() {
-		if evidence := b.results[row.ID].Evidence; evidence != "" {
-			for line := range strings.Lines(evidence) {
-				out = append(out, fold(strings.TrimRight(line, "\n"), width)...)
-			}
-			break
-		}
+	for line := range strings.Lines(b.wrong()) {
+		out = append(out, fold(strings.TrimRight(line, "\n"), width)...)
 	}
 	out = out[:min(len(out), max(height-2, 1))]
 	return append(out, "", clip(w.keys, width))
+}
+
+// wrong is what to look at first: why it does not build, or the first row that fails.
+func (b *board) wrong() string {
+	if b.errors != "" {
+		return b.errors
+	}
+	for _, row := range b.red() {
+		if evidence := b.results[row.ID].Evidence; evidence != "" {
+			return evidence
+		}
+	}
+	return ""
 }
 
 // steps has a line for each step, more if the rows need them.

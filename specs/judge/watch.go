@@ -5,9 +5,11 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 
+	"daemonlab/specs/harness"
 	"daemonlab/specs/rubric"
 )
 
@@ -21,6 +23,14 @@ func watch(ctx context.Context, o options, rows []rubric.Row) (status int, err e
 	defer programs.close()
 	b := newBoard(rows, o)
 	defer b.close()
+	if o.build != "" {
+		sources, err := watchSources(o.sources)
+		if err != nil {
+			return exitError, err
+		}
+		defer sources.close()
+		go o.keepBuilt(ctx, sources, b)
+	}
 	for err == nil && ctx.Err() == nil {
 		seen, whole := programs.look()
 		if whole {
@@ -82,3 +92,15 @@ type progressOf struct {
 func (p progressOf) begin(row rubric.Row) { p.board.begin(row) }
 
 func (p progressOf) end(r result) { p.board.end(r, p.round.Err() == nil) }
+
+// keepBuilt builds the programs whenever a source has changed. That they have changed is then seen like any build.
+func (o options) keepBuilt(ctx context.Context, sources *changes, b *board) {
+	seen, _ := sources.look()
+	for sources.await(ctx, seen) == nil {
+		seen, _ = sources.look()
+		build := exec.CommandContext(ctx, "sh", "-c", o.build)
+		build.Dir = o.sources
+		output, err := harness.CombinedOutput(build)
+		b.built(string(output), err == nil)
+	}
+}

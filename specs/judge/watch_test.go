@@ -206,3 +206,23 @@ func TestAProgramThatIsBeingWrittenHasNotChangedYet(t *testing.T) {
 		t.Errorf("it looks like %+v", now)
 	}
 }
+
+func TestWatchBuildsWhatHasChanged(t *testing.T) {
+	w := newWatched(t)
+	bin, err := suite()
+	must(t, err)
+	sources := t.TempDir()
+	main := filepath.Join(sources, "main.c")
+	must(t, os.WriteFile(main, []byte("broken"), 0o644))
+	w.cmd.Args = append(w.cmd.Args, "--sources", sources,
+		"--build", "! grep -H broken main.c && cp "+bin+"/mqfiled "+w.dir+"/new && mv "+w.dir+"/new "+w.dir+"/mqfiled")
+	w.cmd.Stdout = w
+	must(t, w.cmd.Start())
+	w.sees("0 of 4 points; waiting for the next build\n")
+	must(t, os.WriteFile(main, []byte("still broken"), 0o644))
+	w.sees("main.c:still broken\n")
+	must(t, os.WriteFile(main, []byte("whole"), 0o644))
+	w.sees("4 of 4 points; everything passes\n")
+	must(t, w.cmd.Process.Signal(unix.SIGTERM))
+	w.mustEnd(exitPassed)
+}

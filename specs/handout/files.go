@@ -1,0 +1,231 @@
+package main
+
+import (
+	"bytes"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"text/template"
+)
+
+// file is one of a handout.
+type file struct {
+	path    string // in the handout
+	content []byte
+	mode    fs.FileMode
+}
+
+// part is a directory of the project that a handout has.
+type part struct {
+	from, to string
+	solution bool // has regions that are to be written; otherwise given as it is
+}
+
+var parts = map[string][]part{
+	"go": {
+		{"lab/daemon", "lab/daemon", true},
+		{"server", "server", true},
+		{"client", "client", true},
+		{"lab/mq", "lab/mq", false},
+		{"lab/wire", "lab/wire", false},
+	},
+	"c": {
+		{"lab/c", ".", true},
+	},
+}
+
+//go:embed files
+var templates embed.FS
+
+// files makes all files of the handout but the programs that judge, and tells what was taken out of them.
+func (o options) files() ([]file, []region, error) {
+	var all []file
+	var regions []region
+	todo := newTodos(o.lang)
+	for _, p := range parts[o.language] {
+		files, cut, err := o.sources(p, todo)
+		if err != nil {
+			return nil, nil, err
+		}
+		all, regions = append(all, files...), append(regions, cut...)
+	}
+	for _, more := range []func() ([]file, error){o.module, o.guide, o.given} {
+		files, err := more()
+		if err != nil {
+			return nil, nil, err
+		}
+		all = append(all, files...)
+	}
+	return all, regions, todo.err
+}
+
+// sources are the files of one directory, without tests and, where it has the solution, without what has no mark.
+func (o options) sources(p part, todo *todos) (files []file, regions []region, err error) {
+	entries, err := os.ReadDir(filepath.Join(o.project, p.from))
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, e := range entries {
+		if !isSource(e.Name()) {
+			continue
+		}
+		content, err := os.ReadFile(filepath.Join(o.project, p.from, e.Name()))
+		if err != nil {
+			return nil, nil, err
+		}
+		f := file{path: path.Join(p.to, e.Name()), content: content, mode: 0o644}
+		if p.solution {
+			var cut []region
+			if f.content, cut, err = reduce(f.path, content, todo); err != nil {
+				return nil, nil, err
+			}
+			regions = append(regions, cut...)
+		}
+		if f.content != nil {
+			files = append(files, f)
+		}
+	}
+	return files, regions, nil
+}
+
+// gaps are the blank lines between which a region was.
+var gaps = regexp.MustCompile(`\n\n\n+`)
+
+func isSource(name string) bool {
+	if strings.HasSuffix(name, "_test.go") {
+		return false
+	}
+	return name == "Makefile" || slices.Contains([]string{".go", ".c", ".h"}, path.Ext(name))
+}
+
+// reduce takes out of a source what is to be written; nil is left of one that has no mark.
+func reduce(name string, source []byte, todo *todos) ([]byte, []region, error) {
+	if !handedOut(source) {
+		return nil, []region{{file: name, removed: strings.Split(string(source), "\n")}}, nil
+	}
+	left, regions, err := cut(name, source, todo.writer(name))
+	if err != nil {
+		return nil, nil, err
+	}
+	if path.Ext(name) == ".go" {
+		left, err = tidyGo(name, left)
+	}
+	return bytes.TrimLeft(gaps.ReplaceAll(left, []byte("\n\n")), "\n"), regions, err
+}
+
+// module is what a Go program needs to be one. Of the project's dependencies it has those of the binaries.
+func (o options) module() ([]file, error) {
+	if o.language != "go" {
+		return nil, nil
+	}
+	mod, err := os.ReadFile(filepath.Join(o.project, "go.mod"))
+	if err != nil {
+		return nil, err
+	}
+	sum, err := os.ReadFile(filepath.Join(o.project, "go.sum"))
+	if err != nil {
+		return nil, err
+	}
+	const dependency = "golang.org/x/sys "
+	var kept bytes.Buffer
+	for line := range strings.Lines(string(mod)) {
+		if strings.HasPrefix(line, "module ") || strings.HasPrefix(line, "go ") {
+			kept.WriteString(line + "\n")
+		}
+		if needs, ok := strings.CutPrefix(strings.TrimSpace(strings.TrimPrefix(line, "require ")), dependency); ok {
+			kept.WriteString("require " + dependency + needs + "\n")
+		}
+	}
+	return []file{
+		{"go.mod", kept.Bytes(), 0o644},
+		{"go.sum", linesWith(sum, dependency), 0o644},
+	}, nil
+}
+
+func linesWith(text []byte, prefix string) []byte {
+	var kept bytes.Buffer
+	for line := range bytes.Lines(text) {
+		if bytes.HasPrefix(line, []byte(prefix)) {
+			kept.Write(line)
+		}
+	}
+	return kept.Bytes()
+}
+
+// guide is lab/guide without the pages for whoever teaches.
+func (o options) guide() (files []file, err error) {
+	root := filepath.Join(o.project, "lab/guide")
+	err = filepath.WalkDir(root, func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || entry.Name() == "instructor.md" {
+			return err
+		}
+		content, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		rest, err := filepath.Rel(root, name)
+		files = append(files, file{path.Join("guide", rest), content, 0o644})
+		return err
+	})
+	return files, err
+}
+
+// given are the files that are written for handouts only.
+func (o options) given() (files []file, err error) {
+	for _, f := range []struct {
+		from, to string
+		mode     fs.FileMode
+	}{
+		{"README." + o.lang + ".md", "README.md", 0o644},
+		{"specs", "scripts/specs", 0o755},
+		{"gitignore", ".gitignore", 0o644},
+	} {
+		text, err := template.ParseFS(templates, "files/"+f.from)
+		if err != nil {
+			return nil, err
+		}
+		var content bytes.Buffer
+		if err := text.Execute(&content, struct{ Language, Lang string }{o.language, o.lang}); err != nil {
+			return nil, err
+		}
+		files = append(files, file{f.to, content.Bytes(), f.mode})
+	}
+	return files, nil
+}
+
+func write(dir string, files []file) error {
+	for _, f := range files {
+		name := filepath.Join(dir, f.path)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o755), os.WriteFile(name, f.content, f.mode)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// buildSpecs makes the programs that judge. They carry neither the reference nor the names of this machine's
+// directories.
+func (o options) buildSpecs(dir string) error {
+	for _, build := range [][]string{
+		{"build", "-o", filepath.Join(dir, "judge"), "./specs/judge"},
+		{"build", "-o", filepath.Join(dir, "launch"), "./specs/launch"},
+		{"test", "-c", "-o", filepath.Join(dir, "specs.test"), "./specs"},
+	} {
+		args := append([]string{build[0], "-trimpath", "-buildvcs=false", "-ldflags=-s -w"}, build[1:]...)
+		cmd := exec.Command("go", args...)
+		cmd.Dir = o.project
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
+		}
+	}
+	return nil
+}

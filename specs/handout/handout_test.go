@@ -1,0 +1,312 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"daemonlab/specs/rubric"
+)
+
+const project = "../.."
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// eachLanguage runs a test for handouts in Go and in C, one with the texts in English, the other in Spanish.
+func eachLanguage(t *testing.T, test func(t *testing.T, o options)) {
+	for language, lang := range map[string]string{"go": "en", "c": "es"} {
+		t.Run(language, func(t *testing.T) {
+			if _, err := exec.LookPath("gcc"); language == "c" && err != nil {
+				t.Skip("there is no gcc")
+			}
+			o := options{project: project, language: language, lang: lang, dir: filepath.Join(t.TempDir(), "handout")}
+			test(t, o)
+		})
+	}
+}
+
+// build builds a folder as its student would, and fails the test if the compiler has anything to say.
+func build(t *testing.T, o options) {
+	t.Helper()
+	commands := [][]string{{"go", "vet", "./..."}, {"go", "build", "-o", "bin/mqfiled", "./server"},
+		{"go", "build", "-o", "bin/mqfile", "./client"}}
+	if o.language == "c" {
+		commands = [][]string{{"make", "-s"}}
+	}
+	for _, command := range commands {
+		cmd := exec.Command(command[0], command[1:]...)
+		cmd.Dir = o.dir
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=readonly -buildvcs=false", "GOWORK=off")
+		if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+			t.Fatalf("%s: %v\n%s", strings.Join(command, " "), err, out)
+		}
+	}
+}
+
+type verdict struct {
+	Score int
+	Specs []struct {
+		ID, Status, Evidence string
+		Points               int
+	}
+}
+
+// judge runs the folder's own command.
+func judge(t *testing.T, o options) (v verdict, took time.Duration) {
+	t.Helper()
+	report := filepath.Join(t.TempDir(), "report.json")
+	begin := time.Now()
+	out, err := exec.Command(filepath.Join(o.dir, "scripts/specs"), "--json", report).CombinedOutput()
+	took = time.Since(begin)
+	if exit := (*exec.ExitError)(nil); err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 1) {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	content, err := os.ReadFile(report)
+	must(t, err)
+	must(t, json.Unmarshal(content, &v))
+	return v, took
+}
+
+func TestAHandoutBuildsAtOnce(t *testing.T) {
+	eachLanguage(t, func(t *testing.T, o options) {
+		files, _, err := o.files()
+		must(t, err)
+		must(t, write(o.dir, files))
+		build(t, o)
+	})
+}
+
+func TestOfAHandoutEveryMissingStepIsToldOf(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
+	eachLanguage(t, func(t *testing.T, o options) {
+		must(t, o.make())
+		v, took := judge(t, o)
+		t.Logf("%d points, judged in %v", v.Score, took.Round(time.Millisecond))
+		if v.Score > 15 {
+			t.Errorf("%d points for nothing", v.Score)
+		}
+		if took > 30*time.Second {
+			t.Errorf("judging took %v", took)
+		}
+		for _, s := range v.Specs {
+			row, _ := rubric.Find(rubric.Standard(), s.ID)
+			hint := row.Hint.EN
+			if o.lang == "es" {
+				hint = row.Hint.ES
+			}
+			if s.Status == "passed" || s.Status == "skipped" {
+				continue
+			}
+			if s.Status != "failed" || !strings.Contains(s.Evidence, "saw:") || !strings.Contains(s.Evidence, hint) {
+				t.Errorf("%s: %s: %s", s.ID, s.Status, s.Evidence)
+			}
+		}
+	})
+}
+
+// solve puts what was taken out of a handout back into it, and the packages that the reference uses for that.
+func solve(t *testing.T, o options) {
+	t.Helper()
+	for _, p := range append(parts[o.language], part{from: "lab/procfs", to: "lab/procfs"}, part{from: "lab/pidfd", to: "lab/pidfd"}) {
+		entries, err := os.ReadDir(filepath.Join(o.project, p.from))
+		must(t, err)
+		for _, e := range entries {
+			if !isSource(e.Name()) {
+				continue
+			}
+			source, err := os.ReadFile(filepath.Join(o.project, p.from, e.Name()))
+			must(t, err)
+			must(t, write(o.dir, []file{{path.Join(p.to, e.Name()), withoutMarks(source), 0o644}}))
+		}
+	}
+}
+
+func TestAHandoutWithTheRegionsOfTheReferenceGetsAllPoints(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
+	eachLanguage(t, func(t *testing.T, o options) {
+		must(t, o.make())
+		solve(t, o)
+		build(t, o)
+		if v, _ := judge(t, o); v.Score != rubric.Total {
+			t.Errorf("%d points: %+v", v.Score, v.Specs)
+		}
+	})
+}
+
+func TestAHandoutIsTheReferenceButForItsTODOs(t *testing.T) {
+	eachLanguage(t, func(t *testing.T, o options) {
+		for _, p := range parts[o.language] {
+			files, regions, err := o.sources(p, newTodos(o.lang))
+			must(t, err)
+			for _, f := range files {
+				source, err := os.ReadFile(filepath.Join(o.project, p.from, path.Base(f.path)))
+				must(t, err)
+				mustBePartOf(t, f, source, regions)
+			}
+		}
+	})
+}
+
+// mustBePartOf proves that a file has the lines of its source in their order, beside what stands for its regions.
+func mustBePartOf(t *testing.T, f file, source []byte, regions []region) {
+	t.Helper()
+	stands := map[string]bool{}
+	for _, r := range regions {
+		for _, line := range r.todo {
+			stands[strings.TrimSpace(line)] = true
+		}
+	}
+	rest := strings.Split(string(withoutMarks(source)), "\n")
+	for line := range strings.Lines(string(f.content)) {
+		line = strings.Join(strings.Fields(line), " ") // gofmt aligns what is left anew
+		if stands[line] {
+			continue
+		}
+		at := slices.IndexFunc(rest, func(l string) bool { return strings.Join(strings.Fields(l), " ") == line })
+		if at < 0 {
+			t.Fatalf("%s: not of the reference, or not there: %s", f.path, line)
+		}
+		rest = rest[at+1:]
+	}
+}
+
+func TestAHandoutHasATODOForEveryRow(t *testing.T) {
+	eachLanguage(t, func(t *testing.T, o options) {
+		files, _, err := o.files()
+		must(t, err)
+		var all bytes.Buffer
+		for _, f := range files {
+			all.Write(f.content)
+		}
+		word := map[string]string{"en": "step", "es": "paso"}[o.lang]
+		for _, row := range rubric.Standard() {
+			if todo := fmt.Sprintf("TODO %s %d (%s)", word, row.Step, row.ID); !bytes.Contains(all.Bytes(), []byte(todo)) {
+				t.Errorf("no %q", todo)
+			}
+		}
+		for line := range strings.Lines(all.String()) {
+			if _, isMark := parseMark(strings.TrimSpace(line)); isMark {
+				t.Errorf("a mark is left: %s", line)
+			}
+		}
+	})
+}
+
+// aLink is one of Markdown, to a file.
+var aLink = regexp.MustCompile(`\]\(([^)#:]+)`)
+
+func TestWhatTheREADMELinksToIsThere(t *testing.T) {
+	eachLanguage(t, func(t *testing.T, o options) {
+		files, _, err := o.files()
+		must(t, err)
+		for _, f := range files {
+			if f.path != "README.md" && f.path != "guide/README.md" {
+				continue
+			}
+			for _, link := range aLink.FindAllSubmatch(f.content, -1) {
+				to := path.Join(path.Dir(f.path), string(link[1]))
+				if !slices.ContainsFunc(files, func(f file) bool { return f.path == to }) {
+					t.Errorf("%s links to %s", f.path, to)
+				}
+			}
+		}
+	})
+}
+
+// everything reads all files of a folder.
+func everything(t *testing.T, dir string) map[string][]byte {
+	t.Helper()
+	all := map[string][]byte{}
+	must(t, filepath.WalkDir(dir, func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		rest, _ := filepath.Rel(dir, name)
+		all[rest], err = os.ReadFile(name)
+		return err
+	}))
+	return all
+}
+
+// telling is whether a line of the solution says enough to be one: not a bracket, nor what stands in every program.
+func telling(line string) bool {
+	const enough = 24
+	return len(line) >= enough && !strings.HasPrefix(line, "#include ") && !strings.HasPrefix(line, `"`) &&
+		!strings.HasPrefix(line, "/* ----")
+}
+
+// given are lines of the solution that stand in what is given as well, where they are no solution.
+var given = []string{
+	"to_syslog = syslog_answers();",
+	"static void handle_signals(void)", // the server's; the client has one, too
+}
+
+func TestNoLineOfTheSolutionIsInAHandout(t *testing.T) {
+	eachLanguage(t, func(t *testing.T, o options) {
+		must(t, o.make())
+		_, regions, err := o.files()
+		must(t, err)
+		absolute, err := filepath.Abs(project)
+		must(t, err)
+		lines := map[string]map[string]bool{}
+		all := everything(t, o.dir)
+		for name, content := range all {
+			lines[name] = map[string]bool{}
+			for line := range bytes.Lines(content) {
+				lines[name][string(bytes.TrimSpace(line))] = true
+			}
+		}
+		compared := 0
+		for _, r := range regions {
+			for _, line := range r.removed {
+				line = strings.TrimSpace(line)
+				if !telling(line) || slices.Contains(given, line) {
+					continue
+				}
+				compared++
+				for name := range all {
+					if strings.HasPrefix(name, "lab/mq/") || strings.HasPrefix(name, "lab/wire/") {
+						continue // given whole
+					}
+					if lines[name][line] || strings.HasPrefix(name, "specs/") && bytes.Contains(all[name], []byte(line)) {
+						t.Errorf("%s has a line of %s: %s", name, r.file, line)
+					}
+				}
+			}
+		}
+		for _, program := range []string{"judge", "launch", "specs.test"} {
+			for _, pkg := range []string{"server", "client", "lab/daemon"} {
+				if bytes.Contains(all["specs/"+program], []byte("daemonlab/"+pkg+".")) {
+					t.Errorf("specs/%s has functions of %s", program, pkg)
+				}
+			}
+			if bytes.Contains(all["specs/"+program], []byte(absolute)) {
+				t.Errorf("specs/%s names a directory of this machine", program)
+			}
+		}
+		t.Logf("%d lines compared with %d files", compared, len(all))
+		if compared < 500 {
+			t.Error("that is too few")
+		}
+	})
+}

@@ -1,0 +1,98 @@
+// Command handout makes a student's folder from the reference: its sources without the parts that are to be written,
+// the specs as programs, the guide and a README.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+const usage = `usage: scripts/handout [--lang en|es] go|c DIR
+
+Makes DIR, a student's folder: server and client in Go or C that build at once, with a TODO for each part that is to be
+written, the specs as programs, and the guide. DIR must not exist yet, or be empty.
+
+  --lang en|es   language of README and TODOs (default en)
+  --help         this text
+`
+
+func main() {
+	o, err := parseFlags(os.Args[1:])
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Print(usage)
+		return
+	case err != nil:
+		fmt.Fprintf(os.Stderr, "handout: %v\n\n%s", err, usage)
+		os.Exit(2)
+	}
+	if err := o.make(); err != nil {
+		fmt.Fprintf(os.Stderr, "handout: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+type options struct {
+	project  string // its root
+	language string // "go" or "c"
+	lang     string // "en" or "es"
+	dir      string
+}
+
+func parseFlags(args []string) (o options, err error) {
+	f := flag.NewFlagSet("handout", flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	f.StringVar(&o.project, "project", ".", "")
+	f.StringVar(&o.lang, "lang", "en", "")
+	if err := f.Parse(args); err != nil {
+		return o, err
+	}
+	if f.NArg() != 2 {
+		return o, errors.New("a programming language and a directory are needed")
+	}
+	o.language, o.dir = f.Arg(0), f.Arg(1)
+	if o.language != "go" && o.language != "c" {
+		return o, fmt.Errorf("%q is neither go nor c", o.language)
+	}
+	if o.lang != "en" && o.lang != "es" {
+		return o, fmt.Errorf("--lang %s: it is en or es", o.lang)
+	}
+	return o, nil
+}
+
+// make builds the folder beside its place and renames it when it is whole.
+func (o options) make() error {
+	if entries, err := os.ReadDir(o.dir); err == nil && len(entries) > 0 {
+		return fmt.Errorf("%s is not empty", o.dir)
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	dir, err := filepath.Abs(o.dir)
+	if err != nil {
+		return err
+	}
+	work, err := os.MkdirTemp(filepath.Dir(dir), ".handout-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+	files, _, err := o.files()
+	if err != nil {
+		return err
+	}
+	if err := write(work, files); err != nil {
+		return err
+	}
+	if err := o.buildSpecs(filepath.Join(work, "specs")); err != nil {
+		return err
+	}
+	if err := os.Chmod(work, 0o755); err != nil {
+		return err
+	}
+	return os.Rename(work, dir)
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+)
+
+// A source of the reference says in comments which parts of it a student has to write:
+//
+//	//lab:begin fds
+//	//lab:instead return nil
+//	...
+//	//lab:end
+//
+// In a handout a TODO for each id stands in the place of such a region, and below it the lines that the region names
+// with instead, so that what is left builds. A region without an id is gone without a word, and so is a file without
+// any mark; one that is to be given as it is says //lab:give. A Makefile has # in the place of //.
+const (
+	markBegin   = "lab:begin"
+	markInstead = "lab:instead"
+	markEnd     = "lab:end"
+	markGive    = "lab:give"
+)
+
+// region is a part of a source that a handout lacks.
+type region struct {
+	file    string
+	ids     []string
+	first   int      // line of the reference that it begins after, counted from 1
+	removed []string // its lines
+	todo    []string // what stands in their place
+}
+
+// mark is a line of a source that is one.
+type mark struct {
+	kind, text, indent string
+}
+
+func parseMark(line string) (mark, bool) {
+	rest := strings.TrimLeft(line, " \t")
+	m := mark{indent: line[:len(line)-len(rest)]}
+	comment, ok := strings.CutPrefix(rest, "//")
+	if !ok {
+		comment, ok = strings.CutPrefix(rest, "#")
+	}
+	if !ok || !strings.HasPrefix(comment, "lab:") {
+		return mark{}, false
+	}
+	m.kind, m.text, _ = strings.Cut(comment, " ")
+	return m, true
+}
+
+// handedOut tells whether anything of a source is.
+func handedOut(source []byte) bool {
+	return len(withoutMarks(source)) < len(source)
+}
+
+// cut takes the regions out of a source and has todo write what stands in their place.
+func cut(file string, source []byte, todo func(ids []string, indent string) []string) ([]byte, []region, error) {
+	var left bytes.Buffer
+	var regions []region
+	var open *region
+	number := 0
+	for line := range strings.Lines(string(source)) {
+		number++
+		m, isMark := parseMark(strings.TrimSuffix(line, "\n"))
+		switch {
+		case !isMark && open == nil:
+			left.WriteString(line)
+		case !isMark:
+			open.removed = append(open.removed, strings.TrimSuffix(line, "\n"))
+		case m.kind == markGive && open == nil:
+		case m.kind == markBegin && open == nil:
+			ids := strings.Fields(m.text)
+			open = &region{file: file, ids: ids, first: number, todo: todo(ids, m.indent)}
+		case m.kind == markInstead && open != nil:
+			open.todo = append(open.todo, strings.TrimRight(m.indent+m.text, " \t"))
+		case m.kind == markEnd && open != nil:
+			for _, line := range open.todo {
+				left.WriteString(line + "\n")
+			}
+			regions = append(regions, *open)
+			open = nil
+		default:
+			return nil, nil, fmt.Errorf("%s:%d: %s does not belong here", file, number, m.kind)
+		}
+	}
+	if open != nil {
+		return nil, nil, fmt.Errorf("%s:%d: %s without an end", file, open.first, markBegin)
+	}
+	return left.Bytes(), regions, nil
+}
+
+// withoutMarks is the source as it would be if it had no marks.
+func withoutMarks(source []byte) []byte {
+	var left bytes.Buffer
+	for line := range strings.Lines(string(source)) {
+		if _, ok := parseMark(strings.TrimSuffix(line, "\n")); !ok {
+			left.WriteString(line)
+		}
+	}
+	return left.Bytes()
+}
