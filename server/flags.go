@@ -159,8 +159,8 @@ func parseSeconds(s string) (time.Duration, error) {
 
 func parseTransfers(s string) (int, error) {
 	n, err := strconv.Atoi(s)
-	if err != nil || n < 1 || n > maxTransfers {
-		return 0, fmt.Errorf("not a number from 1 to %d", maxTransfers)
+	if most := maxTransfers(); err != nil || n < 1 || n > most {
+		return 0, fmt.Errorf("not a number from 1 to %d, for which RLIMIT_NOFILE has room", most)
 	}
 	return n, nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"sync"
@@ -11,8 +12,8 @@ import (
 	"daemonlab/lab/daemon"
 )
 
-// maxPending bounds what waits to be written, in bytes. A log that cannot keep up loses lines and says how many; it
-// never holds up a transfer.
+// maxPending bounds what waits to be written, in bytes. A log that cannot keep up, or whose disk is full, loses lines
+// and says how many as soon as it can; it never holds up a transfer.
 const maxPending = 256 << 10
 
 // soonTime is how long a line may wait for others.
@@ -76,11 +77,7 @@ func (l *logger) add(format string, args ...any) bool {
 		return false
 	}
 	first := len(l.pending) == 0
-	if l.lost > 0 {
-		l.append("%d lines were lost: the log did not keep up", l.lost)
-		l.lost = 0
-	}
-	l.append(format, args...)
+	l.pending = l.appendLine(l.pending, format, args...)
 	return first
 }
 
@@ -91,11 +88,11 @@ func (l *logger) wakeUp() {
 	}
 }
 
-func (l *logger) append(format string, args ...any) {
-	l.pending = time.Now().UTC().AppendFormat(l.pending, "2006-01-02T15:04:05.000000Z ")
-	l.pending = append(l.pending, l.tag...)
-	l.pending = fmt.Appendf(l.pending, format, args...)
-	l.pending = append(l.pending, '\n')
+func (l *logger) appendLine(lines []byte, format string, args ...any) []byte {
+	lines = time.Now().UTC().AppendFormat(lines, "2006-01-02T15:04:05.000000Z ")
+	lines = append(lines, l.tag...)
+	lines = fmt.Appendf(lines, format, args...)
+	return append(lines, '\n')
 }
 
 // writeOut is the logger's goroutine. It alone writes.
@@ -105,15 +102,32 @@ func (l *logger) writeOut() {
 	for range l.wake {
 		l.mu.Lock()
 		lines, l.pending = l.pending, lines[:0]
-		closed := l.closed
+		lost, closed := l.lost, l.closed
 		l.mu.Unlock()
-		l.sinkMu.Lock()
-		l.sink.write(lines) // a full disk loses the lines, and nothing else
-		l.sinkMu.Unlock()
+		written := l.write(lines, lost)
+		l.mu.Lock()
+		if written && len(lines) > 0 {
+			l.lost -= lost
+		} else {
+			l.lost += bytes.Count(lines, []byte("\n"))
+		}
+		l.mu.Unlock()
 		if closed {
 			return
 		}
 	}
+}
+
+// write tells first how many lines were lost before. That and the lines are written, or not.
+func (l *logger) write(lines []byte, lost int) bool {
+	l.sinkMu.Lock()
+	defer l.sinkMu.Unlock()
+	if lost > 0 && len(lines) > 0 {
+		if l.sink.write(l.appendLine(nil, "%d lines were lost: the log could not take them", lost)) != nil {
+			return false
+		}
+	}
+	return l.sink.write(lines) == nil
 }
 
 // reopen closes and opens the log file again, for log rotation. On an error the old file stays in use.

@@ -94,7 +94,7 @@ const careTime = time.Second
 // tells of requests.
 func (s *server) careForQueue() {
 	q := s.queue.Load()
-	if unlinked(q) {
+	if lost(q) {
 		s.replaceQueue(q)
 		return
 	}
@@ -108,42 +108,59 @@ func (s *server) careForQueue() {
 	go s.work()
 }
 
-func unlinked(q *mq.Blocking) bool {
+// lost tells whether the queue has no name any more, or was closed because it had none.
+func lost(q *mq.Blocking) bool {
 	var st unix.Stat_t
 	var statErr error
 	err := q.Control(func(fd uintptr) { statErr = unix.Fstat(int(fd), &st) })
-	return err == nil && statErr == nil && st.Nlink == 0
+	return errors.Is(err, os.ErrClosed) || err == nil && statErr == nil && st.Nlink == 0
 }
 
-// replaceQueue makes the queue again under its name. Requests that are in the old one are served.
+// replaceQueue makes the queue again under its name. Requests that are in the old one are served; it is closed first,
+// since the user's RLIMIT_MSGQUEUE need not have room for both. What fails is tried again at the next look.
 func (s *server) replaceQueue(old *mq.Blocking) {
+	go s.serveAll(s.takeRest(old))
 	q, err := createRequestQueue(s.Queue)
 	if err != nil {
-		s.log.printf("somebody has unlinked the request queue, and it cannot be made again: %v", err)
+		if !s.queueLost {
+			s.log.printf("somebody has unlinked the request queue, and it cannot be made again: %v", err)
+		}
+		s.queueLost = true
 		return
 	}
+	s.queueLost = false
 	s.log.printf("somebody has unlinked the request queue: made it again")
 	s.queue.Store(q)
 	if err := q.Notify(s.notified); err != nil {
 		s.log.printf("cannot register for notification: %v", err)
 	}
-	s.serveRest(old)
 	go s.work()
 }
 
-func (s *server) serveRest(old *mq.Blocking) {
+// takeRest empties the queue and closes it.
+func (s *server) takeRest(old *mq.Blocking) (rest []wire.Request) {
 	defer old.Close()
 	buf := newBuffer(bufferSize)
 	for {
 		n, _, err := old.TimedReceive(*buf, &past)
 		if err != nil {
-			return
+			return rest
 		}
 		if r, err := s.parse((*buf)[:n]); err == nil {
-			s.slots <- struct{}{}
-			go s.serve(r, nil)
+			rest = append(rest, r)
 		}
 	}
 }
 
-//lab:end
+// serveAll serves as slots get free, or refuses when the server has to end meanwhile.
+func (s *server) serveAll(requests []wire.Request) {
+	for i, r := range requests {
+		s.slots <- struct{}{}
+		if s.stopping.Load() {
+			s.refuseAll(requests[i:])
+			<-s.slots
+			return
+		}
+		go s.serve(r, nil)
+	}
+}

@@ -18,6 +18,7 @@ type server struct {
 	queue    atomic.Pointer[mq.Blocking]
 	// ownsQueue is whether the server removes the queue at its end: not before readiness, if it was there already.
 	ownsQueue bool
+	queueLost bool // somebody has unlinked it, and it could not be made again yet
 
 	slots      chan struct{} // one is taken for each transfer
 	shares     *shares

@@ -59,9 +59,7 @@ func (s *server) stop() {
 	daemon.NotifySystemd("STOPPING=1")
 	s.stopping.Store(true)
 	s.unlinkQueue()
-	for _, r := range s.shares.close() {
-		s.refuse(r)
-	}
+	s.refuseAll(s.shares.close())
 	s.refuseWaiting()
 	if running := s.waitForTransfers(cap(s.slots), grace); running > 0 {
 		s.giveUp(errStopping)
@@ -96,6 +94,12 @@ func (s *server) refuseWaiting() {
 		if r, err := s.parse((*buf)[:n]); err == nil {
 			s.refuse(r)
 		}
+	}
+}
+
+func (s *server) refuseAll(requests []wire.Request) {
+	for _, r := range requests {
+		s.refuse(r)
 	}
 }
 

@@ -23,15 +23,19 @@ type syslogSink struct {
 
 // openSyslog never fails: without a log daemon there is no log.
 func openSyslog() (sink, error) {
+	return &syslogSink{fd: connectSyslog()}, nil
+}
+
+func connectSyslog() int {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
-		return &syslogSink{fd: -1}, nil
+		return -1
 	}
 	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: syslogSocket}); err != nil {
 		unix.Close(fd)
-		return &syslogSink{fd: -1}, nil
+		return -1
 	}
-	return &syslogSink{fd: fd}, nil
+	return fd
 }
 
 // write sends the lines without the time that they begin with, which the log daemon adds itself.
@@ -41,11 +45,25 @@ func (s *syslogSink) write(lines []byte) error {
 	}
 	for line := range bytes.Lines(lines) {
 		_, text, _ := bytes.Cut(bytes.TrimSuffix(line, []byte("\n")), []byte(" "))
-		if _, err := unix.Write(s.fd, fmt.Appendf(nil, "<%d>%s", syslogPriority, text)); err != nil {
+		if err := s.send(fmt.Appendf(nil, "<%d>%s", syslogPriority, text)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// send connects again to a log daemon that was started anew, as syslog(3) does.
+func (s *syslogSink) send(message []byte) error {
+	_, err := unix.Write(s.fd, message)
+	if err != unix.ECONNREFUSED && err != unix.ENOTCONN {
+		return err
+	}
+	if fd := connectSyslog(); fd >= 0 {
+		unix.Close(s.fd)
+		s.fd = fd
+		_, err = unix.Write(s.fd, message)
+	}
+	return err
 }
 
 func (s *syslogSink) close() {

@@ -15,9 +15,10 @@ import (
 
 // Setting is what a program is started in.
 type Setting struct {
-	Hostile      bool   // everything that a starter can leave behind, see Hostile
-	Cwd          string // working directory, the suite's own if empty
-	KillAtNotify bool   // the kernel kills whoever calls mq_notify(2)
+	Hostile      bool     // everything that a starter can leave behind, see Hostile
+	Cwd          string   // working directory, the suite's own if empty
+	KillAtNotify bool     // the kernel kills whoever calls mq_notify(2)
+	Orders       []string // further orders to the launcher
 }
 
 // Hostile is the setting of every spec that looks at a daemon: files open at low and high numbers, signals ignored and
@@ -121,6 +122,7 @@ func (p Programs) Command(s Setting, program string, args ...string) (*exec.Cmd,
 	if s.KillAtNotify {
 		cmd.Args = append(cmd.Args, "--kill-at", "mq_notify")
 	}
+	cmd.Args = append(cmd.Args, s.Orders...)
 	absolute, err := filepath.Abs(program)
 	cmd.Args = append(append(cmd.Args, "--", absolute), args...)
 	return cmd, err

@@ -29,6 +29,12 @@ func TestMain(m *testing.M) {
 	case "securebits":
 		bits, err := unix.PrctlRetInt(unix.PR_GET_SECUREBITS, 0, 0, 0, 0)
 		fmt.Println(bits, err)
+	case "read":
+		self, _ := os.Open("/proc/self/exe")
+		for _, offset := range []int64{0, 4095, 4096, 8192} {
+			_, err := self.ReadAt(make([]byte, 1), offset)
+			fmt.Println(errors.Unwrap(err))
+		}
 	case "setsid":
 		fmt.Println(unix.Setsid())
 	default:
@@ -279,6 +285,12 @@ func TestKillAtSystemCall(t *testing.T) {
 	if out == "" {
 		t.Error("setsid was not returned from")
 	}
+}
+
+func TestBadDisk(t *testing.T) {
+	out, err := run(t, "read", "--bad-from=4096")
+	must(t, err)
+	equal(t, "four reads", out, "<nil>\n<nil>\ninput/output error\ninput/output error\n")
 }
 
 func TestErrors(t *testing.T) {

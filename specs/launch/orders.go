@@ -32,6 +32,7 @@ type orders struct {
 	ambient  procfs.CapSet
 	confine  bool
 	killAt   []uint32 // numbers of system calls
+	badFrom  uint     // offset in files from which pread64(2) fails, 0: none
 
 	tmpfs  string
 	report int // descriptor, -1: none
@@ -84,6 +85,7 @@ func parse(args []string) (*orders, error) {
 	f.Func("ambient", "`CAPABILITY`, make it inheritable and ambient", list(o.addAmbient))
 	f.BoolVar(&o.confine, "confine", false, "take what only the suite may have from a program that is not trusted")
 	f.Func("kill-at", "`SYSCALL`, have the kernel kill whoever calls it", list(o.addKill))
+	f.UintVar(&o.badFrom, "bad-from", 0, "`OFFSET`, have every pread(2) there and beyond fail with EIO, as on a bad disk")
 	f.StringVar(&o.tmpfs, "tmpfs", "", "`DIR`, mount one there, stay, and unmount it when the program has ended")
 	f.IntVar(&o.report, "report", -1, "`FD`, where to write how the unmounting went")
 	err := f.Parse(args)

@@ -28,25 +28,33 @@ func (o *orders) setSignals() error {
 	return nil
 }
 
-// filter has the kernel kill the process at the system calls named. Without CAP_SYS_ADMIN the kernel takes a filter
+// filter has the kernel kill the process at the system calls named, or fail it at reads of a bad disk. Without CAP_SYS_ADMIN the kernel takes a filter
 // only with no_new_privs (seccomp(2)), which the program then sees.
 func (o *orders) filter() error {
-	if len(o.killAt) == 0 {
+	program := killFilter(o.killAt)
+	if o.badFrom > 0 {
+		program = badDiskFilter(uint32(o.badFrom))
+	} else if len(o.killAt) == 0 {
 		return nil
 	}
-	err := setFilter(killFilter(o.killAt))
+	err := setFilter(program)
 	if !errors.Is(err, unix.EACCES) {
 		return err
 	}
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("prctl PR_SET_NO_NEW_PRIVS: %w", err)
 	}
-	return setFilter(killFilter(o.killAt))
+	return setFilter(program)
 }
+
+// Offsets in struct seccomp_data, on the little-endian machines that the sigaction of sys_linux.go is for.
+const (
+	systemCall = 0        // nr
+	fourth     = 16 + 3*8 // args[3], its lower half
+)
 
 // killFilter kills at the given system calls and allows the rest.
 func killFilter(numbers []uint32) []unix.SockFilter {
-	const systemCall = 0 // offset of nr in struct seccomp_data
 	program := []unix.SockFilter{{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: systemCall}}
 	for _, nr := range numbers {
 		program = append(program,
@@ -54,4 +62,18 @@ func killFilter(numbers []uint32) []unix.SockFilter {
 			unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_KILL_PROCESS})
 	}
 	return append(program, unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW})
+}
+
+// badDiskFilter fails pread64(2) at the offset and beyond, and allows the rest.
+func badDiskFilter(from uint32) []unix.SockFilter {
+	const load, jumpEqual, jumpAtLeast, give = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K,
+		unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K, unix.BPF_RET | unix.BPF_K
+	return []unix.SockFilter{
+		{Code: load, K: systemCall},
+		{Code: jumpEqual, Jt: 0, Jf: 3, K: unix.SYS_PREAD64},
+		{Code: load, K: fourth},
+		{Code: jumpAtLeast, Jt: 0, Jf: 1, K: from},
+		{Code: give, K: unix.SECCOMP_RET_ERRNO | uint32(unix.EIO)},
+		{Code: give, K: unix.SECCOMP_RET_ALLOW},
+	}
 }

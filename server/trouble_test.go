@@ -1,0 +1,386 @@
+package main_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/daemon"
+	"daemonlab/lab/mq"
+	"daemonlab/lab/wire"
+	"daemonlab/specs/harness"
+)
+
+// One test for each line of the table in trouble.go that the specs, which know only the contract, do not show.
+
+func startIn(t *testing.T, p harness.Place, orders []string, more ...string) *harness.Server {
+	t.Helper()
+	setting := harness.Hostile()
+	setting.Orders = orders
+	s, err := programs.StartServer(t.Context(), p, setting, more...)
+	must(t, err)
+	t.Cleanup(s.Close)
+	return s
+}
+
+// mustServe proves that the next request is served.
+func mustServe(t *testing.T, s *harness.Server) {
+	t.Helper()
+	must(t, s.WriteFile("next", []byte("next")))
+	e, err := client(t, harness.Small).Fetch(t.Context(), s.Queue, "next")
+	if err != nil || string(e.Content) != "next" {
+		t.Error("the next request:", e.Summary(), err)
+	}
+}
+
+// mustHoldNothing waits until the server has neither a reply queue nor a served file open.
+func mustHoldNothing(t *testing.T, s *harness.Server) {
+	t.Helper()
+	eventually(t, "everything is freed", func() bool {
+		fds, err := s.Process.Descriptors()
+		must(t, err)
+		for _, fd := range fds {
+			if strings.HasPrefix(fd.Target, "/spec-reply-") || strings.HasPrefix(fd.Target, s.Root+"/") {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+func mustLog(t *testing.T, s *harness.Server, text string) {
+	t.Helper()
+	eventually(t, "the log says "+text, func() bool {
+		log, err := os.ReadFile(s.Log)
+		return err == nil && strings.Contains(string(log), text)
+	})
+}
+
+func TestClientsThatDieAtAnyPoint(t *testing.T) {
+	s := start(t, place(t), "--stall", "1")
+	must(t, s.WriteFile("large", make([]byte, 256<<10)))
+	for taken := range 16 {
+		victim := exec.Command("sleep", "1000")
+		must(t, victim.Start())
+		c := client(t, harness.Shape{Depth: 2, MsgSize: 4096})
+		c.PID = int32(victim.Process.Pid)
+		if taken == 0 { // before it is heard
+			victim.Process.Kill()
+			victim.Wait()
+		}
+		must(t, c.Request(t.Context(), s.Queue, "large"))
+		for range taken {
+			_, err := c.Next(t.Context())
+			must(t, err)
+		}
+		victim.Process.Kill()
+		victim.Wait()
+		mustServe(t, s)
+	}
+	mustHoldNothing(t, s)
+}
+
+func TestTwoRequestsOfOneNameAreBothAnswered(t *testing.T) {
+	s := start(t, place(t))
+	content := bytes.Repeat([]byte("x"), 64<<10)
+	must(t, s.WriteFile("large", content))
+	c := client(t, harness.Shape{Depth: 2, MsgSize: 4096})
+	must(t, c.Request(t.Context(), s.Queue, "large"))
+	must(t, c.Request(t.Context(), s.Queue, "large"))
+	first, err := c.Finish(t.Context(), "large")
+	must(t, err)
+	second, err := c.Finish(t.Context(), "large")
+	must(t, err)
+	if n := len(first.Content) + len(second.Content); n != 2*len(content) {
+		t.Errorf("%d bytes came: %s; %s", n, first.Summary(), second.Summary())
+	}
+	mustHoldNothing(t, s)
+	mustServe(t, s)
+}
+
+func TestANameThatIsUsedAgainGetsNothingOfTheOldTransfer(t *testing.T) {
+	s := start(t, place(t))
+	must(t, s.WriteFile("large", make([]byte, 64<<10)))
+	c := inMidTransfer(t, s, "large")
+	must(t, mq.Unlink(c.ReplyName()))
+	again, err := mq.Open(c.ReplyName(), os.O_RDONLY|os.O_CREATE|os.O_EXCL, wire.QueueMode,
+		&mq.Attr{MaxMsg: 1, MsgSize: 512})
+	must(t, err)
+	defer again.Close()
+	if e, err := c.Finish(t.Context(), "large"); err != nil || e.Last().Kind != wire.End {
+		t.Error(e.Summary(), err)
+	}
+	if attr, err := again.Attr(); err != nil || attr.CurMsgs != 0 {
+		t.Error("the new queue of that name:", attr, err)
+	}
+	mustServe(t, s)
+}
+
+func TestAReplyQueueThatTheServerMayNotWriteIsDropped(t *testing.T) {
+	s := start(t, place(t))
+	name := harness.QueueName("private")
+	q, err := mq.Open(name, os.O_RDONLY|os.O_CREATE|os.O_EXCL, 0o400, &mq.Attr{MaxMsg: 1, MsgSize: 512})
+	must(t, err)
+	defer q.Close()
+	defer mq.Unlink(name)
+	message, err := wire.Request{PID: 1, Reply: name, Path: "x"}.Append(nil)
+	must(t, err)
+	must(t, harness.SendRaw(t.Context(), s.Queue, message))
+	mustLog(t, s, "permission denied")
+	mustServe(t, s)
+}
+
+func TestAnotherServersQueueAsReplyQueueDisturbsNeither(t *testing.T) {
+	a, b := start(t, place(t)), start(t, place(t))
+	must(t, a.WriteFile("file", make([]byte, 10_000)))
+	message, err := wire.Request{PID: 1, Reply: b.Queue, Path: "file"}.Append(nil)
+	must(t, err)
+	must(t, harness.SendRaw(t.Context(), a.Queue, message))
+	mustLog(t, a, `sent "file" to `+b.Queue)
+	mustLog(t, b, "dropped a request")
+	mustServe(t, a)
+	mustServe(t, b)
+}
+
+func TestAFileThatVanishesInMidTransferIsSentWhole(t *testing.T) {
+	for what, change := range map[string]func(path string) error{
+		"unlinked":   os.Remove,
+		"unreadable": func(path string) error { return os.Chmod(path, 0) },
+		"replaced":   func(path string) error { return os.Rename(path+".new", path) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			s := start(t, place(t))
+			const size = 256 << 10
+			must(t, s.WriteFile("file", bytes.Repeat([]byte("x"), size)))
+			must(t, s.WriteFile("file.new", bytes.Repeat([]byte("y"), size)))
+			c := inMidTransfer(t, s, "file")
+			must(t, change(filepath.Join(s.Root, "file")))
+			e, err := c.Finish(t.Context(), "file")
+			if err != nil || bytes.Count(e.Content, []byte("x")) != size-4096 {
+				t.Error(e.Summary(), len(e.Content), err)
+			}
+			mustServe(t, s)
+		})
+	}
+}
+
+func TestADiskErrorInMidTransferFails(t *testing.T) {
+	s := startIn(t, place(t), []string{"--bad-from", "131072"})
+	must(t, s.WriteFile("file", make([]byte, 256<<10)))
+	e, err := client(t, harness.Small).Fetch(t.Context(), s.Queue, "file")
+	if text, failed := e.Failed(); err != nil || !failed || !strings.Contains(text, "input/output error") ||
+		len(e.Content) != 128<<10 {
+		t.Error(e.Summary(), len(e.Content), err)
+	}
+	mustHoldNothing(t, s)
+	mustServe(t, s)
+}
+
+func TestAFullLogDiskLosesLinesAndNothingElse(t *testing.T) {
+	p := place(t)
+	link := filepath.Join(p.Dir, "log", "link")
+	must(t, os.Symlink("/dev/full", link))
+	s := start(t, p, "--log", link)
+	for range 20 {
+		mustServe(t, s)
+	}
+	must(t, os.WriteFile(s.Log, nil, 0o666))
+	must(t, os.Chmod(s.Log, 0o666))
+	must(t, os.Remove(link))
+	must(t, os.Symlink(s.Log, link))
+	must(t, s.Signal(unix.SIGHUP))
+	mustLog(t, s, "SIGHUP: log reopened")
+	mustLog(t, s, "lines were lost: the log could not take them")
+	mustServe(t, s)
+}
+
+func TestFewDescriptorsAreEnoughForAllTransfers(t *testing.T) {
+	s := startIn(t, place(t), []string{"--rlimit", "nofile=64:64"})
+	const size = 64 << 10
+	must(t, s.WriteFile("large", make([]byte, size)))
+	clients := asking(t, s, 24, "large")
+	mustBeTaken(t, s)
+	mustServe(t, s)
+	mustFinishAll(t, clients, "large", size)
+	log, err := os.ReadFile(s.Log)
+	must(t, err)
+	if strings.Contains(string(log), "dropped") || strings.Contains(string(log), "too many") {
+		t.Errorf("the log:\n%s", log)
+	}
+}
+
+func TestMoreTransfersThanDescriptorsAreRefusedAtTheStart(t *testing.T) {
+	out, status := run("--transfers", "1000000000")
+	if status != 2 || !strings.Contains(out, "RLIMIT_NOFILE") {
+		t.Errorf("exit status %d: %s", status, out)
+	}
+}
+
+// The limit counts the queues of all processes of an account, so the server gets one that is nobody else's.
+func TestAnUnlinkedQueueIsMadeAgainWhereThereIsRoomForOne(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give the server an account of its own")
+	}
+	if _, err := daemon.LookupAccount("daemon"); err != nil {
+		t.Skip("there is no account `daemon` to become: ", err)
+	}
+	s := startIn(t, place(t), []string{"--rlimit", "msgqueue=46000:46000"}, "--user", "daemon")
+	must(t, s.WriteFile("file", []byte("x")))
+	must(t, mq.Unlink(s.Queue))
+	mustServeSoon(t, s)
+	if _, attr, err := harness.QueueStatus(s.Queue); err != nil || attr.MaxMsg < 2 {
+		t.Error("the new queue:", attr, err)
+	}
+}
+
+// The request that lies in the unlinked queue needs a slot, and there is none: that must hold up nothing else.
+func TestAnUnlinkedQueueDoesNotHoldUpTheEnd(t *testing.T) {
+	s := start(t, place(t), "--transfers", "1")
+	must(t, s.WriteFile("large", make([]byte, 1<<20)))
+	c := inMidTransfer(t, s, "large")
+	waiting := asking(t, s, 1, "large")[0]
+	must(t, mq.Unlink(s.Queue))
+	mustLog(t, s, "made it again")
+	must(t, s.Signal(unix.SIGTERM))
+	_, err := c.Finish(t.Context(), "large")
+	must(t, err)
+	if e, err := waiting.Finish(t.Context(), "large"); err != nil || e.Last().Kind != wire.Failure {
+		t.Error(e.Summary(), err)
+	}
+	mustEnd(t, s)
+}
+
+// mustEnd waits for a server that was told to end, and looks for what it may have left.
+func mustEnd(t *testing.T, s *harness.Server) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Second+harness.Slack)
+	defer cancel()
+	if status, err := s.WaitForEnd(ctx); err != nil || status != 0 {
+		t.Errorf("it ended with status %#x, %v", status, err)
+	}
+	if harness.QueueExists(s.Queue) {
+		t.Error("the queue is left")
+	}
+	if content, err := os.ReadFile(s.PIDFile); len(content) > 0 || err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the PID file holds %q, %v", content, err)
+	}
+}
+
+// load has clients fetch until stop is called. It fails the test when a file came to its end and was not whole.
+func load(t *testing.T, s *harness.Server, content []byte) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	for range 4 {
+		c, err := harness.NewClient(harness.Shape{Depth: 4, MsgSize: 4096})
+		must(t, err)
+		all.Go(func() {
+			defer c.Close()
+			for ctx.Err() == nil {
+				e, err := c.Fetch(ctx, s.Queue, "file")
+				if err == nil && e.Last().Kind == wire.End && !bytes.Equal(e.Content, content) {
+					t.Error("not the file:", e.Summary())
+				}
+				if err != nil || e.Last().Kind != wire.End {
+					return
+				}
+			}
+		})
+	}
+	return func() { cancel(); all.Wait() }
+}
+
+func TestSignalsAtRandomMoments(t *testing.T) {
+	p := place(t)
+	content := bytes.Repeat([]byte("0123456789"), 6000)
+	must(t, p.WriteFile("file", content))
+	for range 10 {
+		s := start(t, p)
+		stop := load(t, s, content)
+		for range 5 {
+			time.Sleep(rand.N(3 * time.Millisecond))
+			must(t, s.Signal(unix.SIGHUP))
+		}
+		time.Sleep(rand.N(10 * time.Millisecond))
+		mustServe(t, s)
+		must(t, s.Signal(unix.SIGKILL))
+		_, err := s.WaitForEnd(t.Context())
+		must(t, err)
+		stop()
+
+		s = start(t, p) // takes over the queue and the requests that the dead one left
+		mustServe(t, s)
+		stop = load(t, s, content)
+		time.Sleep(rand.N(10 * time.Millisecond))
+		must(t, s.Signal(unix.SIGTERM))
+		mustEnd(t, s)
+		stop()
+	}
+}
+
+// The log daemon is a socket of the test's own, at /dev/log of a mount namespace.
+func TestSyslog(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can mount a /dev of the test's own")
+	}
+	p := place(t)
+	dev := filepath.Join(p.Dir, "dev")
+	must(t, os.Mkdir(dev, 0o755))
+	syslog := listenForSyslog(t, dev)
+	const mounted = `cd "$0" && touch null urandom && mount --bind /dev/null null && mount --rbind "$0" /dev && cd / && exec "$@"`
+	cmd := exec.Command("unshare", append([]string{"--mount", "sh", "-c", mounted, dev, programs.Server, "--root", p.Root,
+		"--queue", p.Queue, "--pidfile"}, p.PIDFile)...)
+	if out, err := harness.CombinedOutput(cmd); err != nil {
+		if strings.Contains(string(out), "unshare") || strings.Contains(string(out), "mount") {
+			t.Skipf("no mount namespace here: %s", out)
+		}
+		t.Fatalf("%v: %s", err, out)
+	}
+	pid, err := daemon.Running(p.PIDFile)
+	must(t, err)
+	begin := fmt.Sprintf("<30>mqfiled[%d]: ", pid)
+	mustReceive(t, syslog, begin+"ready: ")
+
+	syslog.Close() // it is started anew
+	must(t, os.Remove(filepath.Join(dev, "log")))
+	syslog = listenForSyslog(t, dev)
+	defer syslog.Close()
+	must(t, p.WriteFile("file", []byte("x")))
+	_, err = client(t, harness.Small).Fetch(t.Context(), p.Queue, "file")
+	must(t, err)
+	mustReceive(t, syslog, begin+`sent "file" to `)
+	if out, status := run("--stop", "--pidfile", p.PIDFile); status != 0 {
+		t.Error(out)
+	}
+}
+
+func listenForSyslog(t *testing.T, dir string) *net.UnixConn {
+	t.Helper()
+	name := filepath.Join(dir, "log")
+	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
+	must(t, err)
+	must(t, os.Chmod(name, 0o666))
+	return socket
+}
+
+func mustReceive(t *testing.T, syslog *net.UnixConn, begin string) {
+	t.Helper()
+	must(t, syslog.SetReadDeadline(time.Now().Add(10*time.Second)))
+	buf := make([]byte, 1000)
+	n, err := syslog.Read(buf)
+	if err != nil || !strings.HasPrefix(string(buf[:n]), begin) {
+		t.Fatalf("the log daemon got %q, %v; want %q", buf[:n], err, begin)
+	}
+}
