@@ -14,23 +14,12 @@ import (
 	"daemonlab/specs/rubric"
 )
 
-// program builds the command.
-func program(t *testing.T) string {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "grade")
-	build := exec.Command("go", "build", "-o", file, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	return file
-}
-
 // said is what the command says, with its exit status.
-func said(t *testing.T, file string, args ...string) (string, int) {
+func said(t *testing.T, args ...string) (string, int) {
 	t.Helper()
-	cmd := exec.Command(file, args...)
+	cmd := exec.Command(filepath.Join(kit, "grade"), args...)
 	cmd.Dir = t.TempDir()
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + cmd.Dir} // no variables of a cluster
 	out, _ := cmd.CombinedOutput()
 	return string(out), cmd.ProcessState.ExitCode()
 }
@@ -38,14 +27,11 @@ func said(t *testing.T, file string, args ...string) (string, int) {
 func publish(t *testing.T, c class.Class) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := results.Publish(dir, c); err != nil {
-		t.Fatal(err)
-	}
+	must(t, results.Publish(dir, c))
 	return dir
 }
 
 func TestRescoreAndMergeFromTheCommandLine(t *testing.T) {
-	grade := program(t)
 	whole := classtest.Class(6)
 	first, second := whole, whole
 	first.Submissions, second.Submissions = whole.Submissions[:3], whole.Submissions[3:]
@@ -55,24 +41,20 @@ func TestRescoreAndMergeFromTheCommandLine(t *testing.T) {
 	rows[0].Points, rows[1].Points = rows[0].Points+1, rows[1].Points-1
 	weights := filepath.Join(t.TempDir(), "rubric.json")
 	content, err := json.Marshal(rows)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(weights, content, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
+	must(t, os.WriteFile(weights, content, 0o644))
 	out := filepath.Join(t.TempDir(), "whole")
-	if text, status := said(t, grade, "--rescore", parts[0], "--rubric", weights); status != 0 {
+	if text, status := said(t, "--rescore", parts[0], "--rubric", weights); status != 0 {
 		t.Fatalf("--rescore ends with %d: %s", status, text)
 	}
-	if text, status := said(t, grade, append([]string{"--out", out, "--merge"}, parts...)...); status != 2 ||
+	if text, status := said(t, append([]string{"--out", out, "--merge"}, parts...)...); status != 2 ||
 		!strings.Contains(text, "rubric") {
 		t.Errorf("--merge of parts with different weights ends with %d: %s", status, text)
 	}
-	if text, status := said(t, grade, "--rescore", parts[1], "--rubric", weights); status != 0 {
+	if text, status := said(t, "--rescore", parts[1], "--rubric", weights); status != 0 {
 		t.Fatalf("--rescore ends with %d: %s", status, text)
 	}
-	text, status := said(t, grade, append([]string{"--out", out, "--merge"}, parts...)...)
+	text, status := said(t, append([]string{"--out", out, "--merge"}, parts...)...)
 	if status != 0 || !strings.Contains(text, "6 submissions") {
 		t.Errorf("--merge ends with %d: %s", status, text)
 	}
@@ -83,17 +65,12 @@ func TestRescoreAndMergeFromTheCommandLine(t *testing.T) {
 }
 
 func TestWhatCannotBeAskedForAtOnce(t *testing.T) {
-	grade := program(t)
 	for _, args := range [][]string{
 		{}, {"a", "b"}, {"--merge"}, {"--rescore", "a", "b"}, {"--bundle", "moodle"}, {"--bundle", "gradescope", "a"},
 		{"--rescore", "a", "--merge", "b"}, {"a", "--shard", "3/2"}, {"a", "--shard", "auto"},
 	} {
-		cmd := exec.Command(grade, args...)
-		cmd.Dir = t.TempDir()
-		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + cmd.Dir}
-		out, _ := cmd.CombinedOutput()
-		if !strings.Contains(string(out), "usage: ") || cmd.ProcessState.ExitCode() != 2 {
-			t.Errorf("grade %q ends with %d: %s", args, cmd.ProcessState.ExitCode(), out)
+		if text, status := said(t, args...); !strings.Contains(text, "usage: ") || status != 2 {
+			t.Errorf("grade %q ends with %d: %s", args, status, text)
 		}
 	}
 }
