@@ -228,15 +228,55 @@ func TestMoreTransfersThanDescriptorsAreRefusedAtTheStart(t *testing.T) {
 	}
 }
 
-// The limit counts the queues of all processes of an account, so the server gets one that is nobody else's.
-func TestAnUnlinkedQueueIsMadeAgainWhereThereIsRoomForOne(t *testing.T) {
+func TestALogThatCannotBeOpenedAgainStays(t *testing.T) {
+	s := start(t, place(t))
+	old := s.Log + ".1"
+	must(t, os.Rename(s.Log, old))
+	must(t, os.Mkdir(s.Log, 0o755))
+	must(t, s.Signal(unix.SIGHUP))
+	eventually(t, "the old log says so", func() bool {
+		log, err := os.ReadFile(old)
+		must(t, err)
+		return strings.Contains(string(log), "the log stays as it is")
+	})
+	mustServe(t, s)
+}
+
+// ownAccount is for tests of RLIMIT_MSGQUEUE, which counts the queues of all processes of a user.
+func ownAccount(t *testing.T) string {
+	t.Helper()
+	const name = "daemon"
 	if os.Geteuid() != 0 {
 		t.Skip("only root can give the server an account of its own")
 	}
-	if _, err := daemon.LookupAccount("daemon"); err != nil {
-		t.Skip("there is no account `daemon` to become: ", err)
+	if _, err := daemon.LookupAccount(name); err != nil {
+		t.Skip(err)
 	}
-	s := startIn(t, place(t), []string{"--rlimit", "msgqueue=46000:46000"}, "--user", "daemon")
+	return name
+}
+
+func TestAShallowerRequestQueueWhereThereIsNoRoomForADeepOne(t *testing.T) {
+	s := startIn(t, place(t), []string{"--rlimit", "msgqueue=20000:20000"}, "--user", ownAccount(t))
+	if _, attr, err := harness.QueueStatus(s.Queue); err != nil || attr.MaxMsg >= 10 {
+		t.Error(attr, err)
+	}
+	mustServe(t, s)
+}
+
+func TestNoRoomForARequestQueueIsAnErrorAtTheStart(t *testing.T) {
+	p := place(t)
+	setting := harness.Setting{Orders: []string{"--rlimit", "msgqueue=1000:1000"}}
+	_, err := programs.StartServer(t.Context(), p, setting)
+	if err == nil || !strings.Contains(err.Error(), "RLIMIT_MSGQUEUE") {
+		t.Error(err)
+	}
+	if _, err := os.Stat(p.PIDFile); !errors.Is(err, os.ErrNotExist) {
+		t.Error("the PID file is left:", err)
+	}
+}
+
+func TestAnUnlinkedQueueIsMadeAgainWhereThereIsRoomForOne(t *testing.T) {
+	s := startIn(t, place(t), []string{"--rlimit", "msgqueue=46000:46000"}, "--user", ownAccount(t))
 	must(t, s.WriteFile("file", []byte("x")))
 	must(t, mq.Unlink(s.Queue))
 	mustServeSoon(t, s)
