@@ -335,6 +335,8 @@ static void wait_until_gone(pid_t pid)
 struct outcome await_daemon(void)
 {
     //lab:begin ready failure
+    //lab:instead /* A guess for a beginning: in 200 ms the daemon has begun. */
+    //lab:instead usleep(200 * 1000);
     //lab:instead return (struct outcome){.ready = true};
     struct outcome outcome = {.reason = "the daemon died before it was ready"};
     struct report report;

@@ -138,7 +138,8 @@ func (s *screen) lines(b *board, width, height int) []string {
 	out := append([]string{bold + clip(head+"   "+s.state, width) + plain, ""}, steps(b, width)...)
 	out = append(out, "")
 	for line := range strings.Lines(b.wrong()) {
-		out = append(out, fold(strings.TrimRight(line, "\n"), width)...)
+		line = strings.ReplaceAll(strings.TrimRight(line, "\n"), "\t", " ")
+		out = append(out, fold(line, width)...)
 	}
 	out = out[:min(len(out), max(height-2, 1))]
 	return append(out, "", clip(w.keys, width))
