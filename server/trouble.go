@@ -1,5 +1,3 @@
-//lab:omit
-
 // # When things go wrong
 //
 // The server gives up as little as it can, frees everything that the matter held, and serves the next request. Its log

@@ -14,8 +14,9 @@ import (
 //	//lab:end
 //
 // In a handout a TODO for each id stands in the place of such a region, and below it the lines that the region names
-// with instead, so that what is left builds. A region without an id is gone without a word, and so is a file without
-// any mark; one that is to be given as it is says //lab:give. A Makefile has # in the place of //.
+// with instead, so that what is left builds. A region ends with its file at the latest. One without an id is gone
+// without a word, and so is a file without any mark; what is to be given as it is says //lab:give. A Makefile has # in
+// the place of //.
 const (
 	markBegin   = "lab:begin"
 	markInstead = "lab:instead"
@@ -26,8 +27,6 @@ const (
 // region is a part of a source that a handout lacks.
 type region struct {
 	file    string
-	ids     []string
-	first   int      // line of the reference that it begins after, counted from 1
 	removed []string // its lines
 	todo    []string // what stands in their place
 }
@@ -61,6 +60,13 @@ func cut(file string, source []byte, todo func(ids []string, indent string) []st
 	var left bytes.Buffer
 	var regions []region
 	var open *region
+	end := func() {
+		for _, line := range open.todo {
+			left.WriteString(line + "\n")
+		}
+		regions = append(regions, *open)
+		open = nil
+	}
 	number := 0
 	for line := range strings.Lines(string(source)) {
 		number++
@@ -73,21 +79,17 @@ func cut(file string, source []byte, todo func(ids []string, indent string) []st
 		case m.kind == markGive && open == nil:
 		case m.kind == markBegin && open == nil:
 			ids := strings.Fields(m.text)
-			open = &region{file: file, ids: ids, first: number, todo: todo(ids, m.indent)}
+			open = &region{file: file, todo: todo(ids, m.indent)}
 		case m.kind == markInstead && open != nil:
 			open.todo = append(open.todo, strings.TrimRight(m.indent+m.text, " \t"))
 		case m.kind == markEnd && open != nil:
-			for _, line := range open.todo {
-				left.WriteString(line + "\n")
-			}
-			regions = append(regions, *open)
-			open = nil
+			end()
 		default:
 			return nil, nil, fmt.Errorf("%s:%d: %s does not belong here", file, number, m.kind)
 		}
 	}
 	if open != nil {
-		return nil, nil, fmt.Errorf("%s:%d: %s without an end", file, open.first, markBegin)
+		end()
 	}
 	return left.Bytes(), regions, nil
 }
