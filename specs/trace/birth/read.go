@@ -44,6 +44,7 @@ type lock struct {
 // Read makes the story of a record.
 func Read(record *event.Record) *Story {
 	r := &reader{Record: record, story: Story{Command: record.Command, Stderr: record.Stderr}}
+	r.Events = slices.DeleteFunc(r.Events, isInterrupted)
 	slices.SortStableFunc(r.Events, func(a, b event.Event) int { return cmp.Compare(a.At, b.At) })
 	r.findProcesses()
 	r.findFiles()
@@ -61,6 +62,12 @@ func Read(record *event.Record) *Story {
 	r.bound()
 	r.numberSteps()
 	return &r.story
+}
+
+// isInterrupted picks calls that came to nothing, and are made again as a rule. What waits for a message says something
+// all the same.
+func isInterrupted(e event.Event) bool {
+	return e.Kind == event.Call && e.Cut && e.Name != "mq_receive"
 }
 
 // numberSteps adds the lab's numbers to the ids. The original's return is a step of its own, after all of step 7.
@@ -113,8 +120,8 @@ func (r *reader) take(e *event.Event) {
 		row = &r.story.Rows[len(r.story.Rows)-1]
 	}
 	row.At = e.At
-	if e.Name == "mq_send" {
-		row.At = e.Began // the client can have it before the call returns
+	if e.Name == "mq_send" || e.Cut {
+		row.At = e.Began // a client can have the message before the call returns; what is interrupted waited from then on
 	}
 	row.events = append(row.events, *e)
 	if rule.judge != nil {

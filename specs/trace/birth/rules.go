@@ -30,7 +30,7 @@ func init() {
 		event.Told:     {wants: always, draw: drawTold},
 	}
 	identity := &rule{wants: identities, judge: judgeIdentity, draw: drawIdentity}
-	descend := &rule{wants: failedFork, judge: judgeFailed("session"), draw: drawCall("session")}
+	descend := &rule{wants: failed, judge: judgeFailed("session"), draw: drawCall("session")}
 	open := &rule{wants: opens, judge: judgeOpen, draw: drawOpen}
 	dup := &rule{wants: dups, draw: drawDup}
 	write := &rule{wants: writes, judge: judgeWrite, draw: drawWrite}
@@ -80,8 +80,6 @@ func (r *reader) ruleOf(e *event.Event) *rule {
 func always(*reader, *event.Event) (string, bool) { return "", true }
 
 func failed(_ *reader, e *event.Event) (string, bool) { return "", e.Failed() }
-
-func failedFork(_ *reader, e *event.Event) (string, bool) { return "", e.Failed() && !e.Cut }
 
 func daemons(r *reader, e *event.Event) (string, bool) { return "", e.PID == r.daemon }
 

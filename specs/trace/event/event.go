@@ -42,7 +42,7 @@ type Event struct {
 	Files   []string  // both ends of a new pipe
 	Existed bool      // Path was there before the call
 	Env     []string  // of a new program
-	Cut     bool      // the process ended in the call
+	Cut     bool      // a signal or the thread's end interrupted the call, Result is -EINTR; no answer came to a client
 }
 
 // Failed tells whether a system call returned an error.

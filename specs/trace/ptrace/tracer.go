@@ -236,11 +236,14 @@ const (
 func (t *Tracer) leave(th *thread, result int64) {
 	e := th.call
 	th.call = nil
-	if e == nil || e.Name == "" || result >= firstRestart && result <= lastRestart {
+	if e == nil || e.Name == "" {
 		return
 	}
 	e.Result = result
-	if th.exit != nil {
+	if result >= firstRestart && result <= lastRestart {
+		e.Result, e.Cut = -int64(unix.EINTR), true
+	}
+	if th.exit != nil && !e.Cut {
 		th.exit(process(th.pid), e)
 	}
 	t.tell(th, *e)
@@ -254,7 +257,7 @@ func (t *Tracer) ended(tid int, status unix.WaitStatus) {
 	}
 	delete(t.threads, tid)
 	if e := th.call; e != nil && e.Name != "" {
-		e.Cut = true
+		e.Result, e.Cut = -int64(unix.EINTR), true
 		t.tell(th, *e)
 	}
 	if tid != th.pid {
