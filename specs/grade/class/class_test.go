@@ -146,3 +146,20 @@ func TestPointsByOtherWeights(t *testing.T) {
 		}
 	}
 }
+
+func TestEvidenceIsDividedAndShownInBounds(t *testing.T) {
+	for _, test := range []struct{ evidence, finding, rest string }{
+		{"", "", ""},
+		{"seen", "seen", ""},
+		{"did\nsaw \x1b[1m\n\nstarted: it\n\n--- log\n", "did\nsaw \\x1b[1m", "started: it\n\n--- log"},
+	} {
+		finding, rest := class.Row{Evidence: test.evidence}.Finding()
+		if finding != test.finding || rest != test.rest {
+			t.Errorf("%q: %q and %q", test.evidence, finding, rest)
+		}
+	}
+	flood := class.Row{Evidence: strings.Repeat("ñ\xff", 1<<20)}.Shown()
+	if len(flood) > 128<<10 || !strings.HasPrefix(flood, "ñ") || !strings.Contains(flood, "submission.json") {
+		t.Errorf("of %d bytes %d are shown, from %.20q", 3<<20, len(flood), flood)
+	}
+}

@@ -69,7 +69,7 @@ func report(s class.Submission, row rubric.Row, found class.Row) string {
 	if found.Status == class.Passed {
 		return ""
 	}
-	text := class.Plain(found.Evidence)
+	text := found.Shown()
 	if found.Status == class.Failed && !strings.Contains(text, row.Hint.EN) {
 		text += "\n" + row.Hint.EN
 	}
