@@ -35,21 +35,24 @@ type Classroom50Test struct {
 	Output   string `json:"output,omitempty"`
 }
 
-// NewClassroom50 makes it of a submission. Who and what was graded comes from the environment that its runner sets; a
-// class that is graded anywhere else gets words in their place, which its collection of scores refuses.
+// NewClassroom50 makes it of a submission. Who and what was graded comes from the environment that its runner sets, if
+// that names a classroom; elsewhere words stand in their place, which its collection of scores refuses.
 //
 // The format knows no submission that was not judged. One for which the grader failed has neither tests nor points that
 // could be had, as in a run without an autograder.
 func NewClassroom50(s class.Submission, c class.Class, env func(string) string) Classroom50 {
-	const none, stamp = "none", "2006-01-02T15:04:05Z"
-	ended := c.Ended.UTC().Format(stamp)
+	const none = "none"
+	if env("CLASSROOM") == "" {
+		env = func(string) string { return "" }
+	}
+	ended := c.Ended.UTC().Format(instant)
 	commit := cmp.Or(env("COMMIT_URL"), none)
 	r := Classroom50{
 		Schema:         "classroom50/result/v1",
 		Classroom:      cmp.Or(env("CLASSROOM"), none),
 		Assignment:     cmp.Or(env("ASSIGNMENT"), "daemonlab"),
 		AssignmentType: cmp.Or(env("ASSIGNMENT_TYPE"), "individual"),
-		Owner:          cmp.Or(env("OWNER"), env("USERNAME"), s.Name.String()),
+		Owner:          cmp.Or(env("OWNER"), s.Name.String()),
 		Submission:     cmp.Or(env("SUBMISSION_TAG"), "submit/"+c.Ended.UTC().Format("2006-01-02T15-04-05Z")),
 		Commit:         commit,
 		Release:        cmp.Or(env("RELEASE_URL"), none),
@@ -80,11 +83,14 @@ func NewClassroom50(s class.Submission, c class.Class, env func(string) string) 
 	return r
 }
 
+// instant is how the contract writes times.
+const instant = "2006-01-02T15:04:05Z"
+
 // submittedAt brings a time as git writes it with %cI to the form of the contract.
 func submittedAt(committed string) string {
 	t, err := time.Parse(time.RFC3339, committed)
 	if err != nil {
 		return ""
 	}
-	return t.UTC().Format("2006-01-02T15:04:05Z")
+	return t.UTC().Format(instant)
 }

@@ -201,8 +201,9 @@ func TestClassroom50TakesIdentityFromItsRunner(t *testing.T) {
 	runner := map[string]string{"CLASSROOM": "os", "ASSIGNMENT": "mqfiled", "ASSIGNMENT_TYPE": "group", "OWNER": "alice",
 		"SUBMISSION_TAG": "submit/2026-06-01T14-32-05Z-a1b2c3d", "COMMIT_URL": "https://x/commit/1", "RELEASE_URL": "https://x/r",
 		"REVIEW_URL": "https://x/compare", "COMMIT_DATE": "2026-06-01T16:32:01+02:00"}
-	r := formats.NewClassroom50(class.Submission{Name: "submission"}, class.Class{Rubric: rubric.Standard()},
-		func(name string) string { return runner[name] })
+	env := func(name string) string { return runner[name] }
+	s, c := class.Submission{Name: "submission"}, class.Class{Rubric: rubric.Standard()}
+	r := formats.NewClassroom50(s, c, env)
 	for field, pair := range map[string][2]string{"classroom": {r.Classroom, "os"}, "assignment": {r.Assignment, "mqfiled"},
 		"type": {r.AssignmentType, "group"}, "owner": {r.Owner, "alice"}, "tag": {r.Submission, runner["SUBMISSION_TAG"]},
 		"commit": {r.Commit, "https://x/commit/1"}, "release": {r.Release, "https://x/r"}, "review": {r.Review, "https://x/compare"},
@@ -210,6 +211,10 @@ func TestClassroom50TakesIdentityFromItsRunner(t *testing.T) {
 		if pair[0] != pair[1] {
 			t.Errorf("%s is %q, not %q", field, pair[0], pair[1])
 		}
+	}
+	delete(runner, "CLASSROOM")
+	if r := formats.NewClassroom50(s, c, env); r.Owner != "submission" || r.Commit != "none" {
+		t.Errorf("without a classroom it takes %q and %q from the environment", r.Owner, r.Commit)
 	}
 }
 

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"encoding/xml"
 	"fmt"
-	"strings"
-	"time"
 
 	"daemonlab/specs/grade/class"
 	"daemonlab/specs/rubric"
@@ -61,9 +59,8 @@ func junit(c class.Class) []byte {
 }
 
 func junitSubmission(s class.Submission, c class.Class) junitSuite {
-	suite := junitSuite{Name: s.Name.String(), Time: seconds(s.Seconds), Timestamp: c.Began.UTC().Format(time.DateTime),
-		Hostname: class.Plain(c.Machine)}
-	suite.Timestamp = strings.Replace(suite.Timestamp, " ", "T", 1)
+	suite := junitSuite{Name: s.Name.String(), Time: seconds(s.Seconds), Hostname: class.Plain(c.Machine),
+		Timestamp: c.Began.UTC().Format("2006-01-02T15:04:05")}
 	if message := explain(s); message != "" {
 		// A case of its own: none of the rows is at fault, and it may have none.
 		whole := junitCase{Name: string(s.Verdict), Class: suite.Name, Time: seconds(s.Build.Seconds)}

@@ -32,7 +32,7 @@ function choose(column) {
 
 // The fragment is an id to show, or says how to sort and which language to use: #sort=total&desc&lang=es.
 function follow() {
-  const fragment = decodeURIComponent(location.hash.slice(1));
+  const fragment = location.hash.slice(1);
   const target = document.getElementById(fragment);
   if (target) {
     for (let e = target; e; e = e.parentElement) if (e.tagName === "DETAILS") e.open = true;

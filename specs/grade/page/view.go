@@ -14,8 +14,7 @@ import (
 // view is what the page shows, computed.
 type view struct {
 	Kit, Machine string
-	Began        string
-	Minutes      string
+	Began, Took  string
 	Runs         int
 	Rubric       []rubric.Row
 	Steps        []step
@@ -78,7 +77,7 @@ type finding struct {
 
 func newView(c class.Class) view {
 	v := view{Kit: class.Plain(c.Kit), Machine: class.Plain(c.Machine), Began: c.Began.UTC().Format("2006-01-02 15:04 UTC"),
-		Minutes: c.Ended.Sub(c.Began).Round(time.Second).String(), Rubric: c.Rubric, Steps: steps(c.Rubric),
+		Took: c.Ended.Sub(c.Began).Round(time.Second).String(), Rubric: c.Rubric, Steps: steps(c.Rubric),
 		Verdicts: verdicts(c), Totals: newTotals(c)}
 	for i, s := range c.Submissions {
 		v.Submissions = append(v.Submissions, newSubmission(i, s, c.Rubric))
