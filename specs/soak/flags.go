@@ -1,0 +1,64 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"time"
+)
+
+const usage = `usage: scripts/soak [--seed N] [MINUTES]
+
+Runs the server for some minutes (default 1) under good and hostile clients,
+with SIGHUP, SIGTERM and SIGKILL and restarts, and checks what every request
+brought. Prints what was done, what was lost, and how the daemon's descriptors,
+threads and memory grew between moments of calm.
+
+  --seed N   what chance begins with, to repeat a run (default: another one)
+
+Runs as root (the server then as nobody) and as an ordinary user. Exit status:
+0 nothing lost and nothing grown, 1 something, 2 it could not run.
+`
+
+var errUsage = errors.New("usage")
+
+type options struct {
+	seed uint64
+	time time.Duration
+	work string // directory with the programs; removed at the end
+}
+
+func parseFlags(args []string) (options, error) {
+	o := options{time: time.Minute}
+	f := flag.NewFlagSet("soak", flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	f.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "")
+	f.StringVar(&o.work, "work", "", "") // from the script, which has built the programs there
+	err := f.Parse(args)
+	if err == nil && f.NArg() > 0 {
+		o.time, err = parseMinutes(f.Args())
+	}
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Print(usage)
+		return o, err
+	case err == nil && o.work == "":
+		err = errors.New("no programs: start it with scripts/soak")
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "soak: %v\n\n%s", err, usage)
+		return o, errUsage
+	}
+	return o, nil
+}
+
+func parseMinutes(args []string) (time.Duration, error) {
+	minutes, err := strconv.ParseFloat(args[0], 64)
+	if err != nil || len(args) > 1 || !(minutes > 0 && minutes <= 1e6) {
+		return 0, fmt.Errorf("%q: one number of minutes is needed", args)
+	}
+	return time.Duration(minutes * float64(time.Minute)), nil
+}

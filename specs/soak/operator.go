@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/mq"
+	"daemonlab/specs/harness"
+)
+
+// operate is what the server's operator does. For the first half of the time one server lives on, and is looked at in
+// moments of calm; in the second servers come and go.
+func (s *session) operate(ctx context.Context, chance *rand.Rand) error {
+	begin := time.Now()
+	half, end := begin.Add(s.time/2), begin.Add(s.time)
+	looks := s.time / 12
+	for next := begin.Add(looks); time.Now().Before(half) && ctx.Err() == nil; {
+		pause(ctx, time.Duration(chance.IntN(int(time.Second))))
+		s.rotateLog()
+		if chance.IntN(30) == 0 {
+			s.unlinkQueue(ctx)
+		}
+		if time.Now().After(next) {
+			if err := s.lookAtServer(ctx); err != nil {
+				return err
+			}
+			next = time.Now().Add(looks)
+		}
+	}
+	for time.Now().Before(end) && ctx.Err() == nil {
+		pause(ctx, time.Duration(chance.IntN(int(4*time.Second))))
+		s.rotateLog()
+		if err := []func(context.Context) error{s.restart, s.killAndRestart}[chance.IntN(2)](ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// start starts a server. While there is none, a hostile client can register for the queue's notification, and a server
+// that finds it so cannot start.
+func (s *session) start(ctx context.Context) error {
+	for end := time.Now().Add(harness.Patience); ; pause(ctx, 10*time.Millisecond) {
+		err := s.tryStart(ctx)
+		if err == nil || !strings.Contains(err.Error(), "registered already") || time.Now().After(end) {
+			return err
+		}
+		s.count("operator: starts that a hostile registration prevented")
+	}
+}
+
+func (s *session) tryStart(ctx context.Context) error {
+	s.starting.Lock()
+	defer s.starting.Unlock()
+	server, err := s.programs.StartServer(ctx, s.place, harness.Setting{}, "--stall", fmt.Sprint(stall.Seconds()))
+	s.server = server
+	return err
+}
+
+// rotateLog does as logrotate(8).
+func (s *session) rotateLog() {
+	os.Rename(s.place.Log, s.place.Log+".1")
+	s.signal(unix.SIGHUP)
+	s.count("operator: SIGHUP")
+}
+
+func (s *session) signal(sig unix.Signal) {
+	if err := s.server.Signal(sig); err != nil {
+		s.lose("the server has died: %v", err)
+	}
+}
+
+func (s *session) restart(ctx context.Context) error {
+	t := s.begin(stopped)
+	s.count("operator: " + t.what)
+	s.signal(unix.SIGTERM)
+	limited, cancel := context.WithTimeout(ctx, 6*time.Second+harness.Slack)
+	defer cancel()
+	status, err := s.server.WaitForEnd(limited)
+	if err != nil && ctx.Err() == nil {
+		s.lose("the server did not end within 6 s of SIGTERM")
+	}
+	if err == nil && status != 0 {
+		s.lose("the server ended with wait status %#x on SIGTERM", status)
+	}
+	return s.again(ctx, t)
+}
+
+// again starts the next server.
+func (s *session) again(ctx context.Context, t *trouble) error {
+	s.server.Close()
+	s.over(t)
+	err := s.start(ctx)
+	s.served(t)
+	return err
+}
+
+// killAndRestart leaves requests in the queue for the next server.
+func (s *session) killAndRestart(ctx context.Context) error {
+	t := s.begin(killed)
+	s.count("operator: " + t.what)
+	s.signal(unix.SIGKILL)
+	if _, err := s.server.WaitForEnd(ctx); err != nil {
+		return err
+	}
+	s.over(t)
+	waiting := s.fillQueue(ctx)
+	defer func() {
+		for _, c := range waiting {
+			c.Close()
+		}
+	}()
+	if err := s.again(ctx, t); err != nil {
+		return err
+	}
+	for _, c := range waiting {
+		f := s.files[1]
+		e, err := c.Finish(ctx, f.name)
+		if err == nil {
+			err = f.check(e)
+		}
+		if err != nil && ctx.Err() == nil {
+			s.lose("a request that was in the queue when the server started again: %v", err)
+		}
+		s.count("requests that outlived their server")
+	}
+	return nil
+}
+
+const backlog = 5
+
+// fillQueue puts requests into a queue without a server, as far as there is room: others do too.
+func (s *session) fillQueue(ctx context.Context) (waiting []*harness.Client) {
+	for range backlog {
+		c, err := harness.NewClient(harness.Small)
+		if err != nil {
+			return waiting
+		}
+		limited, cancel := context.WithTimeout(ctx, 10*time.Millisecond)
+		err = c.Request(limited, s.place.Queue, s.files[1].name)
+		cancel()
+		if err != nil {
+			c.Close()
+			return waiting
+		}
+		s.count(requests)
+		waiting = append(waiting, c)
+	}
+	return waiting
+}
+
+// unlinkQueue does what only the server's own user or root can do by mistake. The server has to notice it.
+func (s *session) unlinkQueue(ctx context.Context) {
+	t := s.begin(unlinked)
+	s.count("operator: " + t.what)
+	mq.Unlink(s.place.Queue)
+	for end := time.Now().Add(harness.Patience); !exists(s.place.Queue) && ctx.Err() == nil; {
+		if time.Now().After(end) {
+			s.lose("the request queue was not made again in %v", harness.Patience)
+			break
+		}
+		pause(ctx, 5*time.Millisecond)
+	}
+	s.over(t)
+	s.served(t)
+}
+
+func exists(queue string) bool {
+	q, err := mq.Open(queue, os.O_WRONLY, 0, nil)
+	if err == nil {
+		q.Close()
+	}
+	return !errors.Is(err, unix.ENOENT)
+}

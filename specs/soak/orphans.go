@@ -1,0 +1,69 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/mq"
+	"daemonlab/lab/procfs"
+	"daemonlab/specs/harness"
+)
+
+// orphans are the queues that killed clients have left. The next clients remove them when they need the room, where
+// they can list queues; the last few are left for them to find.
+type orphans struct {
+	mu    sync.Mutex
+	names []string
+}
+
+const keptOrphans = 3
+
+// kill ends a client by SIGKILL. It is stopped first, so that the queues it has made can be read from its descriptors.
+func (o *orphans) kill(c *harness.Running, l *ledger) {
+	c.Signal(unix.SIGSTOP)
+	process := procfs.New("/proc").Process(c.PID)
+	for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		st, err := process.Stat()
+		if err != nil || st.State != 'R' && st.State != 'S' && st.State != 'D' {
+			break
+		}
+	}
+	entries, _ := os.ReadDir(process.Path("fd"))
+	for _, entry := range entries {
+		name, _ := os.Readlink(process.Path("fd/" + entry.Name()))
+		if strings.HasPrefix(name, "/mqfile-") && !strings.HasSuffix(name, " (deleted)") {
+			o.add(name, l)
+		}
+	}
+	c.Signal(unix.SIGKILL)
+	l.count("client programs killed by SIGKILL")
+}
+
+func (o *orphans) add(name string, l *ledger) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.names = append(o.names, name)
+	l.count("queues left by killed clients")
+	for len(o.names) > keptOrphans {
+		o.remove(l)
+	}
+}
+
+func (o *orphans) removeAll(l *ledger) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for len(o.names) > 0 {
+		o.remove(l)
+	}
+}
+
+func (o *orphans) remove(l *ledger) {
+	if mq.Unlink(o.names[0]) != nil {
+		l.count("queues of killed clients removed by others")
+	}
+	o.names = o.names[1:]
+}
