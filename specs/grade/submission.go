@@ -92,11 +92,6 @@ func language(folder string) string {
 	return ""
 }
 
-// evidence makes a file in the submission's directory of results.
-func (a *attempt) evidence(name string) (*os.File, error) {
-	return os.OpenFile(filepath.Join(a.Name.Dir(a.o.out), name), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
-}
-
 // oneLine makes a reason of what may be many lines.
 func oneLine(text string) string {
 	return strings.Join(strings.Fields(text), " ")
