@@ -93,7 +93,7 @@ func TestEveryRowOfTheRubricHasItsSection(t *testing.T) {
 			for id, text := range sections(p) {
 				found[id] = true
 				at := 0
-				for _, part := range append([]string{}, parts[language]...) {
+				for _, part := range parts[language] {
 					next := strings.Index(text[at:], "**"+part)
 					if next < 0 {
 						t.Errorf("%s: section %s: no part %q in its place", p.path, id, part)
@@ -212,6 +212,34 @@ func TestManualPagesExist(t *testing.T) {
 			}
 		}
 	}
+}
+
+// quotable are the files that a block of a language is quoted from.
+var quotable = map[string]string{"go": "../*_test.go", "diff": "../broken/*.patch"}
+
+func TestQuotedSourcesAreInTheProject(t *testing.T) {
+	for _, language := range languages {
+		for _, p := range pages(t, language) {
+			for _, b := range p.blocks {
+				if pattern, ok := quotable[b.language]; ok && !occurs(t, strings.Join(b.lines, "\n"), pattern) {
+					t.Errorf("%s:%d: this is in none of %s", p.path, b.line, pattern)
+				}
+			}
+		}
+	}
+}
+
+func occurs(t *testing.T, text, pattern string) bool {
+	files, err := filepath.Glob(pattern)
+	must(t, err)
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		must(t, err)
+		if strings.Contains(string(content), text) {
+			return true
+		}
+	}
+	return false
 }
 
 var svgText = regexp.MustCompile(`(?s)(<(?:text|tspan|title|desc)[^>]*>)[^<]*`)
