@@ -23,6 +23,11 @@ const (
 	OrdersVariable   = "SPECS_LAUNCH_ORDERS" // for the launcher, at each start of a program, separated by spaces
 )
 
+// Untrusted tells whether the programs are started with orders that confine them.
+func Untrusted() bool {
+	return os.Getenv(OrdersVariable) != ""
+}
+
 // FindPrograms takes the programs that the environment names and builds the others into dir.
 func FindPrograms(dir string) (p Programs, err error) {
 	for _, program := range []struct {
