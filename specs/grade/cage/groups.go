@@ -2,10 +2,10 @@ package cage
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 )
 
 // hierarchies are the directories of control groups, of cgroup v2 and of v1, and what a cage is limited to there. A
@@ -27,10 +27,27 @@ type groups map[string]map[string]int
 // group is one cage's directories.
 type group []string
 
+// groupName with a grader's PID is the name of its directory.
+const groupName = "daemonlab-grade-"
+
+// removeOld removes the groups of graders that were killed.
+func removeOld(hierarchy string) {
+	dirs, _ := filepath.Glob(filepath.Join(hierarchy, groupName+"*"))
+	for _, dir := range dirs {
+		pid := strings.TrimPrefix(filepath.Base(dir), groupName)
+		if exists("/proc/"+pid) == nil {
+			continue
+		}
+		cages, _ := filepath.Glob(filepath.Join(dir, "[0-9]*"))
+		group(append(cages, dir)).remove()
+	}
+}
+
 func openGroups() groups {
 	g := groups{}
 	for _, h := range hierarchies {
-		dir := filepath.Join(h.dir, fmt.Sprintf("daemonlab-grade-%d", os.Getpid()))
+		removeOld(h.dir)
+		dir := filepath.Join(h.dir, groupName+strconv.Itoa(os.Getpid()))
 		if os.Mkdir(dir, 0o755) != nil {
 			continue
 		}

@@ -1,0 +1,283 @@
+package cage_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"daemonlab/lab/procfs"
+	"daemonlab/specs/grade/cage"
+	"daemonlab/specs/harness"
+)
+
+var (
+	cages     *cage.Cages
+	tools     []*os.File
+	temporary string // goes at the end, and with it what a killed grader leaves there
+)
+
+func TestMain(m *testing.M) {
+	cage.Init()
+	if err := harness.AdoptOrphans(); err != nil {
+		panic(err)
+	}
+	dir, err := os.MkdirTemp("", "cage-test-")
+	if err != nil {
+		panic(err)
+	}
+	temporary = dir
+	run := m.Run
+	if os.Getenv(helperEnv) != "" {
+		run = hold
+	}
+	status, err := withCages(dir, run)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		status = 1
+	}
+	os.RemoveAll(dir)
+	os.Exit(status)
+}
+
+// helperEnv has the test binary play a grader that is killed.
+const helperEnv = "CAGE_TEST_HELPER"
+
+// hold says something when its cage has a process in another session, and waits for it.
+func hold() int {
+	j, _ := job("setsid sleep 1000000 & echo ready; sleep 1000000", false)
+	j.Stdout = os.Stdout
+	cages.Run(context.Background(), j)
+	return 1
+}
+
+func withCages(dir string, run func() int) (int, error) {
+	launcher, work := filepath.Join(dir, "launch"), filepath.Join(dir, "work")
+	if err := errors.Join(os.Chmod(dir, 0o755), os.Mkdir(work, 0o755)); err != nil {
+		return 0, err
+	}
+	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", launcher, "daemonlab/specs/launch")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return 0, fmt.Errorf("%w: %s", err, out)
+	}
+	tool, err := os.Open(launcher)
+	if err != nil {
+		return 0, err
+	}
+	defer tool.Close()
+	tools = []*os.File{tool}
+	if cages, err = cage.Open(work, nil); err != nil {
+		return 0, err
+	}
+	defer cages.Close()
+	return run(), nil
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// job is a shell command in a cage: a submission's, or with trust the judge's.
+func job(script string, trusted bool) (cage.Job, *bytes.Buffer) {
+	said := &bytes.Buffer{}
+	command := []string{"/bin/sh", "-c", script}
+	if !trusted {
+		command = append(append([]string{cages.Tool(tools, 0)}, cages.Confine()...), append([]string{"--"}, command...)...)
+	}
+	return cage.Job{
+		Command: command, Env: cage.Environment(), Trusted: trusted, Tools: tools, Stdout: said, Stderr: said,
+	}, said
+}
+
+// says runs a script of a submission's in a cage and returns what it says.
+func says(t *testing.T, script string) string {
+	t.Helper()
+	j, said := job(script, false)
+	_, err := cages.Run(t.Context(), j)
+	must(t, err)
+	return strings.TrimSpace(said.String())
+}
+
+func TestStatus(t *testing.T) {
+	for script, want := range map[string]int{"exit 0": 0, "exit 7": 7, "kill -TERM $$": 143} {
+		j, _ := job(script, false)
+		exit, err := cages.Run(t.Context(), j)
+		must(t, err)
+		if exit != want {
+			t.Errorf("%s: got %d, want %d", script, exit, want)
+		}
+	}
+}
+
+// TestWithin asks a submission's shell what it sees of the cage.
+func TestWithin(t *testing.T) {
+	secret, err := os.CreateTemp("", "cage-test-secret-")
+	must(t, err)
+	defer os.Remove(secret.Name())
+	for name, c := range map[string]struct{ script, want string }{
+		"no capability over mounts": {"mount -t tmpfs x /run 2>/dev/null || echo refused", "refused"},
+		"no namespaces":             {"unshare -U true 2>/dev/null || echo refused", "refused"},
+		"the machine's files":       {"cat " + secret.Name() + " 2>/dev/null || echo none", "none"},
+		"read-only system":          {"(: >/usr/bin/x) 2>/dev/null || (: >/x) 2>/dev/null || (: >/etc/passwd) 2>/dev/null || echo refused", "refused"},
+		"network":                   {"grep -vc -e : -e lo /proc/net/dev", "2"}, // two lines of head
+		"no new privileges":         {"grep -o 'NoNewPrivs:.*1' /proc/self/status | tr -d '\t'", "NoNewPrivs:1"},
+		"first process":             {"kill -KILL 1 2>/dev/null; kill -TERM 1 2>/dev/null; sleep 0.1; echo lives", "lives"},
+		"tools":                     {"cat /proc/1/fd/7 >/dev/null 2>&1 || echo hidden", "hidden"},
+		"memory of others":          {"cat /proc/1/environ /proc/1/mem >/dev/null 2>&1 || echo hidden", "hidden"},
+		"no core dumps":             {"ulimit -c", "0"},
+		"private files":             {"echo x >/tmp/x; echo x >/run/x 2>/dev/null; ls -A /tmp /dev/mqueue", "/dev/mqueue:\n\n/tmp:\nx"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := says(t, c.script); got != c.want {
+				t.Errorf("%s: got %q, want %q", c.script, got, c.want)
+			}
+		})
+	}
+}
+
+// TestTrusted shows that what TestWithin finds hidden is not hidden from everybody.
+func TestTrusted(t *testing.T) {
+	j, said := job("head -c 4 /proc/1/fd/7 | tail -c 3", true)
+	_, err := cages.Run(t.Context(), j)
+	must(t, err)
+	if said.String() != "ELF" {
+		t.Errorf("the launcher begins with %q", said)
+	}
+}
+
+func TestIdentity(t *testing.T) {
+	idMap := strings.Fields(says(t, "cat /proc/self/uid_map"))
+	inside, outside := idMap[0], idMap[1]
+	if os.Geteuid() == 0 && (inside != "0" || outside == "0" || idMap[2] != "65536") {
+		t.Errorf("root's cage maps %v", idMap)
+	}
+	if own := fmt.Sprint(os.Getuid()); os.Geteuid() != 0 && (inside != own || outside != own || idMap[2] != "1") {
+		t.Errorf("the cage of user %s maps %v", own, idMap)
+	}
+}
+
+// TestNothingIsLeft has a command leave processes in sessions of their own.
+func TestNothingIsLeft(t *testing.T) {
+	const script = "for n in 1 2 3; do setsid sh -c 'while :; do setsid sleep 1000000 & sleep 0.01; done' & done; sleep 0.2"
+	says(t, script)
+	mustBeAlone(t)
+}
+
+func TestTimeOut(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	j, _ := job("setsid sleep 1000000 & sleep 1000000", false)
+	if _, err := cages.Run(ctx, j); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	mustBeAlone(t)
+}
+
+// TestGraderKilled kills the process that has made a cage.
+func TestGraderKilled(t *testing.T) {
+	self, err := os.Executable()
+	must(t, err)
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), helperEnv+"=1", "TMPDIR="+temporary)
+	stdout, err := cmd.StdoutPipe()
+	must(t, err)
+	must(t, cmd.Start())
+	_, err = stdout.Read(make([]byte, 1))
+	must(t, err)
+	must(t, cmd.Process.Kill())
+	cmd.Wait()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		left, err := harness.Adopted()
+		must(t, err)
+		if len(left) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("left: %v", left)
+		}
+	}
+}
+
+func mustBeAlone(t *testing.T) {
+	t.Helper()
+	left, err := harness.Adopted()
+	must(t, err)
+	for _, p := range left {
+		t.Errorf("left: %d %s", p.Pid, p.Comm)
+	}
+	stats, err := procfs.New("/proc").Stats()
+	must(t, err)
+	for _, p := range stats {
+		if p.PPid == os.Getpid() && !p.State.Ended() {
+			t.Errorf("left: %d %s", p.Pid, p.Comm)
+		}
+	}
+}
+
+// TestFiles takes files into a cage and out of it again.
+func TestFiles(t *testing.T) {
+	dir := t.TempDir()
+	from, packed, result, to := filepath.Join(dir, "from"), filepath.Join(dir, "packed"), filepath.Join(dir, "result"), filepath.Join(dir, "to")
+	must(t, errors.Join(os.Mkdir(from, 0o755), os.Mkdir(to, 0o755), os.Mkdir(from+"/sub", 0o500)))
+	must(t, os.WriteFile(from+"/odd \xff\n", []byte("odd"), 0o600))
+	must(t, os.Symlink("/etc/passwd", from+"/link"))
+	pack(t, packed, from, 100)
+	j, said := job("set -e; cat odd*; readlink link; echo made >sub/made; chmod +x sub/made", false)
+	j.Files, j.Result = packed, result
+	exit, err := cages.Run(t.Context(), j)
+	must(t, err)
+	if exit != 0 || said.String() != "odd/etc/passwd\n" {
+		t.Errorf("exit status %d: %q", exit, said)
+	}
+	file, err := os.Open(result)
+	must(t, err)
+	defer file.Close()
+	must(t, cage.Unpack(file, to))
+	content, err := os.ReadFile(to + "/sub/made")
+	must(t, err)
+	info, err := os.Lstat(to + "/sub/made")
+	must(t, err)
+	if string(content) != "made\n" || info.Mode()&0o111 == 0 {
+		t.Errorf("came back as %q with mode %v", content, info.Mode())
+	}
+}
+
+func pack(t *testing.T, file, dir string, limit int64) {
+	t.Helper()
+	f, err := os.Create(file)
+	must(t, err)
+	defer f.Close()
+	must(t, cage.Pack(f, dir, limit))
+}
+
+func TestTooLarge(t *testing.T) {
+	dir := t.TempDir()
+	must(t, os.WriteFile(dir+"/file", make([]byte, 101), 0o600))
+	if err := cage.Pack(&bytes.Buffer{}, dir, 100); !errors.Is(err, cage.ErrTooLarge) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestFixed(t *testing.T) {
+	dir := t.TempDir()
+	must(t, os.WriteFile(dir+"/file", nil, 0o666))
+	packed := filepath.Join(t.TempDir(), "packed")
+	pack(t, packed, dir, 100)
+	j, said := job("(: >file) 2>/dev/null || rm -f file 2>/dev/null || echo refused", false)
+	j.Files, j.Fixed = packed, true
+	_, err := cages.Run(t.Context(), j)
+	must(t, err)
+	if said.String() != "refused\n" {
+		t.Errorf("it said %q", said)
+	}
+}
