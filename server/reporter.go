@@ -69,32 +69,43 @@ func (s *server) answerStatus(socket *os.File) {
 
 // askForReport asks the daemon that is known to have this PID: anybody may have bound the name.
 func askForReport(pidFile string, pid int) (string, error) {
-	address, err := reportAddress(pidFile)
+	socket, err := connectToDaemon(pidFile)
 	if err != nil {
 		return "", err
 	}
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return "", os.NewSyscallError("socket", err)
-	}
-	socket := os.NewFile(uintptr(fd), address.Name)
 	defer socket.Close()
-	limit := unix.NsecToTimeval(reportTimeout.Nanoseconds())
-	err = errors.Join(unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &limit), // connect(2) heeds it
-		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &limit))
-	if err != nil {
-		return "", os.NewSyscallError("setsockopt", err)
-	}
-	if err := unix.Connect(fd, address); err != nil {
-		return "", fmt.Errorf("status socket %s: %w", address.Name, err)
-	}
-	peer, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
+	peer, err := unix.GetsockoptUcred(int(socket.Fd()), unix.SOL_SOCKET, unix.SO_PEERCRED)
 	if err != nil {
 		return "", os.NewSyscallError("SO_PEERCRED", err)
 	}
 	if int(peer.Pid) != pid {
-		return "", fmt.Errorf("status socket %s: belongs to PID %d", address.Name, peer.Pid)
+		return "", fmt.Errorf("status socket %s: belongs to PID %d", socket.Name(), peer.Pid)
 	}
 	report, err := io.ReadAll(io.LimitReader(socket, maxReport))
+	if errors.Is(err, unix.EAGAIN) {
+		err = fmt.Errorf("it does not answer within %v", reportTimeout)
+	}
 	return string(report), err
+}
+
+func connectToDaemon(pidFile string) (*os.File, error) {
+	address, err := reportAddress(pidFile)
+	if err != nil {
+		return nil, err
+	}
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("socket", err)
+	}
+	limit := unix.NsecToTimeval(reportTimeout.Nanoseconds())
+	err = errors.Join(unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &limit), // connect(2) heeds it
+		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &limit))
+	if err == nil {
+		err = unix.Connect(fd, address)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("status socket %s: %w", address.Name, err)
+	}
+	return os.NewFile(uintptr(fd), address.Name), nil
 }

@@ -154,13 +154,21 @@ func TestStatusShowsWhatTheDaemonHasDone(t *testing.T) {
 	})
 	fds, err := s.OpenFiles()
 	must(t, err)
-	for range 100 {
+	for range 30 {
 		run("--status", "--pidfile", s.PIDFile)
 	}
 	eventually(t, "no descriptor is left of those who asked", func() bool {
 		now, err := s.OpenFiles()
 		return err == nil && now < fds+10 // the transfer may open its client's pidfd meanwhile
 	})
+}
+
+func TestStatusDoesNotWaitForADaemonThatIsStopped(t *testing.T) {
+	s := start(t, place(t))
+	stop(t, s)
+	if out, status := run("--status", "--pidfile", s.PIDFile); status != 0 || !strings.Contains(out, "does not answer") {
+		t.Errorf("exit status %d: %s", status, out)
+	}
 }
 
 // Whoever likes may bind the name of the status socket first. It costs the counters, and is found out.

@@ -6,7 +6,7 @@
 //	a client dies                         noticed at once by its pidfd; its transfer ends
 //	a client takes nothing                its transfer ends after --stall, with FAILURE if there is room
 //	clients of one user take their time   they have --share of the transfers, further requests of theirs are held back
-//	                                      in order; some thousand at most, then FAILURE
+//	                                      in order; 1,024 of one user alone, then FAILURE
 //	too many transfers                    requests stay in the queue, clients wait in mq_send(3)
 //	garbage, no such reply queue, one     dropped: there is nobody to answer to
 //	  of another user's or its own
