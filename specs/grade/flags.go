@@ -62,9 +62,9 @@ type options struct {
 	unsafe  bool
 	shard   shard.Shard
 	rescore string // directory of results
-	merge   bool   // parts, which are directories of results
-	parts   []string
-	bundle  string // the platform
+	merge   bool
+	parts   []string // to merge: directories of results
+	bundle  string   // the platform
 }
 
 func parseFlags(args []string) (options, error) {
