@@ -143,6 +143,7 @@ func (r row) mustServe(ctx context.Context, s *harness.Server, after string) {
 		Did:   after + ", then asked for a small file",
 		Wants: "the daemon serves the next request",
 		Saw:   fmt.Sprintf("%s, error: %v, daemon alive: %v", e.Summary(), err, s.Alive()),
+		Cause: "if it serves no request at all, the row `transfer` says more",
 	})
 }
 

@@ -178,6 +178,12 @@ func (o options) guide() (files []file, err error) {
 	return files, err
 }
 
+// buildOf is what builds a student's programs.
+var buildOf = map[string]string{
+	"go": "export CGO_ENABLED=0; go build -o bin/mqfiled ./server && go build -o bin/mqfile ./client",
+	"c":  "make -s",
+}
+
 // given are the files that are written for handouts only.
 func (o options) given() (files []file, err error) {
 	for _, f := range []struct {
@@ -186,6 +192,7 @@ func (o options) given() (files []file, err error) {
 	}{
 		{"README." + o.lang + ".md", "README.md", 0o644},
 		{"specs", "scripts/specs", 0o755},
+		{"trace", "scripts/trace", 0o755},
 		{"gitignore", ".gitignore", 0o644},
 	} {
 		text, err := template.ParseFS(templates, "files/"+f.from)
@@ -193,7 +200,7 @@ func (o options) given() (files []file, err error) {
 			return nil, err
 		}
 		var content bytes.Buffer
-		if err := text.Execute(&content, struct{ Language, Lang string }{o.language, o.lang}); err != nil {
+		if err := text.Execute(&content, struct{ Language, Lang, Build string }{o.language, o.lang, buildOf[o.language]}); err != nil {
 			return nil, err
 		}
 		files = append(files, file{f.to, content.Bytes(), f.mode})
@@ -217,6 +224,7 @@ func (o options) buildSpecs(dir string) error {
 	for _, build := range [][]string{
 		{"build", "-o", filepath.Join(dir, "judge"), "./specs/judge"},
 		{"build", "-o", filepath.Join(dir, "launch"), "./specs/launch"},
+		{"build", "-o", filepath.Join(dir, "trace"), "./specs/trace"},
 		{"test", "-c", "-o", filepath.Join(dir, "specs.test"), "./specs"},
 	} {
 		args := append([]string{build[0], "-trimpath", "-buildvcs=false", "-ldflags=-s -w"}, build[1:]...)

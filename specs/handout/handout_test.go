@@ -296,7 +296,7 @@ func TestNoLineOfTheSolutionIsInAHandout(t *testing.T) {
 				}
 			}
 		}
-		for _, program := range []string{"judge", "launch", "specs.test"} {
+		for _, program := range []string{"judge", "launch", "trace", "specs.test"} {
 			for _, pkg := range []string{"server", "client", "lab/daemon"} {
 				if bytes.Contains(all["specs/"+program], []byte("daemonlab/"+pkg+".")) {
 					t.Errorf("specs/%s has functions of %s", program, pkg)
