@@ -100,7 +100,7 @@ func (w *watched) put(name, from string) {
 // sees waits until the output has had the texts, in their order, and forgets it up to there.
 func (w *watched) sees(texts ...string) {
 	w.t.Helper()
-	deadline := time.After(time.Minute)
+	deadline := time.After(2 * time.Minute)
 	for _, text := range texts {
 		for !w.passed(text) {
 			select {
