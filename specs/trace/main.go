@@ -53,11 +53,11 @@ func run(args []string) (status int, err error) {
 	if ctx.Err() != nil {
 		return 128 + int(unix.SIGINT), errors.New("interrupted")
 	}
-	if err != nil {
+	if taken == nil || len(taken.Events) == 0 {
 		return exitError, err
 	}
 	story := birth.Read(taken)
-	if err := publish(story, o); err != nil {
+	if err := errors.Join(err, publish(story, o)); err != nil {
 		return exitError, err
 	}
 	if !story.OK() {

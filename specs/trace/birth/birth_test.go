@@ -1,6 +1,8 @@
 package birth_test
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -50,6 +52,11 @@ func value(v uint64, e event.Event) event.Event {
 func gives(result int64, e event.Event) event.Event {
 	e.Result = result
 	return e
+}
+
+func interrupted(e event.Event) event.Event {
+	e.Cut = true
+	return gives(-int64(unix.EINTR), e)
 }
 
 func writes(data string, e event.Event) event.Event {
@@ -170,6 +177,11 @@ var marks = map[string]struct {
 		[]string{"rearm: mq_notify(SIGEV_THREAD), is not emptied"}},
 	"never registers again": {join(start(), then(asks, notified, takes, findsNone)),
 		[]string{"rearm: read(netlink), no other follows"}},
+	"leaves a request": {join(start(), service, then(event.Event{Kind: event.Client, Path: "no answer", Unserved: true})),
+		[]string{"rearm: no answer, left unserved"}},
+	"waits in the queue at the end": {join(start(), then(asks, notified, registers, takes, interrupted(findsNone))), nil},
+	"is interrupted on the way": {join(forks, then(opens, interrupted(locks), locks, writesPID, interrupted(registers),
+		registers, tells, hears, ended(original)), service), nil},
 	"serves by a child": {join(start(), service, then(born(daemon, 103))),
 		[]string{"threads: fork() = 103, a child process"}},
 }
@@ -193,6 +205,9 @@ func TestMarks(t *testing.T) {
 				if m := row.Marks[0]; m.ID != id || !strings.HasPrefix(row.Text, call) || !strings.Contains(m.Text, text) {
 					t.Errorf("row %q has the mark %v, not %q", row.Text, m, want.marks[i])
 				}
+			}
+			if !slices.IsSortedFunc(story.Rows, func(a, b birth.Row) int { return cmp.Compare(a.At, b.At) }) {
+				t.Errorf("the rows are not in the order of time: %v", story.Rows)
 			}
 			if story.OK() != (want.marks == nil) && !strings.HasPrefix(want.marks[0], "threads") {
 				t.Errorf("the story as a whole is %v", story.OK())

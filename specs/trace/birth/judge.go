@@ -47,7 +47,7 @@ func judgeEnded(r *reader, e *event.Event) []Mark {
 
 // judgeAnswer marks a request that was not answered.
 func judgeAnswer(_ *reader, e *event.Event) []Mark {
-	if !e.Cut {
+	if !e.Unserved {
 		return nil
 	}
 	return []Mark{{"rearm", "a request is left unserved"}}

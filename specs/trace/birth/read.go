@@ -67,7 +67,7 @@ func Read(record *event.Record) *Story {
 // isInterrupted picks calls that came to nothing, and are made again as a rule. What waits for a message says something
 // all the same.
 func isInterrupted(e event.Event) bool {
-	return e.Kind == event.Call && e.Cut && e.Name != "mq_receive"
+	return e.Cut && e.Name != "mq_receive"
 }
 
 // numberSteps adds the lab's numbers to the ids. The original's return is a step of its own, after all of step 7.

@@ -177,7 +177,7 @@ func wrap(text string, width int) (lines []string) {
 // joint is where the part behind the last sign that joins words begins, 0 without one.
 func joint(word []rune) int {
 	for i := len(word) - 1; i >= 0; i-- {
-		if strings.ContainsRune("(|/,", word[i]) {
+		if strings.ContainsRune("(|,", word[i]) || word[i] == '/' && i > 0 && word[i-1] != '(' {
 			return i + 1
 		}
 	}

@@ -117,7 +117,7 @@ func (s *svg) drawRow(i int) {
 	row := &s.rows[i]
 	y := s.tops[i]
 	if row.text != "" {
-		s.text(62, y+12, fmt.Sprintf(`text-anchor="end" fill="%s"`, faint),
+		s.text(68, y+12, fmt.Sprintf(`text-anchor="end" fill="%s"`, faint),
 			fmt.Sprintf("%.1f ms", float64(row.At.Microseconds())/1000))
 		s.drawTag(row, y)
 		if row.target >= 0 && row.target != row.lane {
@@ -144,9 +144,9 @@ func (s *svg) drawTag(row *placed, y float64) {
 	if row.ID == "" {
 		return
 	}
-	fmt.Fprintf(s, `<circle cx="85" cy="%.1f" r="8.5" fill="%s"/>`+"\n", y+8, ink)
-	s.text(85, y+12, `text-anchor="middle" fill="#fff" font-weight="bold"`, fmt.Sprint(row.Step))
-	s.text(100, y+12, `font-weight="bold"`, row.ID)
+	fmt.Fprintf(s, `<circle cx="88" cy="%.1f" r="8.5" fill="%s"/>`+"\n", y+8, ink)
+	s.text(88, y+12, `text-anchor="middle" fill="#fff" font-weight="bold"`, fmt.Sprint(row.Step))
+	s.text(103, y+12, `font-weight="bold"`, row.ID)
 }
 
 // drawPoint draws a call as a point and the end of a process as a cross.

@@ -42,7 +42,9 @@ type Event struct {
 	Files   []string  // both ends of a new pipe
 	Existed bool      // Path was there before the call
 	Env     []string  // of a new program
-	Cut     bool      // a signal or the thread's end interrupted the call, Result is -EINTR; no answer came to a client
+	Cut     bool      // a signal or the thread's end interrupted the call; Result is -EINTR
+
+	Unserved bool // a client got no answer
 }
 
 // Failed tells whether a system call returned an error.

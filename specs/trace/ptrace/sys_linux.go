@@ -29,20 +29,20 @@ const getSigMask = 0x420a
 
 // getCallInfo works alike on every architecture, which reading registers would not. Linux 5.3 or newer.
 func getCallInfo(tid int) (info callInfo, err error) {
-	err = call(unix.PTRACE_GET_SYSCALL_INFO, tid, unsafe.Sizeof(info), unsafe.Pointer(&info))
+	err = request(unix.PTRACE_GET_SYSCALL_INFO, tid, unsafe.Sizeof(info), unsafe.Pointer(&info))
 	return info, err
 }
 
 // blocked is the set of signals that the thread blocks.
 func blocked(tid int) (set uint64) {
-	call(getSigMask, tid, unsafe.Sizeof(set), unsafe.Pointer(&set))
+	request(getSigMask, tid, unsafe.Sizeof(set), unsafe.Pointer(&set))
 	return set
 }
 
-func call(request, tid int, address uintptr, data unsafe.Pointer) error {
-	_, _, errno := unix.Syscall6(unix.SYS_PTRACE, uintptr(request), uintptr(tid), address, uintptr(data), 0, 0)
+func request(what, tid int, address uintptr, data unsafe.Pointer) error {
+	_, _, errno := unix.Syscall6(unix.SYS_PTRACE, uintptr(what), uintptr(tid), address, uintptr(data), 0, 0)
 	if errno != 0 {
-		return fmt.Errorf("ptrace %#x of %d: %w", request, tid, errno)
+		return fmt.Errorf("ptrace %#x of %d: %w", what, tid, errno)
 	}
 	return nil
 }

@@ -31,13 +31,13 @@ const (
 	grace = 6 * time.Second
 )
 
-// Taker takes one record.
-type Taker struct {
+// taker takes one record.
+type taker struct {
 	programs harness.Programs
 	tracer   *ptrace.Tracer
 	done     chan struct{} // closed when nothing is left
 	err      error         // of the tracer, once done
-	news     chan struct{} // one is waiting when there are events that director has not seen
+	news     chan struct{} // one is waiting when there are events that nobody has looked at
 
 	mu        sync.Mutex
 	record    event.Record
@@ -54,7 +54,7 @@ func Take(ctx context.Context, launcher string, command []string) (*event.Record
 	if err != nil {
 		return nil, err
 	}
-	t := &Taker{programs: harness.Programs{Launcher: launcher}, done: make(chan struct{}), news: make(chan struct{}, 1)}
+	t := &taker{programs: harness.Programs{Launcher: launcher}, done: make(chan struct{}), news: make(chan struct{}, 1)}
 	t.record = event.Record{Command: command, After: map[int]event.Facts{}, Exit: -1}
 	t.tracer = ptrace.New(t.observe)
 	cmd, err := t.programs.Command(harness.Hostile(), program, command[1:]...)
@@ -78,7 +78,7 @@ func Take(ctx context.Context, launcher string, command []string) (*event.Record
 }
 
 // launched is an error when the program was not even executed.
-func (t *Taker) launched() error {
+func (t *taker) launched() error {
 	if t.original == 0 && t.err == nil {
 		return fmt.Errorf("the program was not started: %s", strings.TrimSpace(t.record.Stderr))
 	}
@@ -106,7 +106,7 @@ func (s said) text() (string, error) {
 }
 
 // observe runs in the tracer's thread.
-func (t *Taker) observe(e event.Event) {
+func (t *taker) observe(e event.Event) {
 	t.mu.Lock()
 	if t.original == 0 {
 		t.original = e.PID
@@ -134,7 +134,7 @@ func exitStatus(e event.Event) int {
 }
 
 // add records something that this process does.
-func (t *Taker) add(e event.Event) {
+func (t *taker) add(e event.Event) {
 	e.At = t.tracer.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -142,11 +142,11 @@ func (t *Taker) add(e event.Event) {
 }
 
 // has tells whether an event that fits has been recorded.
-func (t *Taker) has(fits func(e *event.Event) bool) bool {
+func (t *taker) has(fits func(e *event.Event) bool) bool {
 	return t.find(fits).At != 0
 }
 
-func (t *Taker) find(fits func(e *event.Event) bool) event.Event {
+func (t *taker) find(fits func(e *event.Event) bool) event.Event {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for i := range t.record.Events {
@@ -158,7 +158,7 @@ func (t *Taker) find(fits func(e *event.Event) bool) event.Event {
 }
 
 // await waits until something is so, as long as limit.
-func (t *Taker) await(ctx context.Context, limit time.Duration, so func() bool) bool {
+func (t *taker) await(ctx context.Context, limit time.Duration, so func() bool) bool {
 	timeout := time.NewTimer(limit)
 	defer timeout.Stop()
 	for !so() {
@@ -176,7 +176,7 @@ func (t *Taker) await(ctx context.Context, limit time.Duration, so func() bool) 
 }
 
 // rest waits until the server is at rest, as long as limit.
-func (t *Taker) rest(ctx context.Context, limit time.Duration) {
+func (t *taker) rest(ctx context.Context, limit time.Duration) {
 	timeout := time.After(limit)
 	for {
 		select {
@@ -198,7 +198,7 @@ func registers(e *event.Event) bool {
 }
 
 // direct goes through the start and the service.
-func (t *Taker) direct(ctx context.Context) {
+func (t *taker) direct(ctx context.Context) {
 	returned := func(e *event.Event) bool { return e.Kind == event.Ended && e.PID == t.original }
 	if !t.await(ctx, 2*harness.Patience, func() bool { return t.has(returned) }) {
 		t.look()
@@ -215,7 +215,7 @@ func (t *Taker) direct(ctx context.Context) {
 }
 
 // queue is where requests go.
-func (t *Taker) queue() string {
+func (t *taker) queue() string {
 	if e := t.find(registers); e.File != "" {
 		return e.File
 	}
@@ -223,7 +223,7 @@ func (t *Taker) queue() string {
 }
 
 // look keeps what /proc shows of every process that lives.
-func (t *Taker) look() {
+func (t *taker) look() {
 	for _, pid := range t.tracer.Living() {
 		facts, err := factsAfter(pid)
 		t.mu.Lock()
@@ -237,7 +237,7 @@ func (t *Taker) look() {
 }
 
 // end asks what lives to end, and ends it by force when it does not.
-func (t *Taker) end(ctx context.Context) {
+func (t *taker) end(ctx context.Context) {
 	t.mu.Lock()
 	t.ending = true
 	t.mu.Unlock()
@@ -258,7 +258,7 @@ func (t *Taker) end(ctx context.Context) {
 }
 
 // killAll goes on until nothing is left, since a process may fork in that instant.
-func (t *Taker) killAll() {
+func (t *taker) killAll() {
 	for {
 		t.tracer.Kill()
 		select {
@@ -270,7 +270,7 @@ func (t *Taker) killAll() {
 }
 
 // processes are all that there have been.
-func (t *Taker) processes() map[int]bool {
+func (t *taker) processes() map[int]bool {
 	pids := map[int]bool{}
 	for _, e := range t.record.Events {
 		pids[e.PID] = true

@@ -15,7 +15,7 @@ import (
 )
 
 // ask sends one request alone and then two at once, for the second of which no notification may come.
-func (t *Taker) ask(ctx context.Context, queue string) {
+func (t *taker) ask(ctx context.Context, queue string) {
 	name := t.served()
 	for _, clients := range []int{1, 2} {
 		if ctx.Err() == nil {
@@ -26,7 +26,7 @@ func (t *Taker) ask(ctx context.Context, queue string) {
 }
 
 // askTogether has some clients send their requests before any of them takes an answer.
-func (t *Taker) askTogether(ctx context.Context, queue, name string, clients int) {
+func (t *taker) askTogether(ctx context.Context, queue, name string, clients int) {
 	ctx, cancel := context.WithTimeout(ctx, harness.Patience)
 	defer cancel()
 	var waiting []*harness.Client
@@ -54,8 +54,8 @@ func (t *Taker) askTogether(ctx context.Context, queue, name string, clients int
 	}
 }
 
-func (t *Taker) tell(text string, unserved bool) {
-	t.add(event.Event{Kind: event.Client, Path: text, Cut: unserved})
+func (t *taker) tell(text string, unserved bool) {
+	t.add(event.Event{Kind: event.Client, Path: text, Unserved: unserved})
 }
 
 // maxServed bounds the file that is asked for, in bytes: a long transfer tells no more than a short one.
@@ -63,7 +63,7 @@ const maxServed = 8 << 10
 
 // served is the name of a small file in the directory that is served, without knowing the server's flags: one that the
 // daemon has open, that its arguments name or that it was started in. Failing all, the empty answer of an error does.
-func (t *Taker) served() string {
+func (t *taker) served() string {
 	var dirs []string
 	for _, facts := range t.record.After {
 		for _, d := range facts.Descriptors {
@@ -84,7 +84,7 @@ func (t *Taker) served() string {
 	return "no-such-file"
 }
 
-func (t *Taker) absolute(path string) string {
+func (t *taker) absolute(path string) string {
 	if path == "" || filepath.IsAbs(path) {
 		return path
 	}
