@@ -44,8 +44,9 @@ func (a *attempt) build(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, a.o.timeout)
 	defer cancel()
 	output := &capped{limit: maxBuildOutput}
+	launch := append([]string{a.cages.Tool(a.tools, launchTool)}, a.cages.Confine()...)
 	job := cage.Job{
-		Command: append(append([]string{a.cages.Tool(a.tools, launchTool)}, a.cages.Confine()...), "--", "/bin/sh", "-c", removeBuilt+command),
+		Command: append(launch, "--", "/bin/sh", "-c", removeBuilt+command),
 		Env:     cage.Environment(a.toolchain.env...), Files: a.files, Result: a.built, Build: true,
 		Tools: a.tools, Stdout: output, Stderr: output,
 	}

@@ -91,8 +91,8 @@ func (g *grader) openCages() (err error) {
 
 func (g *grader) room(name string) string { return filepath.Join(g.work, name) }
 
-// makeRooms makes the directories for cages and without, which every user may enter, and those for submissions and tools, which
-// only this one may.
+// makeRooms makes the directories for cages and without, which every user may enter, and those for submissions and tools,
+// which only this one may.
 func (g *grader) makeRooms() error {
 	err := os.Chmod(g.work, 0o711)
 	for name, mode := range map[string]fs.FileMode{"cages": 0o755, "bare": 0o755, "files": 0o700, "tools": 0o700} {

@@ -200,7 +200,10 @@ func outcome(said []byte, waitErr error) (int, error) {
 	if err := json.Unmarshal(said, &r); err != nil {
 		return 0, fmt.Errorf("the cage ended before its command: %v", waitErr)
 	}
-	if r.Error != "" {
+	switch {
+	case r.TooLarge:
+		return 0, ErrTooLarge
+	case r.Error != "":
 		return 0, fmt.Errorf("cage: %s", r.Error)
 	}
 	return r.Exit, nil
@@ -258,8 +261,10 @@ func (c *Cages) orders(job Job, slot int) orders {
 // explain adds what a person can do to the errors of clone(2).
 func explain(err error) error {
 	switch {
+	case errors.Is(err, unix.EINVAL):
+		return fmt.Errorf("%w: this root has no other users' identities to give, as in many containers", err)
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES), errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EUSERS):
-		return fmt.Errorf("%w: this machine allows you no user namespaces (see user_namespaces(7))", err)
+		return fmt.Errorf("%w: does this machine allow you user namespaces? See user_namespaces(7)", err)
 	}
 	return err
 }

@@ -227,7 +227,7 @@ func mustBeAlone(t *testing.T) {
 // TestFiles takes files into a cage and out of it again.
 func TestFiles(t *testing.T) {
 	dir := t.TempDir()
-	from, packed, result, to := filepath.Join(dir, "from"), filepath.Join(dir, "packed"), filepath.Join(dir, "result"), filepath.Join(dir, "to")
+	from, packed, result, to := dir+"/from", dir+"/packed", dir+"/result", dir+"/to"
 	must(t, errors.Join(os.Mkdir(from, 0o755), os.Mkdir(to, 0o755), os.Mkdir(from+"/sub", 0o500)))
 	must(t, os.WriteFile(from+"/odd \xff\n", []byte("odd"), 0o600))
 	must(t, os.Symlink("/etc/passwd", from+"/link"))
@@ -258,6 +258,37 @@ func pack(t *testing.T, file, dir string, limit int64) {
 	must(t, err)
 	defer f.Close()
 	must(t, cage.Pack(f, dir, limit))
+}
+
+// TestBare runs a job without a cage, which must also leave nothing.
+func TestBare(t *testing.T) {
+	dir := t.TempDir()
+	bare, err := cage.Bare(dir)
+	must(t, err)
+	result := filepath.Join(t.TempDir(), "result")
+	j := cage.Job{
+		Command: []string{"/bin/sh", "-c", "echo made >file; setsid sleep 1000000 & exit 3"}, Env: cage.Environment(), Result: result,
+	}
+	exit, err := bare.Run(t.Context(), j)
+	must(t, err)
+	if info, err := os.Stat(result); err != nil || info.Size() == 0 || exit != 3 {
+		t.Errorf("exit status %d; the result: %v", exit, err)
+	}
+	mustBeAlone(t)
+	left, err := os.ReadDir(dir)
+	must(t, err)
+	if len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
+// TestTooLargeResult has a submission make a file that is larger than all of it may be and takes no room.
+func TestTooLargeResult(t *testing.T) {
+	j, _ := job("truncate -s 400M file", false)
+	j.Result = filepath.Join(t.TempDir(), "result")
+	if _, err := cages.Run(t.Context(), j); !errors.Is(err, cage.ErrTooLarge) {
+		t.Errorf("got %v", err)
+	}
 }
 
 func TestTooLarge(t *testing.T) {

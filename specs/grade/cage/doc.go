@@ -20,8 +20,8 @@
 // namespace and, to give privileges that can be dropped, in the same user namespace. What keeps them apart is one
 // capability: the judge and the specs have CAP_SYS_PTRACE, and the launcher takes it, with most others, from all that it
 // starts (launch --confine). A process may trace another, and open its /proc/PID/mem, fd, exe and root, only if it has all
-// the capabilities of that other or CAP_SYS_PTRACE over it (ptrace(2), "Ptrace access mode checking"). no_new_privs is set, no
-// mount takes set-user-ID bits, and a user namespace of the program's own, if it could make one, would have no
+// the capabilities of that other or CAP_SYS_PTRACE over it (ptrace(2), "Ptrace access mode checking"). no_new_privs is
+// set, no mount takes set-user-ID bits, and a user namespace of the program's own, if it could make one, would give it no
 // capability over this one. Hence
 //
 //   - the specs, the judge and the launcher are in no file system of the cage: they are executed by descriptors of the

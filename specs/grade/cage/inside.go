@@ -42,8 +42,9 @@ type orders struct {
 
 // result is what it reports.
 type result struct {
-	Exit  int    `json:"exit"`
-	Error string `json:"error"`
+	Exit     int
+	Error    string
+	TooLarge bool // the error is ErrTooLarge
 }
 
 // Init is to be called first in every program that makes cages: their first process is another execution of the
@@ -66,9 +67,9 @@ func Init() {
 		life.Decode(new(orders)) // the grader has ended
 		os.Exit(1)
 	}()
-	var r result
 	exit, err := o.run()
-	if r.Exit = exit; err != nil {
+	r := result{Exit: exit, TooLarge: errors.Is(err, ErrTooLarge)}
+	if err != nil {
 		r.Error = err.Error()
 	}
 	json.NewEncoder(os.NewFile(reportFD, "report")).Encode(r)
@@ -76,7 +77,10 @@ func Init() {
 }
 
 func (o orders) run() (exit int, err error) {
-	if err := errors.Join(o.build(), o.limit()); err != nil {
+	if err := o.build(); err != nil {
+		return 0, err
+	}
+	if err := o.limit(); err != nil {
 		return 0, err
 	}
 	if o.Files {
