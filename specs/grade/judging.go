@@ -82,7 +82,7 @@ func (g *grader) judges() int {
 	const queuesOfJudge = 800 << 10 // bytes, the default
 	var limit unix.Rlimit
 	err := unix.Getrlimit(unix.RLIMIT_MSGQUEUE, &limit)
-	if g.cages.Root() || err == nil && limit.Cur == unix.RLIM_INFINITY {
+	if g.cages.Apart() || err == nil && limit.Cur == unix.RLIM_INFINITY {
 		return g.o.jobs
 	}
 	return max(1, int(limit.Cur/queuesOfJudge))

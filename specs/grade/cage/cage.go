@@ -120,6 +120,11 @@ func (c *Cages) Root() bool {
 	return c.users.size > 1
 }
 
+// Apart tells whether each cage has the limits of a user to itself.
+func (c *Cages) Apart() bool {
+	return !c.users.shared
+}
+
 // MemoryLimited tells whether what a cage takes is limited as a whole, and not only each process of it.
 func (c *Cages) MemoryLimited() bool {
 	return c.groups.limitMemory()

@@ -11,8 +11,9 @@
 //
 // When root grades, the cage's users 0 to 65535 are as many of no use outside, others for each cage. Root in a cage is
 // so an account without any rights outside, and the specs that drop privileges work. The thread that clones a cage is
-// that account, too, because the kernel charges message queues also to who made the user namespace. When an ordinary
-// user grades, the cage knows that user alone, without capabilities.
+// that account, too, because the kernel charges message queues also to who made the user namespace. The root of a container
+// has one range to give, for all cages. When an ordinary user grades, the cage knows that user alone, without
+// capabilities.
 //
 // # Why results can be trusted
 //
