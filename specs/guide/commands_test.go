@@ -22,7 +22,7 @@ import (
 
 const (
 	pageLimit   = 2 * time.Minute // on a loaded machine; a few seconds else
-	pagesAtOnce = 4 // within the queues that a user may have
+	pagesAtOnce = 4               // within the queues that a user may have
 )
 
 // TestCommandsRunAsWritten gives the commands of each page, in their order, to one shell, in a directory with the
