@@ -196,6 +196,6 @@ func (s *session) interruptClient(ctx context.Context, chance *rand.Rand) {
 		s.orphans.kill(c, &s.ledger)
 	}
 	c.Wait(ctx)
-	s.count(requests)
-	s.count("client programs ended by a signal")
+	s.count("client programs ended by a signal") // who knows which of them have made their request
+	pause(ctx, time.Duration(chance.IntN(int(16*time.Millisecond))))
 }

@@ -73,8 +73,8 @@ func (s *session) run(ctx context.Context) error {
 	acting, stop := context.WithCancel(ctx)
 	var actors sync.WaitGroup
 	for id, act := range []actor{
-		s.fetch, s.fetch, s.fetch, s.fetchSlowly, s.fetchMoving, s.runClient, s.runClient, s.interruptClient,
-		s.beHostile, s.beHostile, s.beHostile, s.beHostile, s.beHostile, s.beHostile,
+		s.fetch, s.fetch, s.fetch, s.fetch, s.fetchSlowly, s.fetchMoving, s.runClient, s.interruptClient, s.beHostile,
+		s.beHostile, s.beHostile, s.beHostile, s.beHostile, s.beHostile,
 	} {
 		chance := rand.New(rand.NewPCG(s.seed, uint64(id)))
 		actors.Go(func() { s.act(acting, act, chance) })
