@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -58,6 +59,14 @@ func mustBeTaken(t *testing.T, s *harness.Server) {
 		_, attr, err := harness.QueueStatus(s.Queue)
 		must(t, err)
 		return attr.CurMsgs == 0
+	})
+}
+
+func mustBeHeldBack(t *testing.T, s *harness.Server, requests int) {
+	t.Helper()
+	eventually(t, "requests are held back", func() bool {
+		out, _ := run("--status", "--pidfile", s.PIDFile)
+		return strings.Contains(out, fmt.Sprintf(" %d held back", requests))
 	})
 }
 
@@ -142,9 +151,9 @@ func TestAClientThatDiesWhileItIsHeldBackHoldsUpNobody(t *testing.T) {
 	dying := client(t, tiny)
 	dying.PID = int32(victim.Process.Pid)
 	must(t, dying.Request(t.Context(), s.Queue, "large"))
-	mustBeTaken(t, s)
+	mustBeHeldBack(t, s, 1) // so that its PID is known to be a client's
 	last := asking(t, s, 1, "large")[0]
-	mustBeTaken(t, s)
+	mustBeHeldBack(t, s, 2)
 	victim.Process.Kill()
 	victim.Wait()
 	_, err := running.Finish(t.Context(), "large")
