@@ -57,19 +57,19 @@ func openLog(open func() (sink, error)) (*logger, error) {
 
 // printf adds a line, to be written at once.
 func (l *logger) printf(format string, args ...any) {
-	l.add(format, args...)
+	l.add(fmt.Appendf(nil, format, args...))
 	l.wakeUp()
 }
 
-// printfSoon adds a line that may wait for others: waking the writer for each would cost more than to write it.
-func (l *logger) printfSoon(format string, args ...any) {
-	if l.add(format, args...) {
+// printSoon adds a line that may wait for others: waking the writer for each would cost more than to write it.
+func (l *logger) printSoon(text []byte) {
+	if l.add(text) {
 		l.soon.Reset(soonTime)
 	}
 }
 
 // add tells whether the line is the first to wait.
-func (l *logger) add(format string, args ...any) bool {
+func (l *logger) add(text []byte) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.pending) >= maxPending {
@@ -77,7 +77,7 @@ func (l *logger) add(format string, args ...any) bool {
 		return false
 	}
 	first := len(l.pending) == 0
-	l.pending = l.appendLine(l.pending, format, args...)
+	l.pending = l.appendLine(l.pending, text)
 	return first
 }
 
@@ -88,10 +88,10 @@ func (l *logger) wakeUp() {
 	}
 }
 
-func (l *logger) appendLine(lines []byte, format string, args ...any) []byte {
+func (l *logger) appendLine(lines, text []byte) []byte {
 	lines = time.Now().UTC().AppendFormat(lines, "2006-01-02T15:04:05.000000Z ")
 	lines = append(lines, l.tag...)
-	lines = fmt.Appendf(lines, format, args...)
+	lines = append(lines, text...)
 	return append(lines, '\n')
 }
 
@@ -123,7 +123,8 @@ func (l *logger) write(lines []byte, lost int) bool {
 	l.sinkMu.Lock()
 	defer l.sinkMu.Unlock()
 	if lost > 0 && len(lines) > 0 {
-		if l.sink.write(l.appendLine(nil, "%d lines were lost: the log could not take them", lost)) != nil {
+		note := fmt.Appendf(nil, "%d lines were lost: the log could not take them", lost)
+		if l.sink.write(l.appendLine(nil, note)) != nil {
 			return false
 		}
 	}

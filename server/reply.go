@@ -22,16 +22,17 @@ const (
 
 // reply is a client's queue, open for sending.
 type reply struct {
-	server  *server
-	pid     int32        // of the client, as it says
-	watched bool         // pid names a process, or is 0 for one that is not to be watched
-	kernel  *mq.Blocking // nil once the client has been slow
-	poller  *mq.Queue    // nil before
-	fast    bool         // has one of the server's places to wait in the kernel
-	waiting *patience    // goes with poller
-	user    *user        // in whose share it is counted, once it has to be
-	msgSize int          // bytes
-	room    int          // messages that it had room for when it was opened
+	server   *server
+	pid      int32         // of the client, as it says
+	watched  bool          // pid names a process, or is 0 for one that is not to be watched
+	kernel   *mq.Blocking  // nil once the client has been slow
+	poller   *mq.Queue     // nil before
+	fast     bool          // has one of the server's places to wait in the kernel
+	deadline unix.Timespec // of such a wait
+	waiting  *patience     // goes with poller
+	user     *user         // in whose share it is counted, once it has to be
+	msgSize  int           // bytes
+	room     int           // messages that it had room for when it was opened
 }
 
 // openReply opens the client's queue, which must take messages long enough for a reason why something failed.
@@ -83,20 +84,19 @@ func (r *reply) send(body []byte, kind uint) error {
 	return r.waiting.wait(func(ctx context.Context) error { return r.poller.Send(ctx, body, kind) })
 }
 
-// sendFast sends without waiting as long as there is room, and else waits in the kernel if a place for that is free.
-// ETIMEDOUT says that the client does not keep up.
+// sendFast waits for room in the kernel until the deadline, which is past at first and renewed only when it was met:
+// messages that need not wait, nearly all, cost no look at the clock. ETIMEDOUT says that the client does not keep up,
+// or that no place to wait in the kernel is free.
 func (r *reply) sendFast(body []byte, kind uint) error {
-	if !r.fast {
-		err := r.kernel.TimedSend(body, kind, &past)
-		if !errors.Is(err, unix.ETIMEDOUT) || !r.server.takeFastPlace() {
-			return err
-		}
-		r.fast = true
-	}
 	if r.server.ctx.Err() != nil {
 		return context.Cause(r.server.ctx)
 	}
-	return r.kernel.TimedSend(body, kind, deadlineIn(fastWait))
+	err := r.kernel.TimedSend(body, kind, &r.deadline)
+	if errors.Is(err, unix.ETIMEDOUT) && r.takeFastPlace() {
+		r.deadline = *deadlineIn(fastWait)
+		err = r.kernel.TimedSend(body, kind, &r.deadline)
+	}
+	return err
 }
 
 // becomeSlow goes over to the poller, for the rest of the transfer. One that looked as if it would not have to wait,
@@ -161,13 +161,15 @@ func (r *reply) giveFastPlace() {
 	}
 }
 
-func (s *server) takeFastPlace() bool {
-	select {
-	case s.fast <- struct{}{}:
-		return true
-	default:
-		return false
+func (r *reply) takeFastPlace() bool {
+	if !r.fast {
+		select {
+		case r.server.fast <- struct{}{}:
+			r.fast = true
+		default:
+		}
 	}
+	return r.fast
 }
 
 // past is a deadline that makes a call return at once instead of waiting.

@@ -34,19 +34,22 @@ func (s *server) notified(event mq.Event) {
 	s.work()
 }
 
-// worker is a goroutine that takes requests, one after the other, and answers the small ones itself. There are at most
-// as many as processors; what a worker does not do is wait, for a client or for a disk, since others wait for it.
+// worker is a goroutine that takes requests, one after the other, and answers the small ones itself. What a worker does
+// not do is wait, for a client or for a disk, since others wait for it. There are half as many as processors: clients
+// run on the same machine, and workers that compete with them for processors wake each client more than once.
 type worker struct {
 	server *server
 	state  atomic.Int32
 	relief *time.Timer
 }
 
-// A worker is counted out once, by itself or by the timer that relieves it.
+// States of a worker. One that serves the same request at two looks is relieved.
 const (
-	working int32 = iota
-	left
-	relieved
+	waiting int32 = iota // for a request
+	busy
+	late     // busy since the last look
+	left     // counted out by itself
+	relieved // counted out by another, who has taken its place
 )
 
 // work takes and serves requests until the queue stays empty.
@@ -56,26 +59,18 @@ const (
 // counted on for.
 func (s *server) work() {
 	w := worker{server: s}
-	w.relief = time.AfterFunc(time.Hour, w.replace)
+	w.relief = time.AfterFunc(reliefTime, w.look)
 	defer w.relief.Stop()
-	for deadline := deadlineIn(lingerTime); s.enter(); deadline = &past {
-		for w.serveNext(deadline) {
-			deadline = deadlineIn(lingerTime)
+	for linger := lingerTime; s.enter(); linger = 0 {
+		for w.serveUntil(deadlineIn(linger)) {
+			linger = lingerTime
 		}
-		if !w.leave(left) || !s.waits() {
+		if !w.leave() || !s.waits() {
 			return
 		}
-		w.state.Store(working)
+		w.state.Store(waiting)
+		w.relief.Reset(reliefTime)
 	}
-}
-
-// leave counts the worker out, unless it has been before.
-func (w *worker) leave(how int32) bool {
-	if !w.state.CompareAndSwap(working, how) {
-		return false
-	}
-	w.server.workers.Add(-1)
-	return true
 }
 
 // enter counts a worker in, if there is a place for one.
@@ -91,34 +86,53 @@ func (s *server) enter() bool {
 	}
 }
 
+// leave counts the worker out, unless another has.
+func (w *worker) leave() bool {
+	if !w.state.CompareAndSwap(waiting, left) {
+		return false
+	}
+	w.server.workers.Add(-1)
+	return true
+}
+
 // waits tells whether a request is in the queue.
 func (s *server) waits() bool {
 	attr, err := s.queue.Load().Attr()
 	return err == nil && attr.CurMsgs > 0 && !s.stopping.Load()
 }
 
-// serveNext takes a request, waiting for one until the deadline, and serves it. It does so asleep in
-// mq_timedreceive(2): to a receiver that sleeps there the kernel hands a message at once and sends no notification,
-// whose way over the netlink socket and the poller costs more than a small file. With all slots taken it takes
-// nothing; the queue fills, and the kernel makes further clients wait in mq_send(3).
-func (w *worker) serveNext(deadline *unix.Timespec) (more bool) {
+// serveUntil serves requests as long as one comes by the deadline, and tells whether there was one. The worker waits
+// asleep in mq_timedreceive(2): to a receiver that sleeps there the kernel hands a message at once and sends no
+// notification, whose way over the netlink socket and the poller costs more than a small file. With all slots taken it
+// takes nothing; the queue fills, and the kernel makes further clients wait in mq_send(3).
+func (w *worker) serveUntil(deadline *unix.Timespec) (some bool) {
 	s := w.server
-	s.slots <- struct{}{}
-	r, ok := s.take(deadline)
-	if !ok {
-		<-s.slots
-		return false
+	for {
+		s.slots <- struct{}{}
+		r, ok := s.take(deadline)
+		if !ok {
+			<-s.slots
+			return some
+		}
+		some = true
+		w.state.Store(busy)
+		s.serve(r, nil)
+		if !w.state.CompareAndSwap(busy, waiting) && !w.state.CompareAndSwap(late, waiting) {
+			return false // relieved
+		}
 	}
-	w.relief.Reset(reliefTime)
-	s.serve(r, nil)
-	w.relief.Stop()
-	return w.state.Load() == working
 }
 
-// replace counts the worker out while it is held up, and puts another in its place.
-func (w *worker) replace() {
-	if w.leave(relieved) {
+// look is called every reliefTime. It puts another worker in the place of one that is held up.
+func (w *worker) look() {
+	if w.state.CompareAndSwap(late, relieved) {
+		w.server.workers.Add(-1)
 		w.server.work()
+		return
+	}
+	w.state.CompareAndSwap(busy, late)
+	if w.state.Load() != left {
+		w.relief.Reset(reliefTime)
 	}
 }
 
