@@ -32,7 +32,7 @@ func (g *grader) grade(ctx context.Context, name class.Name) class.Submission {
 	defer os.Remove(a.files)
 	defer os.Remove(a.built)
 	if err := a.run(ctx); err != nil {
-		a.Verdict, a.Why, _ = verdictOf(err)
+		a.Verdict, a.Why = verdictOf(err)
 	}
 	return a.Submission
 }
@@ -46,12 +46,12 @@ type fault struct {
 func (f fault) Error() string { return f.why }
 
 // verdictOf says what an error means. Whatever is not known to be the submission's fault is the grader's.
-func verdictOf(err error) (verdict class.Verdict, why string, own bool) {
+func verdictOf(err error) (verdict class.Verdict, why string) {
 	var f fault
 	if errors.As(err, &f) {
-		return f.verdict, f.why, true
+		return f.verdict, f.why
 	}
-	return class.GraderFailed, err.Error(), false
+	return class.GraderFailed, err.Error()
 }
 
 func (a *attempt) run(ctx context.Context) error {
