@@ -4,7 +4,6 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -25,13 +24,10 @@ const keptOrphans = 3
 // kill ends a client by SIGKILL. It is stopped first, so that the queues it has made can be read from its descriptors.
 func (o *orphans) kill(c *harness.Running, l *ledger) {
 	c.Signal(unix.SIGSTOP)
-	process := procfs.New("/proc").Process(c.PID)
-	for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		st, err := process.Stat()
-		if err != nil || st.State != 'R' && st.State != 'S' && st.State != 'D' {
-			break
-		}
+	// The client has stopped when all its threads have (waitid(2)), which /proc shows of each alone.
+	for unix.Waitid(unix.P_PID, c.PID, nil, unix.WSTOPPED|unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
 	}
+	process := procfs.New("/proc").Process(c.PID)
 	entries, _ := os.ReadDir(process.Path("fd"))
 	for _, entry := range entries {
 		name, _ := os.Readlink(process.Path("fd/" + entry.Name()))
