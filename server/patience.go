@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -41,10 +42,16 @@ func newPatience(ctx context.Context, limit time.Duration, pid int32) *patience 
 	return p
 }
 
+// opening bounds the threads that open a pidfd to one: pidfd_open(2) has been seen to sleep for milliseconds when many
+// transfers begin at once, each in a thread of its own.
+var opening sync.Mutex
+
 // watch ends the patience when the client has ended. It was alive a moment ago, so that a process that cannot be found
 // any more has ended.
 func (p *patience) watch(pid int) {
+	opening.Lock()
 	client, err := pidfd.Open(pid)
+	opening.Unlock()
 	switch {
 	case errors.Is(err, unix.ESRCH):
 		p.cancel(errClientGone)
