@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/mq"
+	"daemonlab/lab/procfs"
 	"daemonlab/lab/wire"
 )
 
@@ -34,7 +35,8 @@ func openRequestQueue(name string) (q *mq.Blocking, isNew bool, err error) {
 	return q, false, err
 }
 
-// createRequestQueue tries shallower queues where the user's RLIMIT_MSGQUEUE leaves no room for a deep one.
+// createRequestQueue tries shallower queues where the user's RLIMIT_MSGQUEUE leaves no room for a deep one. The queue is
+// its owner's alone until the server has registered, see register.
 func createRequestQueue(name string) (*mq.Blocking, error) {
 	limits, err := mq.SystemLimits()
 	if err != nil {
@@ -42,13 +44,9 @@ func createRequestQueue(name string) (*mq.Blocking, error) {
 	}
 	for depth := min(requestQueueDepth, limits.MsgMax); ; depth /= 2 {
 		attr := &mq.Attr{MaxMsg: depth, MsgSize: wire.RequestSize}
-		q, err := mq.OpenBlocking(name, os.O_RDONLY|os.O_CREATE|os.O_EXCL, wire.QueueMode, attr)
-		if err == nil {
-			// mq_open(3) takes the umask off the mode, and clients of other users need to write.
-			return q, q.Chmod(wire.QueueMode)
-		}
+		q, err := mq.OpenBlocking(name, os.O_RDONLY|os.O_CREATE|os.O_EXCL, 0o600, attr)
 		if !errors.Is(err, unix.EMFILE) || depth <= 1 {
-			return nil, err
+			return q, err
 		}
 	}
 }
@@ -64,7 +62,59 @@ func takeOverRequestQueue(name string) (*mq.Blocking, error) {
 		q.Close()
 		return nil, err
 	}
-	return q, q.Chmod(wire.QueueMode)
+	return q, nil
+}
+
+// register lets others send only when this process is registered: whoever may send may also register, and only one can.
+func (s *server) register(q *mq.Blocking) error {
+	if err := q.Notify(s.notified); err != nil {
+		return err
+	}
+	return q.Chmod(wire.QueueMode)
+}
+
+// isServed tells whether a process of the queue's owner is registered for it, which is a server then. The real user
+// counts: a stranger can have another effective one from a set-user-ID program.
+func isServed(q *mq.Blocking) bool {
+	uid, _, err := q.Owner()
+	if err != nil {
+		return false
+	}
+	queue, err := q.Status()
+	if err != nil || !queue.Registered() {
+		return false
+	}
+	process, err := procfs.New("/proc").Process(queue.NotifyPID).Status()
+	return err == nil && process.Uid[0] == uid
+}
+
+// startAnew gives up the queue that an earlier server left when a stranger has registered for it meanwhile. It serves
+// the requests that are in it, and makes it again: a new one nobody else can register for first.
+func (s *server) startAnew(st starter, busy error) error {
+	if err := mq.Unlink(s.Queue); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	rest := s.takeRest(s.queue.Load())
+	if err := s.startOnNewQueue(st); err != nil {
+		s.refuseAll(rest)
+		return err
+	}
+	s.log.printf("%v: that is no server of user %d, so the queue was made again", busy, os.Geteuid())
+	go s.serveAll(rest)
+	return nil
+}
+
+func (s *server) startOnNewQueue(st starter) error {
+	q, err := createRequestQueue(s.Queue)
+	if err != nil {
+		return err
+	}
+	s.queue.Store(q)
+	s.ownsQueue = true
+	if err := st.Made(madeQueue + s.Queue); err != nil {
+		return err
+	}
+	return s.start()
 }
 
 func mustBeOurs(q *mq.Blocking) error {
@@ -102,7 +152,7 @@ func (s *server) careForQueue() {
 	if err != nil || status.NotifyPID == os.Getpid() {
 		return
 	}
-	if err := q.Notify(s.notified); err != nil && !errors.Is(err, unix.EBUSY) {
+	if err := s.register(q); err != nil && !errors.Is(err, unix.EBUSY) {
 		s.log.printf("cannot register for notification: %v", err)
 	}
 	go s.work()
@@ -131,7 +181,7 @@ func (s *server) replaceQueue(old *mq.Blocking) {
 	s.queueLost = false
 	s.log.printf("somebody has unlinked the request queue: made it again")
 	s.queue.Store(q)
-	if err := q.Notify(s.notified); err != nil {
+	if err := s.register(q); err != nil {
 		s.log.printf("cannot register for notification: %v", err)
 	}
 	go s.work()

@@ -55,7 +55,7 @@ func newServer(c config, log *logger) (*server, error) {
 // start registers for notification and takes the requests that were in the queue before: nothing tells of those, since
 // only a message into an empty queue notifies.
 func (s *server) start() error {
-	if err := s.queue.Load().Notify(s.notified); err != nil {
+	if err := s.register(s.queue.Load()); err != nil {
 		return err
 	}
 	go s.work()

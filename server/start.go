@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"strings"
 
@@ -19,7 +20,7 @@ const (
 // unmake removes in the original process what a daemon left that did not get ready.
 func unmake(name string) {
 	//lab:begin failure
-	if queue, ok := strings.CutPrefix(name, madeQueue); ok && !isServed(queue) {
+	if queue, ok := strings.CutPrefix(name, madeQueue); ok && !hasServer(queue) {
 		mq.Unlink(queue)
 	}
 	if path, ok := strings.CutPrefix(name, madePIDFile); ok {
@@ -30,15 +31,14 @@ func unmake(name string) {
 
 //lab:begin
 
-// isServed tells whether a process is registered for the queue, which is another server's then.
-func isServed(queue string) bool {
-	q, err := mq.Open(queue, unix.O_RDONLY, 0, nil)
+// hasServer tells whether the queue of that name is another server's by now.
+func hasServer(queue string) bool {
+	q, err := mq.OpenBlocking(queue, unix.O_RDONLY, 0, nil)
 	if err != nil {
 		return false
 	}
 	defer q.Close()
-	status, err := q.Status()
-	return err == nil && status.Registered()
+	return isServed(q)
 }
 
 //lab:end
@@ -143,7 +143,11 @@ func serveQueue(c config, st starter, log *logger, socket *os.File) error {
 			return err
 		}
 	}
-	if err := s.start(); err != nil {
+	err = s.start()
+	if errors.Is(err, unix.EBUSY) && !isServed(s.queue.Load()) {
+		err = s.startAnew(st, err)
+	}
+	if err != nil {
 		return err
 	}
 	if err := st.Ready(); err != nil {

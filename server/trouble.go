@@ -24,6 +24,8 @@
 //	the registration is taken             within a second it is taken back
 //	SIGHUP                                the log is opened again; if it cannot be, the old one stays
 //	SIGTERM, SIGINT                       no more requests are taken, those that wait get FAILURE, transfers have 5 s
+//	a queue that was left has a stranger  its requests are taken, and it is made again
+//	  registered
 //	SIGKILL                               the next server takes over the queue, with the requests that are in it
 //
 // The specs in daemonlab/specs show what the contract asks for, the tests beside this file the rest.

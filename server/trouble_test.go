@@ -303,6 +303,69 @@ func TestAnUnlinkedQueueDoesNotHoldUpTheEnd(t *testing.T) {
 	mustEnd(t, s)
 }
 
+// left is a queue with one request in it, of a server that was killed, for which this test's process is registered. That
+// is root's, the queue another user's.
+func left(t *testing.T) (p harness.Place, waiting *harness.Client) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("only root's server runs as another user than the test")
+	}
+	p = place(t)
+	must(t, p.WriteFile("file", []byte("x")))
+	s := start(t, p)
+	must(t, s.Signal(unix.SIGKILL))
+	_, err := s.WaitForEnd(t.Context())
+	must(t, err)
+	waiting = asking(t, s, 1, "file")[0]
+	stranger, err := mq.Open(p.Queue, os.O_WRONLY, 0, nil)
+	must(t, err)
+	t.Cleanup(func() { stranger.Close() })
+	must(t, stranger.NotifyNone())
+	return p, waiting
+}
+
+func TestALeftQueueForWhichAStrangerIsRegisteredIsMadeAgain(t *testing.T) {
+	p, waiting := left(t)
+	s := start(t, p)
+	if e, err := waiting.Finish(t.Context(), "file"); err != nil || string(e.Content) != "x" {
+		t.Error("the request that was left:", e.Summary(), err)
+	}
+	if status, _, err := harness.QueueStatus(s.Queue); err != nil || status.NotifyPID != s.PID {
+		t.Error("registered:", status, err)
+	}
+	mustLog(t, s, fmt.Sprintf("process %d is registered already: that is no server of user", os.Getpid()))
+	mustServe(t, s)
+	must(t, s.Signal(unix.SIGTERM))
+	mustEnd(t, s)
+}
+
+func TestALeftQueueThatCannotBeMadeAgainIsAnErrorAtTheStart(t *testing.T) {
+	p, waiting := left(t)
+	setting := harness.Setting{Orders: []string{"--rlimit", "msgqueue=1000:1000"}}
+	_, err := programs.StartServer(t.Context(), p, setting)
+	if err == nil || !strings.Contains(err.Error(), "RLIMIT_MSGQUEUE") {
+		t.Error(err)
+	}
+	if e, err := waiting.Finish(t.Context(), "file"); err != nil || e.Last().Kind != wire.Failure {
+		t.Error("the request that was left:", e.Summary(), err)
+	}
+	mustServe(t, start(t, p))
+}
+
+func TestAQueueThatIsServedIsLeftToItsServer(t *testing.T) {
+	s := start(t, place(t))
+	second := place(t)
+	second.Queue = s.Queue
+	_, err := programs.StartServer(t.Context(), second, harness.Setting{})
+	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("process %d is registered already", s.PID)) {
+		t.Error(err)
+	}
+	if status, _, err := harness.QueueStatus(s.Queue); err != nil || status.NotifyPID != s.PID {
+		t.Error("registered:", status, err)
+	}
+	mustServe(t, s)
+}
+
 // mustEnd waits for a server that was told to end, and looks for what it may have left.
 func mustEnd(t *testing.T, s *harness.Server) {
 	t.Helper()
