@@ -13,6 +13,8 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
+	"daemonlab/lab/mq"
+	"daemonlab/lab/wire"
 	"daemonlab/specs/harness"
 	"daemonlab/specs/rubric"
 )
@@ -50,7 +52,19 @@ func Row(id string, specs func(r row)) bool {
 		panic("no row " + id + " in the rubric")
 	}
 	title := fmt.Sprintf("%s (step %d): %s", id, data.Step, data.Title.EN)
-	return Describe(title, Label(id, fmt.Sprintf("step-%d", data.Step)), func() { specs(row{data}) })
+	return Describe(title, Label(id, fmt.Sprintf("step-%d", data.Step)), func() {
+		BeforeEach(skipWithoutRequestQueue)
+		specs(row{data})
+	})
+}
+
+// skipWithoutRequestQueue spares programs that could not make a request queue the blame.
+func skipWithoutRequestQueue() {
+	limits, err := mq.SystemLimits()
+	Expect(err).NotTo(HaveOccurred())
+	if limits.MsgSizeMax < wire.RequestSize {
+		Skip(fmt.Sprintf("msgsize_max is %d: a request queue has messages of %d bytes", limits.MsgSizeMax, wire.RequestSize))
+	}
 }
 
 type row struct{ rubric.Row }
@@ -112,10 +126,12 @@ func (r row) startAt(ctx context.Context, p harness.Place, s harness.Setting, mo
 	return server
 }
 
-// client makes a client of the suite's own.
+// client makes a client of the suite's own, with a reply queue of that shape or of the largest that the system allows.
 func client(s harness.Shape) *harness.Client {
 	GinkgoHelper()
-	c, err := harness.NewClient(s)
+	limits, err := mq.SystemLimits()
+	Expect(err).NotTo(HaveOccurred())
+	c, err := harness.NewClient(harness.Shape{Depth: min(s.Depth, limits.MsgMax), MsgSize: min(s.MsgSize, limits.MsgSizeMax)})
 	Expect(err).NotTo(HaveOccurred(), "a reply queue for the spec itself")
 	DeferCleanup(c.Close)
 	return c

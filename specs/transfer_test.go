@@ -32,9 +32,9 @@ var _ = Row("transfer", func(r row) {
 	It("sends files of every size around a whole number of messages", func(ctx SpecContext) {
 		s := r.start(ctx)
 		for _, shape := range [][2]int{{10, 512}, {4, 1024}, {1, 256}, {2, 1000}, {3, 4096}, {2, 8192}} {
-			shape := harness.Shape{Depth: shape[0], MsgSize: shape[1]}
-			c := client(shape)
-			for _, size := range []int{0, 1, shape.MsgSize - 1, shape.MsgSize, shape.MsgSize + 1, 3 * shape.MsgSize, 20*shape.MsgSize + 7} {
+			c := client(harness.Shape{Depth: shape[0], MsgSize: shape[1]})
+			whole := c.Shape.MsgSize
+			for _, size := range []int{0, 1, whole - 1, whole, whole + 1, 3 * whole, 20*whole + 7} {
 				r.mustArrive(ctx, c, s, "sized", random(size))
 			}
 			c.Close()

@@ -58,7 +58,7 @@ func QueueMode(name string) (uint32, error) {
 
 // MakeQueueOf makes a request queue that belongs to another user, who lets everybody do everything with it.
 func MakeQueueOf(name string, uid int) error {
-	attr := &mq.Attr{MaxMsg: 2, MsgSize: wire.RequestSize}
+	attr := &mq.Attr{MaxMsg: 1, MsgSize: wire.RequestSize}
 	q, err := mq.Open(name, os.O_RDONLY|os.O_CREATE|os.O_EXCL, 0o600, attr)
 	if err != nil {
 		return err
