@@ -44,7 +44,7 @@ func newServer(c config, log *logger) (*server, error) {
 		return nil, err
 	}
 	s := &server{config: c, log: log, root: r, ownsQueue: isNew, slots: make(chan struct{}, c.Transfers),
-		shares: newShares(c.Share), fast: make(chan struct{}, fastTransfers), maxWorkers: int32(max(1, runtime.NumCPU()/2))}
+		shares: newShares(c.Share), fast: make(chan struct{}, fastTransfers), maxWorkers: int32(runtime.NumCPU())}
 	s.counters.start()
 	s.queue.Store(q)
 	s.buffers.New = func() any { return newBuffer(bufferSize) }
