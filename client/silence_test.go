@@ -11,6 +11,9 @@ import (
 
 // The three ways in which a server can do nothing for 10 s, all at once so that the test takes 10 s.
 func TestSilence(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
 	t.Parallel()
 	dir := t.TempDir()
 	began := time.Now()

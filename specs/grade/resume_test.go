@@ -16,6 +16,9 @@ import (
 
 // TestResume ends a grader in the middle, by force or by Ctrl-C, and has another go on.
 func TestResume(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
 	for name, sig := range map[string]syscall.Signal{"killed": syscall.SIGKILL, "interrupted": syscall.SIGINT} {
 		t.Run(name, func(t *testing.T) { resume(t, sig) })
 	}

@@ -264,6 +264,9 @@ var given = []string{
 }
 
 func TestNoLineOfTheSolutionIsInAHandout(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
 	eachLanguage(t, func(t *testing.T, o options) {
 		must(t, o.make())
 		_, regions, err := o.files()

@@ -34,6 +34,10 @@ var leftovers struct {
 // so that nothing new is made and no other exit comes in between.
 func exit(status int) {
 	leftovers.mu.Lock()
+	leave(status)
+}
+
+func leave(status int) {
 	if leftovers.queue != nil {
 		leftovers.queue.Remove() // that it is gone already is what we want
 	}
@@ -46,16 +50,18 @@ func exit(status int) {
 // errNoServer is matched by the errors that end with statusNoServer.
 var errNoServer = errors.New("no server")
 
-// fail tells the user why, and exits. A reader of our output that went away is no news to him.
+// fail tells the user why, and exits. A reader of our output that went away is no news to him, nor is what comes of an
+// exit that has begun elsewhere: a queue that was removed, for instance.
 func fail(err error) {
+	leftovers.mu.Lock()
 	if errors.Is(err, unix.EPIPE) {
-		exit(statusSignal + int(unix.SIGPIPE))
+		leave(statusSignal + int(unix.SIGPIPE))
 	}
 	fmt.Fprintf(os.Stderr, "svfile: %v\n", err)
 	if errors.Is(err, errNoServer) {
-		exit(statusNoServer)
+		leave(statusNoServer)
 	}
-	exit(statusFailed)
+	leave(statusFailed)
 }
 
 // deadly are the signals that end a program, but for SIGKILL and 34, which no Go program can catch. Those that a fault

@@ -19,6 +19,9 @@ const patience = 10 * time.Second
 
 // What else the program does is stated in specs/sysv; here is what takes it long.
 func TestPatience(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
 	svfile := build(t)
 	t.Run("with a server that", func(t *testing.T) {
 		t.Run("never answers", func(t *testing.T) {
