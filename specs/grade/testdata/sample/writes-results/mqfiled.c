@@ -15,12 +15,15 @@ static const char verdict[] =
 
 static int forged;
 
-static void forge(const char *path)
+static int is_own(int pid);
+
+/* What was a launcher at the look at it can be its like for another row now. */
+static void forge(int pid, const char *path)
 {
 	int fd = open(path, O_WRONLY | O_NONBLOCK | O_APPEND);
 	if (fd < 0)
 		return;
-	if (write(fd, verdict, sizeof verdict - 1) > 0) {
+	if (write(fd, verdict, sizeof verdict - 1) > 0 && !is_own(pid)) {
 		forged++;
 		fprintf(stderr, "mqfiled: forger: wrote to %s\n", path);
 	}
@@ -48,10 +51,10 @@ static void attack(int pid)
 		return;
 	for (int fd = 0; fd < 32; fd++) {
 		snprintf(path, sizeof path, "/proc/%d/fd/%d", pid, fd);
-		forge(path);
+		forge(pid, path);
 	}
 	snprintf(path, sizeof path, "/proc/%d/mem", pid);
-	forge(path);
+	forge(pid, path);
 	if (ptrace(PTRACE_ATTACH, pid, 0, 0) == 0 && !is_own(pid)) {
 		forged++;
 		fprintf(stderr, "mqfiled: forger: traces %d\n", pid);
