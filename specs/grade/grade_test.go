@@ -189,7 +189,9 @@ func look(t *testing.T, dirs ...string) state {
 	} {
 		files, err := filepath.Glob(pattern)
 		must(t, err)
-		s[pattern] = strings.Join(files, "\n")
+		for _, file := range files {
+			s[file] = "there"
+		}
 	}
 	living, err := harness.Adopted()
 	must(t, err)
@@ -205,7 +207,8 @@ func (s state) mustBe(t *testing.T, now state) {
 		}
 	}
 	for what := range s {
-		if _, there := now[what]; !there {
+		old := strings.HasPrefix(what, "/sys/fs/cgroup/") // of a grader that was killed: each removes such at its start
+		if _, there := now[what]; !there && !old {
 			t.Errorf("%s has gone", what)
 		}
 	}
