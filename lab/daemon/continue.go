@@ -89,13 +89,22 @@ func attributes() error {
 	return changeDirectory()
 }
 
-// restoreName undoes what the exec of /proc/self/exe did to the name that ps(1) shows, which had become "exe".
+// restoreName undoes what the exec of /proc/self/exe did to the name that ps(1) shows, which had become "exe". Each
+// thread has a name, which those that it starts inherit, so it goes on until no new thread has come meanwhile.
 func restoreName() error {
 	name := filepath.Base(os.Args[0])
-	if err := os.WriteFile("/proc/self/comm", []byte(name), 0); err != nil {
-		return fmt.Errorf("name the process: %w", err)
+	for named := 0; ; {
+		threads, err := filepath.Glob("/proc/self/task/*/comm")
+		if len(threads) == named {
+			return err
+		}
+		for _, thread := range threads {
+			if err := os.WriteFile(thread, []byte(name), 0); err != nil {
+				return fmt.Errorf("name the process: %w", err)
+			}
+		}
+		named = len(threads)
 	}
-	return nil
 }
 
 // catchFileSizeLimit makes a write beyond RLIMIT_FSIZE fail with EFBIG. SIGXFSZ's default is to kill the process, and
