@@ -94,17 +94,28 @@ func attributes() error {
 func restoreName() error {
 	name := filepath.Base(os.Args[0])
 	for named := 0; ; {
-		threads, err := filepath.Glob("/proc/self/task/*/comm")
-		if len(threads) == named {
+		threads, err := os.ReadDir("/proc/self/task")
+		if err != nil || len(threads) == named {
 			return err
 		}
 		for _, thread := range threads {
-			if err := os.WriteFile(thread, []byte(name), 0); err != nil {
-				return fmt.Errorf("name the process: %w", err)
+			if err := nameThread(thread.Name(), name); err != nil {
+				return fmt.Errorf("name thread %s: %w", thread.Name(), err)
 			}
 		}
 		named = len(threads)
 	}
+}
+
+// nameThread goes without package os, whose poller would be asked in vain to watch the file.
+func nameThread(tid, name string) error {
+	fd, err := unix.Open("/proc/self/task/"+tid+"/comm", unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	_, err = unix.Write(fd, []byte(name))
+	return err
 }
 
 // catchFileSizeLimit makes a write beyond RLIMIT_FSIZE fail with EFBIG. SIGXFSZ's default is to kill the process, and
