@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"os"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -101,13 +102,19 @@ func (s *server) waits() bool {
 	return err == nil && attr.CurMsgs > 0 && !s.stopping.Load()
 }
 
+// requestsPerTurn is after how many requests a worker gives other goroutines their turn, for the reason of readsPerTurn.
+const requestsPerTurn = 32
+
 // serveUntil serves requests as long as one comes by the deadline, and tells whether there was one. The worker waits
 // asleep in mq_timedreceive(2): to a receiver that sleeps there the kernel hands a message at once and sends no
 // notification, whose way over the netlink socket and the poller costs more than a small file. With all slots taken it
 // takes nothing; the queue fills, and the kernel makes further clients wait in mq_send(3).
 func (w *worker) serveUntil(deadline *unix.Timespec) (some bool) {
 	s := w.server
-	for {
+	for i := 1; ; i++ {
+		if i%requestsPerTurn == 0 {
+			runtime.Gosched()
+		}
 		s.slots <- struct{}{}
 		r, ok := s.take(deadline)
 		if !ok {
