@@ -210,7 +210,7 @@ var _ = Row("failure", func(r row) {
 			pidFileBefore := exists(p.PIDFile)
 			queueBefore := harness.QueueExists(p.Queue)
 			start := r.run(ctx, append(p.Args(), more...)...)
-			r.mustHaveFailed(p, start, pidFileBefore, queueBefore)
+			r.mustHaveFailed(ctx, p, start, pidFileBefore, queueBefore)
 		},
 		Entry("root does not exist", func(p *harness.Place) []string {
 			return []string{"--root", filepath.Join(p.Dir, "nowhere")}
@@ -273,7 +273,7 @@ var _ = Row("failure", func(r row) {
 		if start.Exit == 0 && len(left) > 0 {
 			return // it has not called mq_notify(3), or not yet, which is a fault of the rows `notify` and `ready`
 		}
-		r.mustHaveFailed(p, start, false, false)
+		r.mustHaveFailed(ctx, p, start, false, false)
 	})
 	It("explains wrong flags and returns 2", func(ctx SpecContext) {
 		for _, args := range [][]string{{"--no-such-flag"}, {"--stall", "soon"}, {"--root"}} {
@@ -286,7 +286,9 @@ var _ = Row("failure", func(r row) {
 	})
 })
 
-func (r row) mustHaveFailed(p harness.Place, start harness.Start, pidFileBefore, queueBefore bool) {
+// mustHaveFailed gives the processes a moment to end: the last word of one, or the end of file when the kernel ends it,
+// reaches the original while it is still about to go.
+func (r row) mustHaveFailed(ctx context.Context, p harness.Place, start harness.Start, pidFileBefore, queueBefore bool) {
 	GinkgoHelper()
 	did := "started mqfiled " + strings.Join(start.Args, " ")
 	line := strings.TrimSuffix(start.Stderr, "\n")
@@ -294,9 +296,15 @@ func (r row) mustHaveFailed(p harness.Place, start harness.Start, pidFileBefore,
 		Did: did, Wants: "a non-zero exit status and one line on stderr that begins `mqfiled: ` and says why",
 		Saw: fmt.Sprintf("exit status %d, stderr: %q", start.Exit, start.Stderr),
 	})
-	left, err := harness.Adopted()
-	Expect(err).NotTo(HaveOccurred())
-	r.must(len(left) == 0, harness.Finding{Did: did, Wants: "no process is left", Saw: fmt.Sprint("PIDs ", pids(left))})
+	soon, cancel := context.WithTimeout(ctx, harness.Slack)
+	defer cancel()
+	var left []procfs.Stat
+	none := eventually(soon, func() bool {
+		var err error
+		left, err = harness.Adopted()
+		return err == nil && len(left) == 0
+	})
+	r.must(none, harness.Finding{Did: did, Wants: "no process is left", Saw: fmt.Sprint("PIDs ", pids(left))})
 	r.must(pidFileBefore || !exists(p.PIDFile), harness.Finding{
 		Did: did, Wants: "no PID file that it made is left", Saw: p.PIDFile + " is there",
 	})
