@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	. "github.com/onsi/gomega"
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/mq"
@@ -179,10 +180,5 @@ func exists(t *testing.T, name string) bool {
 // eventually waits for what happens in another process and tells nobody.
 func eventually(t *testing.T, what string, happened func() bool) {
 	t.Helper()
-	for end := time.Now().Add(enough); !happened(); {
-		if time.Now().After(end) {
-			t.Fatalf("not in %v: %s", enough, what)
-		}
-		time.Sleep(time.Millisecond)
-	}
+	NewWithT(t).Eventually(happened).WithContext(t.Context()).WithTimeout(enough).Should(BeTrue(), what)
 }

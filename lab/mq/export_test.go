@@ -2,7 +2,7 @@ package mq
 
 import (
 	"math/bits"
-	"unsafe"
+	"reflect"
 )
 
 // What the tests look at from outside, and nothing else does.
@@ -33,17 +33,27 @@ const word = bits.UintSize / 8
 
 // Layouts pairs what the compiler made of the kernel's structures with what they must be.
 var Layouts = map[string][2]uintptr{
-	"sizeof mq_attr":                  {unsafe.Sizeof(mqAttr{}), 8 * word},
-	"mq_attr.mq_maxmsg":               {unsafe.Offsetof(mqAttr{}.maxMsg), word},
-	"mq_attr.mq_msgsize":              {unsafe.Offsetof(mqAttr{}.msgSize), 2 * word},
-	"mq_attr.mq_curmsgs":              {unsafe.Offsetof(mqAttr{}.curMsgs), 3 * word},
-	"sizeof sigevent":                 {unsafe.Sizeof(sigevent{}), 64},
-	"sigevent.sigev_value":            {unsafe.Offsetof(sigevent{}.value), 0},
-	"sigevent.sigev_signo":            {unsafe.Offsetof(sigevent{}.signo), word},
-	"sigevent.sigev_notify":           {unsafe.Offsetof(sigevent{}.notify), word + 4},
-	"sizeof sigevent, thread":         {unsafe.Sizeof(sigeventThread{}), 64},
-	"sigevent.sigev_value, thread":    {unsafe.Offsetof(sigeventThread{}.cookie), 0},
-	"sigevent.sigev_signo, thread":    {unsafe.Offsetof(sigeventThread{}.signo), word},
-	"sigevent.sigev_notify, thread":   {unsafe.Offsetof(sigeventThread{}.notify), word + 4},
-	"sizeof cookie NOTIFY_COOKIE_LEN": {unsafe.Sizeof(cookie{}), 32},
+	"sizeof mq_attr":                  {size[mqAttr](), 8 * word},
+	"mq_attr.mq_maxmsg":               {offset[mqAttr]("maxMsg"), word},
+	"mq_attr.mq_msgsize":              {offset[mqAttr]("msgSize"), 2 * word},
+	"mq_attr.mq_curmsgs":              {offset[mqAttr]("curMsgs"), 3 * word},
+	"sizeof sigevent":                 {size[sigevent](), 64},
+	"sigevent.sigev_value":            {offset[sigevent]("value"), 0},
+	"sigevent.sigev_signo":            {offset[sigevent]("signo"), word},
+	"sigevent.sigev_notify":           {offset[sigevent]("notify"), word + 4},
+	"sizeof sigevent, thread":         {size[sigeventThread](), 64},
+	"sigevent.sigev_value, thread":    {offset[sigeventThread]("cookie"), 0},
+	"sigevent.sigev_signo, thread":    {offset[sigeventThread]("signo"), word},
+	"sigevent.sigev_notify, thread":   {offset[sigeventThread]("notify"), word + 4},
+	"sizeof cookie NOTIFY_COOKIE_LEN": {size[cookie](), 32},
+}
+
+func size[T any]() uintptr { return reflect.TypeFor[T]().Size() }
+
+func offset[T any](field string) uintptr {
+	f, found := reflect.TypeFor[T]().FieldByName(field)
+	if !found {
+		panic(field)
+	}
+	return f.Offset
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -53,18 +54,22 @@ func (b *bench) noSysV() string {
 	return ""
 }
 
-// startSysV starts the server, which stays in the foreground, and waits for its queue.
+// startSysV starts the server, which stays in the foreground, and waits for the line that it prints when it serves.
 func (b *bench) startSysV(key lab.Key) (*exec.Cmd, error) {
 	cmd := helper(context.Background(), b.path("svfiled"), "--root", b.path("files"), "--key", key.String())
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		if _, err := lab.Get(key, 0, 0); err == nil {
-			return cmd, nil
-		}
+	kill := time.AfterFunc(limit, func() { cmd.Process.Kill() })
+	defer kill.Stop()
+	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		return nil, errors.Join(fmt.Errorf("it does not say that it serves: %w", err), endSysV(cmd, key))
 	}
-	return nil, errors.Join(fmt.Errorf("no queue after %v", limit), endSysV(cmd, key))
+	return cmd, nil
 }
 
 func endSysV(server *exec.Cmd, key lab.Key) error {

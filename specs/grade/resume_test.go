@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	. "github.com/onsi/gomega"
+
 	"daemonlab/specs/grade/class"
 	"daemonlab/specs/harness"
 )
@@ -76,9 +78,5 @@ func judged(out string, name class.Name) string {
 
 func waitFor(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !done(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("waited in vain for ", what)
-		}
-	}
+	NewWithT(t).Eventually(done).WithContext(t.Context()).WithTimeout(time.Minute).Should(BeTrue(), what)
 }

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	. "github.com/onsi/gomega"
+
 	"daemonlab/lab/procfs"
 	"daemonlab/specs/grade/cage"
 	"daemonlab/specs/harness"
@@ -200,16 +202,7 @@ func TestGraderKilled(t *testing.T) {
 	must(t, err)
 	must(t, cmd.Process.Kill())
 	cmd.Wait()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		left, err := harness.Adopted()
-		must(t, err)
-		if len(left) == 0 {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("left: %v", left)
-		}
-	}
+	NewWithT(t).Eventually(harness.Adopted).WithContext(t.Context()).WithTimeout(10 * time.Second).Should(BeEmpty())
 	work := filepath.Join(temporary, "next")
 	must(t, os.Mkdir(work, 0o755))
 	next, err := cage.Open(work, nil)

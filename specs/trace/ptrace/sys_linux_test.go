@@ -1,22 +1,19 @@
 package ptrace
 
 import (
+	"reflect"
 	"testing"
-	"unsafe"
 )
 
 // The offsets are those of struct ptrace_syscall_info in linux/ptrace.h.
 func TestCallInfoLayout(t *testing.T) {
-	var info callInfo
-	for name, at := range map[string][2]uintptr{
-		"arch": {unsafe.Offsetof(info.arch), 4},
-		"ip":   {unsafe.Offsetof(info.ip), 8},
-		"sp":   {unsafe.Offsetof(info.sp), 16},
-		"data": {unsafe.Offsetof(info.data), 24},
-		"size": {unsafe.Sizeof(info), 88},
-	} {
-		if at[0] != at[1] {
-			t.Errorf("%s: %d, not %d", name, at[0], at[1])
+	info := reflect.TypeFor[callInfo]()
+	if info.Size() != 88 {
+		t.Errorf("size: %d, not 88", info.Size())
+	}
+	for name, want := range map[string]uintptr{"arch": 4, "ip": 8, "sp": 16, "data": 24} {
+		if f, found := info.FieldByName(name); !found || f.Offset != want {
+			t.Errorf("%s: %d, not %d", name, f.Offset, want)
 		}
 	}
 }
