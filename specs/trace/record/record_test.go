@@ -231,6 +231,8 @@ func listing(story *birth.Story) string {
 	return b.String()
 }
 
+// dropsRoot looks at the order of the calls. Every thread makes each; a call of another kind in between makes two rows
+// of that.
 func dropsRoot(t *testing.T, story *birth.Story) {
 	t.Helper()
 	var calls []string
@@ -240,6 +242,7 @@ func dropsRoot(t *testing.T, story *birth.Story) {
 			calls = append(calls, name)
 		}
 	}
+	calls = slices.Compact(calls)
 	if want := []string{"setgroups", "setresgid", "setresuid"}; len(calls) < 3 || !slices.Equal(calls[:3], want) {
 		t.Errorf("privileges are dropped by %v, not first by %v", calls, want)
 	}
