@@ -39,14 +39,19 @@ func (b *Blocking) TimedSend(msg []byte, prio uint, deadline *unix.Timespec) err
 	}
 	errno := sysSend(b.fd, msg, prio, deadline)
 	b.leave()
-	switch errno {
-	case 0:
-		return nil
-	case unix.EAGAIN:
-		return &b.full
-	default:
+	if errno != 0 {
 		return b.explainSend(len(msg), prio, errno)
 	}
+	return nil
+}
+
+// TrySend sends if there is room at this moment, as TimedSend does with a deadline that is past, but a full queue gives
+// EAGAIN. Since it never sleeps, it is quicker: Go's scheduler need not be told of it.
+func (b *Blocking) TrySend(msg []byte, prio uint) error {
+	if err := b.trySend(msg, prio, &expired); err != nil {
+		return b.explainSend(len(msg), prio, err)
+	}
+	return nil
 }
 
 // Receive is mq_receive(3): it waits while the queue is empty, or gives EAGAIN when O_NONBLOCK is set.
@@ -61,14 +66,10 @@ func (b *Blocking) TimedReceive(buf []byte, deadline *unix.Timespec) (n int, pri
 	}
 	n, prio, errno := sysReceive(b.fd, buf, deadline)
 	b.leave()
-	switch errno {
-	case 0:
-		return n, prio, nil
-	case unix.EAGAIN:
-		return 0, 0, &b.empty
-	default:
+	if errno != 0 {
 		return 0, 0, b.explainReceive(len(buf), errno)
 	}
+	return n, prio, nil
 }
 
 // SetAttr is mq_setattr(3): it sets or clears O_NONBLOCK as attr.NonBlock says, ignores the rest, and returns what

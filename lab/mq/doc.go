@@ -17,8 +17,8 @@
 //	mq_close         Close
 //	mq_unlink        Unlink
 //	mq_getattr       Attr
-//	mq_setattr       Blocking.SetAttr; a Queue is always O_NONBLOCK and has TrySend and TryReceive instead
-//	mq_send          Send, Queue.TrySend
+//	mq_setattr       Blocking.SetAttr; a Queue is always O_NONBLOCK
+//	mq_send          Send, TrySend
 //	mq_timedsend     Queue.Send with a context that has a deadline, Blocking.TimedSend
 //	mq_receive       Receive, Queue.TryReceive
 //	mq_timedreceive  Queue.Receive with a context that has a deadline, Blocking.TimedReceive

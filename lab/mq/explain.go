@@ -84,6 +84,9 @@ func attrOrDefault(attr *Attr) (Attr, error) {
 }
 
 func (h *handle) explainSend(size int, prio uint, err error) error {
+	if err == unix.EAGAIN {
+		return &h.full
+	}
 	e := newError("send", h.name, err)
 	switch err {
 	case unix.EMSGSIZE:
@@ -102,6 +105,9 @@ func (h *handle) explainSend(size int, prio uint, err error) error {
 }
 
 func (h *handle) explainReceive(size int, err error) error {
+	if err == unix.EAGAIN {
+		return &h.empty
+	}
 	e := newError("receive", h.name, err)
 	switch err {
 	case unix.EMSGSIZE:

@@ -67,6 +67,18 @@ func (h *handle) shut() error {
 	return nil
 }
 
+// trySend sends without sleeping: the queue must be O_NONBLOCK or the deadline past. EAGAIN says that it is full.
+func (h *handle) trySend(msg []byte, prio uint, deadline *unix.Timespec) error {
+	h.mu.RLock()
+	if h.closed {
+		h.mu.RUnlock()
+		return os.ErrClosed
+	}
+	errno := sysTrySend(h.fd, msg, prio, deadline)
+	h.mu.RUnlock()
+	return failure(errno)
+}
+
 // Name is the name that the queue was opened by. It may be unlinked since, or belong to another queue.
 func (h *handle) Name() string { return h.name }
 

@@ -50,14 +50,10 @@ func (q *Queue) Send(ctx context.Context, msg []byte, prio uint) error {
 
 // TrySend is mq_send(3) with O_NONBLOCK: as [Queue.Send], but a full queue gives EAGAIN at once.
 func (q *Queue) TrySend(msg []byte, prio uint) error {
-	switch err := q.trySend(msg, prio); err {
-	case nil:
-		return nil
-	case unix.EAGAIN:
-		return &q.full
-	default:
+	if err := q.trySend(msg, prio); err != nil {
 		return q.explainSend(len(msg), prio, err)
 	}
+	return nil
 }
 
 // Receive is mq_receive(3), and with a context that has a deadline mq_timedreceive(3): it waits while the queue is
@@ -82,14 +78,10 @@ func (q *Queue) Receive(ctx context.Context, buf []byte) (n int, prio uint, err 
 // TryReceive is mq_receive(3) with O_NONBLOCK: as [Queue.Receive], but an empty queue gives EAGAIN at once.
 func (q *Queue) TryReceive(buf []byte) (n int, prio uint, err error) {
 	n, prio, err = q.tryReceive(buf)
-	switch err {
-	case nil:
-		return n, prio, nil
-	case unix.EAGAIN:
-		return 0, 0, &q.empty
-	default:
+	if err != nil {
 		return 0, 0, q.explainReceive(len(buf), err)
 	}
+	return n, prio, nil
 }
 
 // Close is mq_close(3). Callers that wait on this Queue end with [os.ErrClosed]; a registration of this process for
@@ -112,14 +104,7 @@ func (q *Queue) Close() error {
 }
 
 func (q *Queue) trySend(msg []byte, prio uint) error {
-	q.mu.RLock()
-	if q.closed {
-		q.mu.RUnlock()
-		return os.ErrClosed
-	}
-	errno := sysTrySend(q.fd, msg, prio, q.patience())
-	q.mu.RUnlock()
-	return failure(errno)
+	return q.handle.trySend(msg, prio, q.patience())
 }
 
 func (q *Queue) tryReceive(buf []byte) (int, uint, error) {
