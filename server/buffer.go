@@ -1,8 +1,9 @@
 package main
 
-// bufferSize is how much of a file is read at a time, in bytes: several messages, to save calls, yet little enough
-// that the piece is still in the processor's cache when it is sent. It holds a request as well.
-const bufferSize = 64 << 10
+// bufferSize is how much of a file is read at a time, in bytes. A client that has emptied its queue by the end of a read
+// sleeps, and to wake it costs as much as to send several messages; so reads are few and long. Yet the piece is to be in
+// the processor's cache still when it is sent. It holds a request as well.
+const bufferSize = 128 << 10
 
 // maxBufferSize bounds what a client's message size can make the server allocate. Where the system allows longer
 // messages they are not filled.

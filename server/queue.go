@@ -187,6 +187,9 @@ func (s *server) replaceQueue(old *mq.Blocking) {
 	go s.work()
 }
 
+// past is a deadline that makes a call return at once instead of waiting.
+var past unix.Timespec
+
 // takeRest empties the queue and closes it.
 func (s *server) takeRest(old *mq.Blocking) (rest []wire.Request) {
 	defer old.Close()

@@ -22,17 +22,16 @@ const (
 
 // reply is a client's queue, open for sending.
 type reply struct {
-	server   *server
-	pid      int32         // of the client, as it says
-	watched  bool          // pid names a process, or is 0 for one that is not to be watched
-	kernel   *mq.Blocking  // nil once the client has been slow
-	poller   *mq.Queue     // nil before
-	fast     bool          // has one of the server's places to wait in the kernel
-	deadline unix.Timespec // of such a wait
-	waiting  *patience     // goes with poller
-	user     *user         // in whose share it is counted, once it has to be
-	msgSize  int           // bytes
-	room     int           // messages that it had room for when it was opened
+	server  *server
+	pid     int32        // of the client, as it says
+	watched bool         // pid names a process, or is 0 for one that is not to be watched
+	kernel  *mq.Blocking // nil once the client has been slow
+	poller  *mq.Queue    // nil before
+	fast    bool         // has one of the server's places to wait in the kernel
+	waiting *patience    // goes with poller
+	user    *user        // in whose share it is counted, once it has to be
+	msgSize int          // bytes
+	room    int          // messages that it had room for when it was opened
 }
 
 // openReply opens the client's queue, which must take messages long enough for a reason why something failed.
@@ -67,36 +66,30 @@ func (r *reply) lookForClient() {
 	}
 }
 
-// send puts one message into the queue, waiting for room.
+// send puts one message into the queue, waiting for room. Most messages need not wait, and those cost no more than the
+// call: no clock, no word to Go's scheduler.
 func (r *reply) send(body []byte, kind uint) error {
+	if err := r.trySend(body, kind); !errors.Is(err, unix.EAGAIN) {
+		return err
+	}
 	if r.kernel != nil {
-		err := r.sendFast(body, kind)
-		if !errors.Is(err, unix.ETIMEDOUT) {
+		if err := r.sendFast(body, kind); !errors.Is(err, unix.ETIMEDOUT) {
 			return err
 		}
 		if err := r.becomeSlow(); err != nil {
 			return err
 		}
 	}
-	if err := r.poller.TrySend(body, kind); !errors.Is(err, unix.EAGAIN) {
-		return err
-	}
 	return r.waiting.wait(func(ctx context.Context) error { return r.poller.Send(ctx, body, kind) })
 }
 
-// sendFast waits for room in the kernel until the deadline, which is past at first and renewed only when it was met:
-// messages that need not wait, nearly all, cost no look at the clock. ETIMEDOUT says that the client does not keep up,
-// or that no place to wait in the kernel is free.
+// sendFast waits for room in the kernel. ETIMEDOUT says that the client does not keep up, or that no place to wait in
+// the kernel is free.
 func (r *reply) sendFast(body []byte, kind uint) error {
-	if r.server.ctx.Err() != nil {
-		return context.Cause(r.server.ctx)
+	if !r.takeFastPlace() {
+		return unix.ETIMEDOUT
 	}
-	err := r.kernel.TimedSend(body, kind, &r.deadline)
-	if errors.Is(err, unix.ETIMEDOUT) && r.takeFastPlace() {
-		r.deadline = *deadlineIn(fastWait)
-		err = r.kernel.TimedSend(body, kind, &r.deadline)
-	}
-	return err
+	return r.kernel.TimedSend(body, kind, deadlineIn(fastWait))
 }
 
 // becomeSlow goes over to the poller, for the rest of the transfer. One that looked as if it would not have to wait,
@@ -141,7 +134,7 @@ func (r *reply) trySend(body []byte, kind uint) error {
 	if r.poller != nil {
 		return r.poller.TrySend(body, kind)
 	}
-	return r.kernel.TimedSend(body, kind, &past)
+	return r.kernel.TrySend(body, kind)
 }
 
 func (r *reply) close() {
@@ -171,9 +164,6 @@ func (r *reply) takeFastPlace() bool {
 	}
 	return r.fast
 }
-
-// past is a deadline that makes a call return at once instead of waiting.
-var past unix.Timespec
 
 // deadlineIn is an absolute time of CLOCK_REALTIME, as mq_timedsend(2) and mq_timedreceive(2) take it.
 func deadlineIn(d time.Duration) *unix.Timespec {

@@ -3,6 +3,7 @@ package main_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -114,6 +115,39 @@ func TestHelpFitsAScreen(t *testing.T) {
 		if len(line) > 81 {
 			t.Errorf("longer than 80 columns: %s", line)
 		}
+	}
+}
+
+// policies are the scheduling policies of the daemon's threads.
+func policies(t *testing.T, s *harness.Server) map[uint32]bool {
+	t.Helper()
+	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", s.PID))
+	must(t, err)
+	found := map[uint32]bool{}
+	for _, thread := range threads {
+		tid, err := strconv.Atoi(thread.Name())
+		must(t, err)
+		attr, err := unix.SchedGetAttr(tid, 0)
+		if errors.Is(err, unix.ESRCH) {
+			continue
+		}
+		must(t, err)
+		found[attr.Policy] = true
+	}
+	return found
+}
+
+func TestEveryThreadIsScheduledAsBatch(t *testing.T) {
+	if found := policies(t, start(t, place(t))); len(found) != 1 || !found[unix.SCHED_BATCH] {
+		t.Errorf("policies %v, want %d alone", found, unix.SCHED_BATCH)
+	}
+}
+
+func TestTheStartersSchedulingPolicyStays(t *testing.T) {
+	runtime.LockOSThread() // the thread ends with the test, and its policy with it
+	must(t, unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}, 0))
+	if found := policies(t, start(t, place(t))); len(found) != 1 || !found[unix.SCHED_IDLE] {
+		t.Errorf("policies %v, want %d alone", found, unix.SCHED_IDLE)
 	}
 }
 

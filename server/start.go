@@ -133,6 +133,9 @@ func accountFor(user string) (*daemon.Account, error) {
 // serveQueue serves until SIGTERM or SIGINT. Without a socket it reports to nobody.
 func serveQueue(c config, st starter, log *logger, socket *os.File) error {
 	signals := catchSignals()
+	if err := becomeBatch(); err != nil {
+		log.printf("serves less under load: %v", err)
+	}
 	s, err := newServer(c, log)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
@@ -125,6 +126,9 @@ func (t *transfer) sendFile() error {
 			runtime.Gosched()
 		}
 		if err := t.sendData((*buf)[:n]); err != nil {
+			return err
+		}
+		if err := context.Cause(t.server.ctx); err != nil {
 			return err
 		}
 		if n, err = t.read(*buf); err != nil {

@@ -90,26 +90,20 @@ func attributes() error {
 }
 
 // restoreName undoes what the exec of /proc/self/exe did to the name that ps(1) shows, which had become "exe". Each
-// thread has a name, which those that it starts inherit, so it goes on until no new thread has come meanwhile.
+// thread has a name.
 func restoreName() error {
 	name := filepath.Base(os.Args[0])
-	for named := 0; ; {
-		threads, err := os.ReadDir("/proc/self/task")
-		if err != nil || len(threads) == named {
-			return err
+	return EachThread(func(tid int) error {
+		if err := nameThread(tid, name); err != nil {
+			return fmt.Errorf("name thread %d: %w", tid, err)
 		}
-		for _, thread := range threads {
-			if err := nameThread(thread.Name(), name); err != nil {
-				return fmt.Errorf("name thread %s: %w", thread.Name(), err)
-			}
-		}
-		named = len(threads)
-	}
+		return nil
+	})
 }
 
 // nameThread goes without package os, whose poller would be asked in vain to watch the file.
-func nameThread(tid, name string) error {
-	fd, err := unix.Open("/proc/self/task/"+tid+"/comm", unix.O_WRONLY|unix.O_CLOEXEC, 0)
+func nameThread(tid int, name string) error {
+	fd, err := unix.Open(fmt.Sprintf("/proc/self/task/%d/comm", tid), unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
