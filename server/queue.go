@@ -187,15 +187,12 @@ func (s *server) replaceQueue(old *mq.Blocking) {
 	go s.work()
 }
 
-// past is a deadline that makes a call return at once instead of waiting.
-var past unix.Timespec
-
 // takeRest empties the queue and closes it.
 func (s *server) takeRest(old *mq.Blocking) (rest []wire.Request) {
 	defer old.Close()
 	buf := newBuffer(bufferSize)
 	for {
-		n, _, err := old.TimedReceive(*buf, &past)
+		n, _, err := old.TryReceive(*buf)
 		if err != nil {
 			return rest
 		}

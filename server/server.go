@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"daemonlab/lab/mq"
+	"daemonlab/lab/wire"
 )
 
 // server takes requests from its queue and answers each on the reply queue that it names.
@@ -20,7 +21,8 @@ type server struct {
 	ownsQueue bool
 	queueLost bool // somebody has unlinked it, and it could not be made again yet
 
-	slots      chan struct{} // one is taken for each transfer
+	slots      chan struct{}     // one is taken for each transfer, and for each request in taken
+	taken      chan wire.Request // out of the queue, but not yet served
 	shares     *shares
 	fast       chan struct{} // one is taken by each transfer that waits for room in the kernel
 	workers    atomic.Int32
@@ -45,6 +47,7 @@ func newServer(c config, log *logger) (*server, error) {
 	}
 	s := &server{config: c, log: log, root: r, ownsQueue: isNew, slots: make(chan struct{}, c.Transfers),
 		shares: newShares(c.Share), fast: make(chan struct{}, fastTransfers), maxWorkers: int32(runtime.NumCPU())}
+	s.taken = make(chan wire.Request, c.Transfers)
 	s.counters.start()
 	s.queue.Store(q)
 	s.buffers.New = func() any { return newBuffer(bufferSize) }

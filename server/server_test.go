@@ -332,6 +332,29 @@ func TestRequestsThatWaitAreRefusedAtTheEnd(t *testing.T) {
 	must(t, err)
 }
 
+// The server has SIGTERM before it on its way through a full queue: some requests it has taken, some it has not.
+func TestEveryRequestIsAnsweredAtTheEnd(t *testing.T) {
+	for range 5 {
+		s := start(t, place(t))
+		must(t, s.WriteFile("small", []byte("x")))
+		stop(t, s)
+		clients := make([]*harness.Client, 10)
+		for i := range clients {
+			clients[i] = client(t, harness.Small)
+			must(t, clients[i].Request(t.Context(), s.Queue, "small"))
+		}
+		must(t, s.Signal(unix.SIGTERM))
+		must(t, s.Signal(unix.SIGCONT))
+		for i, c := range clients {
+			e, err := c.Finish(t.Context(), "small")
+			if _, refused := e.Failed(); err != nil || !refused && string(e.Content) != "x" {
+				t.Error("request", i, e.Summary(), err)
+			}
+			c.Close()
+		}
+	}
+}
+
 func TestAnUnlinkedQueueIsMadeAgain(t *testing.T) {
 	s := start(t, place(t))
 	must(t, s.WriteFile("file", []byte("x")))

@@ -87,7 +87,7 @@ func (s *server) close() {
 func (s *server) refuseWaiting() {
 	buf := newBuffer(bufferSize)
 	for {
-		n, _, err := s.queue.Load().TimedReceive(*buf, &past)
+		n, _, err := s.queue.Load().TryReceive(*buf)
 		if err != nil {
 			return
 		}

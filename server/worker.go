@@ -39,9 +39,11 @@ func (s *server) notified(event mq.Event) {
 // not do is wait, for a client or for a disk, since others wait for it. There are as many as processors: half as
 // many would cost an eighth less of them for a request, but serve a tenth fewer in the same time.
 type worker struct {
-	server *server
-	state  atomic.Int32
-	relief *time.Timer
+	server   *server
+	state    atomic.Int32
+	relief   *time.Timer
+	requests int  // how many it has asked for
+	behind   bool // more are in the queue than it can serve
 }
 
 // States of a worker. One that serves the same request at two looks is relieved.
@@ -96,8 +98,11 @@ func (w *worker) leave() bool {
 	return true
 }
 
-// waits tells whether a request is in the queue.
+// waits tells whether a request is to be served.
 func (s *server) waits() bool {
+	if len(s.taken) > 0 {
+		return true
+	}
 	attr, err := s.queue.Load().Attr()
 	return err == nil && attr.CurMsgs > 0 && !s.stopping.Load()
 }
@@ -105,28 +110,67 @@ func (s *server) waits() bool {
 // requestsPerTurn is after how many requests a worker gives other goroutines their turn, for the reason of readsPerTurn.
 const requestsPerTurn = 32
 
-// serveUntil serves requests as long as one comes by the deadline, and tells whether there was one. The worker waits
-// asleep in mq_timedreceive(2): to a receiver that sleeps there the kernel hands a message at once and sends no
-// notification, whose way over the netlink socket and the poller costs more than a small file. With all slots taken it
-// takes nothing; the queue fills, and the kernel makes further clients wait in mq_send(3).
+// serveUntil serves requests as long as one comes by the deadline, and tells whether there was one.
 func (w *worker) serveUntil(deadline *unix.Timespec) (some bool) {
-	s := w.server
 	for i := 1; ; i++ {
 		if i%requestsPerTurn == 0 {
 			runtime.Gosched()
 		}
-		s.slots <- struct{}{}
-		r, ok := s.take(deadline)
+		r, ok := w.next(deadline)
 		if !ok {
-			<-s.slots
 			return some
 		}
 		some = true
 		w.state.Store(busy)
-		s.serve(r, nil)
+		w.server.serve(r, nil)
 		if !w.state.CompareAndSwap(busy, waiting) && !w.state.CompareAndSwap(late, waiting) {
 			return false // relieved
 		}
+	}
+}
+
+// requestsPerLook is after how many requests a worker looks whether more are in the queue than it can serve. A look
+// costs a system call.
+const requestsPerLook = 8
+
+// next returns a request, and with it a slot. The worker waits for one asleep in mq_timedreceive(2): to a receiver that
+// sleeps there the kernel hands a message at once and sends no notification, whose way over the netlink socket and the
+// poller costs more than a small file.
+func (w *worker) next(deadline *unix.Timespec) (r wire.Request, ok bool) {
+	s := w.server
+	w.requests++
+	if w.behind || w.requests%requestsPerLook == 0 {
+		w.behind = s.takeWaiting()
+	}
+	select {
+	case r := <-s.taken:
+		return r, true
+	default:
+	}
+	s.slots <- struct{}{}
+	if r, ok = s.take(deadline); !ok {
+		<-s.slots
+	}
+	return r, ok
+}
+
+// takeWaiting takes the requests that are in the queue, and tells whether there was one: a client that finds the queue
+// full has to be woken twice for an answer. With all slots taken it takes nothing; the queue fills, and the kernel makes
+// further clients wait in mq_send(3).
+func (s *server) takeWaiting() (some bool) {
+	for {
+		select {
+		case s.slots <- struct{}{}:
+		default:
+			return some
+		}
+		r, ok := s.take(nil)
+		if !ok {
+			<-s.slots
+			return some
+		}
+		s.taken <- r
+		some = true
 	}
 }
 
@@ -144,11 +188,12 @@ func (w *worker) look() {
 }
 
 // take receives the next well-formed request; ok is false when none came until the deadline or no more are taken.
+// Without a deadline it does not wait.
 func (s *server) take(deadline *unix.Timespec) (r wire.Request, ok bool) {
 	buf := s.buffers.Get().(*[]byte)
 	defer s.buffers.Put(buf)
 	for !s.stopping.Load() {
-		n, _, err := s.queue.Load().TimedReceive(*buf, deadline)
+		n, err := s.receive((*buf)[:wire.RequestSize], deadline)
 		if err != nil {
 			s.logReceiveError(err)
 			return wire.Request{}, false
@@ -163,10 +208,22 @@ func (s *server) take(deadline *unix.Timespec) (r wire.Request, ok bool) {
 	return wire.Request{}, false
 }
 
-func (s *server) logReceiveError(err error) {
-	if !errors.Is(err, unix.ETIMEDOUT) && !errors.Is(err, os.ErrClosed) {
-		s.log.printf("cannot receive: %v", err)
+func (s *server) receive(buf []byte, deadline *unix.Timespec) (n int, err error) {
+	if deadline == nil {
+		n, _, err = s.queue.Load().TryReceive(buf)
+	} else {
+		n, _, err = s.queue.Load().TimedReceive(buf, deadline)
 	}
+	return n, err
+}
+
+func (s *server) logReceiveError(err error) {
+	for _, usual := range []error{unix.EAGAIN, unix.ETIMEDOUT, os.ErrClosed} {
+		if errors.Is(err, usual) {
+			return
+		}
+	}
+	s.log.printf("cannot receive: %v", err)
 }
 
 // errOwnQueue drops a request whose answer would be sent to the server itself. It is told by the name, before

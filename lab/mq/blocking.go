@@ -72,6 +72,15 @@ func (b *Blocking) TimedReceive(buf []byte, deadline *unix.Timespec) (n int, pri
 	return n, prio, nil
 }
 
+// TryReceive receives what is in the queue at this moment; an empty one gives EAGAIN. See [Blocking.TrySend].
+func (b *Blocking) TryReceive(buf []byte) (n int, prio uint, err error) {
+	n, prio, err = b.tryReceive(buf, &expired)
+	if err != nil {
+		return 0, 0, b.explainReceive(len(buf), err)
+	}
+	return n, prio, nil
+}
+
 // SetAttr is mq_setattr(3): it sets or clears O_NONBLOCK as attr.NonBlock says, ignores the rest, and returns what
 // [Blocking.Attr] would have said before.
 func (b *Blocking) SetAttr(attr Attr) (old Attr, err error) {

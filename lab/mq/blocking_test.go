@@ -85,17 +85,20 @@ func TestBlockingDeadlinesAreTheKernels(t *testing.T) {
 
 func err2(_ int, _ uint, err error) error { return err }
 
-func TestBlockingTrySend(t *testing.T) {
+func TestBlockingTries(t *testing.T) {
 	b := newBlocking(t, newQueue(t, 1, 16))
+	buf := make([]byte, 16)
+	wantError(t, err2(b.TryReceive(buf)), unix.EAGAIN)
 	must(t, b.TrySend([]byte("x"), 3))
 	wantError(t, b.TrySend([]byte("y"), 3), unix.EAGAIN)
-	buf := make([]byte, 16)
-	if n, prio, err := b.Receive(buf); err != nil || string(buf[:n]) != "x" || prio != 3 {
+	if n, prio, err := b.TryReceive(buf); err != nil || string(buf[:n]) != "x" || prio != 3 {
 		t.Errorf("received %q, priority %d, %v", buf[:n], prio, err)
 	}
 	wantError(t, b.TrySend(make([]byte, 17), 0), unix.EMSGSIZE)
+	wantError(t, err2(b.TryReceive(buf[:15])), unix.EMSGSIZE)
 	must(t, b.Close())
 	wantError(t, b.TrySend(nil, 0), os.ErrClosed)
+	wantError(t, err2(b.TryReceive(buf)), os.ErrClosed)
 }
 
 func TestBlockingErrorTexts(t *testing.T) {

@@ -20,7 +20,7 @@
 //	mq_setattr       Blocking.SetAttr; a Queue is always O_NONBLOCK
 //	mq_send          Send, TrySend
 //	mq_timedsend     Queue.Send with a context that has a deadline, Blocking.TimedSend
-//	mq_receive       Receive, Queue.TryReceive
+//	mq_receive       Receive, TryReceive
 //	mq_timedreceive  Queue.Receive with a context that has a deadline, Blocking.TimedReceive
 //	mq_notify        Notify (SIGEV_THREAD), NotifySignal, NotifyNone, Unnotify (NULL)
 //

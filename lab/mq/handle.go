@@ -79,6 +79,18 @@ func (h *handle) trySend(msg []byte, prio uint, deadline *unix.Timespec) error {
 	return failure(errno)
 }
 
+// tryReceive receives without sleeping, see trySend. EAGAIN says that the queue is empty.
+func (h *handle) tryReceive(buf []byte, deadline *unix.Timespec) (int, uint, error) {
+	h.mu.RLock()
+	if h.closed {
+		h.mu.RUnlock()
+		return 0, 0, os.ErrClosed
+	}
+	n, prio, errno := sysTryReceive(h.fd, buf, deadline)
+	h.mu.RUnlock()
+	return n, prio, failure(errno)
+}
+
 // Name is the name that the queue was opened by. It may be unlinked since, or belong to another queue.
 func (h *handle) Name() string { return h.name }
 

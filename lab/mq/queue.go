@@ -2,7 +2,6 @@ package mq
 
 import (
 	"context"
-	"os"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -108,12 +107,5 @@ func (q *Queue) trySend(msg []byte, prio uint) error {
 }
 
 func (q *Queue) tryReceive(buf []byte) (int, uint, error) {
-	q.mu.RLock()
-	if q.closed {
-		q.mu.RUnlock()
-		return 0, 0, os.ErrClosed
-	}
-	n, prio, errno := sysTryReceive(q.fd, buf, q.patience())
-	q.mu.RUnlock()
-	return n, prio, failure(errno)
+	return q.handle.tryReceive(buf, q.patience())
 }
