@@ -1,3 +1,5 @@
+//lab:give
+
 package daemon
 
 import (
@@ -16,52 +18,26 @@ func init() {
 	runtime.LockOSThread()
 }
 
-// Continue runs what the process has to do when it is the middle process or the daemon, and does not return then. In
-// the original process, the one that a user started, it returns at once. Call it first in main.
+// Continue is the daemon's life when the process is the daemon, and does not return then. In the original process, the
+// one that a user started, it returns at once. Call it first in main.
 //
 // In the daemon, body runs in a goroutine of its own, with standard streams, umask and working directory as step 7
 // wants them. It calls [Daemon.Ready] when it can serve. What it returns before that is told to the user by the
 // original process; later it only decides the exit status.
 func Continue(body func(*Daemon) error) {
-	s, ok, err := inheritedState()
+	config, ok, err := inheritedConfig()
 	switch {
 	case err != nil:
 		// Never on to main from here: the process would be an original again, and start the next one.
 		os.Exit(1)
-	case !ok:
-		return
-	case s.Stage == stageMiddle:
-		os.Exit(middle(s))
-	default:
-		os.Exit(run(s, body))
+	case ok:
+		os.Exit(run(config, body))
 	}
-}
-
-// middle is the child of the original: it leaves the session, forks the daemon (step 5) and exits (step 6), so that
-// the daemon is adopted by init or the nearest subreaper, and is in a session without a leader.
-func middle(s state) int {
-	//lab:begin session orphan
-	//lab:instead return 1 // nobody starts it yet
-	pipe := inheritedPipe()
-	err := setsid()
-	if err == nil {
-		err = forbidNewPrivileges()
-	}
-	if err == nil {
-		s.Stage = stageDaemon
-		_, err = fork(s, pipe, os.Environ())
-	}
-	if err != nil {
-		report(pipe, err)
-		return 1
-	}
-	return 0
-	//lab:end
 }
 
 // run is the daemon's life.
-func run(s state, body func(*Daemon) error) int {
-	d := &Daemon{state: s, pipe: inheritedPipe()}
+func run(config []byte, body func(*Daemon) error) int {
+	d := &Daemon{config: config, pipe: inheritedPipe()}
 	d.reportCrashes()
 	if err := attributes(); err != nil {
 		report(d.pipe, err)

@@ -122,6 +122,20 @@ func TestStartTellsWhyThereIsNoDaemon(t *testing.T) {
 	}
 }
 
+// The one argument that is longer than execve(2) takes: 32 pages.
+func TestStartTellsWhatFailedBetweenForkAndExec(t *testing.T) {
+	args := os.Args
+	defer func() { os.Args = args }()
+	os.Args = append(args[:1:1], strings.Repeat("x", 32*os.Getpagesize()))
+	pid, err := start(t, order{})
+	if want := "execute /proc/self/exe: argument list too long"; !errors.Is(err, unix.E2BIG) || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	if pid != 0 {
+		t.Errorf("PID %d is left", pid)
+	}
+}
+
 func TestTheDaemonIsCleanAndNamed(t *testing.T) {
 	t.Setenv("DAEMON_TEST_JUNK", "1")
 	pid, err := start(t, order{})

@@ -7,8 +7,9 @@
 //	2  reset signal dispositions           resetDispositions   signals.go        original
 //	3  reset the signal mask               resetMask           signals.go        original
 //	4  clean the environment               cleanEnvironment    environment.go    original
-//	5  fork, setsid, fork again            fork, setsid        fork.go           original, middle
-//	6  the middle process exits            middle              continue.go       middle
+//	5  fork, setsid, fork again            fork                fork.go           original
+//	                                       middle              middle.go         middle
+//	6  the middle process exits            middle              middle.go         middle
 //	7  stdin, stdout, stderr to /dev/null  connectStdio        attributes.go     daemon
 //	   umask 0                             resetUmask          attributes.go     daemon
 //	   working directory /                 changeDirectory     attributes.go     daemon
@@ -17,10 +18,11 @@
 //	   tell the original                   Daemon.Ready        readiness.go      daemon
 //	8  the original exits                  Start returns       start.go          original
 //
-// A Go process cannot fork without exec: only the calling thread would live on in the child, without the threads that
-// the runtime's scheduler, collector and timers stand on. So each fork of step 5 is followed by an exec of
-// /proc/self/exe, and the same program starts three times: as the original, as the middle process and as the daemon.
-// [Continue] tells them apart and must be the first thing main does; [Start] is called by the original alone.
+// A Go process cannot live on after a fork: the child has only the thread that called, without the others that the
+// runtime's scheduler, collector and timers stand on. It may make system calls and execute a program, no more. So the
+// middle process is a fork, as in C, that makes four of them; and the daemon executes /proc/self/exe, the same program
+// again. [Continue] tells it from the original and must be the first thing main does; [Start] is called by the original
+// alone.
 //
 // The exec has its good sides. It is what resets caught signals and closes descriptors marked close-on-exec, which a
 // living Go runtime could not bear to lose (its poller and its cgroup files are among them); and it replaces the

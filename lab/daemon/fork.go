@@ -9,47 +9,52 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fork is the half of step 5 that both forks have in common: it starts the next stage of this program, with the
-// signal mask reset (step 3), nothing open but the standard streams, its state and the readiness pipe, and returns its
-// PID.
-func fork(s state, pipe *os.File, env []string) (int, error) {
-	file, err := sealedState(s)
+// fork is step 5. It forks the middle process, which forks the daemon, with the signal mask reset (step 3), nothing
+// open but the standard streams, the configuration and the readiness pipe. It returns the PID of the middle process.
+func fork(config []byte, pipe *os.File, env []string) (int, error) {
+	sealed, err := sealedConfig(config)
 	if err != nil {
 		return 0, err
 	}
-	defer file.Close()
+	defer sealed.Close()
+	p, err := newProgram(sealed, pipe, env)
+	if err != nil {
+		return 0, err
+	}
+	defer p.close()
 
-	//lab:begin sigmask
-	// A child has the mask of the thread that forks it, so nothing may move this goroutine between the two calls.
+	// A child has the attributes of the thread that forks it, so nothing may move this goroutine.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	//lab:begin sigmask
 	old, err := resetMask()
 	if err != nil {
 		return 0, err
 	}
 	defer unix.PthreadSigmask(unix.SIG_SETMASK, &old, nil)
 	//lab:end
-
-	pid, err := syscall.ForkExec("/proc/self/exe", os.Args, &syscall.ProcAttr{
-		Env:   env,
-		Files: []uintptr{0, 1, 2, stateFD: file.Fd(), pipeFD: pipe.Fd()},
-	})
-	if err != nil {
-		return 0, fmt.Errorf("fork and exec /proc/self/exe: %w", err)
+	//lab:begin privileges
+	if err := forbidNewPrivileges(); err != nil {
+		return 0, err
 	}
-	return pid, nil
-}
-
-// setsid makes the middle process the leader of a new session, without a controlling terminal. The daemon it forks is
-// no leader, so a terminal that the daemon opens cannot become its controlling terminal.
-func setsid() error {
-	//lab:begin session
-	//lab:instead return nil
-	if _, err := unix.Setsid(); err != nil {
-		return fmt.Errorf("setsid: %w", err)
-	}
-	return nil
 	//lab:end
+
+	//lab:begin session orphan
+	//lab:instead // One fork for a beginning, straight to the daemon.
+	//lab:instead files := []uintptr{0, 1, 2, configFD: uintptr(p.config), pipeFD: uintptr(p.pipe)}
+	//lab:instead pid, err := syscall.ForkExec("/proc/self/exe", os.Args, &syscall.ProcAttr{Env: env, Files: files})
+	//lab:instead if err != nil {
+	//lab:instead 	return 0, err
+	//lab:instead }
+	syscall.ForkLock.Lock()
+	defer syscall.ForkLock.Unlock()
+	pid, errno := forkMiddle(p)
+	if errno != 0 {
+		return 0, fmt.Errorf("fork: %w", errno)
+	}
+	//lab:end
+	runtime.KeepAlive(p)
+	return pid, nil
 }
 
 // wait reaps the middle process. After it the daemon has its new parent, whoever looks.

@@ -98,8 +98,8 @@ func (a Account) verify() error {
 }
 
 // forbidNewPrivileges keeps the daemon from getting privileges back by executing a set-user-ID program. The attribute
-// belongs to a thread and passes to what it forks; set in the middle process, all threads of the daemon have it.
-// A process without root's privileges is left as it is.
+// belongs to a thread and passes to what it forks; set before the fork, all threads of the daemon have it. A process
+// without root's privileges is left as it is.
 func forbidNewPrivileges() error {
 	if os.Geteuid() != 0 {
 		return nil

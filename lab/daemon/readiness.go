@@ -25,15 +25,46 @@ const (
 
 //lab:end
 
+// lineFailed is what the children of step 5 write, who can put nothing but digits into it.
+const (
+	lineFailed  = "failed step 0 errno 000\n"
+	failedStep  = len("failed step ")
+	failedErrno = len(lineFailed) - len("0\n") // its last digit
+)
+
+//lab:begin
+
+// Steps that fail between fork and exec.
+const (
+	stepSetsid = iota
+	stepFork
+	stepExec
+)
+
+var stepNames = []string{"setsid", "fork", "execute /proc/self/exe"}
+
+// failedBeforeExec reads lineFailed.
+func failedBeforeExec(line string) (err error, ok bool) {
+	var step int
+	var errno unix.Errno
+	n, _ := fmt.Sscanf(line, "failed step %d errno %d", &step, &errno)
+	if n != 2 || step >= len(stepNames) {
+		return nil, false
+	}
+	return fmt.Errorf("%s: %w", stepNames[step], errno), true
+}
+
+//lab:end
+
 // Daemon is what body has of the process that it runs in.
 type Daemon struct {
-	state state
-	pipe  *os.File // nil once the original has been told
+	config []byte
+	pipe   *os.File // nil once the original has been told
 }
 
 // Config decodes the configuration that the original gave to [Start] into v, a pointer.
 func (d *Daemon) Config(v any) error {
-	return json.Unmarshal(d.state.Config, v)
+	return json.Unmarshal(d.config, v)
 }
 
 // Made tells the original that the daemon has just made something that outlives it, a file or a queue. Should the
@@ -128,7 +159,10 @@ func readOutcome(pipe io.Reader) outcome {
 	o := outcome{err: errDied}
 	for line := range bytes.Lines(text) {
 		line := strings.TrimSuffix(string(line), "\n")
+		failed, isFailed := failedBeforeExec(line)
 		switch {
+		case isFailed:
+			o.err = failed
 		case line == lineReady:
 			o.err = nil
 		case strings.HasPrefix(line, lineMade):

@@ -1,3 +1,5 @@
+//lab:give
+
 package daemon
 
 import (
@@ -31,7 +33,7 @@ func Start(o Options) error {
 		return err
 	}
 	defer reader.Close()
-	if err := startMiddle(state{Stage: stageMiddle, Config: config}, writer); err != nil {
+	if err := startMiddle(config, writer); err != nil {
 		return err
 	}
 	result := readOutcome(reader)
@@ -44,7 +46,7 @@ func Start(o Options) error {
 }
 
 // startMiddle runs steps 1 to 5 in the original and waits for the middle process to exit (step 6).
-func startMiddle(s state, pipe *os.File) error {
+func startMiddle(config []byte, pipe *os.File) error {
 	defer pipe.Close()
 	if err := closeDescriptors(); err != nil {
 		return err
@@ -52,15 +54,9 @@ func startMiddle(s state, pipe *os.File) error {
 	if err := resetDispositions(); err != nil {
 		return err
 	}
-	//lab:begin orphan
-	//lab:instead // One fork for a beginning, straight to the daemon.
-	//lab:instead s.Stage = stageDaemon
-	//lab:instead _, err := fork(s, pipe, cleanEnvironment(os.Environ()))
-	//lab:instead return err
-	pid, err := fork(s, pipe, cleanEnvironment(os.Environ()))
+	pid, err := fork(config, pipe, cleanEnvironment(os.Environ()))
 	if err != nil {
 		return err
 	}
 	return wait(pid)
-	//lab:end
 }

@@ -48,6 +48,24 @@ func dropCapabilities() error {
 
 //lab:end
 
+// execute is execve(2).
+//
+//go:norace
+//go:nosplit
+func execute(p *program) syscall.Errno {
+	_, _, errno := unix.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(p.path)),
+		uintptr(unsafe.Pointer(unsafe.SliceData(p.argv))), uintptr(unsafe.Pointer(unsafe.SliceData(p.envv))))
+	return errno
+}
+
+// tell writes the failure to the readiness pipe.
+//
+//go:norace
+//go:nosplit
+func tell(p *program) {
+	unix.RawSyscall(unix.SYS_WRITE, uintptr(p.pipe), uintptr(unsafe.Pointer(&p.failure)), unsafe.Sizeof(p.failure))
+}
+
 func toError(errno syscall.Errno) error {
 	if errno == 0 {
 		return nil

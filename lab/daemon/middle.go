@@ -1,0 +1,106 @@
+package daemon
+
+import (
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+//lab:begin session orphan
+
+// From fork to exec a child may do nothing but system calls, in functions that need no more stack (nosplit): of the
+// original's threads it has only the one that forked, and Go's scheduler and collector stand on the others. That is
+// how [syscall.ForkExec] forks, too.
+
+// forkMiddle forks the middle process, and returns in the original alone.
+//
+//go:norace
+//go:nosplit
+func forkMiddle(p *program) (pid int, errno syscall.Errno) {
+	pid, errno = rawFork()
+	if errno == 0 && pid == 0 {
+		middle(p)
+	}
+	return pid, errno
+}
+
+// middle is the life of the middle process. It makes itself the leader of a new session, without a controlling terminal.
+// The daemon it forks is no leader, so a terminal that the daemon opens cannot become its controlling terminal. Then it
+// ends (step 6), so that the daemon is adopted by init or the nearest subreaper, and its session has no leader.
+//
+//go:norace
+//go:nosplit
+func middle(p *program) {
+	if errno := setsid(); errno != 0 {
+		giveUp(p, stepSetsid, errno)
+	}
+	pid, errno := rawFork()
+	if errno != 0 {
+		giveUp(p, stepFork, errno)
+	}
+	if pid == 0 {
+		becomeDaemon(p)
+	}
+	exit(0)
+}
+
+// becomeDaemon executes the program again, with nothing of the starter's but what it is to have.
+//
+//go:norace
+//go:nosplit
+func becomeDaemon(p *program) {
+	errno := putAt(p.config, configFD)
+	if errno == 0 {
+		errno = putAt(p.pipe, pipeFD)
+	}
+	if errno == 0 {
+		errno = execute(p)
+	}
+	giveUp(p, stepExec, errno)
+}
+
+//go:norace
+//go:nosplit
+func rawFork() (pid int, errno syscall.Errno) {
+	r, _, errno := unix.RawSyscall6(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
+	return int(r), errno
+}
+
+//go:norace
+//go:nosplit
+func setsid() syscall.Errno {
+	_, _, errno := unix.RawSyscall(unix.SYS_SETSID, 0, 0, 0)
+	return errno
+}
+
+// putAt gives a descriptor a number, at which it stays open in the next program.
+//
+//go:norace
+//go:nosplit
+func putAt(fd, number int) syscall.Errno {
+	_, _, errno := unix.RawSyscall(unix.SYS_DUP3, uintptr(fd), uintptr(number), 0)
+	return errno
+}
+
+//go:norace
+//go:nosplit
+func exit(status uintptr) {
+	for {
+		unix.RawSyscall(unix.SYS_EXIT_GROUP, status, 0, 0)
+	}
+}
+
+// giveUp tells the original which step has failed, and ends the process.
+//
+//go:norace
+//go:nosplit
+func giveUp(p *program, step int, errno syscall.Errno) {
+	p.failure[failedStep] += byte(step)
+	for i, n := failedErrno, errno; n > 0; i, n = i-1, n/10 {
+		p.failure[i] += byte(n % 10)
+	}
+	tell(p)
+	exit(1)
+}
+
+//lab:end
