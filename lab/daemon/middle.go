@@ -1,10 +1,6 @@
 package daemon
 
-import (
-	"syscall"
-
-	"golang.org/x/sys/unix"
-)
+import "syscall"
 
 //lab:begin session orphan
 
@@ -57,37 +53,6 @@ func becomeDaemon(p *program) {
 		errno = execute(p)
 	}
 	giveUp(p, stepExec, errno)
-}
-
-//go:norace
-//go:nosplit
-func rawFork() (pid int, errno syscall.Errno) {
-	r, _, errno := unix.RawSyscall6(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
-	return int(r), errno
-}
-
-//go:norace
-//go:nosplit
-func setsid() syscall.Errno {
-	_, _, errno := unix.RawSyscall(unix.SYS_SETSID, 0, 0, 0)
-	return errno
-}
-
-// putAt gives a descriptor a number, at which it stays open in the next program.
-//
-//go:norace
-//go:nosplit
-func putAt(fd, number int) syscall.Errno {
-	_, _, errno := unix.RawSyscall(unix.SYS_DUP3, uintptr(fd), uintptr(number), 0)
-	return errno
-}
-
-//go:norace
-//go:nosplit
-func exit(status uintptr) {
-	for {
-		unix.RawSyscall(unix.SYS_EXIT_GROUP, status, 0, 0)
-	}
 }
 
 // giveUp tells the original which step has failed, and ends the process.

@@ -48,6 +48,41 @@ func dropCapabilities() error {
 
 //lab:end
 
+//lab:begin session orphan
+
+// rawFork is fork(2), of the calling thread alone: see middle.go for what the child may do, with the calls below.
+//
+//go:norace
+//go:nosplit
+func rawFork() (pid int, errno syscall.Errno) {
+	r, _, errno := unix.RawSyscall6(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
+	return int(r), errno
+}
+
+//go:norace
+//go:nosplit
+func setsid() syscall.Errno {
+	_, _, errno := unix.RawSyscall(unix.SYS_SETSID, 0, 0, 0)
+	return errno
+}
+
+// putAt gives a descriptor a number, at which it stays open in the next program.
+//
+//go:norace
+//go:nosplit
+func putAt(fd, number int) syscall.Errno {
+	_, _, errno := unix.RawSyscall(unix.SYS_DUP3, uintptr(fd), uintptr(number), 0)
+	return errno
+}
+
+//go:norace
+//go:nosplit
+func exit(status uintptr) {
+	for {
+		unix.RawSyscall(unix.SYS_EXIT_GROUP, status, 0, 0)
+	}
+}
+
 // execute is execve(2).
 //
 //go:norace
@@ -65,6 +100,8 @@ func execute(p *program) syscall.Errno {
 func tell(p *program) {
 	unix.RawSyscall(unix.SYS_WRITE, uintptr(p.pipe), uintptr(unsafe.Pointer(&p.failure)), unsafe.Sizeof(p.failure))
 }
+
+//lab:end
 
 func toError(errno syscall.Errno) error {
 	if errno == 0 {
