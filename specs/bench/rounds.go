@@ -86,6 +86,10 @@ func (b *bench) burdens(ctx context.Context, round int) error {
 		b.report.figure("idle, server's memory", "MiB", "lower").add(c.name, found.idle)
 		b.report.figure(what+"memory", "MiB", "lower").add(c.name, found.memory)
 		b.report.figure(what+"threads", "threads", "lower").add(c.name, found.threads)
+		if c.name == ours {
+			name := fmt.Sprintf("then %d clients of the same user, all served", crowdSize(b.quick))
+			b.report.figure(name, "s", "lower").add(c.name, found.crowd)
+		}
 		return nil
 	})
 }

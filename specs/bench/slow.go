@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -25,6 +26,7 @@ const (
 type burden struct {
 	idle, memory float64 // MiB
 	threads      float64
+	crowd        float64 // seconds
 }
 
 // burdenOf measures a new server of the contestant under slow transfers.
@@ -41,10 +43,36 @@ func (b *bench) burdenOf(ctx context.Context, c contestant) (found burden, err e
 	if found.idle, _, err = s.size(); err != nil {
 		return found, err
 	}
-	if err := b.slow(ctx, func() error { return found.look(ctx, s) }); err != nil {
+	err = b.slow(ctx, func() error {
+		if err := found.look(ctx, s); err != nil || c.name != ours {
+			return err
+		}
+		return found.lookAtCrowd(ctx, b, s)
+	})
+	if err != nil {
 		return found, fmt.Errorf("%s: %w", c.name, err)
 	}
 	return found, nil
+}
+
+// lookAtCrowd goes on looking while a crowd of clients comes.
+func (found *burden) lookAtCrowd(ctx context.Context, b *bench, s *server) error {
+	served := make(chan error, 1)
+	go func() {
+		var err error
+		found.crowd, err = b.crowd(ctx, crowdSize(b.quick))
+		served <- err
+	}()
+	for {
+		select {
+		case err := <-served:
+			return err
+		default:
+		}
+		if err := found.look(ctx, s); err != nil {
+			return errors.Join(err, <-served)
+		}
+	}
 }
 
 // slow calls f while slow transfers go on, and then lets them finish.
