@@ -43,7 +43,7 @@ type worker struct {
 	state    atomic.Int32
 	relief   *time.Timer
 	requests int  // how many it has asked for
-	behind   bool // more are in the queue than it can serve
+	behind   bool // its last look into the queue found requests that waited
 }
 
 // States of a worker. One that serves the same request at two looks is relieved.

@@ -19,10 +19,9 @@
 //	8  the original exits                  Start returns       start.go          original
 //
 // A Go process cannot live on after a fork: the child has only the thread that called, without the others that the
-// runtime's scheduler, collector and timers stand on. It may make system calls and execute a program, no more. So the
-// middle process is a fork, as in C, that makes four of them; and the daemon executes /proc/self/exe, the same program
-// again. [Continue] tells it from the original and must be the first thing main does; [Start] is called by the original
-// alone.
+// runtime's scheduler, collector and timers stand on. It may make system calls and execute a program, no more. That is
+// enough for the middle process, which forks as in C. The daemon executes /proc/self/exe, the same program again.
+// [Continue] tells it from the original and must be the first thing main does; [Start] is called by the original alone.
 //
 // The exec has its good sides. It is what resets caught signals and closes descriptors marked close-on-exec, which a
 // living Go runtime could not bear to lose (its poller and its cgroup files are among them); and it replaces the
