@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/daemon"
+	"daemonlab/lab/pidfd"
 	"daemonlab/lab/procfs"
 )
 
@@ -77,7 +78,7 @@ func start(t *testing.T, o order) (int, error) {
 	}
 	pid := 0
 	for _, c := range children {
-		if c.State.Ended() {
+		if c.State.Ended() || err != nil && endsSoon(t, c.Pid) {
 			unix.Wait4(c.Pid, nil, 0, nil)
 			continue
 		}
@@ -85,6 +86,19 @@ func start(t *testing.T, o order) (int, error) {
 		t.Cleanup(func() { kill(c.Pid) })
 	}
 	return pid, err
+}
+
+// endsSoon gives a process a second: its end of the readiness pipe is closed a moment before it has ended.
+func endsSoon(t *testing.T, pid int) bool {
+	t.Helper()
+	process, err := pidfd.Open(pid)
+	if err != nil {
+		return errors.Is(err, unix.ESRCH)
+	}
+	defer process.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	return process.Wait(ctx) == nil
 }
 
 func kill(pid int) {
