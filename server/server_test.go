@@ -146,8 +146,16 @@ func TestEveryThreadIsScheduledAsBatch(t *testing.T) {
 func TestTheStartersSchedulingPolicyStays(t *testing.T) {
 	runtime.LockOSThread() // the thread ends with the test, and its policy with it
 	must(t, unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}, 0))
-	if found := policies(t, start(t, place(t))); len(found) != 1 || !found[unix.SCHED_IDLE] {
+	s := start(t, place(t))
+	if found := policies(t, s); len(found) != 1 || !found[unix.SCHED_IDLE] {
 		t.Errorf("policies %v, want %d alone", found, unix.SCHED_IDLE)
+	}
+	run("--stop", "--pidfile", s.PIDFile) // which writes out the log
+	log, err := os.ReadFile(s.Log)
+	must(t, err)
+	// The kernel keeps an ordinary user's SCHED_IDLE as it is. That it was not even tried to change it, the log shows.
+	if strings.Contains(string(log), "batch") {
+		t.Errorf("the log:\n%s", log)
 	}
 }
 
@@ -332,23 +340,31 @@ func TestRequestsThatWaitAreRefusedAtTheEnd(t *testing.T) {
 	must(t, err)
 }
 
-// The server has SIGTERM before it on its way through a full queue: some requests it has taken, some it has not.
+// SIGTERM comes when the server has taken some of the requests that wait, and not yet the others: after how many it
+// looks for those depends on how many it has served.
 func TestEveryRequestIsAnsweredAtTheEnd(t *testing.T) {
-	for range 5 {
+	path := strings.Repeat("./", 2000) + "small" // a long way to go for the kernel
+	for served := range 16 {
 		s := start(t, place(t))
 		must(t, s.WriteFile("small", []byte("x")))
-		stop(t, s)
 		clients := make([]*harness.Client, 10)
 		for i := range clients {
 			clients[i] = client(t, harness.Small)
-			must(t, clients[i].Request(t.Context(), s.Queue, "small"))
+		}
+		for range served {
+			_, err := clients[0].Fetch(t.Context(), s.Queue, path)
+			must(t, err)
+		}
+		stop(t, s)
+		for _, c := range clients {
+			must(t, c.Request(t.Context(), s.Queue, path))
 		}
 		must(t, s.Signal(unix.SIGTERM))
 		must(t, s.Signal(unix.SIGCONT))
 		for i, c := range clients {
-			e, err := c.Finish(t.Context(), "small")
+			e, err := c.Finish(t.Context(), path)
 			if _, refused := e.Failed(); err != nil || !refused && string(e.Content) != "x" {
-				t.Error("request", i, e.Summary(), err)
+				t.Error("served", served, "request", i, e.Summary(), err)
 			}
 			c.Close()
 		}

@@ -382,10 +382,12 @@ func mustEnd(t *testing.T, s *harness.Server) {
 	}
 }
 
-// load has clients fetch until stop is called. It fails the test when a file came to its end and was not whole.
-func load(t *testing.T, s *harness.Server, content []byte) (stop func()) {
+// load has clients fetch until stop is called, and tells of each file that came. It fails the test when a file came to
+// its end and was not whole.
+func load(t *testing.T, s *harness.Server, content []byte) (came <-chan bool, stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
+	files := make(chan bool)
 	var all sync.WaitGroup
 	for range 4 {
 		c, err := harness.NewClient(harness.Shape{Depth: 4, MsgSize: 4096})
@@ -400,10 +402,27 @@ func load(t *testing.T, s *harness.Server, content []byte) (stop func()) {
 				if err != nil || e.Last().Kind != wire.End {
 					return
 				}
+				select {
+				case files <- true:
+				default: // nobody waits for it
+				}
 			}
 		})
 	}
-	return func() { cancel(); all.Wait() }
+	return files, func() { cancel(); all.Wait() }
+}
+
+// afterUpTo waits until some files have come, no matter how many, so that others are under way.
+func afterUpTo(t *testing.T, most int, came <-chan bool) {
+	t.Helper()
+	timeout := time.After(10 * time.Second)
+	for range rand.N(most) {
+		select {
+		case <-came:
+		case <-timeout:
+			t.Fatal("no file came for 10 s")
+		}
+	}
 }
 
 func TestSignalsAtRandomMoments(t *testing.T) {
@@ -412,13 +431,13 @@ func TestSignalsAtRandomMoments(t *testing.T) {
 	must(t, p.WriteFile("file", content))
 	for range 10 {
 		s := start(t, p)
-		stop := load(t, s, content)
+		came, stop := load(t, s, content)
 		for range 5 {
-			time.Sleep(rand.N(3 * time.Millisecond))
+			afterUpTo(t, 10, came)
 			must(t, s.Signal(unix.SIGHUP))
 		}
-		time.Sleep(rand.N(10 * time.Millisecond))
 		mustServe(t, s)
+		afterUpTo(t, 30, came)
 		must(t, s.Signal(unix.SIGKILL))
 		_, err := s.WaitForEnd(t.Context())
 		must(t, err)
@@ -426,8 +445,8 @@ func TestSignalsAtRandomMoments(t *testing.T) {
 
 		s = start(t, p) // takes over the queue and the requests that the dead one left
 		mustServe(t, s)
-		stop = load(t, s, content)
-		time.Sleep(rand.N(10 * time.Millisecond))
+		came, stop = load(t, s, content)
+		afterUpTo(t, 30, came)
 		must(t, s.Signal(unix.SIGTERM))
 		mustEnd(t, s)
 		stop()

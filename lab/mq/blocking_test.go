@@ -145,14 +145,6 @@ func TestOpenBlockingWithNonBlock(t *testing.T) {
 	wantError(t, err2(b.Receive(make([]byte, 16))), unix.EAGAIN)
 }
 
-func TestSignalEndsABlockingCall(t *testing.T) {
-	interrupting(t, unix.SIGUSR2)
-	b := newBlocking(t, newQueue(t, 1, 16))
-	receiver := sleepingReceiver(t, b, nil)
-	must(t, unix.Tgkill(os.Getpid(), receiver.tid, unix.SIGUSR2))
-	wantError(t, receiver.result(t), unix.EINTR)
-}
-
 func TestBlockedReceiverHoldsBackTheNotification(t *testing.T) {
 	q := newQueue(t, 1, 16)
 	b := newBlocking(t, q)

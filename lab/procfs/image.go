@@ -110,8 +110,8 @@ func number(b []byte, order binary.ByteOrder) uint64 {
 // today's linkers, the build ID.
 const headSize = 1024
 
-// libraryVariable finds the environment variable in the library whose first page is m; nil when m is no such thing.
-func (p Process) libraryVariable(m Mapping, mem *memory) (*variable, error) {
+// libcVariable finds the environment variable in the library whose first page is m; nil when m is no such thing.
+func (p Process) libcVariable(m Mapping, mem *memory) (*variable, error) {
 	if m.Offset != 0 || !path.IsAbs(m.Path) {
 		return nil, nil
 	}

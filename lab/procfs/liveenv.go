@@ -68,7 +68,7 @@ func (p Process) findVariable(exe *image, mem *memory) (*variable, error) {
 	}
 	var failed error // counts only when no other library has it
 	for _, m := range maps {
-		v, err := p.libraryVariable(m, mem)
+		v, err := p.libcVariable(m, mem)
 		if v != nil {
 			return v, nil
 		}
