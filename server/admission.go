@@ -40,5 +40,5 @@ func (s *server) serveHeld(r wire.Request, u *user) {
 		s.free(u)
 		return
 	}
-	s.serve(r, u)
+	s.serve(r, u, nil)
 }

@@ -32,6 +32,8 @@ Serves the files below a directory to mqfile clients, as a daemon.
 
 const moreUsage = `  --transfers N    transfers at a time (default %d)
   --share N        of these for one user's slow clients (default three quarters)
+  --nice N         nice value of the daemon (default -5 when started by root,
+                   else the starter's)
   --status         does the daemon of this PID file run (exit 3: no), and how
   --stop           end it and wait for that
 
@@ -72,7 +74,8 @@ type config struct {
 	Stall   time.Duration
 	//lab:begin
 	Transfers int
-	Share     int // of one user
+	Share     int  // of one user
+	Nice      *int // nil: as the daemon sees fit
 	//lab:end
 }
 
@@ -96,6 +99,7 @@ func parseFlags(args []string) (options, error) {
 	o.Transfers = defaultTransfers()
 	f.Func("transfers", "", func(s string) (err error) { o.Transfers, err = parseTransfers(s); return })
 	f.Func("share", "", func(s string) (err error) { o.Share, err = parseTransfers(s); return })
+	f.Func("nice", "", func(s string) (err error) { o.Nice, err = parseNice(s); return })
 	f.BoolFunc("status", "", o.choose(actionStatus))
 	f.BoolFunc("stop", "", o.choose(actionStop))
 	//lab:end
@@ -163,6 +167,14 @@ func parseTransfers(s string) (int, error) {
 		return 0, fmt.Errorf("not a number from 1 to %d, for which RLIMIT_NOFILE has room", most)
 	}
 	return n, nil
+}
+
+func parseNice(s string) (*int, error) {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < -20 || n > 19 {
+		return nil, errors.New("not a number from -20 to 19")
+	}
+	return &n, nil
 }
 
 //lab:end

@@ -211,6 +211,6 @@ func (s *server) serveAll(requests []wire.Request) {
 			<-s.slots
 			return
 		}
-		go s.serve(r, nil)
+		go s.serve(r, nil, nil)
 	}
 }

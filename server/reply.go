@@ -58,6 +58,9 @@ func (r *reply) holds(size int64) bool {
 	return size <= int64(r.room-infoAndEnd)*int64(r.msgSize)
 }
 
+// keepsUp tells whether the client has not been slow so far.
+func (r *reply) keepsUp() bool { return r.kernel != nil }
+
 // lookForClient decides whether the client is watched. It has to be done before a queue is full: from then on the
 // client may die at any moment, and its PID would look like one that never meant anything here.
 func (r *reply) lookForClient() {
@@ -72,6 +75,25 @@ func (r *reply) send(body []byte, kind uint) error {
 	if err := r.trySend(body, kind); !errors.Is(err, unix.EAGAIN) {
 		return err
 	}
+	return r.await(body, kind)
+}
+
+// sendPieces sends the beginning of b in DATA of the message size: all that there is room for and, when the queue is
+// full, one more, for which it waits. It returns how many bytes it has sent.
+func (r *reply) sendPieces(b []byte) (sent int, err error) {
+	sent, err = r.trySendPieces(b)
+	if !errors.Is(err, unix.EAGAIN) {
+		return sent, err
+	}
+	piece := b[sent:min(sent+r.msgSize, len(b))]
+	if err := r.await(piece, wire.Data); err != nil {
+		return sent, err
+	}
+	return sent + len(piece), nil
+}
+
+// await sends when there is room.
+func (r *reply) await(body []byte, kind uint) error {
 	if r.kernel != nil {
 		if err := r.sendFast(body, kind); !errors.Is(err, unix.ETIMEDOUT) {
 			return err
@@ -135,6 +157,13 @@ func (r *reply) trySend(body []byte, kind uint) error {
 		return r.poller.TrySend(body, kind)
 	}
 	return r.kernel.TrySend(body, kind)
+}
+
+func (r *reply) trySendPieces(b []byte) (sent int, err error) {
+	if r.poller != nil {
+		return r.poller.TrySendPieces(b, r.msgSize, wire.Data)
+	}
+	return r.kernel.TrySendPieces(b, r.msgSize, wire.Data)
 }
 
 func (r *reply) close() {

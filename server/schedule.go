@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -26,6 +28,59 @@ func becomeBatch() error {
 		}
 		return nil
 	})
+}
+
+// rootsNice is the nice value that a server started by root gets unless told otherwise. Its threads then answer a request
+// to the end before the client that the answer wakes runs: INFO, DATA and END wake it once instead of three times.
+const rootsNice = -5
+
+// becomeNice sets the nice value of the server's threads. What counts where the kernel groups processes by session is
+// that of the group, see sched(7), which the daemon has for itself. Without --nice it does its best: a starter's value
+// stays, and root without CAP_SYS_NICE serves at 0.
+func becomeNice(nice *int) error {
+	if nice != nil {
+		return setNice(*nice)
+	}
+	const unchanged = 20 // as getpriority(2) has it
+	if was, err := unix.Getpriority(unix.PRIO_PROCESS, 0); err == nil && was == unchanged && unix.Geteuid() == 0 {
+		setNice(rootsNice)
+	}
+	return nil
+}
+
+func setNice(nice int) error {
+	err := daemon.EachThread(func(tid int) error { return unix.Setpriority(unix.PRIO_PROCESS, tid, nice) })
+	if err == nil {
+		err = os.WriteFile("/proc/self/autogroup", strconv.AppendInt(nil, int64(nice), 10), 0)
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("nice value %d: %w", nice, err)
+	}
+	return nil
+}
+
+// neighbour is the client of a transfer as the scheduler sees it. One that runs on the transfer's own processor takes it
+// at every message that wakes it, and sleeps again a few microseconds later, while another processor is idle: the
+// kernel parts the two in its own time, up to 30 ms later.
+type neighbour struct {
+	preempted int64 // how often the thread was, at the last look; 0 before the first
+}
+
+// tooOften is how many times a thread is preempted between two looks only when its client sits on its processor: that
+// is once in a few messages. Others, who have work for longer, take it once in milliseconds.
+const tooOften = 4
+
+// avoid looks, and moves the thread away from such a client. Where that is not allowed, transfers take longer. A
+// goroutine that has got another thread since the last look may move once in vain.
+func (n *neighbour) avoid() {
+	var used unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_THREAD, &used) != nil {
+		return
+	}
+	if n.preempted > 0 && used.Nivcsw-n.preempted > tooOften {
+		daemon.LeaveProcessor()
+	}
+	n.preempted = used.Nivcsw
 }
 
 //lab:end

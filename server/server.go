@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"runtime"
-	"sync"
 	"sync/atomic"
 
 	"daemonlab/lab/mq"
@@ -28,7 +27,7 @@ type server struct {
 	workers    atomic.Int32
 	maxWorkers int32
 	stopping   atomic.Bool // takes no more requests
-	buffers    sync.Pool   // of *[]byte, bufferSize each
+	buffers    *buffers
 
 	// ctx ends when the transfers that still run must be given up; its cause says why.
 	ctx    context.Context
@@ -45,12 +44,13 @@ func newServer(c config, log *logger) (*server, error) {
 		r.close()
 		return nil, err
 	}
-	s := &server{config: c, log: log, root: r, ownsQueue: isNew, slots: make(chan struct{}, c.Transfers),
-		shares: newShares(c.Share), fast: make(chan struct{}, fastTransfers), maxWorkers: int32(runtime.NumCPU())}
+	s := &server{config: c, log: log, root: r, ownsQueue: isNew, shares: newShares(c.Share), buffers: newBuffers(),
+		maxWorkers: int32(runtime.NumCPU())}
+	s.slots = make(chan struct{}, c.Transfers)
 	s.taken = make(chan wire.Request, c.Transfers)
+	s.fast = make(chan struct{}, fastTransfers)
 	s.counters.start()
 	s.queue.Store(q)
-	s.buffers.New = func() any { return newBuffer(bufferSize) }
 	s.ctx, s.giveUp = context.WithCancelCause(context.Background())
 	return s, nil
 }

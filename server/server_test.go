@@ -3,7 +3,6 @@ package main_test
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -115,47 +114,6 @@ func TestHelpFitsAScreen(t *testing.T) {
 		if len(line) > 81 {
 			t.Errorf("longer than 80 columns: %s", line)
 		}
-	}
-}
-
-// policies are the scheduling policies of the daemon's threads.
-func policies(t *testing.T, s *harness.Server) map[uint32]bool {
-	t.Helper()
-	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", s.PID))
-	must(t, err)
-	found := map[uint32]bool{}
-	for _, thread := range threads {
-		tid, err := strconv.Atoi(thread.Name())
-		must(t, err)
-		attr, err := unix.SchedGetAttr(tid, 0)
-		if errors.Is(err, unix.ESRCH) {
-			continue
-		}
-		must(t, err)
-		found[attr.Policy] = true
-	}
-	return found
-}
-
-func TestEveryThreadIsScheduledAsBatch(t *testing.T) {
-	if found := policies(t, start(t, place(t))); len(found) != 1 || !found[unix.SCHED_BATCH] {
-		t.Errorf("policies %v, want %d alone", found, unix.SCHED_BATCH)
-	}
-}
-
-func TestTheStartersSchedulingPolicyStays(t *testing.T) {
-	runtime.LockOSThread() // the thread ends with the test, and its policy with it
-	must(t, unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}, 0))
-	s := start(t, place(t))
-	if found := policies(t, s); len(found) != 1 || !found[unix.SCHED_IDLE] {
-		t.Errorf("policies %v, want %d alone", found, unix.SCHED_IDLE)
-	}
-	run("--stop", "--pidfile", s.PIDFile) // which writes out the log
-	log, err := os.ReadFile(s.Log)
-	must(t, err)
-	// The kernel keeps an ordinary user's SCHED_IDLE as it is. That it was not even tried to change it, the log shows.
-	if strings.Contains(string(log), "batch") {
-		t.Errorf("the log:\n%s", log)
 	}
 }
 
@@ -322,6 +280,38 @@ func TestAtItsLimitItTakesNoMoreAndGoesOnByItself(t *testing.T) {
 		if e, err := c.Finish(t.Context(), "small"); err != nil || string(e.Content) != "x" {
 			t.Error(e.Summary(), err)
 		}
+	}
+}
+
+// receives tells whether a thread of the daemon sleeps in mq_timedreceive(2), see proc_pid_syscall(5).
+func receives(t *testing.T, s *harness.Server) bool {
+	t.Helper()
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/syscall", s.PID))
+	must(t, err)
+	for _, thread := range threads {
+		call, err := os.ReadFile(thread)
+		if err == nil && strings.HasPrefix(string(call), fmt.Sprintf("%d ", unix.SYS_MQ_TIMEDRECEIVE)) {
+			return true
+		}
+	}
+	return false
+}
+
+// One notification tells of both: the first comes into an empty queue, and takes the worker away for long.
+func TestARequestBehindALongOneIsServed(t *testing.T) {
+	s := start(t, place(t))
+	must(t, s.WriteFile("large", make([]byte, 1<<20)))
+	must(t, s.WriteFile("small", []byte("x")))
+	eventually(t, "no worker waits", func() bool { return !receives(t, s) })
+	stop(t, s)
+	long, next := client(t, tiny), client(t, harness.Small)
+	must(t, long.Request(t.Context(), s.Queue, "large"))
+	must(t, next.Request(t.Context(), s.Queue, "small"))
+	must(t, s.Signal(unix.SIGCONT))
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if e, err := next.Finish(ctx, "small"); err != nil || string(e.Content) != "x" {
+		t.Error(e.Summary(), err)
 	}
 }
 

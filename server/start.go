@@ -55,6 +55,11 @@ func serveAsDaemon(d *daemon.Daemon) error {
 	if err := d.Config(&c); err != nil {
 		return err
 	}
+	//lab:begin
+	if err := becomeNice(c.Nice); err != nil {
+		return err
+	}
+	//lab:end
 	return serve(c, d, openSyslog)
 }
 

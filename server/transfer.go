@@ -19,14 +19,16 @@ type transfer struct {
 	request wire.Request
 	begin   time.Time
 	reply   *reply
+	client  neighbour
 	file    file
 	sent    int64 // bytes of the file
+	turn    int64 // how many have been sent when others have their turn
 }
 
-// serve answers one request. A client whose queue has no room for the whole file would hold up the caller, so its
-// transfer goes on in a goroutine of its own. u is nil unless the request has its place in a user's share already.
-func (s *server) serve(r wire.Request, u *user) {
-	t := transfer{server: s, request: r, begin: time.Now()}
+// serve answers one request. A client whose queue has no room for the whole file may hold up the caller: long, if there
+// is one, is called first. u is nil unless the request has its place in a user's share already.
+func (s *server) serve(r wire.Request, u *user, long func()) {
+	t := transfer{server: s, request: r, begin: time.Now(), turn: bytesPerTurn}
 	if err := t.openReply(); err != nil {
 		s.drop(r, err)
 		s.free(u)
@@ -45,8 +47,10 @@ func (s *server) serve(r wire.Request, u *user) {
 	if !t.admit() {
 		return
 	}
-	long := t
-	go func() { long.end(long.sendFile()) }()
+	if long != nil {
+		long()
+	}
+	t.end(t.sendFile())
 }
 
 // end tells the client of a failure, frees what the transfer holds and gives its slot back.
@@ -103,16 +107,11 @@ func (t *transfer) appendSent(line []byte, took time.Duration) []byte {
 // errShrunk fails a transfer whose file has become shorter than INFO said.
 var errShrunk = errors.New("the file became shorter while it was sent")
 
-// readsPerTurn is after how many reads a transfer gives other goroutines their turn, though it never has to wait: once
-// one goroutine has gone on for 10 ms, Go's monitor thread takes the processor from it at any system call that it sees
-// it in, and looks every 20 us (runtime.retake). That made a thousand context switches of a transfer of 256 MiB.
-const readsPerTurn = 64
-
 // sendFile sends INFO, DATA and END. A file that grows is sent as long as it was when it was opened. Its beginning is
 // read before INFO is sent, which wakes the client: when that comes to look for DATA, a small file is there whole.
 func (t *transfer) sendFile() error {
-	buf := t.server.buffer(t.reply.msgSize)
-	defer t.server.release(buf)
+	buf := t.server.buffers.first(t.reply.msgSize)
+	defer func() { t.server.buffers.release(buf) }()
 	n, err := t.read(*buf)
 	if err != nil {
 		return err
@@ -121,24 +120,39 @@ func (t *transfer) sendFile() error {
 	if err := t.reply.send(wire.AppendInfo(info[:0], uint64(t.file.size)), wire.Info); err != nil {
 		return err
 	}
-	for i := 1; n > 0; i++ {
-		if i%readsPerTurn == 0 {
-			runtime.Gosched()
-		}
+	for {
 		if err := t.sendData((*buf)[:n]); err != nil {
 			return err
 		}
-		if err := context.Cause(t.server.ctx); err != nil {
+		if t.sent == t.file.size {
+			return t.reply.send(nil, wire.End)
+		}
+		if err := t.pause(); err != nil {
 			return err
 		}
+		buf = t.server.buffers.next(buf, t.reply.msgSize, t.reply.keepsUp())
 		if n, err = t.read(*buf); err != nil {
 			return err
 		}
 	}
-	return t.reply.send(nil, wire.End)
 }
 
-// read reads on where sending has got to; 0 is the end.
+// bytesPerTurn is after how many bytes a transfer gives other goroutines their turn, though it never has to wait: once
+// one goroutine has gone on for 10 ms, Go's monitor thread takes the processor from it at any system call that it sees
+// it in, and looks every 20 us (runtime.retake). That made a thousand context switches of a transfer of 256 MiB.
+const bytesPerTurn = 8 << 20
+
+// pause is what a transfer does for others before it reads on. An error says that it is to end.
+func (t *transfer) pause() error {
+	t.client.avoid()
+	if t.sent >= t.turn {
+		runtime.Gosched()
+		t.turn = t.sent + bytesPerTurn
+	}
+	return context.Cause(t.server.ctx)
+}
+
+// read reads on where sending has got to.
 func (t *transfer) read(buf []byte) (int, error) {
 	rest := t.file.size - t.sent
 	if rest == 0 {
@@ -150,11 +164,11 @@ func (t *transfer) read(buf []byte) (int, error) {
 // sendData sends what was read in pieces of the reply queue's message size.
 func (t *transfer) sendData(b []byte) error {
 	for len(b) > 0 {
-		n := min(len(b), t.reply.msgSize)
-		if err := t.reply.send(b[:n], wire.Data); err != nil {
+		n, err := t.reply.sendPieces(b)
+		t.sent += int64(n)
+		if err != nil {
 			return err
 		}
-		t.sent += int64(n)
 		b = b[n:]
 	}
 	return nil

@@ -107,8 +107,8 @@ func (s *server) waits() bool {
 	return err == nil && attr.CurMsgs > 0 && !s.stopping.Load()
 }
 
-// requestsPerTurn is after how many requests a worker gives other goroutines their turn, for the reason of readsPerTurn.
-const requestsPerTurn = 32
+// requestsPerTurn is after how many requests a worker gives other goroutines their turn, for the reason of bytesPerTurn.
+const requestsPerTurn = 16
 
 // serveUntil serves requests as long as one comes by the deadline, and tells whether there was one.
 func (w *worker) serveUntil(deadline *unix.Timespec) (some bool) {
@@ -122,7 +122,7 @@ func (w *worker) serveUntil(deadline *unix.Timespec) (some bool) {
 		}
 		some = true
 		w.state.Store(busy)
-		w.server.serve(r, nil)
+		w.server.serve(r, nil, w.makeRoom)
 		if !w.state.CompareAndSwap(busy, waiting) && !w.state.CompareAndSwap(late, waiting) {
 			return false // relieved
 		}
@@ -171,6 +171,18 @@ func (s *server) takeWaiting() (some bool) {
 		}
 		s.taken <- r
 		some = true
+	}
+}
+
+// makeRoom counts the worker out before a transfer that may have to wait, which its goroutine goes on with. Nobody takes
+// its place before there is a request: the thread of another would only get into the way of the client's and its own.
+func (w *worker) makeRoom() {
+	if w.state.Swap(left) == relieved {
+		return
+	}
+	w.server.workers.Add(-1)
+	if w.server.waits() {
+		go w.server.work()
 	}
 }
 
