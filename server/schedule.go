@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -34,29 +35,56 @@ func becomeBatch() error {
 // to the end before the client that the answer wakes runs: INFO, DATA and END wake it once instead of three times.
 const rootsNice = -5
 
-// becomeNice sets the nice value of the server's threads. What counts where the kernel groups processes by session is
-// that of the group, see sched(7), which the daemon has for itself. Without --nice it does its best: a starter's value
-// stays, and root without CAP_SYS_NICE serves at 0.
+// becomeNice gives the daemon its nice value, nil being none in particular: then it does its best. A value that the
+// starter has chosen stays, and root without CAP_SYS_NICE serves at 0.
 func becomeNice(nice *int) error {
-	if nice != nil {
-		return setNice(*nice)
+	if nice == nil {
+		if isRootsDefault() {
+			setNice(rootsNice)
+			setSessionNice(rootsNice)
+		}
+		return nil
 	}
-	const unchanged = 20 // as getpriority(2) has it
-	if was, err := unix.Getpriority(unix.PRIO_PROCESS, 0); err == nil && was == unchanged && unix.Geteuid() == 0 {
-		setNice(rootsNice)
+	if err := setNice(*nice); err != nil {
+		return err
 	}
-	return nil
+	return setSessionNice(*nice)
+}
+
+func isRootsDefault() bool {
+	const zero = 20 // as getpriority(2) has it
+	nice, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
+	return err == nil && nice == zero && unix.Geteuid() == 0
 }
 
 func setNice(nice int) error {
-	err := daemon.EachThread(func(tid int) error { return unix.Setpriority(unix.PRIO_PROCESS, tid, nice) })
-	if err == nil {
-		err = os.WriteFile("/proc/self/autogroup", strconv.AppendInt(nil, int64(nice), 10), 0)
+	return daemon.EachThread(func(tid int) error {
+		if err := unix.Setpriority(unix.PRIO_PROCESS, tid, nice); err != nil && !errors.Is(err, unix.ESRCH) {
+			return fmt.Errorf("nice value %d: %w", nice, err)
+		}
+		return nil
+	})
+}
+
+// setSessionNice sets what counts where the kernel groups processes by session, see sched(7): a process's own nice value
+// is for the others of its group then.
+func setSessionNice(nice int) error {
+	f, err := os.OpenFile("/proc/self/autogroup", os.O_WRONLY, 0)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
 	}
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("nice value %d: %w", nice, err)
+	if err != nil {
+		return err
 	}
-	return nil
+	defer f.Close()
+	// The kernel takes one value in 100 ms, of all users that are not root (proc_sched_autogroup_set_nice).
+	for range 100 {
+		if _, err = f.WriteString(strconv.Itoa(nice)); !errors.Is(err, unix.EAGAIN) {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return err
 }
 
 // neighbour is the client of a transfer as the scheduler sees it. One that runs on the transfer's own processor takes it

@@ -15,10 +15,10 @@ import (
 	"daemonlab/specs/harness"
 )
 
-// ofThreads lists what attribute f takes of each of the daemon's threads, each value once.
-func ofThreads[T comparable](t *testing.T, s *harness.Server, f func(*unix.SchedAttr) T) (values []T) {
+// ofThreads lists what f takes of the attributes of each thread, each value once.
+func ofThreads[T comparable](t *testing.T, pid int, f func(*unix.SchedAttr) T) (values []T) {
 	t.Helper()
-	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", s.PID))
+	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
 	must(t, err)
 	seen := map[T]bool{}
 	for _, thread := range threads {
@@ -39,7 +39,7 @@ func ofThreads[T comparable](t *testing.T, s *harness.Server, f func(*unix.Sched
 
 func mustBePolicy(t *testing.T, s *harness.Server, want uint32) {
 	t.Helper()
-	found := ofThreads(t, s, func(a *unix.SchedAttr) uint32 { return a.Policy })
+	found := ofThreads(t, s.PID, func(a *unix.SchedAttr) uint32 { return a.Policy })
 	if len(found) != 1 || found[0] != want {
 		t.Errorf("policies %v, want %d alone", found, want)
 	}
@@ -63,13 +63,18 @@ func TestTheStartersSchedulingPolicyStays(t *testing.T) {
 	}
 }
 
+func mustHaveNiceThreads(t *testing.T, pid, want int) {
+	t.Helper()
+	found := ofThreads(t, pid, func(a *unix.SchedAttr) int32 { return a.Nice })
+	if len(found) != 1 || int(found[0]) != want {
+		t.Errorf("nice values %v, want %d alone", found, want)
+	}
+}
+
 // mustBeNice checks the nice value of all threads, and that of the session's group, where the kernel has such groups.
 func mustBeNice(t *testing.T, s *harness.Server, threads, session int) {
 	t.Helper()
-	found := ofThreads(t, s, func(a *unix.SchedAttr) int32 { return a.Nice })
-	if len(found) != 1 || int(found[0]) != threads {
-		t.Errorf("nice values %v, want %d alone", found, threads)
-	}
+	mustHaveNiceThreads(t, s.PID, threads)
 	group, err := os.ReadFile(fmt.Sprintf("/proc/%d/autogroup", s.PID))
 	if errors.Is(err, os.ErrNotExist) {
 		return

@@ -426,11 +426,12 @@ func TestForegroundTellsTheServiceManager(t *testing.T) {
 	defer manager.Close()
 	must(t, os.Chmod(socket, 0o777))
 
-	cmd := exec.Command(programs.Server, append(p.Args(), "--foreground")...)
+	cmd := exec.Command(programs.Server, append(p.Args(), "--foreground", "--nice=2")...)
 	cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+socket)
 	must(t, cmd.Start())
 	defer cmd.Process.Kill()
 	expect(t, manager, "READY=1")
+	mustHaveNiceThreads(t, cmd.Process.Pid, 2)
 	must(t, p.WriteFile("file", []byte("x")))
 	e, err := client(t, harness.Small).Fetch(t.Context(), p.Queue, "file")
 	if err != nil || string(e.Content) != "x" {

@@ -70,6 +70,13 @@ func (serviceManager) Made(string) error { return nil }
 func (serviceManager) Ready() error      { return daemon.NotifySystemd("READY=1") }
 
 func serveInForeground(c config) error {
+	//lab:begin
+	if c.Nice != nil { // the session is the starter's
+		if err := setNice(*c.Nice); err != nil {
+			return err
+		}
+	}
+	//lab:end
 	return serve(c, serviceManager{}, stderrLog)
 }
 
