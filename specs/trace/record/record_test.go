@@ -321,24 +321,26 @@ func marked(story *birth.Story, id, call, mark string) bool {
 	return false
 }
 
-// TestNoDaemon traces programs that never become one: the picture goes as far as they got.
+// TestNoDaemon traces programs that never become one: the picture goes as far as they got. Those that are waited for in
+// vain are given less than the usual patience.
 func TestNoDaemon(t *testing.T) {
-	defer func(patience, slack time.Duration) {
-		harness.Patience, harness.Slack = patience, slack
-	}(harness.Patience, harness.Slack)
-	harness.Patience, harness.Slack = 250*time.Millisecond, 100*time.Millisecond
+	usual := harness.Patience
+	defer func(slack time.Duration) { harness.Patience, harness.Slack = usual, slack }(harness.Slack)
+	harness.Slack = 100 * time.Millisecond
 	for _, want := range []struct {
-		name    string
-		command []string
-		ready   string
+		name     string
+		command  []string
+		ready    string
+		patience time.Duration
 	}{
-		{"hangs", []string{"sleep", "1000"}, "did not return"},
-		{"fails", []string{"sh", "-c", "echo out of order >&2; exit 3"}, "exit status 3"},
-		{"returns at once", []string{"true"}, "nobody is registered"},
-		{"leaves a process", []string{"sh", "-c", "sleep 1000 &"}, "nobody is registered"},
-		{"dies", []string{"sh", "-c", "kill -SEGV $$"}, "killed by segmentation fault"},
+		{"hangs", []string{"sleep", "1000"}, "did not return", 250 * time.Millisecond},
+		{"fails", []string{"sh", "-c", "echo out of order >&2; exit 3"}, "exit status 3", usual},
+		{"returns at once", []string{"true"}, "nobody is registered", usual},
+		{"leaves a process", []string{"sh", "-c", "sleep 1000 &"}, "nobody is registered", time.Second},
+		{"dies", []string{"sh", "-c", "kill -SEGV $$"}, "killed by segmentation fault", usual},
 	} {
 		t.Run(want.name, func(t *testing.T) {
+			harness.Patience = want.patience
 			taken := take(t, t.Context(), want.command...)
 			v := birth.Read(taken).Verdict("ready")
 			if v.OK || !strings.Contains(v.Text, want.ready) {
