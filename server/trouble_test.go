@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -177,12 +178,13 @@ func TestAFileThatVanishesInMidTransferIsSentWhole(t *testing.T) {
 }
 
 func TestADiskErrorInMidTransferFails(t *testing.T) {
-	s := startIn(t, place(t), []string{"--bad-from", "131072"})
+	const good = 64 << 10 // what every transfer reads first
+	s := startIn(t, place(t), []string{"--bad-from", strconv.Itoa(good)})
 	must(t, s.WriteFile("file", make([]byte, 256<<10)))
 	e, err := client(t, harness.Small).Fetch(t.Context(), s.Queue, "file")
 	// FAILURE has the higher priority and may overtake the last DATA.
 	if text, failed := e.Failed(); err != nil || !failed || !strings.Contains(text, "input/output error") ||
-		len(e.Content) == 0 || len(e.Content) > 128<<10 {
+		len(e.Content) == 0 || len(e.Content) > good {
 		t.Error(e.Summary(), len(e.Content), err)
 	}
 	mustHoldNothing(t, s)
