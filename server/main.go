@@ -54,6 +54,9 @@ func run(args []string) error {
 	case actionForeground:
 		return serveInForeground(o.config)
 	default:
+		//lab:begin
+		relaxTimers()
+		//lab:end
 		return daemon.Start(daemon.Options{Config: o.config, Unmake: unmake})
 	}
 }

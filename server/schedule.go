@@ -31,6 +31,20 @@ func becomeBatch() error {
 	})
 }
 
+// timerSlack is how much later than asked the kernel may end a sleep of the daemon's threads, see PR_SET_TIMERSLACK in
+// prctl(2). Nothing here needs to be on time, and a runtime that hurries does harm: Go's monitor thread would look every
+// 70 us after each time that the server was idle, on the processor on which a client is about to wake.
+const timerSlack = 5 * time.Millisecond
+
+// relaxTimers sets the slack unless somebody has chosen one. The calling thread hands it on to those that it starts, over
+// fork and exec: this is how the monitor thread gets it, which is there before any code of ours.
+func relaxTimers() {
+	const usual = 50 * time.Microsecond
+	if was, err := unix.PrctlRetInt(unix.PR_GET_TIMERSLACK, 0, 0, 0, 0); err == nil && time.Duration(was) == usual {
+		unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(timerSlack), 0, 0, 0)
+	}
+}
+
 // rootsNice is the nice value that a server started by root gets unless told otherwise. Its threads then answer a request
 // to the end before the client that the answer wakes runs: INFO, DATA and END wake it once instead of three times.
 const rootsNice = -5

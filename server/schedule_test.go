@@ -3,9 +3,11 @@ package main_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -82,6 +84,38 @@ func mustBeNice(t *testing.T, s *harness.Server, threads, session int) {
 	must(t, err)
 	if want := fmt.Sprintf(" nice %d\n", session); !strings.HasSuffix(string(group), want) {
 		t.Errorf("autogroup reads %q, want it to end with %q", group, want)
+	}
+}
+
+// timerSlacks are those of the daemon's threads, each once.
+func timerSlacks(t *testing.T, s *harness.Server) []string {
+	t.Helper()
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", s.PID))
+	must(t, err)
+	seen := map[string]bool{}
+	for _, thread := range threads {
+		slack, err := os.ReadFile("/proc/" + filepath.Base(thread) + "/timerslack_ns")
+		if errors.Is(err, os.ErrPermission) {
+			t.Skip("only root may see the timer slack of others")
+		}
+		if err == nil {
+			seen[strings.TrimSpace(string(slack))] = true
+		}
+	}
+	return slices.Collect(maps.Keys(seen))
+}
+
+func TestEveryThreadsTimersAreRelaxed(t *testing.T) {
+	if found := timerSlacks(t, start(t, place(t))); !slices.Equal(found, []string{"5000000"}) {
+		t.Errorf("timer slacks of %v ns, want 5000000 alone", found)
+	}
+}
+
+func TestTheStartersTimerSlackStays(t *testing.T) {
+	runtime.LockOSThread() // the thread ends with the test, and its slack with it
+	must(t, unix.Prctl(unix.PR_SET_TIMERSLACK, 70_000, 0, 0, 0))
+	if found := timerSlacks(t, start(t, place(t))); !slices.Equal(found, []string{"70000"}) {
+		t.Errorf("timer slacks of %v ns, want 70000 alone", found)
 	}
 }
 
