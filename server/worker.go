@@ -36,8 +36,8 @@ func (s *server) notified(event mq.Event) {
 }
 
 // worker is a goroutine that takes requests, one after the other, and answers the small ones itself. What a worker does
-// not do is wait, for a client or for a disk, since others wait for it. There are as many as processors: half as
-// many would cost an eighth less of them for a request, but serve a tenth fewer in the same time.
+// not do is wait, for a client or for a disk, since others wait for it: with an answer that may take long it goes on as a
+// worker no more. There are as many as processors; half as many would serve a third fewer requests under load.
 type worker struct {
 	server   *server
 	state    atomic.Int32
