@@ -76,6 +76,7 @@ type config struct {
 	Transfers int
 	Share     int  // of one user
 	Nice      *int // nil: as the daemon sees fit
+	Starter   int  // session of whoever starts the daemon
 	//lab:end
 }
 
@@ -121,6 +122,7 @@ func parseFlags(args []string) (options, error) {
 	if o.Share == 0 {
 		o.Share = o.Transfers - o.Transfers/4
 	}
+	o.Starter = session()
 	//lab:end
 	return o, o.makeAbsolute()
 }

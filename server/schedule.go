@@ -51,18 +51,18 @@ const rootsNice = -5
 
 // becomeNice gives the daemon its nice value, nil being none in particular: then it does its best. A value that the
 // starter has chosen stays, and root without CAP_SYS_NICE serves at 0.
-func becomeNice(nice *int) error {
+func becomeNice(nice *int, starter int) error {
 	if nice == nil {
 		if isRootsDefault() {
 			setNice(rootsNice)
-			setSessionNice(rootsNice)
+			setSessionNice(rootsNice, starter)
 		}
 		return nil
 	}
 	if err := setNice(*nice); err != nil {
 		return err
 	}
-	return setSessionNice(*nice)
+	return setSessionNice(*nice, starter)
 }
 
 func isRootsDefault() bool {
@@ -80,9 +80,18 @@ func setNice(nice int) error {
 	})
 }
 
+// session is that of this process.
+func session() int {
+	sid, _ := unix.Getsid(0) // cannot fail for the process itself
+	return sid
+}
+
 // setSessionNice sets what counts where the kernel groups processes by session, see sched(7): a process's own nice value
-// is for the others of its group then.
-func setSessionNice(nice int) error {
+// is for the others of its group then. A session that is still the starter's is not the daemon's to change.
+func setSessionNice(nice, starter int) error {
+	if session() == starter {
+		return nil
+	}
 	f, err := os.OpenFile("/proc/self/autogroup", os.O_WRONLY, 0)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil

@@ -56,7 +56,7 @@ func serveAsDaemon(d *daemon.Daemon) error {
 		return err
 	}
 	//lab:begin
-	if err := becomeNice(c.Nice); err != nil {
+	if err := becomeNice(c.Nice, c.Starter); err != nil {
 		return err
 	}
 	//lab:end
