@@ -32,8 +32,6 @@ func EachThread(f func(tid int) error) error {
 	}
 }
 
-//lab:begin
-
 // LeaveProcessor moves the calling thread to another processor, if it may run on one: the kernel does that at once for a
 // thread that is where its affinity mask has no room for it. The mask is then as it was.
 func LeaveProcessor() error {
@@ -57,5 +55,3 @@ func LeaveProcessor() error {
 	}
 	return os.NewSyscallError("sched_setaffinity", unix.SchedSetaffinity(0, &all))
 }
-
-//lab:end
