@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"strconv"
 	"sync"
 	"time"
@@ -77,6 +78,8 @@ type mixed struct {
 	register func(q *mq.Queue, id int) error // calls told with the same number when the registration ends
 	seed     [2]uint64
 
+	news chan struct{} // has one when an end was told of
+
 	mu    sync.Mutex
 	ends  map[int][]mq.Event // by registration; an entry without events has not ended
 	last  int
@@ -88,13 +91,18 @@ func newMixed(args []string) (*mixed, error) {
 	seed, err1 := strconv.ParseUint(args[1], 10, 64)
 	number, err2 := strconv.ParseUint(args[2], 10, 64)
 	q, err := mq.Open(args[0], os.O_RDWR, 0, nil)
-	return &mixed{q: q, seed: [2]uint64{seed, number << 8}, ends: map[int][]mq.Event{}}, errors.Join(err1, err2, err)
+	return &mixed{q: q, seed: [2]uint64{seed, number << 8}, ends: map[int][]mq.Event{},
+		news: make(chan struct{}, 1)}, errors.Join(err1, err2, err)
 }
 
 func (m *mixed) told(id int, ev mq.Event) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.ends[id] = append(m.ends[id], ev)
+	select {
+	case m.news <- struct{}{}:
+	default:
+	}
 }
 
 // tryRegister has the entry in place first: the end may come before the registration has returned.
@@ -132,7 +140,9 @@ func (m *mixed) run() error {
 		random := rand.New(rand.NewPCG(m.seed[0], m.seed[1]+uint64(i)))
 		group.Go(func() {
 			for range 1000 {
-				time.Sleep(time.Duration(random.IntN(100_000)))
+				for range random.IntN(100) {
+					runtime.Gosched()
+				}
 				if err := call(); err != nil && !errors.Is(err, unix.EBUSY) && !errors.Is(err, unix.EAGAIN) {
 					m.mu.Lock()
 					m.fault = errors.Join(m.fault, err)
@@ -158,8 +168,13 @@ func (m *mixed) ended() bool {
 
 // await waits, within bounds, until every registration has ended.
 func (m *mixed) await() {
-	for deadline := time.Now().Add(patience); !m.ended() && time.Now().Before(deadline); {
-		<-time.After(time.Millisecond)
+	timeout := time.After(patience)
+	for !m.ended() {
+		select {
+		case <-m.news:
+		case <-timeout:
+			return
+		}
 	}
 }
 

@@ -4,12 +4,12 @@
 package main
 
 import (
+	"os"
 	"os/signal"
 	"syscall"
-	"time"
 )
 
 func main() {
-	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
-	time.Sleep(24 * time.Hour)
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	select {}
 }

@@ -6,10 +6,9 @@ package main
 import (
 	"os"
 	"os/signal"
-	"time"
 )
 
 func main() {
-	signal.Ignore(os.Interrupt)
-	time.Sleep(24 * time.Hour)
+	signal.Notify(make(chan os.Signal, 1), os.Interrupt)
+	select {}
 }
