@@ -139,10 +139,16 @@ func (h *handle) Chmod(mode uint32) error {
 	return h.use("chmod", func(fd int) error { return unix.Fchmod(fd, mode) })
 }
 
-// Owner tells who made the queue, unless it was given to somebody else.
-func (h *handle) Owner() (uid, gid int, err error) {
+// Stat is fstat(2): who owns the queue, who may open it, and whether it still has a name (Nlink 0: it was unlinked).
+func (h *handle) Stat() (unix.Stat_t, error) {
 	var st unix.Stat_t
-	err = h.use("stat", func(fd int) error { return unix.Fstat(fd, &st) })
+	err := h.use("stat", func(fd int) error { return unix.Fstat(fd, &st) })
+	return st, err
+}
+
+// Owner is whoever made the queue, unless it was given to somebody else.
+func (h *handle) Owner() (uid, gid int, err error) {
+	st, err := h.Stat()
 	return int(st.Uid), int(st.Gid), err
 }
 
