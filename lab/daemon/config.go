@@ -4,8 +4,8 @@ package daemon
 
 import (
 	"bytes"
-	"io"
 	"os"
+	"os/signal"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,6 +14,7 @@ import (
 // daemon starts, and both it and the arguments are there for everybody to read in /proc.
 const (
 	configMagic = "daemon configuration\n"
+	configMax   = 64 << 10 // bytes, magic included
 	configSeals = unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE
 )
 
@@ -24,42 +25,33 @@ func sealedConfig(config []byte) (*os.File, error) {
 		return nil, os.NewSyscallError("memfd_create", err)
 	}
 	f := os.NewFile(uintptr(fd), "daemon-config")
-	if _, err := f.WriteString(configMagic + string(config)); err != nil {
+	// Beyond RLIMIT_FSIZE then comes EFBIG. To catch the signal takes threads, which RLIMIT_NPROC may refuse.
+	signal.Ignore(unix.SIGXFSZ)
+	if _, err = f.WriteString(configMagic + string(config)); err == nil {
+		_, err = unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, configSeals)
+		err = os.NewSyscallError("fcntl F_ADD_SEALS", err)
+	}
+	if err != nil {
 		f.Close()
 		return nil, err
-	}
-	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, configSeals); err != nil {
-		f.Close()
-		return nil, os.NewSyscallError("fcntl F_ADD_SEALS", err)
 	}
 	return f, nil
 }
 
-// inheritedConfig reads and closes the configuration that the original left at its place. Something else at that number
-// is a descriptor of the starter's, and the process is an original: ok is false. An error means a daemon that cannot go
-// on.
+// inheritedConfig reads and closes the configuration that the original left at its place. ok is false in an original,
+// where that number is free or a descriptor of the starter's. An error means a daemon that cannot go on.
 func inheritedConfig() (config []byte, ok bool, err error) {
 	if seals, err := unix.FcntlInt(configFD, unix.F_GET_SEALS, 0); err != nil || seals != configSeals {
 		return nil, false, nil
 	}
-	content, err := io.ReadAll(io.NewSectionReader(memfd(configFD), 0, 1<<20))
+	content := make([]byte, configMax)
+	n, err := unix.Pread(configFD, content, 0)
 	if err != nil {
-		return nil, false, err
+		return nil, false, os.NewSyscallError("pread", err)
 	}
-	config, ok = bytes.CutPrefix(content, []byte(configMagic))
+	config, ok = bytes.CutPrefix(content[:n], []byte(configMagic))
 	if ok {
 		unix.Close(configFD)
 	}
 	return config, ok, nil
-}
-
-// memfd reads a descriptor without owning it, as an os.File would.
-type memfd int
-
-func (fd memfd) ReadAt(b []byte, offset int64) (int, error) {
-	n, err := unix.Pread(int(fd), b, offset)
-	if n == 0 && err == nil {
-		err = io.EOF
-	}
-	return max(n, 0), err
 }

@@ -3,7 +3,6 @@
 package daemon
 
 import (
-	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -18,31 +17,32 @@ func init() {
 	runtime.LockOSThread()
 }
 
-// Continue is the daemon's life when the process is the daemon, and does not return then. In the original process, the
-// one that a user started, it returns at once. Call it first in main.
+// Continue runs the daemon if this process is the daemon, and does not return then. In the original process, the one
+// that a user started, it returns at once. Call it first in main.
 //
 // In the daemon, body runs in a goroutine of its own, with standard streams, umask and working directory as step 7
-// wants them. It calls [Daemon.Ready] when it can serve. What it returns before that is told to the user by the
-// original process; later it only decides the exit status.
+// wants them. It calls [Daemon.Ready] when it can serve. An error that it returns before that is reported by the
+// original process; later an error only sets the exit status.
 func Continue(body func(*Daemon) error) {
 	config, ok, err := inheritedConfig()
 	switch {
 	case err != nil:
-		// Never on to main from here: the process would be an original again, and start the next one.
+		// Do not fall through to main: it would start another daemon.
+		report(inheritedPipe(), err)
 		os.Exit(1)
 	case ok:
 		os.Exit(run(config, body))
 	}
 }
 
-// run is the daemon's life.
+// run runs the daemon and returns its exit status.
 func run(config []byte, body func(*Daemon) error) int {
 	d := &Daemon{config: config, pipe: inheritedPipe()}
-	d.reportCrashes()
 	if err := attributes(); err != nil {
 		report(d.pipe, err)
 		return 1
 	}
+	d.reportCrashes()
 	result := make(chan error, 1)
 	go func() { result <- body(d) }()
 	if err := <-result; err != nil {
@@ -52,12 +52,10 @@ func run(config []byte, body func(*Daemon) error) int {
 	return 0
 }
 
-// attributes gives the process what step 7 asks of every daemon.
+// attributes sets what step 7 asks of every daemon.
 func attributes() error {
 	catchFileSizeLimit()
-	if err := restoreName(); err != nil {
-		return err
-	}
+	nameThreads(filepath.Base(os.Args[0])) // which the exec of /proc/self/exe had made "exe"
 	if err := connectStdio(); err != nil {
 		return err
 	}
@@ -65,27 +63,20 @@ func attributes() error {
 	return changeDirectory()
 }
 
-// restoreName undoes what the exec of /proc/self/exe did to the name that ps(1) shows, which had become "exe". Each
-// thread has a name.
-func restoreName() error {
-	name := filepath.Base(os.Args[0])
-	return EachThread(func(tid int) error {
-		if err := nameThread(tid, name); err != nil {
-			return fmt.Errorf("name thread %d: %w", tid, err)
+// nameThreads names all threads. A new one gets the name of the thread that starts it, so it is done once there is none
+// that it has not named. A thread that has ended needs no name: errors are ignored.
+func nameThreads(name string) {
+	named := map[string]bool{}
+	for more := true; more; {
+		threads, _ := os.ReadDir("/proc/self/task")
+		more = false
+		for _, thread := range threads {
+			if comm := "/proc/self/task/" + thread.Name() + "/comm"; !named[comm] {
+				named[comm], more = true, true
+				os.WriteFile(comm, []byte(name), 0)
+			}
 		}
-		return nil
-	})
-}
-
-// nameThread goes without package os, whose poller would be asked in vain to watch the file.
-func nameThread(tid int, name string) error {
-	fd, err := unix.Open(fmt.Sprintf("/proc/self/task/%d/comm", tid), unix.O_WRONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return err
 	}
-	defer unix.Close(fd)
-	_, err = unix.Write(fd, []byte(name))
-	return err
 }
 
 // catchFileSizeLimit makes a write beyond RLIMIT_FSIZE fail with EFBIG. SIGXFSZ's default is to kill the process, and

@@ -1,11 +1,13 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"math"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -13,58 +15,73 @@ import (
 	"daemonlab/lab/procfs"
 )
 
-// Running returns the PID of the daemon that holds the PID file, 0 when none does. What the file says is believed only
-// when that very process holds a lock on it: a stale file names a PID that may be anybody's by now. It takes no lock
-// itself, which a daemon that starts at that moment would run into.
+// Running returns the PID of the daemon that holds the PID file, 0 when none does. The file must be root's or this
+// user's own, since a stranger may have written any PID into his, and the process that it names must hold the lock: a
+// stale PID may be anybody's by now.
+//
+// A 0 is certain: the lock was free. Running finds that out by taking a shared lock for an instant, which a daemon that
+// starts then retries after (see LockPIDFile); one that runs is not disturbed.
 func Running(path string) (int, error) {
-	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-	if errors.Is(err, os.ErrNotExist) {
+	err := retry(func() error {
+		p, err := openPIDFile(path, unix.O_RDONLY)
+		if err != nil {
+			return err
+		}
+		defer p.file.Close()
+		return p.lock(unix.LOCK_SH)
+	})
+	var running *RunningError
+	switch {
+	case errors.As(err, &running):
+		return running.PID, nil
+	case errors.Is(err, unix.ENOENT):
 		return 0, nil
 	}
-	if err != nil {
-		return 0, err
-	}
-	defer file.Close()
-	content := make([]byte, 32)
-	n, err := file.ReadAt(content, 0)
-	if err != nil && err != io.EOF {
-		return 0, err
-	}
-	pid := parsePID(content[:n])
-	if pid == 0 {
-		return 0, nil
-	}
-	holds, err := holdsLock(pid, file)
-	if err != nil || !holds {
-		return 0, err
-	}
-	return pid, nil
+	return 0, err
 }
 
-// holdsLock looks for a write lock of the process on the file. Only inodes are compared: file systems without a
-// device of their own (btrfs, overlayfs) show different ones in /proc/locks and stat(2).
-func holdsLock(pid int, file *os.File) (bool, error) {
-	var st unix.Stat_t
-	if err := unix.Fstat(int(file.Fd()), &st); err != nil {
-		return false, fmt.Errorf("fstat %s: %w", file.Name(), err)
+// holder is called when another process has the lock. It returns a [*RunningError] if that is the one that the file
+// names.
+func (p *PIDFile) holder() error {
+	_, pid, err := p.read()
+	if err != nil {
+		return err
 	}
+	id, err := p.id()
+	if err != nil {
+		return err
+	}
+	// The kernel hands /proc/locks out in pieces, between which it changes: a line in it is true, a missing one proves
+	// nothing.
 	locks, err := procfs.New("/proc").Locks()
 	if err != nil {
-		return false, err
+		return err
 	}
-	for _, lock := range locks {
-		if lock.PID == pid && lock.File.Ino == st.Ino && lock.Access == "WRITE" && !lock.Waiting {
-			return true, nil
+	for _, l := range locks {
+		if l.PID == pid && l.File == id && l.Kind == "FLOCK" && l.Access == "WRITE" && !l.Waiting {
+			return &RunningError{Path: p.path, PID: pid}
 		}
 	}
-	return false, nil
+	return p.errorf("flock", errUnnamed)
+}
+
+// id returns device and inode as /proc/locks has them. On btrfs and overlayfs its device is not stat(2)'s, so the
+// kernel is asked: fdinfo shows a record lock of our own in the same form, which does not meet those of flock(2). On
+// NFS it does and is refused, but there stat(2) is right.
+func (p *PIDFile) id() (procfs.FileID, error) {
+	unix.FcntlFlock(p.file.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_RDLCK, Start: math.MaxInt64, Len: 1})
+	d, err := procfs.New("/proc").Process(os.Getpid()).Descriptor(p.fd())
+	if len(d.Locks) > 0 {
+		return d.Locks[0].File, nil
+	}
+	return d.ID, err
 }
 
 // ErrNotRunning is returned by [Stop] when no daemon holds the PID file.
 var ErrNotRunning = errors.New("not running")
 
-// Stop sends SIGTERM to the daemon that holds the PID file and waits until it has ended or ctx is done. It returns the
-// daemon's PID.
+// Stop sends SIGTERM to the daemon that holds the PID file, continues it if it is stopped, and waits until it has ended
+// or ctx is done. It returns the daemon's PID.
 func Stop(ctx context.Context, path string) (int, error) {
 	pid, err := Running(path)
 	if err != nil {
@@ -80,10 +97,16 @@ func Stop(ctx context.Context, path string) (int, error) {
 	}
 	defer process.Close()
 	if again, err := Running(path); err != nil || again != pid {
-		return pid, errors.Join(ErrNotRunning, err)
+		return pid, cmp.Or(err, ErrNotRunning)
 	}
+	begin := time.Now()
 	if err := process.Signal(unix.SIGTERM); err != nil {
 		return pid, err
 	}
-	return pid, process.Wait(ctx)
+	process.Signal(unix.SIGCONT) // a stopped process acts on no other signal; an error means that it has ended
+	err = process.Wait(ctx)
+	if err != nil && ctx.Err() != nil {
+		return pid, fmt.Errorf("PID %d has not ended within %v of SIGTERM", pid, time.Since(begin).Round(time.Second))
+	}
+	return pid, err
 }

@@ -5,9 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,11 +26,17 @@ import (
 type order struct {
 	PIDFile string // to lock, if any
 	Made    string // to claim
-	Then    string // see obey
+	Then    string // see end
+	Crash   string // file for the text of a crash after readiness
+	OnUSR1  string // what to do on SIGUSR1, see end
+	Keyring string // file for the description of the session keyring
 }
 
 func TestMain(m *testing.M) {
 	daemon.Continue(obey)
+	if as := os.Getenv(startAs); as != "" {
+		os.Exit(startApart(as))
+	}
 	// The tests adopt the daemons that they start.
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		panic(err)
@@ -50,18 +60,44 @@ func obey(d *daemon.Daemon) error {
 			return err
 		}
 	}
-	switch o.Then {
+	if o.Keyring != "" {
+		keyring, err := unix.KeyctlString(unix.KEYCTL_DESCRIBE, unix.KEY_SPEC_SESSION_KEYRING)
+		if err := errors.Join(err, os.WriteFile(o.Keyring, []byte(keyring), 0o644)); err != nil {
+			return err
+		}
+	}
+	if err := end(o.Then); err != nil {
+		return err
+	}
+	var crash *os.File
+	if o.Crash != "" {
+		var err error
+		if crash, err = os.Create(o.Crash); err != nil {
+			return err
+		}
+	}
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, unix.SIGUSR1)
+	if err := d.Ready(crash); err != nil {
+		return err
+	}
+	<-signals
+	return end(o.OnUSR1)
+}
+
+// end ends the daemon in one of the ways that a program has.
+func end(how string) error {
+	switch how {
 	case "fail":
 		return errors.New("cannot\nserve")
 	case "panic":
 		panic("a bug")
+	case "fatal error":
+		new(sync.Mutex).Unlock()
 	case "die":
 		unix.Kill(os.Getpid(), unix.SIGKILL)
 	}
-	if err := d.Ready(); err != nil {
-		return err
-	}
-	select {}
+	return nil
 }
 
 // start starts a daemon and returns the daemon's PID, 0 if there is none, and what Start said. Its end is the test's.
@@ -69,23 +105,33 @@ func start(t *testing.T, o order) (int, error) {
 	t.Helper()
 	var unmade []string
 	err := daemon.Start(daemon.Options{Config: o, Unmake: func(name string) { unmade = append(unmade, name) }})
-	if want := o.Made != "" && err != nil; want != slices.Contains(unmade, o.Made) {
-		t.Errorf("unmade %q after %v", unmade, err)
+	var want []string
+	if o.Made != "" && err != nil {
+		want = []string{o.Made}
 	}
+	if !slices.Equal(unmade, want) {
+		t.Errorf("unmade %q, not %q, after %v", unmade, want, err)
+	}
+	pid := adopted(t, err)
+	if pid != 0 {
+		t.Cleanup(func() { kill(pid) })
+	}
+	return pid, err
+}
+
+// adopted returns the PID of the daemon that there is after a start that has ended with err.
+func adopted(t *testing.T, err error) (pid int) {
+	t.Helper()
 	children, listErr := procfs.New("/proc").Children(os.Getpid())
-	if listErr != nil {
-		t.Fatal(listErr)
-	}
-	pid := 0
+	must(t, listErr)
 	for _, c := range children {
 		if c.State.Ended() || err != nil && endsSoon(t, c.Pid) {
 			unix.Wait4(c.Pid, nil, 0, nil)
 			continue
 		}
 		pid = c.Pid
-		t.Cleanup(func() { kill(c.Pid) })
 	}
-	return pid, err
+	return pid
 }
 
 // endsSoon gives a process a second: its end of the readiness pipe is closed a moment before it has ended.
@@ -120,9 +166,10 @@ func TestStartReturnsWhenTheDaemonIsReady(t *testing.T) {
 
 func TestStartTellsWhyThereIsNoDaemon(t *testing.T) {
 	for then, want := range map[string]string{
-		"fail":  "cannot; serve",
-		"panic": "the daemon died before it was ready: panic: a bug",
-		"die":   "the daemon died before it was ready",
+		"fail":        "cannot; serve",
+		"panic":       "the daemon died before it was ready: panic: a bug",
+		"fatal error": "the daemon died before it was ready: fatal error: sync: unlock of unlocked mutex",
+		"die":         "the daemon died before it was ready",
 	} {
 		t.Run(then, func(t *testing.T) {
 			pid, err := start(t, order{Made: "queue:/q", Then: then})
@@ -152,6 +199,7 @@ func TestStartTellsWhatFailedBetweenForkAndExec(t *testing.T) {
 
 func TestTheDaemonIsCleanAndNamed(t *testing.T) {
 	t.Setenv("DAEMON_TEST_JUNK", "1")
+	t.Setenv("GORACE", "halt_on_error=0")
 	pid, err := start(t, order{})
 	if err != nil {
 		t.Fatal(err)
@@ -174,8 +222,61 @@ func TestTheDaemonIsCleanAndNamed(t *testing.T) {
 		}
 	}
 	env, err := process.Environ()
-	if err != nil || slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "DAEMON_TEST") }) {
-		t.Errorf("environment %q, %v", env, err)
+	must(t, err)
+	if slices.Contains(env, "DAEMON_TEST_JUNK=1") || slices.Contains(env, "GORACE=halt_on_error=0") != raceDetector() {
+		t.Errorf("environment %q, race detector %t", env, raceDetector())
+	}
+}
+
+// raceDetector reports whether this program is built with it.
+func raceDetector() bool {
+	info, _ := debug.ReadBuildInfo()
+	return slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}
+
+func TestNamesArriveByteForByte(t *testing.T) {
+	name := "a\xff\xc3\nerror \t'\"\nready\nmade \"b\""
+	t.Run("made", func(t *testing.T) {
+		if _, err := start(t, order{Made: name, Then: "fail"}); err == nil || err.Error() != "cannot; serve" {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("configured", func(t *testing.T) {
+		pidFile := filepath.Join(t.TempDir(), name)
+		pid, err := start(t, order{PIDFile: pidFile})
+		must(t, err)
+		if content, err := os.ReadFile(pidFile); err != nil || string(content) != fmt.Sprintln(pid) {
+			t.Errorf("the PID file holds %q, %v; the daemon is PID %d", content, err, pid)
+		}
+	})
+}
+
+func TestWhatAFailedDaemonMadeIsUnlockedWhenItIsUnmade(t *testing.T) {
+	for range 20 {
+		pidFile := filepath.Join(t.TempDir(), "pid")
+		err := daemon.Start(daemon.Options{
+			Config: order{PIDFile: pidFile, Made: pidFile, Then: "fail"},
+			Unmake: daemon.RemoveStalePIDFile,
+		})
+		adopted(t, err)
+		if _, statErr := os.Stat(pidFile); !errors.Is(statErr, os.ErrNotExist) {
+			t.Errorf("%v; the PID file is there: %v", err, statErr)
+		}
+	}
+}
+
+func TestADaemonOfRootLeavesTheSessionKeyring(t *testing.T) {
+	runtime.LockOSThread() // the keyring is the thread's, and the thread ends with the test
+	if _, err := unix.KeyctlJoinSessionKeyring("daemon-test"); err != nil {
+		t.Skip("keyctl KEYCTL_JOIN_SESSION_KEYRING:", err)
+	}
+	file := filepath.Join(t.TempDir(), "keyring")
+	_, err := start(t, order{Keyring: file})
+	must(t, err)
+	keyring, err := os.ReadFile(file)
+	must(t, err)
+	if kept := strings.HasSuffix(string(keyring), ";daemon-test"); kept != (os.Geteuid() != 0) {
+		t.Errorf("started by user %d, the daemon has the session keyring %q", os.Geteuid(), keyring)
 	}
 }
 

@@ -27,5 +27,21 @@
 // living Go runtime could not bear to lose (its poller and its cgroup files are among them); and it replaces the
 // environment that /proc/PID/environ shows, which no program can do that forks only.
 //
-// Linux 5.11 or newer is needed (close_range(2) with CLOSE_RANGE_CLOEXEC), and /proc.
+// Linux 5.11 or newer is needed (close_range(2) with CLOSE_RANGE_CLOEXEC), and the /proc of the process's own PID
+// namespace, in which it must not be PID 1. Under an RLIMIT_AS of less than some 750 MB or an RLIMIT_NPROC of less than
+// 5 Go's runtime gives up before main, with a stack on stderr; what fails later is an error of [Start], in one line.
+//
+// # What passes on
+//
+// What no step takes away is as the starter has it. How a daemon is scheduled and what it may use is for the starter to
+// say, with nice(1), prlimit(1) or a unit file:
+//
+//	nice value, policy, affinity, I/O priority   pass on, as do timer slack and NUMA policy
+//	resource limits, cgroup, namespaces, root    pass on; Go raises the soft RLIMIT_NOFILE to the hard one
+//	oom_score_adj, coredump_filter, personality  pass on
+//	seccomp, no_new_privs, bounding set          pass on, as do securebits (without keep-caps) and audit's login UID
+//	inheritable and ambient capabilities         pass on; root's daemon loses them in Account.Become
+//	session keyring                              passes on; root's daemon gets one of its own (leaveSessionKeyring)
+//	dumpable                                     set by the exec, cleared when Account.Become changes the user
+//	parent-death signal, child subreaper         end with the fork, as do timers, memory locks and pending signals
 package daemon

@@ -11,13 +11,8 @@ import (
 
 // fork is step 5. It forks the middle process, which forks the daemon, with the signal mask reset (step 3), nothing
 // open but the standard streams, the configuration and the readiness pipe. It returns the PID of the middle process.
-func fork(config []byte, pipe *os.File, env []string) (int, error) {
-	sealed, err := sealedConfig(config)
-	if err != nil {
-		return 0, err
-	}
-	defer sealed.Close()
-	p, err := newProgram(sealed, pipe, env)
+func fork(config, pipe *os.File, env []string) (int, error) {
+	p, err := newProgram(config, pipe, env)
 	if err != nil {
 		return 0, err
 	}
@@ -35,6 +30,9 @@ func fork(config []byte, pipe *os.File, env []string) (int, error) {
 	//lab:end
 	//lab:begin privileges
 	if err := forbidNewPrivileges(); err != nil {
+		return 0, err
+	}
+	if err := leaveSessionKeyring(); err != nil {
 		return 0, err
 	}
 	//lab:end
@@ -57,7 +55,25 @@ func fork(config []byte, pipe *os.File, env []string) (int, error) {
 	return pid, nil
 }
 
-// wait reaps the middle process. After it the daemon has its new parent, whoever looks.
+//lab:begin
+
+// leaveSessionKeyring gives a daemon of root's a session keyring of its own, see session-keyring(7): the account that
+// it becomes must not read the keys of root's login. The keyring is the thread's and passes to what it forks. Kernels
+// without CONFIG_KEYS have none, and containers forbid keyctl(2).
+func leaveSessionKeyring() error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	_, err := unix.KeyctlInt(unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0)
+	if err != nil && err != unix.ENOSYS && err != unix.EPERM {
+		return fmt.Errorf("keyctl KEYCTL_JOIN_SESSION_KEYRING: %w", err)
+	}
+	return nil
+}
+
+//lab:end
+
+// wait reaps the middle process. Once it returns, the daemon has its new parent.
 func wait(pid int) error {
 	//lab:begin orphan
 	//lab:instead return nil

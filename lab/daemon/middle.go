@@ -40,7 +40,8 @@ func middle(p *program) {
 	exit(0)
 }
 
-// becomeDaemon executes the program again, with nothing of the starter's but what it is to have.
+// becomeDaemon executes the program again, with nothing of the starter's but what it is to have. The pipe is its stderr
+// too: a runtime that cannot start, for want of threads or memory, says so there before any code of this package runs.
 //
 //go:norace
 //go:nosplit
@@ -48,6 +49,9 @@ func becomeDaemon(p *program) {
 	errno := putAt(p.config, configFD)
 	if errno == 0 {
 		errno = putAt(p.pipe, pipeFD)
+	}
+	if errno == 0 {
+		errno = putAt(p.pipe, 2)
 	}
 	if errno == 0 {
 		errno = execute(p)

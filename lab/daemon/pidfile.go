@@ -3,8 +3,8 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -18,7 +18,9 @@ const (
 	// pidFileMode lets everybody read whom to signal.
 	pidFileMode = 0o644
 	// O_NONBLOCK is for a FIFO in the file's place, which would stop the open.
-	pidFileFlags = unix.O_RDWR | unix.O_NOFOLLOW | unix.O_CLOEXEC | unix.O_NONBLOCK
+	pidFileFlags = unix.O_NOFOLLOW | unix.O_CLOEXEC | unix.O_NONBLOCK
+	// maxPIDFile is the most that a PID file holds, in bytes. A longer file is something else.
+	maxPIDFile = 32
 )
 
 //lab:end
@@ -29,6 +31,8 @@ type PIDFile struct {
 	path    string
 	file    *os.File
 	created bool
+	stale   []byte // what an earlier instance left in it
+	mode    uint32 // of that file, permission bits
 }
 
 // RunningError says that another process holds the PID file.
@@ -38,114 +42,156 @@ type RunningError struct {
 }
 
 func (e *RunningError) Error() string {
-	return fmt.Sprintf("already running as PID %d (%s)", e.PID, e.Path)
+	return fmt.Sprintf("already running as PID %d (%q)", e.PID, e.Path)
 }
 
 //lab:begin
 
-// errReplaced means that the file was unlinked or replaced between open and lock; the lock is on nobody's PID file.
-var errReplaced = errors.New("PID file was replaced")
+// What retry waits for the end of.
+var (
+	errReplaced = errors.New("unlinked or replaced between open and lock")
+	errUnnamed  = errors.New("locked by a process whose PID it does not hold")
+)
 
 //lab:end
 
-// LockPIDFile opens or makes the PID file, locks it and writes the process's PID and a newline into it. It refuses
-// whatever is not a regular file with one link of this user's own: a symbolic link there could have a daemon of root's
-// overwrite any file. It must run in the daemon, not in an ancestor, since the lock belongs to whom it names.
-// Of several processes that try at once one gets it; the others get a [*RunningError] with its PID.
-func LockPIDFile(path string) (*PIDFile, error) {
+// LockPIDFile opens or makes the PID file, locks it and writes the process's PID and a newline into it. It must run in
+// the daemon, not in an ancestor, since the lock belongs to whom it names.
+//
+// It refuses, and leaves as it is, what is not a regular file with one link, of root's or this user's own, that is
+// empty or holds a PID: by a symbolic link or a wrong name a daemon of root's could be made to overwrite any file.
+//
+// Of several processes that try at once one gets the lock; the others get a [*RunningError] with its PID.
+func LockPIDFile(path string) (p *PIDFile, err error) {
 	//lab:begin pidfile instance
 	//lab:instead return &PIDFile{path: path}, nil
-	// Between its lock and its PID in the file the winner is not known by name yet, and a file that a daemon has
-	// given up may be unlinked under us: both pass by themselves.
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
-		p, err := tryLockPIDFile(path)
-		if err == nil || !errors.Is(err, errReplaced) && !errors.Is(err, unix.EWOULDBLOCK) {
-			return p, err
-		}
-		if pid, err := Running(path); err == nil && pid != 0 {
-			return nil, &RunningError{Path: path, PID: pid}
-		}
-		if time.Now().After(deadline) {
-			return nil, fmt.Errorf("PID file %s: locked by a process whose PID it does not hold", path)
-		}
-	}
+	err = retry(func() error {
+		p, err = tryLockPIDFile(path)
+		return err
+	})
+	return p, err
 	//lab:end
 }
 
 //lab:begin
 
-func tryLockPIDFile(path string) (_ *PIDFile, err error) {
+// retry repeats try while the file is being replaced, or while its holder has the lock but has not written its PID yet.
+func retry(try func() error) error {
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+		err := try()
+		if !errors.Is(err, errReplaced) && !errors.Is(err, errUnnamed) || time.Now().After(deadline) {
+			return err
+		}
+	}
+}
+
+func tryLockPIDFile(path string) (*PIDFile, error) {
+	p, err := openPIDFile(path, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL)
+	if err != nil {
+		return nil, err
+	}
+	if err = p.lock(unix.LOCK_EX); err == nil {
+		err = p.write()
+	}
+	if err != nil {
+		p.Abandon()
+		p.file.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// openPIDFile opens the file, after trying to make it if flags have O_CREAT|O_EXCL.
+func openPIDFile(path string, flags int) (*PIDFile, error) {
 	p := &PIDFile{path: path}
-	if err := p.open(); err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			p.file.Close()
-		}
-	}()
-	if err := p.check(); err != nil {
-		return nil, err
-	}
-	if err := unix.Flock(p.fd(), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return nil, p.errorf("flock", err)
-	}
-	// A name that leads to another file by now is another instance's, which may be locked as rightfully as this one.
-	if !p.isAtPath() {
-		return nil, errReplaced
-	}
-	return p, p.write()
-}
-
-func (p *PIDFile) open() error {
-	fd, err := unix.Open(p.path, pidFileFlags|unix.O_CREAT|unix.O_EXCL, pidFileMode)
-	p.created = err == nil
+	fd, err := unix.Open(path, flags|pidFileFlags, pidFileMode)
+	p.created = err == nil && flags&unix.O_CREAT != 0
 	if err == unix.EEXIST {
-		fd, err = unix.Open(p.path, pidFileFlags, 0)
-	}
-	switch err {
-	case nil:
-		p.file = os.NewFile(uintptr(fd), p.path)
-		return nil
-	case unix.ENOENT:
-		if _, err := os.Stat(filepath.Dir(p.path)); err == nil {
-			return errReplaced // unlinked between the two calls
+		if fd, err = unix.Open(path, unix.O_RDWR|pidFileFlags, 0); err == unix.ENOENT {
+			err = errReplaced
 		}
-	case unix.ELOOP:
-		return fmt.Errorf("PID file %s: is a symbolic link: %w", p.path, err)
 	}
-	return p.errorf("open", err)
+	if err == unix.ELOOP {
+		return nil, p.errorf("is a symbolic link", err)
+	}
+	if err != nil {
+		return nil, p.errorf("open", err)
+	}
+	p.file = os.NewFile(uintptr(fd), path)
+	return p, nil
 }
 
-// check refuses a file that is not a PID file of ours; see LockPIDFile.
-func (p *PIDFile) check() error {
-	st, err := p.stat()
+// lock takes a lock of flock(2) without waiting. If another process has it, the error is holder's.
+func (p *PIDFile) lock(how int) error {
+	if err := p.check(); err != nil {
+		return err
+	}
+	err := unix.Flock(p.fd(), how|unix.LOCK_NB)
 	switch {
+	case err == unix.EWOULDBLOCK:
+		p.created = false // by a rival's lock it has become the rival's
+		return p.holder()
 	case err != nil:
-		return p.errorf("fstat", err)
-	case st.Mode&unix.S_IFMT != unix.S_IFREG:
-		return fmt.Errorf("PID file %s: is not a regular file", p.path)
-	case st.Nlink == 0:
-		return errReplaced
-	case st.Nlink > 1:
-		return fmt.Errorf("PID file %s: has %d links, another file could be overwritten", p.path, st.Nlink)
-	case int(st.Uid) != os.Geteuid():
-		return fmt.Errorf("PID file %s: belongs to user %d, not to %d", p.path, st.Uid, os.Geteuid())
+		return p.errorf("flock", err)
+	case !p.isAtPath():
+		// The name leads to another file by now, which another instance may hold as rightfully.
+		return p.errorf("flock", errReplaced)
 	}
 	return nil
 }
 
-// write puts the PID over what was there, then cuts the rest, so that no reader ever finds the file empty.
-func (p *PIDFile) write() error {
-	line := strconv.Itoa(os.Getpid()) + "\n"
+// check refuses a file that cannot be a PID file of ours; see LockPIDFile and Running.
+func (p *PIDFile) check() error {
+	var st unix.Stat_t
+	err := unix.Fstat(p.fd(), &st)
+	p.mode = st.Mode &^ unix.S_IFMT
+	switch {
+	case err != nil:
+		return p.errorf("fstat", err)
+	case st.Mode&unix.S_IFMT != unix.S_IFREG:
+		return fmt.Errorf("PID file %q: is not a regular file", p.path)
+	case st.Nlink == 0:
+		return p.errorf("fstat", errReplaced)
+	case st.Nlink > 1:
+		return fmt.Errorf("PID file %q: has %d links, another file could be overwritten", p.path, st.Nlink)
+	case st.Uid != 0 && int(st.Uid) != os.Geteuid():
+		return fmt.Errorf("PID file %q: belongs to user %d, neither to root nor to user %d", p.path, st.Uid, os.Geteuid())
+	}
+	return nil
+}
+
+// read returns the contents and the PID on the first line, 0 if the file is empty. More lines may follow: a daemon that
+// is killed between the two calls of put leaves the end of a longer PID.
+func (p *PIDFile) read() (content []byte, pid int, err error) {
+	content = make([]byte, maxPIDFile+1)
+	n, err := p.file.ReadAt(content, 0)
+	if err != nil && err != io.EOF {
+		return nil, 0, p.errorf("read", errors.Unwrap(err))
+	}
+	line, _, _ := strings.Cut(string(content[:n]), "\n")
+	pid, _ = strconv.Atoi(line)
+	if n > maxPIDFile || n > 0 && pid < 1 {
+		return nil, 0, fmt.Errorf("PID file %q: holds something else than a PID", p.path)
+	}
+	return content[:n], pid, nil
+}
+
+func (p *PIDFile) write() (err error) {
+	if p.stale, _, err = p.read(); err != nil {
+		return err
+	}
 	if err := unix.Fchmod(p.fd(), pidFileMode); err != nil {
 		return p.errorf("fchmod", err)
 	}
-	if _, err := p.file.WriteAt([]byte(line), 0); err != nil {
-		p.Remove()
+	return p.put(fmt.Appendln(nil, os.Getpid()))
+}
+
+// put writes over what was there, then cuts the rest, so that no reader ever finds the file empty.
+func (p *PIDFile) put(content []byte) error {
+	if _, err := p.file.WriteAt(content, 0); err != nil {
 		return p.errorf("write", errors.Unwrap(err))
 	}
-	if err := unix.Ftruncate(p.fd(), int64(len(line))); err != nil {
+	if err := unix.Ftruncate(p.fd(), int64(len(content))); err != nil {
 		return p.errorf("ftruncate", err)
 	}
 	return nil
@@ -153,20 +199,33 @@ func (p *PIDFile) write() error {
 
 //lab:end
 
-// Created tells whether the file is new; otherwise an earlier instance had left it.
+// Created reports whether the file is new; otherwise an earlier instance had left it.
 func (p *PIDFile) Created() bool {
 	return p.created
 }
 
-// Remove unlinks the file, or empties it where its directory does not let this user remove anything. The lock stays
-// until the process ends, so that no successor starts beside a daemon that is still ending.
+// Abandon undoes LockPIDFile in a start that fails later: a file that it made is removed, one that an earlier instance
+// left has its old contents again. The lock stays until the process ends.
+func (p *PIDFile) Abandon() error {
+	//lab:begin failure
+	//lab:instead return nil
+	if p.created {
+		return p.Remove()
+	}
+	if p.stale == nil {
+		return nil // nothing was written
+	}
+	unix.Fchmod(p.fd(), p.mode) // refused once privileges are given up
+	return p.put(p.stale)
+	//lab:end
+}
+
+// Remove unlinks the file at the end of a daemon's life, or empties it where its directory does not let this user
+// remove anything. The lock stays until the process ends, but a successor may start as soon as the name is free.
 func (p *PIDFile) Remove() error {
 	//lab:begin sigterm
 	//lab:instead return nil
-	if !p.isAtPath() {
-		return nil
-	}
-	if err := unix.Unlink(p.path); err == nil {
+	if p.isAtPath() && unix.Unlink(p.path) == nil {
 		return nil
 	}
 	if err := unix.Ftruncate(p.fd(), 0); err != nil {
@@ -178,19 +237,11 @@ func (p *PIDFile) Remove() error {
 
 //lab:begin
 
-// isAtPath compares inodes: without this, unlinking and starting at the same time gives two holders of one name.
+// isAtPath guards against two holders of one name, which unlinking and starting at the same time would make.
 func (p *PIDFile) isAtPath() bool {
-	var at unix.Stat_t
-	if err := unix.Lstat(p.path, &at); err != nil {
-		return false
-	}
-	st, err := p.stat()
-	return err == nil && st.Dev == at.Dev && st.Ino == at.Ino
-}
-
-func (p *PIDFile) stat() (st unix.Stat_t, err error) {
-	err = unix.Fstat(p.fd(), &st)
-	return st, err
+	at, _ := os.Lstat(p.path)
+	st, _ := p.file.Stat()
+	return os.SameFile(at, st) // not if either is nil
 }
 
 func (p *PIDFile) fd() int {
@@ -198,31 +249,25 @@ func (p *PIDFile) fd() int {
 }
 
 func (p *PIDFile) errorf(call string, err error) error {
-	return fmt.Errorf("PID file %s: %s: %w", p.path, call, err)
+	return fmt.Errorf("PID file %q: %s: %w", p.path, call, err)
 }
 
 //lab:end
 
-// RemoveStalePIDFile unlinks the PID file of a daemon that has ended. One that is locked, and what is not a PID file of
-// this user's, stays.
+// RemoveStalePIDFile unlinks a PID file whose daemon has ended. A file that is locked, or that LockPIDFile would
+// refuse, stays.
 func RemoveStalePIDFile(path string) {
 	//lab:begin failure
-	fd, err := unix.Open(path, pidFileFlags, 0)
+	p, err := openPIDFile(path, unix.O_RDWR)
 	if err != nil {
 		return
 	}
-	p := &PIDFile{path: path, file: os.NewFile(uintptr(fd), path)}
 	defer p.file.Close()
-	if p.check() == nil && unix.Flock(p.fd(), unix.LOCK_EX|unix.LOCK_NB) == nil {
-		p.Remove()
+	if p.lock(unix.LOCK_EX) != nil {
+		return
+	}
+	if _, _, err := p.read(); err == nil {
+		unix.Unlink(path)
 	}
 	//lab:end
-}
-
-func parsePID(content []byte) int {
-	pid, err := strconv.Atoi(strings.TrimSuffix(string(content), "\n"))
-	if err != nil || pid < 1 {
-		return 0
-	}
-	return pid
 }

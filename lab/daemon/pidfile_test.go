@@ -4,8 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
+	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -31,13 +35,152 @@ func TestPIDFileIsRefused(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "pid")
+			path := filepath.Join(t.TempDir(), "pid\nfile")
 			make(t, path)
 			p, err := daemon.LockPIDFile(path)
-			if err == nil || !strings.Contains(err.Error(), path) {
-				t.Errorf("got %v, %v", p, err)
+			mustBeOneLine(t, err, path)
+			if err == nil {
+				t.Errorf("locked: %v", p)
 			}
 		})
+	}
+}
+
+// mustBeOneLine also wants err to quote the path.
+func mustBeOneLine(t *testing.T, err error, path string) {
+	t.Helper()
+	if text := fmt.Sprint(err); !strings.Contains(text, strconv.Quote(path)) || strings.Contains(text, "\n") {
+		t.Errorf("got %q, which does not name %q on one line", text, path)
+	}
+}
+
+func TestOtherFilesAreNotOverwritten(t *testing.T) {
+	for name, content := range map[string]string{
+		"text": "My thesis\n", "blank line": "\n", "negative": "-1\n", "numbers": strings.Repeat("1\n", 17),
+		"digits": strings.Repeat("1", 33),
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "pid")
+			must(t, os.WriteFile(path, []byte(content), 0o600))
+			if _, err := daemon.LockPIDFile(path); err == nil || !strings.Contains(err.Error(), path) {
+				t.Errorf("got %v", err)
+			}
+			daemon.RemoveStalePIDFile(path)
+			mustHold(t, path, content, 0o600)
+		})
+	}
+}
+
+func mustHold(t *testing.T, path, content string, mode os.FileMode) {
+	t.Helper()
+	got, err := os.ReadFile(path)
+	must(t, err)
+	info, err := os.Stat(path)
+	must(t, err)
+	if string(got) != content || info.Mode() != mode {
+		t.Errorf("%q holds %q, mode %v; want %q, %v", path, got, info.Mode(), content, mode)
+	}
+}
+
+// What a stale file holds: a PID, without a newline, longer than another, of a daemon killed before it cut the rest, or
+// nothing.
+var stale = []string{"999\n", "999", "4194304999\n", "12\n999\n", ""}
+
+func TestAbandonRestoresAStaleFile(t *testing.T) {
+	for _, content := range stale {
+		path := filepath.Join(t.TempDir(), "pid")
+		must(t, os.WriteFile(path, []byte(content), 0o600))
+		p, err := daemon.LockPIDFile(path)
+		must(t, err)
+		mustHold(t, path, fmt.Sprintln(os.Getpid()), 0o644)
+		must(t, p.Abandon())
+		mustHold(t, path, content, 0o600)
+	}
+}
+
+func TestAbandonRemovesWhatWasMade(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pid")
+	p, err := daemon.LockPIDFile(path)
+	must(t, err)
+	must(t, p.Abandon())
+	mustNotExist(t, path)
+}
+
+func mustNotExist(t *testing.T, path string) {
+	t.Helper()
+	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%q is left: %v", path, err)
+	}
+}
+
+// A file that cannot be written, by the limit on its size.
+func TestAFailedWriteChangesNothing(t *testing.T) {
+	if !isRerun() {
+		rerun(t, nil)
+		return
+	}
+	dir := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(dir, "stale"), []byte("9"), 0o600))
+	signal.Notify(make(chan os.Signal, 1), unix.SIGXFSZ)
+	must(t, unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: 1, Max: 1}))
+	for _, name := range []string{"stale", "new"} {
+		if _, err := daemon.LockPIDFile(filepath.Join(dir, name)); !errors.Is(err, unix.EFBIG) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	mustHold(t, filepath.Join(dir, "stale"), "9", 0o600)
+	mustNotExist(t, filepath.Join(dir, "new"))
+}
+
+// As on network file systems without locks.
+func TestRefusedLocksLeaveNothing(t *testing.T) {
+	if !isRerun() {
+		if out, err := exec.Command("strace", "-o", "/dev/null", "true").CombinedOutput(); err != nil {
+			t.Skipf("strace(1) does not work here: %v %s", err, out)
+		}
+		for _, errno := range []string{"ENOLCK", "ENOSYS", "EOPNOTSUPP"} {
+			rerun(t, nil, "strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=flock", "-e", "inject=flock:error="+errno)
+		}
+		return
+	}
+	dir := t.TempDir()
+	path := filepath.Join(dir, "new")
+	_, err := daemon.LockPIDFile(path)
+	if !errors.Is(err, unix.ENOLCK) && !errors.Is(err, unix.ENOSYS) && !errors.Is(err, unix.EOPNOTSUPP) ||
+		!strings.Contains(err.Error(), "flock") {
+		t.Errorf("got %v", err)
+	}
+	mustNotExist(t, path)
+	path = filepath.Join(dir, "stale")
+	must(t, os.WriteFile(path, []byte("9\n"), 0o600))
+	if _, err := daemon.LockPIDFile(path); err == nil {
+		t.Error("locked")
+	}
+	mustHold(t, path, "9\n", 0o600)
+}
+
+const rerunVariable = "DAEMON_TEST_RERUN"
+
+func isRerun() bool { return os.Getenv(rerunVariable) != "" }
+
+// rerun runs the calling test once more in a process of its own, for what cannot be undone. Wrapper is the command that
+// starts it, if any.
+func rerun(t *testing.T, attr *syscall.SysProcAttr, wrapper ...string) {
+	t.Helper()
+	program, err := os.Executable()
+	must(t, err)
+	args := append(wrapper, program, "-test.v", "-test.run=^"+t.Name()+"$")
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Env = append(os.Environ(), rerunVariable+"=1")
+	cmd.SysProcAttr = attr
+	out, err := cmd.CombinedOutput()
+	switch {
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.ENOSPC):
+		t.Skip("no namespaces here:", err)
+	case err != nil:
+		t.Errorf("%v\n%s", err, out)
+	case strings.Contains(string(out), "--- SKIP"):
+		t.Skipf("%s", out)
 	}
 }
 

@@ -62,17 +62,19 @@ func parseAccount(line string) (Account, error) {
 func (a Account) Become() error {
 	//lab:begin privileges
 	//lab:instead return nil
-	// Of the three calls, x/sys has this one for the calling thread only.
-	if err := syscall.Setgroups(nil); err != nil {
-		return fmt.Errorf("give up the supplementary groups: %w", err)
-	}
+	// Of the three calls, x/sys has this one for the calling thread only. Where a user namespace has one ID it fails with
+	// a bare EPERM, and the next call says why.
+	groupsErr := syscall.Setgroups(nil)
 	if err := unix.Setresgid(a.GID, a.GID, a.GID); err != nil {
-		return fmt.Errorf("become group %d of user %s: %w", a.GID, a.Name, err)
+		return fmt.Errorf("become group %d of user %s: %w", a.GID, a.Name, explainID(err))
+	}
+	if groupsErr != nil {
+		return fmt.Errorf("give up the supplementary groups: %w", groupsErr)
 	}
 	if err := unix.Setresuid(a.UID, a.UID, a.UID); err != nil {
-		return fmt.Errorf("become user %s (%d): %w", a.Name, a.UID, err)
+		return fmt.Errorf("become user %s (%d): %w", a.Name, a.UID, explainID(err))
 	}
-	// A starter's keep-caps securebits make setresuid(2) leave the capabilities in place.
+	// With SECBIT_NO_SETUID_FIXUP, which survives exec, setresuid(2) leaves the capabilities in place.
 	if err := dropCapabilities(); err != nil && !errors.Is(err, unix.ENOTSUP) {
 		return fmt.Errorf("give up the capabilities: %w", err)
 	}
@@ -82,7 +84,15 @@ func (a Account) Become() error {
 
 //lab:begin
 
-// verify reads back from /proc what every thread has become.
+// explainID adds what EINVAL means in setresuid(2) and setresgid(2).
+func explainID(err error) error {
+	if err == unix.EINVAL {
+		return fmt.Errorf("no such ID in this user namespace: %w", err)
+	}
+	return err
+}
+
+// verify reads back from /proc what every thread has become. A thread that starts meanwhile inherits from one of them.
 func (a Account) verify() error {
 	tasks, err := procfs.New("/proc").Process(os.Getpid()).Tasks()
 	if err != nil {

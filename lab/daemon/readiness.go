@@ -2,7 +2,7 @@ package daemon
 
 import (
 	"bytes"
-	"encoding/json"
+	"encoding/gob"
 	"errors"
 	"fmt"
 	"io"
@@ -13,18 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-//lab:begin
-
-// The readiness pipe carries lines from the daemon to the original: what the daemon made, and last that it is ready or
-// why not. Text that begins otherwise is the runtime's, of a daemon that crashed.
-const (
-	lineMade  = "made "
-	lineReady = "ready"
-	lineError = "error "
-)
-
-//lab:end
-
 // lineFailed is what the children of step 5 write, who can put nothing but digits into it.
 const (
 	lineFailed  = "failed step 0 errno 000\n"
@@ -33,6 +21,16 @@ const (
 )
 
 //lab:begin
+
+// The readiness pipe carries lines from the daemon to the original: its PID and the name of what it made, quoted, since
+// it may contain a newline, and last that it is ready or why not. Any other text was printed by a crashing runtime.
+const (
+	lineMade  = "made by %d: %q"
+	lineReady = "ready"
+	lineError = "error "
+)
+
+var errDied = errors.New("the daemon died before it was ready")
 
 // Steps that fail between fork and exec.
 const (
@@ -56,7 +54,7 @@ func failedBeforeExec(line string) (err error, ok bool) {
 
 //lab:end
 
-// Daemon is what body has of the process that it runs in.
+// Daemon is the daemon's side of its start.
 type Daemon struct {
 	config []byte
 	pipe   *os.File // nil once the original has been told
@@ -64,7 +62,7 @@ type Daemon struct {
 
 // Config decodes the configuration that the original gave to [Start] into v, a pointer.
 func (d *Daemon) Config(v any) error {
-	return json.Unmarshal(d.config, v)
+	return gob.NewDecoder(bytes.NewReader(d.config)).Decode(v)
 }
 
 // Made tells the original that the daemon has just made something that outlives it, a file or a queue. Should the
@@ -72,19 +70,28 @@ func (d *Daemon) Config(v any) error {
 func (d *Daemon) Made(name string) error {
 	//lab:begin failure
 	//lab:instead return nil
-	return d.say(lineMade + name)
+	return d.say(fmt.Sprintf(lineMade, os.Getpid(), name))
 	//lab:end
 }
 
-// Ready tells the original that the daemon can serve (step 7), so that it exits with success (step 8). An error means
-// that the original is gone and nobody learnt of it: the start has failed.
-func (d *Daemon) Ready() error {
+// Ready tells the original that the daemon can serve (step 7), so that it exits with success (step 8). On an error the
+// start has failed: crash cannot be used, or the original is gone.
+//
+// From now on the runtime writes the text and stack of a panic or fatal signal to crash, or nowhere if it is nil; of a
+// fatal error only the stack, since Go prints the message to stderr alone. The caller keeps crash, which becomes
+// blocking, and may close it. [debug.SetCrashOutput] sets another file later, as after SIGHUP.
+func (d *Daemon) Ready(crash *os.File) error {
 	//lab:begin ready
 	//lab:instead return nil
+	if err := debug.SetCrashOutput(crash, debug.CrashOptions{}); err != nil {
+		return fmt.Errorf("direct crashes to %q: %w", crash.Name(), err)
+	}
+	if err := connectStdio(); err != nil { // undoes reportCrashes
+		return err
+	}
 	if err := d.say(lineReady); err != nil {
 		return err
 	}
-	debug.SetCrashOutput(nil, debug.CrashOptions{})
 	d.pipe.Close()
 	d.pipe = nil
 	return nil
@@ -100,12 +107,26 @@ func (d *Daemon) say(line string) error {
 	return nil
 }
 
+// awaitEnd waits for the end of a daemon that has closed the pipe: its locks on what it made are released a moment
+// later. The timeout is for a PID that is another process's by now.
+func awaitEnd(pid int) {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return
+	}
+	defer unix.Close(fd)
+	for err = unix.EINTR; err == unix.EINTR; {
+		_, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 10_000)
+	}
+}
+
 //lab:end
 
-// reportCrashes sends the text of a panic down the pipe, since stderr is /dev/null.
+// reportCrashes makes the pipe stderr again, as it was from the exec to step 7, until the daemon is ready: the runtime
+// prints there why it ends the process. To a file of [debug.SetCrashOutput] it does not copy all of that.
 func (d *Daemon) reportCrashes() {
 	//lab:begin failure
-	debug.SetCrashOutput(d.pipe, debug.CrashOptions{})
+	unix.Dup3(int(d.pipe.Fd()), 2, 0)
 	//lab:end
 }
 
@@ -113,18 +134,10 @@ func (d *Daemon) reportCrashes() {
 func report(pipe *os.File, err error) {
 	//lab:begin failure
 	if pipe != nil {
-		io.WriteString(pipe, lineError+oneLine(err.Error())+"\n")
+		io.WriteString(pipe, lineError+strings.ReplaceAll(err.Error(), "\n", "; ")+"\n")
 	}
 	//lab:end
 }
-
-//lab:begin
-
-func oneLine(s string) string {
-	return strings.ReplaceAll(s, "\n", "; ")
-}
-
-//lab:end
 
 // inheritedPipe takes over the readiness pipe at its place.
 func inheritedPipe() *os.File {
@@ -132,47 +145,40 @@ func inheritedPipe() *os.File {
 	return os.NewFile(pipeFD, "readiness pipe")
 }
 
-// outcome is what the original has read from the pipe until its end.
-type outcome struct {
-	made []string
-	err  error // nil: the daemon is ready
-}
-
-//lab:begin
-
-// errDied matches the outcome of a daemon that ended without a word; what it made is still there.
-var errDied = errors.New("the daemon died before it was ready")
-
-//lab:end
-
-// readOutcome reads to the end of file and not to the last line: the pipe closes when the daemon lives on in readiness
-// or is gone, so that nothing half dead is left when the original exits.
-func readOutcome(pipe io.Reader) outcome {
+// readOutcome returns what the daemon has made, and nil if it is ready or why it is not. It reads to the end of file:
+// after an error the daemon still runs, and the pipe closes when it ends.
+func readOutcome(pipe io.Reader) (made []string, err error) {
 	//lab:begin ready failure
 	//lab:instead // A guess for a beginning: in 200 ms the daemon has begun.
 	//lab:instead unix.Poll(nil, 200)
-	//lab:instead return outcome{}
+	//lab:instead return nil, nil
 	text, err := io.ReadAll(pipe)
 	if err != nil {
-		return outcome{err: fmt.Errorf("readiness pipe: %w", err)}
+		return nil, fmt.Errorf("readiness pipe: %w", err)
 	}
-	o := outcome{err: errDied}
-	for line := range bytes.Lines(text) {
-		line := strings.TrimSuffix(string(line), "\n")
+	err = errDied
+	var pid int
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSuffix(line, "\n")
 		failed, isFailed := failedBeforeExec(line)
+		var name string
+		isMade, _ := fmt.Sscanf(line, lineMade, &pid, &name)
 		switch {
 		case isFailed:
-			o.err = failed
+			err = failed
 		case line == lineReady:
-			o.err = nil
-		case strings.HasPrefix(line, lineMade):
-			o.made = append(o.made, line[len(lineMade):])
+			err = nil
+		case isMade == 2:
+			made = append(made, name)
 		case strings.HasPrefix(line, lineError):
-			o.err = errors.New(line[len(lineError):])
-		case o.err == errDied && line != "":
-			o.err = fmt.Errorf("%w: %s", errDied, line)
+			err = errors.New(line[len(lineError):])
+		case line != "" && err == errDied:
+			err = fmt.Errorf("%w: %s", errDied, line)
 		}
 	}
-	return o
+	if err != nil && pid != 0 {
+		awaitEnd(pid)
+	}
+	return made, err
 	//lab:end
 }

@@ -3,58 +3,88 @@
 package daemon
 
 import (
-	"encoding/json"
+	"bytes"
+	"encoding/gob"
+	"errors"
 	"fmt"
 	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
 )
 
 // Options says how [Start] is to start the daemon.
 type Options struct {
-	// Config is handed to the daemon as JSON, see [Daemon.Config]. File names in it must be absolute: the daemon's
-	// working directory is /.
+	// Config is a struct whose exported fields reach the daemon byte for byte, by encoding/gob in up to 64 KiB, see
+	// [Daemon.Config]. File names in it must be absolute: the daemon's working directory is /.
 	Config any
-	// Unmake removes what the daemon told of with [Daemon.Made] when there is no daemon in the end: it was killed, or
-	// had given up the privileges that removing takes. What is gone already, or somebody else's by now, it must leave
-	// alone. It runs in the original process; nil does nothing.
+	// Unmake removes what the daemon reported with [Daemon.Made], after a start that failed: the daemon may have been
+	// killed, or have given up the privileges that removing takes. It must leave alone what is somebody else's by now.
+	// It runs in the original process; nil does nothing.
 	Unmake func(name string)
 }
 
-// Start is the part of the original process: it starts the daemon and returns when the daemon is ready (nil) or is
-// gone (why). The caller then exits, which is step 8. The process is of no use for anything else afterwards: its
+// Start runs in the original process. It starts the daemon and returns nil when the daemon is ready, or the reason when
+// it is gone. The caller then exits, which is step 8. The process is of no use for anything else afterwards: its
 // descriptors are marked close-on-exec and its ignored signals are no longer ignored.
 func Start(o Options) error {
-	catchFileSizeLimit()
-	config, err := json.Marshal(o.Config)
-	if err != nil {
+	if err := checkNamespace(); err != nil {
+		return err
+	}
+	var config bytes.Buffer
+	if err := gob.NewEncoder(&config).Encode(o.Config); err != nil {
 		return fmt.Errorf("encode the daemon's configuration: %w", err)
 	}
-	reader, writer, err := os.Pipe()
-	if err != nil {
-		return err
+	// Not os.Pipe: where no descriptor is left for Go's poller, the runtime ends the process with a stack.
+	var ends [2]int
+	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC); err != nil {
+		return os.NewSyscallError("pipe2", err)
 	}
+	reader, writer := os.NewFile(uintptr(ends[0]), "readiness pipe"), os.NewFile(uintptr(ends[1]), "readiness pipe")
 	defer reader.Close()
-	if err := startMiddle(config, writer); err != nil {
+	if err := startMiddle(config.Bytes(), writer); err != nil {
 		return err
 	}
-	result := readOutcome(reader)
-	if result.err != nil && o.Unmake != nil {
-		for _, name := range result.made {
+	made, err := readOutcome(reader)
+	if err != nil && o.Unmake != nil {
+		for _, name := range made {
 			o.Unmake(name)
 		}
 	}
-	return result.err
+	return err
+}
+
+// checkNamespace returns an error where the daemon could not outlive this process, or where /proc/self is not this
+// process.
+func checkNamespace() error {
+	pid := os.Getpid()
+	self, err := os.Readlink("/proc/self")
+	switch {
+	case pid == 1:
+		return errors.New("PID 1 cannot start a daemon: when it exits, the kernel kills its whole PID namespace")
+	case err != nil:
+		return fmt.Errorf("/proc is not of this PID namespace: %w", err)
+	case self != strconv.Itoa(pid):
+		return fmt.Errorf("/proc is not of this PID namespace: this is PID %d, and %s there", pid, self)
+	}
+	return nil
 }
 
 // startMiddle runs steps 1 to 5 in the original and waits for the middle process to exit (step 6).
 func startMiddle(config []byte, pipe *os.File) error {
 	defer pipe.Close()
+	sealed, err := sealedConfig(config)
+	if err != nil {
+		return err
+	}
+	defer sealed.Close()
 	if err := closeDescriptors(); err != nil {
 		return err
 	}
 	if err := resetDispositions(); err != nil {
 		return err
 	}
-	pid, err := fork(config, pipe, cleanEnvironment(os.Environ()))
+	pid, err := fork(sealed, pipe, cleanEnvironment(os.Environ()))
 	if err != nil {
 		return err
 	}

@@ -103,13 +103,6 @@ func tell(p *program) {
 
 //lab:end
 
-// processor is getcpu(2): where the calling thread runs at this moment.
-func processor() (int, error) {
-	var cpu uint32
-	_, _, errno := unix.RawSyscall(unix.SYS_GETCPU, uintptr(unsafe.Pointer(&cpu)), 0, 0)
-	return int(cpu), toError(errno)
-}
-
 func toError(errno syscall.Errno) error {
 	if errno == 0 {
 		return nil

@@ -1,0 +1,216 @@
+package daemon_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/daemon"
+)
+
+// lock holds the lock on a file, as whoever made it could.
+func lock(t *testing.T, path string) {
+	t.Helper()
+	file, err := os.Open(path)
+	must(t, err)
+	t.Cleanup(func() { file.Close() })
+	must(t, unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB))
+}
+
+func TestRunningBelievesNoStranger(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give a file away")
+	}
+	path := filepath.Join(t.TempDir(), "pid\nfile")
+	must(t, os.WriteFile(path, fmt.Appendln(nil, os.Getpid()), 0o644))
+	must(t, os.Chown(path, 1, 1))
+	lock(t, path)
+	pid, err := daemon.Running(path)
+	mustBeOneLine(t, err, path)
+	if pid != 0 {
+		t.Errorf("PID %d", pid)
+	}
+}
+
+// ownMounts are those of a process that may mount what it likes.
+func ownMounts() *syscall.SysProcAttr {
+	attr := &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS}
+	if os.Geteuid() != 0 {
+		attr.Cloneflags |= unix.CLONE_NEWUSER
+		attr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Geteuid(), Size: 1}}
+		attr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getegid(), Size: 1}}
+	}
+	return attr
+}
+
+func mount(t *testing.T, kind, name, options string) string {
+	t.Helper()
+	must(t, unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
+	dir := filepath.Join(t.TempDir(), name)
+	must(t, os.Mkdir(dir, 0o755))
+	if err := unix.Mount(kind, dir, kind, 0, options); err != nil {
+		t.Skipf("cannot mount %s: %v", kind, err)
+	}
+	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
+	return dir
+}
+
+// Files on two file systems can have the same inode number.
+func TestRunningComparesDevices(t *testing.T) {
+	if !isRerun() {
+		rerun(t, ownMounts())
+		return
+	}
+	path, other := filepath.Join(mount(t, "tmpfs", "a", ""), "pid"), filepath.Join(mount(t, "tmpfs", "b", ""), "pid")
+	stranger, err := start(t, order{PIDFile: other})
+	must(t, err)
+	must(t, os.WriteFile(path, fmt.Appendln(nil, stranger), 0o644))
+	var st, otherSt unix.Stat_t
+	must(t, errors.Join(unix.Stat(path, &st), unix.Stat(other, &otherSt)))
+	if st.Ino != otherSt.Ino {
+		t.Skipf("inodes %d and %d differ", st.Ino, otherSt.Ino)
+	}
+	if pid, err := daemon.Running(path); pid != 0 || err != nil {
+		t.Errorf("the file is not locked: got PID %d, %v", pid, err)
+	}
+	lock(t, path)
+	if pid, err := daemon.Running(path); pid != 0 || err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("the file is locked by another process than it names: got PID %d, %v", pid, err)
+	}
+}
+
+// /proc/locks has another device there than stat(2). btrfs is like that too.
+func TestRunningOnOverlayfs(t *testing.T) {
+	if !isRerun() {
+		rerun(t, ownMounts())
+		return
+	}
+	upper := mount(t, "tmpfs", "upper", "")
+	for _, dir := range []string{"upper", "work"} {
+		must(t, os.Mkdir(filepath.Join(upper, dir), 0o755))
+	}
+	path := filepath.Join(mount(t, "overlay", "merged",
+		fmt.Sprintf("lowerdir=%s,upperdir=%s/upper,workdir=%[2]s/work", t.TempDir(), upper)), "pid")
+	want, err := start(t, order{PIDFile: path})
+	must(t, err)
+	if pid, err := daemon.Running(path); pid != want || err != nil {
+		t.Errorf("got PID %d, %v; the daemon is PID %d", pid, err, want)
+	}
+}
+
+// churn takes and releases locks of other files until stop is called, which makes /proc/locks change while it is read.
+func churn(t *testing.T) (stop func()) {
+	t.Helper()
+	const goroutines, files = 4, 100
+	var done atomic.Bool
+	var wg sync.WaitGroup
+	for range goroutines {
+		var fds [files]int
+		for i := range fds {
+			fd, err := unix.Open(t.TempDir(), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+			must(t, err)
+			fds[i] = fd
+		}
+		wg.Go(func() {
+			for i := 0; !done.Load(); i++ {
+				how := unix.LOCK_EX
+				if i/files%2 == 1 {
+					how = unix.LOCK_UN
+				}
+				unix.Flock(fds[i%files], how)
+			}
+			for _, fd := range fds {
+				unix.Close(fd)
+			}
+		})
+	}
+	return func() {
+		done.Store(true)
+		wg.Wait()
+	}
+}
+
+func TestRunningIsCertain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pid")
+	daemonPID, err := start(t, order{PIDFile: path})
+	must(t, err)
+	unlocked := path + "-stale"
+	must(t, os.WriteFile(unlocked, fmt.Appendln(nil, daemonPID), 0o644))
+	defer churn(t)()
+	const answers = 1000
+	wrong := 0
+	for range answers {
+		if pid, err := daemon.Running(path); pid != daemonPID || err != nil {
+			wrong++
+		}
+		if pid, err := daemon.Running(unlocked); pid != 0 || err != nil {
+			wrong++
+		}
+	}
+	if wrong > 0 {
+		t.Errorf("%d of %d answers were wrong", wrong, 2*answers)
+	}
+}
+
+// A daemon that starts meets the locks of those who ask.
+func TestRunningDisturbsNoStart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pid")
+	must(t, os.WriteFile(path, fmt.Appendln(nil, os.Getpid()), 0o644)) // who lives, and holds no lock
+	var done atomic.Bool
+	var asking sync.WaitGroup
+	for range 4 {
+		asking.Go(func() {
+			for !done.Load() {
+				if pid, err := daemon.Running(path); pid == os.Getpid() || err != nil {
+					t.Errorf("got PID %d, %v", pid, err)
+				}
+			}
+		})
+	}
+	defer func() {
+		done.Store(true)
+		asking.Wait()
+	}()
+	for range 20 {
+		pid, err := start(t, order{PIDFile: path})
+		must(t, err)
+		if got, err := daemon.Running(path); got != pid || err != nil {
+			t.Errorf("got PID %d, %v; the daemon is PID %d", got, err, pid)
+		}
+		kill(pid)
+	}
+}
+
+func TestStopEndsAStoppedDaemon(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pid")
+	pid, err := start(t, order{PIDFile: path})
+	must(t, err)
+	must(t, unix.Kill(pid, unix.SIGSTOP))
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if stopped, err := daemon.Stop(ctx, path); stopped != pid || err != nil {
+		t.Errorf("stopped PID %d, %v; the daemon was PID %d", stopped, err, pid)
+	}
+}
+
+func TestStopSaysThatADaemonHasNotEnded(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pid")
+	pid, err := start(t, order{PIDFile: path})
+	must(t, err)
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now())
+	defer cancel()
+	_, err = daemon.Stop(ctx, path)
+	if want := fmt.Sprintf("PID %d has not ended within 0s of SIGTERM", pid); err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
