@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -17,14 +18,9 @@ func status(pidFile string) error {
 		return err
 	}
 	if pid == 0 {
-		return fmt.Errorf("%w (%s)", daemon.ErrNotRunning, pidFile)
+		return fmt.Errorf("%w (%q)", daemon.ErrNotRunning, pidFile)
 	}
-	fmt.Printf("mqfiled runs as PID %d (%s)\n", pid, pidFile)
-	report, err := askForReport(pidFile, pid)
-	if err != nil {
-		report = fmt.Sprintf("  no counters: %v\n", err)
-	}
-	fmt.Print(report)
+	fmt.Printf("mqfiled runs as PID %d (%q)\n", pid, pidFile)
 	return nil
 }
 
@@ -32,8 +28,11 @@ func stop(pidFile string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
 	pid, err := daemon.Stop(ctx, pidFile)
+	if errors.Is(err, daemon.ErrNotRunning) {
+		return fmt.Errorf("%w (%q)", err, pidFile)
+	}
 	if err != nil {
-		return fmt.Errorf("%w (%s)", err, pidFile)
+		return err
 	}
 	fmt.Printf("mqfiled, PID %d, has ended\n", pid)
 	return nil

@@ -3,21 +3,15 @@ package main
 import (
 	"fmt"
 	"sync/atomic"
-	"time"
 )
 
-// counters are what the server has done since it was ready. Each request costs an addition or two.
+// counters are what the server has done, for the log's last line.
 type counters struct {
-	begin   time.Time
-	served  atomic.Int64
-	failed  atomic.Int64
-	dropped atomic.Int64 // requests that got no answer: malformed, or without a queue to answer to
-	bytes   atomic.Int64 // of files
+	served, failed, dropped atomic.Int64 // requests
+	bytes                   atomic.Int64 // of files
 }
 
-func (c *counters) start() { c.begin = time.Now() }
-
-func (c *counters) ended(err error, sent int64) {
+func (c *counters) ended(sent int64, err error) {
 	if err != nil {
 		c.failed.Add(1)
 	} else {
@@ -26,14 +20,7 @@ func (c *counters) ended(err error, sent int64) {
 	c.bytes.Add(sent)
 }
 
-// report tells people how the server does. Transfers that need no waiting are over before one could count them.
-func (s *server) report() string {
-	running, held := s.shares.count()
-	c := &s.counters
-	return fmt.Sprintf(`  uptime     %v
-  transfers  %d running, at most %d, of one user's slow clients %d
-  requests   %d served, %d failed, %d dropped, %d held back
-  sent       %d bytes
-`, time.Since(c.begin).Truncate(time.Second), running, s.Transfers, s.Share,
-		c.served.Load(), c.failed.Load(), c.dropped.Load(), held, c.bytes.Load())
+func (c *counters) String() string {
+	return fmt.Sprintf("%d requests served, %d failed, %d dropped, %d bytes sent", c.served.Load(), c.failed.Load(),
+		c.dropped.Load(), c.bytes.Load())
 }

@@ -31,9 +31,6 @@ Serves the files below a directory to mqfile clients, as a daemon.
 //lab:begin
 
 const moreUsage = `  --transfers N    transfers at a time (default %d)
-  --share N        of these for one user's slow clients (default three quarters)
-  --nice N         nice value of the daemon (default -5 when started by root,
-                   else the starter's)
   --status         does the daemon of this PID file run (exit 3: no), and how
   --stop           end it and wait for that
 
@@ -60,8 +57,10 @@ type action int
 const (
 	actionStart action = iota
 	actionForeground
+	//lab:begin
 	actionStatus
 	actionStop
+	//lab:end
 )
 
 // config is what the daemon has to know. File names are absolute.
@@ -74,9 +73,6 @@ type config struct {
 	Stall   time.Duration
 	//lab:begin
 	Transfers int
-	Share     int  // of one user
-	Nice      *int // nil: as the daemon sees fit
-	Starter   int  // session of whoever starts the daemon
 	//lab:end
 }
 
@@ -99,8 +95,6 @@ func parseFlags(args []string) (options, error) {
 	//lab:begin
 	o.Transfers = defaultTransfers()
 	f.Func("transfers", "", func(s string) (err error) { o.Transfers, err = parseTransfers(s); return })
-	f.Func("share", "", func(s string) (err error) { o.Share, err = parseTransfers(s); return })
-	f.Func("nice", "", func(s string) (err error) { o.Nice, err = parseNice(s); return })
 	f.BoolFunc("status", "", o.choose(actionStatus))
 	f.BoolFunc("stop", "", o.choose(actionStop))
 	//lab:end
@@ -118,12 +112,6 @@ func parseFlags(args []string) (options, error) {
 		showUsage(os.Stderr)
 		return o, errUsage
 	}
-	//lab:begin
-	if o.Share == 0 {
-		o.Share = o.Transfers - o.Transfers/4
-	}
-	o.Starter = session()
-	//lab:end
 	return o, o.makeAbsolute()
 }
 
@@ -169,14 +157,6 @@ func parseTransfers(s string) (int, error) {
 		return 0, fmt.Errorf("not a number from 1 to %d, for which RLIMIT_NOFILE has room", most)
 	}
 	return n, nil
-}
-
-func parseNice(s string) (*int, error) {
-	n, err := strconv.Atoi(s)
-	if err != nil || n < -20 || n > 19 {
-		return nil, errors.New("not a number from -20 to 19")
-	}
-	return &n, nil
 }
 
 //lab:end

@@ -9,35 +9,37 @@ import (
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/mq"
-	"daemonlab/lab/procfs"
 	"daemonlab/lab/wire"
 )
 
 //lab:begin ready backlog failure
 
-// requestQueueDepth is the number of requests that may wait, where the system allows so many.
+// requestQueueDepth is how many requests may wait in the queue, where the system allows so many.
 const requestQueueDepth = 10
 
-// openRequestQueue makes the request queue, or takes over the one that an earlier server of this user left, with the
-// requests in it. It tells whether the queue is new.
+// openRequestQueue makes the request queue, or takes over the one that an earlier server of this account left, with the
+// requests in it. It reports whether the queue is new.
 func openRequestQueue(name string) (q *mq.Blocking, isNew bool, err error) {
 	if err := mq.CheckName(name); err != nil {
 		return nil, false, err
 	}
-	q, err = createRequestQueue(name)
-	if err == nil {
-		return q, true, nil
-	}
+	q, err = makeRequestQueue(name)
 	if !errors.Is(err, os.ErrExist) {
+		return q, err == nil, err
+	}
+	if q, err = mq.OpenBlocking(name, os.O_RDONLY, 0, nil); err != nil {
 		return nil, false, err
 	}
-	q, err = takeOverRequestQueue(name)
-	return q, false, err
+	if err := mustBeOurs(q); err != nil {
+		q.Close()
+		return nil, false, err
+	}
+	return q, false, nil
 }
 
-// createRequestQueue tries shallower queues where the user's RLIMIT_MSGQUEUE leaves no room for a deep one. The queue is
-// its owner's alone until the server has registered, see register.
-func createRequestQueue(name string) (*mq.Blocking, error) {
+// makeRequestQueue settles for a shallower queue where RLIMIT_MSGQUEUE has no room for a deep one. The queue is its
+// owner's alone until the server is registered, see register.
+func makeRequestQueue(name string) (*mq.Blocking, error) {
 	limits, err := mq.SystemLimits()
 	if err != nil {
 		return nil, err
@@ -51,21 +53,24 @@ func createRequestQueue(name string) (*mq.Blocking, error) {
 	}
 }
 
-// takeOverRequestQueue refuses the queue of another user, who could read the requests or take them away, and one of
-// another shape, which is somebody's, but not a server's.
-func takeOverRequestQueue(name string) (*mq.Blocking, error) {
-	q, err := mq.OpenBlocking(name, os.O_RDONLY, 0, nil)
-	if err != nil {
-		return nil, err
+// mustBeOurs refuses the queue of another user, who could read the requests, and one of another shape, which is no
+// request queue.
+func mustBeOurs(q *mq.Blocking) error {
+	st, err := q.Stat()
+	attr, attrErr := q.Attr()
+	switch {
+	case err != nil || attrErr != nil:
+		return errors.Join(err, attrErr)
+	case int(st.Uid) != os.Geteuid():
+		return fmt.Errorf("queue %q: belongs to user %d, not to %d: %w", q.Name(), st.Uid, os.Geteuid(), os.ErrPermission)
+	case attr.MsgSize != wire.RequestSize:
+		return fmt.Errorf("queue %q: has messages of %d bytes, a request queue has %d: remove it or use another name",
+			q.Name(), attr.MsgSize, wire.RequestSize)
 	}
-	if err := mustBeOurs(q); err != nil {
-		q.Close()
-		return nil, err
-	}
-	return q, nil
+	return nil
 }
 
-// register lets others send only when this process is registered: whoever may send may also register, and only one can.
+// register lets others send only once this process is registered: whoever may send may register, too, and only one can.
 func (s *server) register(q *mq.Blocking) error {
 	if err := q.Notify(s.notified); err != nil {
 		return err
@@ -73,144 +78,90 @@ func (s *server) register(q *mq.Blocking) error {
 	return q.Chmod(wire.QueueMode)
 }
 
-// isServed tells whether a process of the queue's owner is registered for it, which is a server then. The real user
-// counts: a stranger can have another effective one from a set-user-ID program.
-func isServed(q *mq.Blocking) bool {
-	uid, _, err := q.Owner()
+// isStrangers reports whether a process that the server's account could not signal is registered: whoever may send could
+// do that. Every other holder, one that cannot be seen from here too, is taken for a server that runs.
+func isStrangers(q *mq.Blocking) bool {
+	status, err := q.Status()
+	return err == nil && status.Registered() && unix.Kill(status.NotifyPID, 0) == unix.EPERM
+}
+
+// startAnew gives up the queue that an earlier server left when a stranger has registered for it meanwhile. The requests
+// in it are served, and the queue is made again: for a new one nobody else can register first.
+func (s *server) startAnew(st starter) error {
+	if err := mq.Unlink(s.Queue); err != nil {
+		return err
+	}
+	rest := s.takeRest()
+	if err := s.replaceQueue(); err != nil {
+		s.refuse(rest)
+		return err
+	}
+	go s.answerAll(rest)
+	s.ownsQueue = true
+	s.log.printf("queue %q: a process of another user was registered for it: made again", s.Queue)
+	return st.Made(madeQueue + s.Queue)
+}
+
+// checkPeriod is how soon the server notices what others did to its queue.
+const checkPeriod = time.Second
+
+// checkQueue undoes what others did to the queue. Its owner and root can unlink it, and whoever may send can register for
+// it in the moment in which this process is not registered; then nothing announces requests but this.
+func (s *server) checkQueue() {
+	q := s.queue.Load()
+	st, err := q.Stat()
+	if errors.Is(err, os.ErrClosed) || err == nil && st.Nlink == 0 {
+		go s.answerAll(s.takeRest())
+		if err = s.replaceQueue(); err == nil {
+			s.log.printf("queue %q: somebody unlinked it: made again", s.Queue)
+		}
+	} else if status, statusErr := q.Status(); statusErr == nil && status.NotifyPID != os.Getpid() {
+		if err = s.register(q); errors.Is(err, unix.EBUSY) {
+			err = nil
+		}
+	}
+	go s.drain() // also where every goroutine that had requests to take is held up by a disk
 	if err != nil {
-		return false
+		s.log.printf("%v", err)
 	}
-	queue, err := q.Status()
-	if err != nil || !queue.Registered() {
-		return false
-	}
-	process, err := procfs.New("/proc").Process(queue.NotifyPID).Status()
-	return err == nil && process.Uid[0] == uid
 }
 
-// startAnew gives up the queue that an earlier server left when a stranger has registered for it meanwhile. It serves
-// the requests that are in it, and makes it again: a new one nobody else can register for first.
-func (s *server) startAnew(st starter, busy error) error {
-	if err := mq.Unlink(s.Queue); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	rest := s.takeRest(s.queue.Load())
-	if err := s.startOnNewQueue(st); err != nil {
-		s.refuseAll(rest)
-		return err
-	}
-	s.log.printf("%v: that is no server of user %d, so the queue was made again", busy, os.Geteuid())
-	go s.serveAll(rest)
-	return nil
-}
-
-func (s *server) startOnNewQueue(st starter) error {
-	q, err := createRequestQueue(s.Queue)
+// replaceQueue makes the queue again under its name. The old one is closed first, since RLIMIT_MSGQUEUE may not have room
+// for both.
+func (s *server) replaceQueue() error {
+	s.queue.Load().Close()
+	q, err := makeRequestQueue(s.Queue)
 	if err != nil {
 		return err
 	}
 	s.queue.Store(q)
-	s.ownsQueue = true
-	if err := st.Made(madeQueue + s.Queue); err != nil {
-		return err
-	}
 	return s.start()
 }
 
-func mustBeOurs(q *mq.Blocking) error {
-	uid, _, err := q.Owner()
-	if err != nil {
-		return err
-	}
-	if uid != os.Geteuid() {
-		return fmt.Errorf("queue %s: belongs to user %d, not to %d: %w", q.Name(), uid, os.Geteuid(), os.ErrPermission)
-	}
-	attr, err := q.Attr()
-	if err != nil {
-		return err
-	}
-	if attr.MsgSize != wire.RequestSize {
-		return fmt.Errorf("queue %s: has messages of %d bytes, a request queue has %d: remove it or use another name",
-			q.Name(), attr.MsgSize, wire.RequestSize)
-	}
-	return nil
-}
-
-// careTime is how soon the server notices what others have done to its queue.
-const careTime = time.Second
-
-// careForQueue puts right what others can do to the queue. Its owner and root can unlink it. And everybody who may send
-// to it may also register for its notification, in the moment in which this process is not registered: then nobody
-// tells of requests.
-func (s *server) careForQueue() {
-	q := s.queue.Load()
-	if lost(q) {
-		s.replaceQueue(q)
-		return
-	}
-	status, err := q.Status()
-	if err != nil || status.NotifyPID == os.Getpid() {
-		return
-	}
-	if err := s.register(q); err != nil && !errors.Is(err, unix.EBUSY) {
-		s.log.printf("cannot register for notification: %v", err)
-	}
-	go s.work()
-}
-
-// lost tells whether the queue has no name any more, or was closed because it had none.
-func lost(q *mq.Blocking) bool {
-	var st unix.Stat_t
-	var statErr error
-	err := q.Control(func(fd uintptr) { statErr = unix.Fstat(int(fd), &st) })
-	return errors.Is(err, os.ErrClosed) || err == nil && statErr == nil && st.Nlink == 0
-}
-
-// replaceQueue makes the queue again under its name. Requests that are in the old one are served; it is closed first,
-// since the user's RLIMIT_MSGQUEUE need not have room for both. What fails is tried again at the next look.
-func (s *server) replaceQueue(old *mq.Blocking) {
-	go s.serveAll(s.takeRest(old))
-	q, err := createRequestQueue(s.Queue)
-	if err != nil {
-		if !s.queueLost {
-			s.log.printf("somebody has unlinked the request queue, and it cannot be made again: %v", err)
-		}
-		s.queueLost = true
-		return
-	}
-	s.queueLost = false
-	s.log.printf("somebody has unlinked the request queue: made it again")
-	s.queue.Store(q)
-	if err := s.register(q); err != nil {
-		s.log.printf("cannot register for notification: %v", err)
-	}
-	go s.work()
-}
-
-// takeRest empties the queue and closes it.
-func (s *server) takeRest(old *mq.Blocking) (rest []wire.Request) {
-	defer old.Close()
-	buf := newBuffer(bufferSize)
+// takeRest takes the requests that are in the queue.
+func (s *server) takeRest() (rest []wire.Request) {
 	for {
-		n, _, err := old.TryReceive(*buf)
-		if err != nil {
+		r, err := s.receive(0)
+		switch {
+		case err == nil:
+			rest = append(rest, r)
+		case !errors.Is(err, wire.ErrMalformed):
 			return rest
 		}
-		if r, err := s.parse((*buf)[:n]); err == nil {
-			rest = append(rest, r)
-		}
 	}
 }
 
-// serveAll serves as slots get free, or refuses when the server has to end meanwhile.
-func (s *server) serveAll(requests []wire.Request) {
+// answerAll answers requests as slots become free.
+func (s *server) answerAll(requests []wire.Request) {
 	for i, r := range requests {
 		s.slots <- struct{}{}
 		if s.stopping.Load() {
-			s.refuseAll(requests[i:])
 			<-s.slots
+			s.refuse(requests[i:])
 			return
 		}
-		go s.serve(r, nil, nil)
+		go s.answer(r)
 	}
 }
+
+//lab:end

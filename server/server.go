@@ -2,37 +2,43 @@ package main
 
 import (
 	"context"
+	"errors"
+	"os"
 	"runtime"
 	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/mq"
 	"daemonlab/lab/wire"
 )
 
+//lab:begin notify rearm threads concurrent malformed
+
 // server takes requests from its queue and answers each on the reply queue that it names.
 type server struct {
 	config
-	log      *logger
-	counters counters
-	root     *root
-	queue    atomic.Pointer[mq.Blocking]
-	// ownsQueue is whether the server removes the queue at its end: not before readiness, if it was there already.
-	ownsQueue bool
-	queueLost bool // somebody has unlinked it, and it could not be made again yet
+	log       *logger
+	root      *root
+	queue     atomic.Pointer[mq.Blocking]
+	ownsQueue bool          // close unlinks the queue; false until readiness for one that was there before
+	slots     chan struct{} // one for each request being answered, or waited for
+	lingering chan struct{} // one for each goroutine that waits for the next request
+	users     *users
+	counters  counters
+	buffers   bufferPool
+	stopping  atomic.Bool // no more requests are taken
 
-	slots      chan struct{}     // one is taken for each transfer, and for each request in taken
-	taken      chan wire.Request // out of the queue, but not yet served
-	shares     *shares
-	fast       chan struct{} // one is taken by each transfer that waits for room in the kernel
-	workers    atomic.Int32
-	maxWorkers int32
-	stopping   atomic.Bool // takes no more requests
-	buffers    *buffers
-
-	// ctx ends when the transfers that still run must be given up; its cause says why.
-	ctx    context.Context
-	giveUp context.CancelCauseFunc
+	// ctx ends when the transfers still running are to be cut; its cause says why.
+	ctx context.Context
+	cut context.CancelCauseFunc
 }
+
+// lingerTime is how long a goroutine with nothing left to do waits for the next request. Under load most requests are
+// then handed to a receiver asleep in mq_timedreceive(2), and the kernel sends no notification, which costs more than
+// answering a small request.
+const lingerTime = 20 * time.Millisecond
 
 func newServer(c config, log *logger) (*server, error) {
 	r, err := openRoot(c.Root)
@@ -44,23 +50,98 @@ func newServer(c config, log *logger) (*server, error) {
 		r.close()
 		return nil, err
 	}
-	s := &server{config: c, log: log, root: r, ownsQueue: isNew, shares: newShares(c.Share), buffers: newBuffers(),
-		maxWorkers: int32(runtime.NumCPU())}
+	s := &server{config: c, log: log, root: r, ownsQueue: isNew, users: newUsers(c.Transfers), buffers: newBufferPool()}
 	s.slots = make(chan struct{}, c.Transfers)
-	s.taken = make(chan wire.Request, c.Transfers)
-	s.fast = make(chan struct{}, fastTransfers)
-	s.counters.start()
+	s.lingering = make(chan struct{}, runtime.NumCPU())
+	s.ctx, s.cut = context.WithCancelCause(context.Background())
 	s.queue.Store(q)
-	s.ctx, s.giveUp = context.WithCancelCause(context.Background())
 	return s, nil
 }
 
-// start registers for notification and takes the requests that were in the queue before: nothing tells of those, since
-// only a message into an empty queue notifies.
+// start registers for notification, and serves the requests that an earlier server left in the queue: only a message
+// that comes to an empty queue notifies.
 func (s *server) start() error {
 	if err := s.register(s.queue.Load()); err != nil {
 		return err
 	}
-	go s.work()
+	go s.drain()
 	return nil
 }
+
+// notified runs in a goroutine of its own, as SIGEV_THREAD has it, when a request has come to the empty queue. That used
+// the registration up. It is renewed BEFORE the queue is emptied: the other way round, a request that comes between the
+// two finds a queue that is not empty, notifies nobody, and is never served.
+func (s *server) notified(event mq.Event) {
+	if event != mq.Arrived || s.stopping.Load() {
+		return
+	}
+	if err := s.queue.Load().Notify(s.notified); err != nil && !errors.Is(err, os.ErrClosed) {
+		s.log.printf("%v", err)
+	}
+	s.drain()
+}
+
+// drain answers requests, one after the other, until the queue is empty. Before an answer that may take long another
+// goroutine goes on in its place, see handOver.
+func (s *server) drain() {
+	for r, ok := s.next(0); ok; r, ok = s.linger() {
+		s.answer(r)
+	}
+}
+
+// linger waits for the next request, unless enough others do.
+func (s *server) linger() (r wire.Request, ok bool) {
+	select {
+	case s.lingering <- struct{}{}:
+		defer func() { <-s.lingering }()
+		return s.next(lingerTime)
+	default:
+		return s.next(0)
+	}
+}
+
+// next takes a slot and a request; answer gives the slot back. With all slots taken the requests stay in the queue, and
+// once that is full the kernel makes further clients wait in mq_send(3).
+func (s *server) next(wait time.Duration) (r wire.Request, ok bool) {
+	s.slots <- struct{}{}
+	for !s.stopping.Load() {
+		r, err := s.receive(wait)
+		switch {
+		case err == nil:
+			return r, true
+		case errors.Is(err, wire.ErrMalformed):
+			s.drop(err)
+			continue
+		case !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.ETIMEDOUT) && !errors.Is(err, os.ErrClosed):
+			s.log.printf("%v", err)
+		}
+		break
+	}
+	<-s.slots
+	return wire.Request{}, false
+}
+
+func (s *server) receive(wait time.Duration) (wire.Request, error) {
+	buf := s.buffers.get(wire.RequestSize)
+	defer s.buffers.put(buf)
+	var n int
+	var err error
+	if wait == 0 {
+		n, _, err = s.queue.Load().TryReceive(*buf)
+	} else {
+		deadline := unix.NsecToTimespec(time.Now().Add(wait).UnixNano())
+		n, _, err = s.queue.Load().TimedReceive(*buf, &deadline)
+	}
+	if err != nil {
+		return wire.Request{}, err
+	}
+	return wire.ParseRequest((*buf)[:n])
+}
+
+// drop forgets a request that nobody can be answered to.
+func (s *server) drop(reason error) {
+	s.counters.dropped.Add(1)
+	s.log.printf("dropped a request: %v", reason)
+}
+
+//lab:end

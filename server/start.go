@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"os"
+	"runtime/debug"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -20,7 +21,7 @@ const (
 // unmake removes in the original process what a daemon left that did not get ready.
 func unmake(name string) {
 	//lab:begin failure
-	if queue, ok := strings.CutPrefix(name, madeQueue); ok && !hasServer(queue) {
+	if queue, ok := strings.CutPrefix(name, madeQueue); ok && !isServed(queue) {
 		mq.Unlink(queue)
 	}
 	if path, ok := strings.CutPrefix(name, madePIDFile); ok {
@@ -31,14 +32,15 @@ func unmake(name string) {
 
 //lab:begin
 
-// hasServer tells whether the queue of that name is another server's by now.
-func hasServer(queue string) bool {
+// isServed reports whether another server has taken over the queue meanwhile.
+func isServed(queue string) bool {
 	q, err := mq.OpenBlocking(queue, unix.O_RDONLY, 0, nil)
 	if err != nil {
 		return false
 	}
 	defer q.Close()
-	return isServed(q)
+	status, err := q.Status()
+	return err == nil && status.Registered()
 }
 
 //lab:end
@@ -46,7 +48,7 @@ func hasServer(queue string) bool {
 // starter is whom the server tells how its start goes: the original process, or a service manager.
 type starter interface {
 	Made(name string) error
-	Ready() error
+	Ready(crash *os.File) error // crash gets the text of a crash from now on; nil: stderr has it
 }
 
 // serveAsDaemon is the body of the System V daemon.
@@ -55,11 +57,6 @@ func serveAsDaemon(d *daemon.Daemon) error {
 	if err := d.Config(&c); err != nil {
 		return err
 	}
-	//lab:begin
-	if err := becomeNice(c.Nice, c.Starter); err != nil {
-		return err
-	}
-	//lab:end
 	return serve(c, d, openSyslog)
 }
 
@@ -67,17 +64,15 @@ func serveAsDaemon(d *daemon.Daemon) error {
 type serviceManager struct{}
 
 func (serviceManager) Made(string) error { return nil }
-func (serviceManager) Ready() error      { return daemon.NotifySystemd("READY=1") }
+func (serviceManager) Ready(crash *os.File) error {
+	if err := debug.SetCrashOutput(crash, debug.CrashOptions{}); err != nil {
+		return err
+	}
+	return daemon.NotifySystemd("READY=1")
+}
 
 func serveInForeground(c config) error {
-	//lab:begin
-	if c.Nice != nil { // the session is the starter's
-		if err := setNice(*c.Nice); err != nil {
-			return err
-		}
-	}
-	//lab:end
-	return serve(c, serviceManager{}, stderrLog)
+	return serve(c, serviceManager{}, func() (sink, error) { return stderrLog{}, nil })
 }
 
 // serve is the server's life. What root alone may do comes first, the PID file and the log, and everything that
@@ -92,19 +87,16 @@ func serve(c config, st starter, defaultLog func() (sink, error)) error {
 	if err != nil {
 		return err
 	}
-	defer pidFile.Remove()
+	undo := pidFile.Abandon
+	defer func() { undo() }()
 	if pidFile.Created() {
 		if err := st.Made(madePIDFile + c.PIDFile); err != nil {
 			return err
 		}
 	}
-	socket, socketErr := listenForStatus(c.PIDFile)
-	if socketErr == nil {
-		defer socket.Close()
-	}
 	//lab:end
 	if c.Log != "" {
-		defaultLog = logFileOf(c.Log, account)
+		defaultLog = logFileAt(c.Log, account)
 	}
 	log, err := openLog(defaultLog)
 	if err != nil {
@@ -112,19 +104,26 @@ func serve(c config, st starter, defaultLog func() (sink, error)) error {
 	}
 	defer log.close()
 	//lab:begin privileges ready failure sighup sigterm
-	//lab:instead log.printf("serving %s on %s", c.Root, c.Queue)
+	//lab:instead log.printf("serving %s on queue %s", outside(c.Root), outside(c.Queue))
 	//lab:instead for {
 	//lab:instead 	unix.Pause()
 	//lab:instead }
-	if socketErr != nil {
-		log.printf("--status will show no counters: %v", socketErr)
-	}
 	if account != nil {
 		if err := account.Become(); err != nil {
 			return err
 		}
 	}
-	return serveQueue(c, st, log, socket)
+	signals := catchSignals()
+	s, err := startServer(c, st, log)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	undo = pidFile.Remove
+	log.printf("ready: serving %s on queue %s, user %d", outside(c.Root), outside(c.Queue), os.Getuid())
+	s.handleSignals(signals)
+	s.stop()
+	return nil
 	//lab:end
 }
 
@@ -142,40 +141,34 @@ func accountFor(user string) (*daemon.Account, error) {
 
 //lab:begin
 
-// serveQueue serves until SIGTERM or SIGINT. Without a socket it reports to nobody.
-func serveQueue(c config, st starter, log *logger, socket *os.File) error {
-	signals := catchSignals()
-	if err := becomeBatch(); err != nil {
-		log.printf("serves less under load: %v", err)
-	}
+// startServer returns a server that serves, when its starter has been told.
+func startServer(c config, st starter, log *logger) (_ *server, err error) {
 	s, err := newServer(c, log)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer s.close()
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
 	if s.ownsQueue {
 		if err := st.Made(madeQueue + c.Queue); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	err = s.start()
-	if errors.Is(err, unix.EBUSY) && !isServed(s.queue.Load()) {
-		err = s.startAnew(st, err)
+	if errors.Is(err, unix.EBUSY) && isStrangers(s.queue.Load()) {
+		err = s.startAnew(st)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := st.Ready(); err != nil {
-		return err
+	if err := st.Ready(log.crashFile()); err != nil {
+		return nil, err
 	}
 	s.ownsQueue = true
-	if socket != nil {
-		go s.answerStatus(socket)
-	}
-	log.printf("ready: serving %s on queue %s, user %d", c.Root, c.Queue, os.Getuid())
-	s.handleSignals(signals)
-	s.stop()
-	return nil
+	return s, nil
 }
 
 //lab:end

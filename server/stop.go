@@ -29,12 +29,12 @@ func catchSignals() <-chan os.Signal {
 
 // handleSignals returns when the server has to end.
 func (s *server) handleSignals(signals <-chan os.Signal) {
-	every := time.NewTicker(careTime)
+	every := time.NewTicker(checkPeriod)
 	defer every.Stop()
 	for {
 		select {
 		case <-every.C:
-			s.careForQueue()
+			s.checkQueue()
 		case sig := <-signals:
 			if sig != unix.SIGHUP {
 				s.log.printf("%v: stopping", sig)
@@ -59,17 +59,17 @@ func (s *server) stop() {
 	daemon.NotifySystemd("STOPPING=1")
 	s.stopping.Store(true)
 	s.unlinkQueue()
-	s.refuseAll(s.shares.close())
-	s.refuseWaiting()
+	s.refuse(s.takeRest())
 	if running := s.waitForTransfers(cap(s.slots), grace); running > 0 {
-		s.giveUp(errStopping)
+		s.cut(errStopping)
 		s.waitForTransfers(running, cutTime)
 	}
-	s.log.printf("stopped")
+	s.refuse(s.takeRest()) // from clients that had the queue open
+	s.log.printf("stopped: %v", &s.counters)
 }
 
-// unlinkQueue removes the name of the queue, once: afterwards it may be a successor's. An earlier server's queue stays
-// as long as its requests are not sure to be served.
+// unlinkQueue removes the name of the queue, once: afterwards it may be a successor's. A queue that was there before
+// stays until this server is ready to serve its requests.
 func (s *server) unlinkQueue() {
 	if s.ownsQueue {
 		mq.Unlink(s.Queue)
@@ -83,33 +83,14 @@ func (s *server) close() {
 	s.root.close()
 }
 
-// refuseWaiting answers what is left in the queue, so that no client waits for a server that has ended.
-func (s *server) refuseWaiting() {
-	buf := newBuffer(bufferSize)
-	for {
-		n, _, err := s.queue.Load().TryReceive(*buf)
-		if err != nil {
-			return
-		}
-		if r, err := s.parse((*buf)[:n]); err == nil {
-			s.refuse(r)
-		}
-	}
-}
-
-func (s *server) refuseAll(requests []wire.Request) {
+// refuse answers requests that come too late, so that no client waits for a server that has ended.
+func (s *server) refuse(requests []wire.Request) {
 	for _, r := range requests {
-		s.refuse(r)
+		if reply, err := s.openReply(r); err == nil {
+			reply.fail(errStopping.Error(), errStopping)
+			reply.close()
+		}
 	}
-}
-
-func (s *server) refuse(r wire.Request) {
-	if reply, err := s.openReply(r); err == nil {
-		t := transfer{server: s, request: r, reply: reply}
-		t.fail(errStopping)
-		reply.close()
-	}
-	s.log.printf("refused the request for %q: %v", r.Path, errStopping)
 }
 
 // waitForTransfers takes n slots, and with them the right to start a transfer. It returns how many it did not get in

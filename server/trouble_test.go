@@ -24,7 +24,7 @@ import (
 	"daemonlab/specs/harness"
 )
 
-// One test for each line of the table in trouble.go that the specs, which know only the contract, do not show.
+// One test for each line of the table in doc.go that the specs, which know only the contract, do not show.
 
 func startIn(t *testing.T, p harness.Place, orders []string, more ...string) *harness.Server {
 	t.Helper()
@@ -149,7 +149,7 @@ func TestAnotherServersQueueAsReplyQueueDisturbsNeither(t *testing.T) {
 	message, err := wire.Request{PID: 1, Reply: b.Queue, Path: "file"}.Append(nil)
 	must(t, err)
 	must(t, harness.SendRaw(t.Context(), a.Queue, message))
-	mustLog(t, a, `sent "file" to `+b.Queue)
+	mustLog(t, a, `sent "file" to "`+b.Queue)
 	mustLog(t, b, "dropped a request")
 	mustServe(t, a)
 	mustServe(t, b)
@@ -191,21 +191,15 @@ func TestADiskErrorInMidTransferFails(t *testing.T) {
 	mustServe(t, s)
 }
 
-func TestAFullLogDiskLosesLinesAndNothingElse(t *testing.T) {
-	p := place(t)
-	link := filepath.Join(p.Dir, "log", "link")
-	must(t, os.Symlink("/dev/full", link))
-	s := start(t, p, "--log", link)
-	for range 20 {
+func TestALogThatCannotGrowLosesLinesAndNothingElse(t *testing.T) {
+	s := startIn(t, place(t), []string{"--rlimit", "fsize=2000:2000"})
+	for range 40 {
 		mustServe(t, s)
 	}
-	must(t, os.WriteFile(s.Log, nil, 0o666))
-	must(t, os.Chmod(s.Log, 0o666))
-	must(t, os.Remove(link))
-	must(t, os.Symlink(s.Log, link))
+	must(t, os.Rename(s.Log, s.Log+".1"))
 	must(t, s.Signal(unix.SIGHUP))
 	mustLog(t, s, "SIGHUP: log reopened")
-	mustLog(t, s, "lines were lost: the log could not take them")
+	mustLog(t, s, "lines lost: more than the log takes")
 	mustServe(t, s)
 }
 
@@ -216,10 +210,12 @@ func TestFewDescriptorsAreEnoughForAllTransfers(t *testing.T) {
 	clients := asking(t, s, 24, "large")
 	mustBeTaken(t, s)
 	mustServe(t, s)
-	mustFinishAll(t, clients, "large", size)
+	if served, refused := finish(t, clients, "large", size); served < 5 {
+		t.Errorf("%d served, %d refused", served, refused)
+	}
 	log, err := os.ReadFile(s.Log)
 	must(t, err)
-	if strings.Contains(string(log), "dropped") || strings.Contains(string(log), "too many") {
+	if strings.Contains(string(log), "dropped") || strings.Contains(string(log), "too many open files") {
 		t.Errorf("the log:\n%s", log)
 	}
 }
@@ -295,7 +291,7 @@ func TestAnUnlinkedQueueDoesNotHoldUpTheEnd(t *testing.T) {
 	c := inMidTransfer(t, s, "large")
 	waiting := asking(t, s, 1, "large")[0]
 	must(t, mq.Unlink(s.Queue))
-	mustLog(t, s, "made it again")
+	mustLog(t, s, "made again")
 	must(t, s.Signal(unix.SIGTERM))
 	_, err := c.Finish(t.Context(), "large")
 	must(t, err)
@@ -335,7 +331,7 @@ func TestALeftQueueForWhichAStrangerIsRegisteredIsMadeAgain(t *testing.T) {
 	if status, _, err := harness.QueueStatus(s.Queue); err != nil || status.NotifyPID != s.PID {
 		t.Error("registered:", status, err)
 	}
-	mustLog(t, s, fmt.Sprintf("process %d is registered already: that is no server of user", os.Getpid()))
+	mustLog(t, s, "a process of another user was registered")
 	mustServe(t, s)
 	must(t, s.Signal(unix.SIGTERM))
 	mustEnd(t, s)

@@ -1,3 +1,19 @@
+// Mqfiled is a file server over POSIX message queues. It starts as a System V daemon, or with --foreground as a new-style
+// one.
+//
+// # The way of a request
+//
+//	server.go    notified, registered again, the queue drained
+//	transfer.go  the file opened, INFO, DATA, END or FAILURE
+//	reply.go     the client's queue: sending, waiting for room
+//
+// Around it: main.go and flags.go (the command line), start.go and stop.go (the daemon's beginning and end), queue.go (the
+// request queue), root.go (files, and nothing outside the root), watch.go (clients that die or stall), log.go and syslog.go.
+//
+// # Mechanisms that the contract does not need
+//
+//	where         mechanism                                    what it buys
+//
 // # When things go wrong
 //
 // The server gives up as little as it can, frees everything that the matter held, and serves the next request. Its log
@@ -5,11 +21,11 @@
 //
 //	a client dies                         noticed at once by its pidfd; its transfer ends
 //	a client takes nothing                its transfer ends after --stall, with FAILURE if there is room
-//	clients of one user take their time   they have --share of the transfers, further requests of theirs are held back
-//	                                      in order; 1,024 of one user alone, then FAILURE
+//	clients of one user do not read       they have half of the transfers that others leave free; more get FAILURE
 //	too many transfers                    requests stay in the queue, clients wait in mq_send(3)
 //	garbage, no such reply queue, one     dropped: there is nobody to answer to
-//	  of another user's or its own
+//	  of its own, or one that not
+//	  everybody may send to
 //	another server's as reply queue       that server drops what comes, as garbage
 //	two requests with one reply queue     both are answered, mixed; the client is to blame
 //	a reply queue's name is used again    the transfer goes on in the queue that it has open
@@ -17,11 +33,17 @@
 //	a file grows                          as much is sent as INFO said
 //	a file is unlinked, replaced, or      sent as it was opened
 //	  may not be read any more
-//	the log's disk is full, syslog gone   lines are lost, and counted in the first that gets through
+//	a file under a lease                  waited for, as open(2) would
+//	a file of /proc                       FAILURE: it does not tell its size
+//	a disk that hangs                     a goroutine that waits for it is replaced within a second
+//	openat2(2) is refused                 os.Root opens the files
+//	the log's disk is full, syslog gone   lines are lost, and counted in the next that gets through
+//	a client floods the log               likewise, beyond 256 KiB a second
+//	the server crashes                    the log has the panic or the signal, and the stack
 //	RLIMIT_NOFILE                         bounds --transfers, so that descriptors are always there
 //	RLIMIT_MSGQUEUE                       a shallower request queue; none at all is an error at the start
 //	the request queue is unlinked         within a second its requests are taken and it is made again
-//	the registration is taken             within a second it is taken back
+//	the registration is taken             within a second it is taken back; until then requests wait a second
 //	SIGHUP                                the log is opened again; if it cannot be, the old one stays
 //	SIGTERM, SIGINT                       no more requests are taken, those that wait get FAILURE, transfers have 5 s
 //	a queue that was left has a stranger  its requests are taken, and it is made again

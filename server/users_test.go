@@ -1,0 +1,88 @@
+package main_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"daemonlab/specs/harness"
+)
+
+// tiny holds nothing of a large file but its beginning.
+var tiny = harness.Shape{Depth: 1, MsgSize: 512}
+
+// asking returns clients that have asked for a file and taken nothing yet.
+func asking(t *testing.T, s *harness.Server, n int, path string) (clients []*harness.Client) {
+	t.Helper()
+	for range n {
+		c := client(t, tiny)
+		must(t, c.Request(t.Context(), s.Queue, path))
+		clients = append(clients, c)
+	}
+	return clients
+}
+
+// finish finishes what the clients have asked for, and counts those that were served and those that were refused.
+func finish(t *testing.T, clients []*harness.Client, path string, size int) (served, refused int) {
+	t.Helper()
+	for _, c := range clients {
+		e, err := c.Finish(t.Context(), path)
+		text, failed := e.Failed()
+		switch {
+		case err == nil && failed && strings.Contains(text, "too many transfers"):
+			refused++
+		case err == nil && len(e.Content) == size:
+			served++
+		default:
+			t.Errorf("%s: %s, %d bytes, want %d, %v", path, e.Summary(), len(e.Content), size, err)
+		}
+	}
+	return served, refused
+}
+
+// mustBeTaken waits until the server has taken all requests out of its queue.
+func mustBeTaken(t *testing.T, s *harness.Server) {
+	t.Helper()
+	eventually(t, "all requests are taken", func() bool {
+		_, attr, err := harness.QueueStatus(s.Queue)
+		must(t, err)
+		return attr.CurMsgs == 0
+	})
+}
+
+// Users that need no account: all that counts is who owns a reply queue.
+func TestUsersWhoDoNotReadLeaveRoomForOthers(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can make a reply queue of another user")
+	}
+	const size = 64 << 10
+	s := start(t, place(t), "--transfers", "8") // of which the first may have 4, the second 2, the third 1
+	must(t, s.WriteFile("large", make([]byte, size)))
+	must(t, s.WriteFile("small", []byte("x")))
+	of := func(uid, n int) (clients []*harness.Client) {
+		for range n {
+			c := client(t, tiny)
+			must(t, c.GiveTo(uid))
+			must(t, c.Request(t.Context(), s.Queue, "large"))
+			clients = append(clients, c)
+			mustBeTaken(t, s)
+		}
+		return clients
+	}
+	first, second := of(70001, 7), of(70002, 7)
+	for path, length := range map[string]int{"small": 1, "large": size} {
+		c := client(t, tiny)
+		must(t, c.GiveTo(70003))
+		must(t, c.Request(t.Context(), s.Queue, path))
+		if served, _ := finish(t, []*harness.Client{c}, path, length); served != 1 {
+			t.Errorf("the third user did not get %s", path)
+		}
+	}
+	if served, refused := finish(t, first, "large", size); served != 4 || refused != 3 {
+		t.Errorf("the first user: %d served, %d refused", served, refused)
+	}
+	if served, refused := finish(t, second, "large", size); served != 2 || refused != 5 {
+		t.Errorf("the second user: %d served, %d refused", served, refused)
+	}
+	mustHoldNothing(t, s)
+}
