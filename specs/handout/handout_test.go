@@ -214,6 +214,19 @@ func TestAHandoutHasATODOForEveryRow(t *testing.T) {
 	})
 }
 
+func TestNoFileOfAHandoutIsEmpty(t *testing.T) {
+	eachLanguage(t, func(t *testing.T, o options) {
+		files, _, err := o.files()
+		must(t, err)
+		for _, f := range files {
+			text := strings.TrimSpace(string(f.content))
+			if text == "" || !strings.Contains(text, "\n") && strings.HasPrefix(text, "package ") {
+				t.Errorf("%s: nothing in it but %q", f.path, text)
+			}
+		}
+	})
+}
+
 // aLink is one of Markdown, to a file.
 var aLink = regexp.MustCompile(`\]\(([^)#:]+)`)
 
@@ -261,6 +274,7 @@ func telling(line string) bool {
 var given = []string{
 	"to_syslog = syslog_answers();",
 	"static void handle_signals(void)", // the server's; the client has one, too
+	"err = unix.Fstat(fd, &st)",        // of a file of the log as of a served one
 }
 
 func TestNoLineOfTheSolutionIsInAHandout(t *testing.T) {
