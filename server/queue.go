@@ -120,7 +120,9 @@ func (s *server) checkQueue() {
 			err = nil
 		}
 	}
-	go s.drain() // also where every goroutine that had requests to take is held up by a disk
+	if len(s.slots) < cap(s.slots) {
+		go s.drain() // also where every goroutine that had requests to take is held up by a disk
+	}
 	if err != nil {
 		s.log.printf("%v", err)
 	}
