@@ -34,8 +34,8 @@ func TestNinetyAtOnce(t *testing.T) {
 		exchanges = append(exchanges, s.request())
 		shape := exchanges[n].shape()
 		for place, least := range map[int]mq.Attr{
-			0: {MaxMsg: 10, MsgSize: 8192}, 9: {MaxMsg: 2, MsgSize: 8192}, 29: {MaxMsg: 2, MsgSize: 4096},
-			59: {MaxMsg: 2, MsgSize: 2048}, 89: {MaxMsg: 2, MsgSize: 1024},
+			0: {MaxMsg: 10, MsgSize: 8192}, 7: {MaxMsg: 4, MsgSize: 8192}, 12: {MaxMsg: 2, MsgSize: 8192},
+			29: {MaxMsg: 2, MsgSize: 4096}, 54: {MaxMsg: 2, MsgSize: 2048}, 89: {MaxMsg: 2, MsgSize: 512},
 		} {
 			if n <= place && (shape.MaxMsg < least.MaxMsg || shape.MsgSize < least.MsgSize) {
 				t.Errorf("client %d has a queue of %d x %d bytes, expected at least %d x %d", n+1, shape.MaxMsg,
@@ -54,7 +54,7 @@ func TestNinetyAtOnce(t *testing.T) {
 	c.expectServed(e, file)
 }
 
-// fits tells whether there is room for so many queues of 10 x 8192 bytes.
+// fits reports whether there is room for so many queues of 10 x 8192 bytes.
 func fits(t *testing.T, queues int) bool {
 	t.Helper()
 	if queues == 0 {
@@ -73,8 +73,7 @@ func fits(t *testing.T, queues int) bool {
 	return fits(t, queues-1)
 }
 
-// A thousand clients, many more at a time than there is room for: each waits until it is served, and none takes the
-// queue of another that is just starting for an orphan's.
+// A thousand clients, many more at a time than there is room for: each waits until it is served.
 func TestThousandClients(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds: a thousand processes")
@@ -160,19 +159,31 @@ func TestWaitForRoom(t *testing.T) {
 		c.signal(unix.SIGINT)
 		c.wait().expect(t, 130, "")
 	})
+	t.Run("not at all", func(t *testing.T) {
+		s, _ := newServer(t), newServer(t)
+		c, stderr := s.refused(t, "0")
+		stderr.expect(noRoomLeft)
+		c.wait().expect(t, 1, "")
+	})
 	t.Run("until its time is up", func(t *testing.T) {
 		s, _ := newServer(t), newServer(t)
 		c, stderr := s.refused(t, "0.1")
 		stderr.expect(waiting("100ms"))
 		c.wait().expect(t, 1, "")
-		stderr.expect("mqfile: no reply queue: no room in 100ms: QUEUE: open: " + noRoom)
+		stderr.expect(noRoomLeft)
 	})
 }
 
-const noRoom = "no room for 1 x 256 bytes, which cost 352 of the 8904 bytes that all queues of user 0 may have (RLIMIT_MSGQUEUE)\n"
+const (
+	noRoom = "no room for 1 x 256 bytes, which cost 352 of the 8904 bytes that all queues of user 0 may have" +
+		" (RLIMIT_MSGQUEUE)"
+
+	noRoomLeft = "mqfile: no reply queue: QUEUE: open: " + noRoom +
+		"; ls /dev/mqueue shows the queues, rm there removes one that a killed client left\n"
+)
 
 func waiting(limit string) string {
-	return "mqfile: waiting up to " + limit + " for room: QUEUE: open: " + noRoom
+	return "mqfile: waiting up to " + limit + " for room: QUEUE: open: " + noRoom + "\n"
 }
 
 // refused starts a client when two servers' queues take all the room.

@@ -1,3 +1,5 @@
+//lab:give
+
 package main
 
 import (
@@ -6,7 +8,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,48 +23,40 @@ const (
 // exitError is an error that decides the exit status. An error without one ends with statusFailed.
 type exitError struct {
 	status int
-	usage  bool // show it
-	err    error
+	error  // nil when there is nothing to say
 }
 
-func (e *exitError) Error() string { return e.err.Error() }
-func (e *exitError) Unwrap() error { return e.err }
+func (e *exitError) Unwrap() error { return e.error }
 
-func usageError(err error) error { return &exitError{statusUsage, true, err} }
+func usageError(err error) error { return &exitError{statusUsage, err} }
 
 func noServer(format string, args ...any) error {
-	return &exitError{statusNoServer, false, fmt.Errorf(format, args...)}
+	return &exitError{statusNoServer, fmt.Errorf(format, args...)}
 }
 
-// report tells the user and returns the exit status. A reader of our output that went away is no news to him: a
-// broken pipe ends as SIGPIPE would have ended it, without a word.
+// report tells the user why the program ends and returns its exit status. A reader of our output that went away is no
+// error to speak of: a broken pipe ends as SIGPIPE would have ended it.
 func report(err error) int {
 	if err == nil {
 		return 0
 	}
-	if errors.Is(err, syscall.EPIPE) {
-		return statusSignal + int(syscall.SIGPIPE)
+	exit := &exitError{statusFailed, err}
+	if errors.Is(err, unix.EPIPE) {
+		exit = &exitError{status: statusSignal + int(unix.SIGPIPE)}
 	}
-	//lab:begin
-	finishing()
-	//lab:end
-	fmt.Fprintf(os.Stderr, "mqfile: %s\n", forStderr(err.Error()))
-	var exit *exitError
-	if !errors.As(err, &exit) {
-		return statusFailed
+	errors.As(err, &exit)
+	if exit.error != nil {
+		fmt.Fprintf(os.Stderr, "mqfile: %s\n", printable(exit.Error()))
 	}
-	if exit.usage {
+	if exit.status == statusUsage {
 		fmt.Fprint(os.Stderr, usage)
 	}
 	return exit.status
 }
 
-// forStderr makes a text that a server may have chosen harmless for a terminal, which would obey its control
-// characters. A file or pipe gets it as it came.
-func forStderr(text string) string {
-	if !isTerminal(os.Stderr) {
-		return text
-	}
+// printable makes one line of a text that a server or a file's name has chosen, without the control characters that a
+// terminal would obey.
+func printable(text string) string {
 	var b strings.Builder
 	for _, r := range text {
 		if strconv.IsPrint(r) {
@@ -73,9 +66,4 @@ func forStderr(text string) string {
 		}
 	}
 	return b.String()
-}
-
-func isTerminal(f *os.File) bool {
-	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	return err == nil
 }

@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"syscall"
@@ -76,7 +77,10 @@ func TestHelpFitsAScreen(t *testing.T) {
 func TestOverlongPath(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
-	s.command(strings.Repeat("x", 4096)).run().expect(t, 2, "mqfile: path is longer than 4095 bytes\n")
+	r := s.command(strings.Repeat("x", 4096)).run()
+	if said, _, _ := strings.Cut(r.stderr, "\n"); r.code != 2 || said != "mqfile: path is longer than 4095 bytes" {
+		t.Errorf("exit status %d, stderr %q", r.code, r.stderr)
+	}
 	s.empty()
 }
 
@@ -112,6 +116,39 @@ func TestQueueForSomethingElse(t *testing.T) {
 	defer q.Close()
 	defer mq.Unlink(small)
 	prepare(t, "--queue", small, "a").run().expectPart(t, 3, "takes no request of 262 bytes")
+}
+
+// What nobody can read is not said to have been written.
+func TestLostHelp(t *testing.T) {
+	t.Parallel()
+	for script, reason := range map[string]string{
+		"exec >&-": "stdout is closed", "exec >&- <&-": "stdout is closed", "exec >/dev/full": "no space left on device",
+	} {
+		prepare(t, "--help").under(script).run().expectPart(t, 1, reason)
+	}
+	prepare(t, "--help").under("exec >/dev/null").run().expect(t, 0, "")
+}
+
+// With too few descriptors the program says so. With one more it does its work.
+func TestFewDescriptors(t *testing.T) {
+	t.Parallel()
+	if raced {
+		t.Skip("the race detector needs descriptors of its own")
+	}
+	s, dir := newServer(t), t.TempDir()
+	go s.serveForEver([]byte("x"))
+	for limit := 3; ; limit++ {
+		r := s.command("-o", dir+"/file", "PATH").under(fmt.Sprintf("ulimit -n %d", limit)).run()
+		if r.code == 0 {
+			r.expect(t, 0, received(1, 1))
+			return
+		}
+		r.expectPart(t, 1, "too few file descriptors")
+		expectFiles(t, dir)
+		if t.Failed() {
+			return
+		}
+	}
 }
 
 // The program must not need the standard descriptors.

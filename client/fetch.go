@@ -1,10 +1,10 @@
 package main
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -12,41 +12,35 @@ import (
 	"daemonlab/lab/wire"
 )
 
-// patience is how long the server may do nothing: neither make room for the request nor send the next response.
-const patience = 10 * time.Second
-
-// tally is what a transfer brought.
-type tally struct{ bytes, messages uint64 }
-
 // fetch makes one whole exchange. What can fail on this side does so before the server is asked to work.
-func fetch(o options, left *leftovers, bar *progress) (tally, error) {
+func fetch(o options, left *leftovers, s *state) error {
 	name := replyName()
 	request, err := wire.Request{PID: int32(os.Getpid()), Reply: name, Path: o.path}.Append(nil)
 	if err != nil {
-		return tally{}, &exitError{status: statusUsage, err: err}
+		return usageError(err)
 	}
 	server, err := openServer(o.queue)
 	if err != nil {
-		return tally{}, err
+		return err
 	}
 	defer server.Close()
 	out, err := openOutput(o.output, left)
 	if err != nil {
-		return tally{}, err
+		return err
 	}
-	reply, size, err := makeReply(name, server, o.wait, left)
+	reply, size, err := makeReply(name, o.wait, left)
 	if err != nil {
-		return tally{}, err
+		return err
 	}
 	defer reply.Close()
-	if err := send(server, request); err != nil {
-		return tally{}, err
+	if err := send(server, request, s); err != nil {
+		return err
 	}
-	t := &transfer{from: newInbox(reply, size, out), left: left, bar: bar}
+	t := &transfer{reply: reply, size: size, out: bufio.NewWriterSize(out, max(batchSize, size)), left: left, state: s}
 	if err := t.run(); err != nil {
-		return tally{}, silent(err, o.queue)
+		return err
 	}
-	return t.got, out.commit()
+	return out.commit()
 }
 
 func openServer(queue string) (*mq.Blocking, error) {
@@ -61,74 +55,79 @@ func openServer(queue string) (*mq.Blocking, error) {
 }
 
 // send asks for the file. A server at its limit of work lets its queue fill and makes room later.
-func send(server *mq.Blocking, request []byte) error {
-	err := patiently(func(deadline *unix.Timespec) error { return server.TimedSend(request, 0, deadline) })
-	switch {
-	case errors.Is(err, unix.ETIMEDOUT):
-		return noServer("queue %s of the server has been full for %v", server.Name(), patience)
-	case errors.Is(err, unix.EMSGSIZE):
+func send(server *mq.Blocking, request []byte, s *state) (err error) {
+	s.await(func() { err = server.Send(request, 0) })
+	if errors.Is(err, unix.EMSGSIZE) {
 		return noServer("queue %s takes no request of %d bytes: it is no queue of mqfiled", server.Name(), len(request))
-	case err != nil:
+	}
+	if err != nil {
 		return noServer("the request cannot be sent: %w", err)
 	}
 	return nil
 }
 
-// patiently makes a call of mq_timedsend(2) or mq_timedreceive(2) with a deadline that gives the server its time. The
-// kernel measures that by a clock that may be set, so ETIMEDOUT is believed only if it was our own time too.
-func patiently(call func(deadline *unix.Timespec) error) error {
-	began := time.Now()
-	for {
-		deadline, _ := unix.TimeToTimespec(time.Now().Add(patience - time.Since(began)))
-		err := call(&deadline)
-		if !errors.Is(err, unix.ETIMEDOUT) || time.Since(began) >= patience {
-			return err
-		}
-	}
-}
+// batchSize is how many bytes are written at once while the queue has more. Into a pipe that is a tenth faster than a
+// write(2) for each message.
+const batchSize = 128 << 10
 
-// silent explains the end of our patience.
-func silent(err error, queue string) error {
-	if errors.Is(err, unix.ETIMEDOUT) {
-		return noServer("nothing from the server at queue %s for %v", queue, patience)
-	}
-	return err
-}
-
-// transfer is the state of one exchange after the request.
+// transfer is one exchange after the request.
 type transfer struct {
-	from     *inbox
+	reply    *mq.Blocking
+	size     int // of a message at most, in bytes
+	out      *bufio.Writer
 	left     *leftovers
-	bar      *progress
-	size     uint64 // that INFO announced
-	informed bool   // INFO came
-	got      tally
+	state    *state
+	informed bool // INFO came
 }
 
 // run takes responses until one ends the exchange.
 func (t *transfer) run() error {
-	kind, body, err := t.from.next()
-	t.left.removeQueue() // the server has it open now, or never will
-	for done := false; err == nil; kind, body, err = t.from.next() {
-		if done, err = t.take(kind, body); done || err != nil {
+	for {
+		kind, body, err := t.receive()
+		if err != nil {
+			return err
+		}
+		t.left.removeQueue() // the server has it open by now
+		if done, err := t.take(kind, body); done || err != nil {
 			return err
 		}
 	}
-	return err
 }
 
-// take handles one response and says whether it was the last. The server is not trusted: it may be anybody's, and so
+// receive returns the next response; its body is valid until the next call. The body lies where out would put it, so
+// that writing it there copies nothing. While the server is waited for, no byte is kept from the reader of our output.
+func (t *transfer) receive() (kind uint, body []byte, err error) {
+	if t.out.Available() < t.size {
+		if err := t.out.Flush(); err != nil {
+			return 0, nil, err
+		}
+	}
+	body = t.out.AvailableBuffer()[:t.size]
+	n, kind, err := t.reply.TryReceive(body)
+	if errors.Is(err, unix.EAGAIN) {
+		if err := t.out.Flush(); err != nil {
+			return 0, nil, err
+		}
+		body = t.out.AvailableBuffer()[:t.size]
+		t.state.await(func() { n, kind, err = t.reply.Receive(body) })
+	}
+	return kind, body[:n], err
+}
+
+// take handles one response and reports whether it was the last. The server is not trusted: it may be anybody's, and so
 // may be who sends to the reply queue.
 func (t *transfer) take(kind uint, body []byte) (done bool, err error) {
 	switch {
+	case kind == wire.Failure && len(body) == 0:
+		return true, errors.New("the server refused without a reason")
 	case kind == wire.Failure:
-		return true, refusal(body)
+		return true, errors.New(string(body))
 	case kind == wire.Info:
 		return false, t.info(body)
 	case kind != wire.Data && kind != wire.End:
 		return true, badResponse("unknown type %d", kind)
 	case !t.informed:
-		return true, badResponse("%s before INFO", kindName(kind))
+		return true, badResponse("no INFO first")
 	case kind == wire.Data:
 		return false, t.data(body)
 	}
@@ -143,51 +142,36 @@ func (t *transfer) info(body []byte) error {
 	if err != nil {
 		return badResponse("%w", err)
 	}
-	t.size, t.informed = size, true
-	t.bar.start(size)
+	t.informed = true
+	t.state.size.Store(size)
 	return nil
 }
 
 func (t *transfer) data(body []byte) error {
-	n := uint64(len(body))
-	if n == 0 {
+	size, received := t.state.size.Load(), t.state.received.Load()
+	if len(body) == 0 {
 		return badResponse("DATA without a byte")
 	}
-	if n > t.size-t.got.bytes {
-		return badResponse("more than the %d bytes that INFO announced", t.size)
+	if uint64(len(body)) > size-received {
+		return badResponse("more than the %d bytes that INFO announced", size)
 	}
-	t.got.bytes += n
-	t.got.messages++
-	t.bar.advance(t.got.bytes)
-	t.from.keep(len(body))
-	return nil
+	t.state.received.Store(received + uint64(len(body)))
+	t.state.messages++
+	_, err := t.out.Write(body)
+	return err
 }
 
 func (t *transfer) end(body []byte) error {
+	size, received := t.state.size.Load(), t.state.received.Load()
 	if len(body) != 0 {
 		return badResponse("END with %d bytes", len(body))
 	}
-	if t.got.bytes != t.size {
-		return badResponse("END after %d of the %d bytes that INFO announced", t.got.bytes, t.size)
+	if received != size {
+		return badResponse("END after %d of the %d bytes that INFO announced", received, size)
 	}
-	return t.from.flush()
-}
-
-// refusal is the server's own reason, in its own words.
-func refusal(body []byte) error {
-	if len(body) == 0 {
-		return errors.New("the server refused without a reason")
-	}
-	return errors.New(string(body))
+	return t.out.Flush()
 }
 
 func badResponse(format string, args ...any) error {
 	return fmt.Errorf("bad response: "+format, args...)
-}
-
-func kindName(kind uint) string {
-	if kind == wire.Data {
-		return "DATA"
-	}
-	return "END"
 }

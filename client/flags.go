@@ -23,7 +23,8 @@ message queues.
   -o FILE         write to FILE, which appears whole or not at all; a FILE that
                   is a device or a FIFO is written through (default: stdout)
   --wait SECONDS  for room, when the queues of this user take up all that
-                  RLIMIT_MSGQUEUE allows (default 30)
+                  RLIMIT_MSGQUEUE allows (default 30); ls /dev/mqueue shows
+                  them, rm there removes one that a killed client left
   --help          this text
 
 Examples:
@@ -46,24 +47,24 @@ type options struct {
 
 // parse reads the arguments. Flags may stand before and after PATH; after "--" PATH may begin with a dash.
 func parse(args []string) (options, error) {
-	o := options{wait: 30 * time.Second}
+	o := options{queue: wire.DefaultQueue, wait: 30 * time.Second}
 	flags := flag.NewFlagSet("mqfile", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	flags.StringVar(&o.queue, "queue", wire.DefaultQueue, "")
-	flags.StringVar(&o.output, "o", "", "")
+	flags.Func("queue", "", func(s string) error { o.queue = s; return mq.CheckName(s) })
+	flags.Func("o", "", func(s string) (err error) { o.output, err = nonEmpty(s); return })
 	flags.Func("wait", "", func(s string) (err error) { o.wait, err = parseSeconds(s); return })
 	paths, err := parseAround(flags, args)
 	if errors.Is(err, flag.ErrHelp) {
 		return options{help: true}, nil
 	}
+	if err == nil && len(paths) != 1 {
+		err = fmt.Errorf("one PATH is needed, not %d", len(paths))
+	}
 	if err != nil {
 		return o, usageError(err)
 	}
-	if len(paths) != 1 {
-		return o, usageError(fmt.Errorf("one PATH is needed, not %d", len(paths)))
-	}
 	o.path = paths[0]
-	return o, check(flags, o)
+	return o, nil
 }
 
 // parseAround lets flag, which stops at the first argument that is none, go on after it. It returns the others.
@@ -80,23 +81,17 @@ func parseAround(flags *flag.FlagSet, args []string) (others []string, err error
 	}
 }
 
+func nonEmpty(s string) (string, error) {
+	if s == "" {
+		return "", errors.New("a file name is needed")
+	}
+	return s, nil
+}
+
 func parseSeconds(s string) (time.Duration, error) {
 	seconds, err := strconv.ParseFloat(s, 64)
 	if err != nil || !(seconds >= 0 && seconds <= 1e9) {
 		return 0, errors.New("not a number of seconds")
 	}
 	return time.Duration(seconds * float64(time.Second)), nil
-}
-
-func check(flags *flag.FlagSet, o options) error {
-	if err := mq.CheckName(o.queue); err != nil {
-		return usageError(fmt.Errorf("--queue: %w", err))
-	}
-	var err error
-	flags.Visit(func(f *flag.Flag) {
-		if f.Name == "o" && o.output == "" {
-			err = usageError(errors.New("-o: a file name is needed"))
-		}
-	})
-	return err
 }

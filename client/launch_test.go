@@ -5,15 +5,14 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
 // launch does what a shell cannot do portably, then becomes the program in its arguments.
-func launch(order string) {
+func launch(msgQueue string) {
 	os.Unsetenv(launchEnv)
-	err := obey(order)
+	err := limitMsgQueue(msgQueue)
 	if err == nil {
 		err = unix.Exec(os.Args[1], os.Args[1:], os.Environ())
 	}
@@ -21,16 +20,8 @@ func launch(order string) {
 	os.Exit(99)
 }
 
-const (
-	msgQueue = "msgqueue="
-	noMounts = "no mounts"
-)
-
-func obey(order string) error {
-	if order == noMounts {
-		return unix.Prctl(unix.PR_CAPBSET_DROP, unix.CAP_SYS_ADMIN, 0, 0, 0)
-	}
-	limit, err := strconv.ParseUint(strings.TrimPrefix(order, msgQueue), 10, 64)
+func limitMsgQueue(bytes string) error {
+	limit, err := strconv.ParseUint(bytes, 10, 64)
 	if err != nil {
 		return err
 	}
@@ -39,19 +30,12 @@ func obey(order string) error {
 
 // limited gives the program so many bytes for all queues of its user.
 func (c *client) limited(bytes uint64) *client {
-	return c.launched(msgQueue + strconv.FormatUint(bytes, 10))
-}
-
-// unprivileged takes from the program, started by root, the right to mount.
-func (c *client) unprivileged() *client { return c.launched(noMounts) }
-
-func (c *client) launched(order string) *client {
 	self, err := os.Executable()
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	launcher := exec.Command(self, c.cmd.Args...)
-	launcher.Env = append(os.Environ(), launchEnv+"="+order)
+	launcher.Env = append(os.Environ(), launchEnv+"="+strconv.FormatUint(bytes, 10))
 	launcher.Stdout, launcher.Stderr = c.cmd.Stdout, c.cmd.Stderr
 	c.cmd = launcher
 	return c

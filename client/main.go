@@ -5,37 +5,58 @@ package main
 import (
 	"fmt"
 	"os"
+
+	"golang.org/x/sys/unix"
 )
 
 func main() {
 	os.Exit(report(run(os.Args[1:])))
 }
 
-// run does what the command line asks for. Whatever it returns, it has left nothing behind.
+// run does what the command line asks for. When it returns, no queue and no unfinished file is left.
 func run(args []string) error {
 	opts, err := parse(args)
 	if err != nil {
 		return err
 	}
 	if opts.help {
+		//lab:begin
+		if err := checkStdout(); err != nil {
+			return err
+		}
+		//lab:end
 		_, err := fmt.Print(usage)
 		return err
 	}
 	//lab:begin output exit cleanup
 	//lab:instead return fmt.Errorf("%s is not asked for anything yet", opts.queue)
-	left, bar := &leftovers{}, &progress{}
-	defer left.remove()
-	catchSignals(func() {
-		left.removeForGood()
-		bar.eraseNow()
-	})
-	got, err := fetch(opts, left, bar)
-	bar.stop()
-	if err != nil {
+	if err := checkDescriptors(); err != nil {
 		return err
 	}
-	finishing()
-	fmt.Fprintf(os.Stderr, "Received %d bytes (%d messages)\n", got.bytes, got.messages)
+	signals := catchSignals()
+	left, s := &leftovers{}, &state{}
+	defer left.removeForGood()
+	if err := watch(opts, left, s, signals); err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "Received %d bytes (%d messages)\n", s.received.Load(), s.messages)
 	return nil
 	//lab:end
 }
+
+//lab:begin
+
+// checkDescriptors fails when RLIMIT_NOFILE leaves fewer descriptors than the program may need. Go's runtime would end
+// with a stack when it got none for its timers, and mq_open(2) says EMFILE for want of bytes, too.
+func checkDescriptors() error {
+	for range 8 {
+		fd, err := unix.FcntlInt(0, unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			return fmt.Errorf("too few file descriptors (RLIMIT_NOFILE, ulimit -n): %w", err)
+		}
+		defer unix.Close(fd)
+	}
+	return nil
+}
+
+//lab:end

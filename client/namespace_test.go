@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"syscall"
@@ -11,7 +10,7 @@ import (
 )
 
 // inNamespaces makes a test run itself again where its queues are counted anew: in a user namespace, which has limits
-// of its own, an IPC namespace, which has queues of its own, and a mount namespace. It tells whether this is that run.
+// of its own, and an IPC namespace, which has queues of its own. It reports whether this is that run.
 // The queues count against the limit of the user outside as well.
 func inNamespaces(t *testing.T) bool {
 	if os.Getenv(binaryEnv) != "" {
@@ -24,12 +23,12 @@ func inNamespaces(t *testing.T) bool {
 	inner := exec.Command(self, "-test.run=^"+t.Name()+"$", "-test.v", "-test.count=1")
 	inner.Env = append(os.Environ(), binaryEnv+"="+mqfile)
 	inner.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWIPC | unix.CLONE_NEWNS,
+		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWIPC,
 		UidMappings: mappings(os.Getuid()), GidMappings: mappings(os.Getgid()),
 	}
 	report, err := inner.CombinedOutput()
 	if inner.Process == nil {
-		t.Skipf("no user, IPC and mount namespaces for this user here: %v", err)
+		t.Skipf("no user and IPC namespaces for this user here: %v", err)
 	}
 	if err != nil {
 		t.Errorf("%v\n%s", err, report)
@@ -57,29 +56,4 @@ func limitQueues(t *testing.T, bytes uint64) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { unix.Setrlimit(unix.RLIMIT_MSGQUEUE, &old) })
-}
-
-// mountQueues mounts the queues' file system where it is looked for, in a /dev of this namespace's own.
-func mountQueues(t *testing.T) {
-	t.Helper()
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer null.Close()
-	for _, step := range []func() error{
-		func() error { return unix.Mount("none", "/", "", unix.MS_REC|unix.MS_PRIVATE, "") },
-		func() error { return unix.Mount("none", "/dev", "tmpfs", 0, "") },
-		func() error { return os.WriteFile(os.DevNull, nil, 0o600) },
-		func() error {
-			return unix.Mount(fmt.Sprintf("/proc/self/fd/%d", null.Fd()), os.DevNull, "", unix.MS_BIND, "")
-		},
-		func() error { return os.Mkdir("/dev/mqueue", 0o755) },
-		func() error { return unix.Mount("none", "/dev/mqueue", "mqueue", 0, "") },
-	} {
-		if err := step(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Cleanup(func() { unix.Unmount("/dev", unix.MNT_DETACH) })
 }

@@ -1,132 +1,138 @@
 package main
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
 // output is where the file's bytes go.
 type output struct {
-	file   *os.File
-	name   string     // as the user knows it
-	target string     // what a new file is renamed to at the end; "" when the bytes go straight to their place
-	left   *leftovers // knows the new file until then
+	file *os.File
+	path string // as the user knows it
+
+	// A new file is made in dir under another name, which left knows, and gets its own at the end.
+	name string // "" when the bytes go straight to their place
+	dir  int    // descriptor
+	left *leftovers
 }
 
-// openOutput opens stdout for "", else what path names. An existing device or FIFO is written through, and so is a
-// descriptor of our own, as /dev/stdout; a regular file is made anew beside path and takes its place when it is
-// complete.
+// openOutput opens stdout for "", else what path names. An existing device or FIFO is written through. A regular file
+// is made anew beside path and takes its place when it is complete.
 func openOutput(path string, left *leftovers) (*output, error) {
-	if path == "" {
-		return &output{file: os.Stdout, name: "stdout"}, nil
+	if path == "" || path == "/dev/stdout" { // not to be opened again: it may be a socket, or a file that others write to
+		return &output{file: os.Stdout, path: "stdout"}, checkStdout()
 	}
-	target := followLinks(path)
-	if fd, ok := descriptor(target); ok {
-		return duplicate(fd, path)
-	}
-	out := &output{name: path, target: target, left: left}
-	// By its own name, so that the kernel may refuse a link that somebody planted in /tmp (protected_symlinks, proc(5)).
+	out := &output{path: path, left: left}
+	// The kernel resolves the path, so it may refuse a link that somebody planted in /tmp (protected_symlinks, proc(5)).
 	old, err := os.OpenFile(path, os.O_WRONLY|unix.O_NOCTTY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
-		return out, out.create(nil)
+		return out, out.create(path, nil)
 	}
 	if err != nil {
 		return nil, out.failed("open", err)
 	}
 	info, err := old.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		out.file = old
+		return out, out.failed("stat", err)
+	}
+	defer old.Close()
+	place, err := filepath.EvalSymlinks(path)
 	if err != nil {
-		return nil, out.failed("stat", err)
+		return nil, out.failed("open", err)
 	}
-	if !info.Mode().IsRegular() {
-		return &output{file: old, name: path}, nil
-	}
-	old.Close()
-	return out, out.create(info)
+	return out, out.create(place, info.Sys().(*syscall.Stat_t))
 }
 
-// followLinks is where a symbolic link leads, which need not exist, so that a link stays one when a file is renamed to
-// its place. Path stays as it is when it is no link. A descriptor's link in /proc is not followed.
-func followLinks(path string) string {
-	for range 40 { // as many as the kernel follows, path_resolution(7)
-		if _, ok := descriptor(path); ok {
-			break
+// checkStdout fails when the program was started with stdout closed. Go's runtime has opened /dev/null in its place
+// (runtime.checkfds), for reading as well, which a shell's > /dev/null is not. A /dev/null that is one open file
+// description with stdin or stderr, as of daemon(3), is the starter's. Any other one for reading as well looks the same
+// as a closed stdout.
+func checkStdout() error {
+	var st unix.Stat_t
+	flags, err := unix.FcntlInt(stdout, unix.F_GETFL, 0)
+	if err != nil || flags&unix.O_ACCMODE != unix.O_RDWR || unix.Fstat(stdout, &st) != nil || st.Rdev != unix.Mkdev(1, 3) {
+		return nil
+	}
+	for _, other := range []int{0, 2} {
+		if same, err := unix.FcntlInt(stdout, unix.F_DUPFD_QUERY, other); err == nil && same == 1 {
+			return nil
 		}
-		link, err := os.Readlink(path)
-		if err != nil {
-			break
-		}
-		if !filepath.IsAbs(link) {
-			link = directory(path) + link
-		}
-		path = link
 	}
-	return path
-}
-
-// directory is the part of path up to its last slash. Nothing is cleaned away: a/.. is not always here.
-func directory(path string) string { return path[:strings.LastIndexByte(path, '/')+1] }
-
-// descriptor tells whether path is one of our own descriptors, as /dev/fd/1 is. What it leads to is open already, may
-// be a socket, which cannot be opened, or a file that others write to, which must keep its place.
-func descriptor(path string) (fd int, ok bool) {
-	fd, err := strconv.Atoi(filepath.Base(path))
-	if err != nil {
-		return 0, false
-	}
-	own, err := os.Stat("/proc/self/fd")
-	if err != nil {
-		return 0, false
-	}
-	dir, err := os.Stat(directory(path) + ".")
-	return fd, err == nil && os.SameFile(own, dir)
-}
-
-func duplicate(fd int, name string) (*output, error) {
-	fd, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
-	if err != nil {
-		return nil, &os.PathError{Op: "open", Path: name, Err: err}
-	}
-	return &output{file: os.NewFile(uintptr(fd), name), name: name}, nil
+	return fmt.Errorf("stdout is closed, or /dev/null opened for reading as well: %w", unix.EBADF)
 }
 
 // create makes the file, under a name that no other program uses. It has the mode of the one it replaces, if it
-// replaces one, before it has any contents.
-func (o *output) create(replaced fs.FileInfo) error {
-	perm := fs.FileMode(0o666)
+// replaces one, before it has any contents. From here on the directory is known by its descriptor, and its entry is
+// replaced as it is, so no link that is made meanwhile leads elsewhere.
+func (o *output) create(place string, replaced *syscall.Stat_t) (err error) {
+	var dir string
+	dir, o.name = filepath.Split(place)
+	if o.dir, err = unix.Open(cmp.Or(dir, "."), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
+		return o.failed("open the directory of", err)
+	}
+	if !o.unchanged(replaced) {
+		return o.failed("replace", errors.New("a symbolic link that leads nowhere, or changed meanwhile"))
+	}
+	perm := uint32(0o666)
 	if replaced != nil {
 		perm = 0o600
 	}
-	temporary := directory(o.target) + "." + uniqueName()
-	err := o.left.makeFile(temporary, func() (err error) {
-		o.file, err = os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
-		return err
-	})
-	if err != nil || replaced == nil {
+	o.left.Lock()
+	defer o.left.Unlock()
+	temporary := "." + uniqueName()
+	fd, err := unix.Openat(o.dir, temporary, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, perm)
+	if err != nil {
 		return o.failed("make a file beside", err)
 	}
-	return o.failed("chmod", o.file.Chmod(replaced.Mode().Perm()))
-}
-
-func (o *output) write(p []byte) error {
-	_, err := o.file.Write(p)
-	return o.failed("write", err)
-}
-
-// commit makes sure that the bytes were taken, which some file systems tell only now, and gives the file its name.
-func (o *output) commit() error {
-	if err := o.file.Close(); err != nil {
-		return o.failed("close", err)
-	}
-	if o.target == "" {
+	o.file, o.left.dir, o.left.file = os.NewFile(uintptr(fd), temporary), o.dir, temporary
+	if replaced == nil {
 		return nil
 	}
-	return o.failed("rename", o.left.placeFile(o.target))
+	return o.failed("chmod", unix.Fchmod(fd, replaced.Mode&0o777))
+}
+
+// unchanged reports whether the directory's entry is the file that was opened before, or none when there was none.
+func (o *output) unchanged(opened *syscall.Stat_t) bool {
+	var present unix.Stat_t
+	err := unix.Fstatat(o.dir, o.name, &present, unix.AT_SYMLINK_NOFOLLOW)
+	if opened == nil {
+		return err == unix.ENOENT
+	}
+	return err == nil && present.Dev == opened.Dev && present.Ino == opened.Ino
+}
+
+// Write writes the next bytes of the file.
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.file.Write(p)
+	return n, o.failed("write", err)
+}
+
+// commit makes sure that the bytes were taken, which some file systems tell only now, and that they are on the disk
+// before the file has its name: after a power cut it is there whole or not at all.
+func (o *output) commit() error {
+	if o.name != "" {
+		if err := o.file.Sync(); err != nil {
+			return o.failed("fsync", err)
+		}
+	}
+	if err := o.file.Close(); err != nil || o.name == "" {
+		return o.failed("close", err)
+	}
+	o.left.Lock()
+	defer o.left.Unlock()
+	if err := unix.Renameat(o.dir, o.left.file, o.dir, o.name); err != nil {
+		return o.failed("rename", err)
+	}
+	o.left.file = ""
+	return nil
 }
 
 // failed names the user's file instead of the one beside it.
@@ -137,5 +143,5 @@ func (o *output) failed(op string, err error) error {
 	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
 		err = inner
 	}
-	return &os.PathError{Op: op, Path: o.name, Err: err}
+	return &os.PathError{Op: op, Path: o.path, Err: err}
 }

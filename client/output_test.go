@@ -4,7 +4,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -39,6 +41,26 @@ func TestRelativeFile(t *testing.T) {
 	expectFiles(t, dir, "file")
 }
 
+// A directory that files may be put into need not be one that can be listed.
+func TestUnreadableDirectory(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() == 0 {
+		t.Skip("root may list any directory")
+	}
+	s, dir := newServer(t), filepath.Join(t.TempDir(), "dir")
+	mkdir(t, dir)
+	if err := os.Chmod(dir, 0o300); err != nil {
+		t.Fatal(err)
+	}
+	c := s.fetch("-o", dir+"/file", "PATH")
+	s.request().serve([]byte("x"))
+	c.wait().expect(t, 0, received(1, 1))
+	if err := os.Chmod(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	expectFiles(t, dir, "file")
+}
+
 // A file is replaced at the end, in one step, and keeps its mode.
 func TestReplacedFile(t *testing.T) {
 	t.Parallel()
@@ -70,28 +92,92 @@ func TestFailureKeepsOldFile(t *testing.T) {
 	expectFiles(t, filepath.Dir(file), "file")
 }
 
-// Links lead to what is replaced or made, and stay.
+// Links lead to what is replaced, and stay.
 func TestLinks(t *testing.T) {
 	t.Parallel()
-	for name, leads := range map[string]bool{"existing": true, "dangling": false} {
-		t.Run(name, func(t *testing.T) {
-			s, dir := newServer(t), t.TempDir()
-			mkdir(t, dir+"/links")
-			mkdir(t, dir+"/files")
-			symlink(t, "second", dir+"/links/first")
-			symlink(t, "../files/file", dir+"/links/second")
-			if leads {
-				write(t, dir+"/files/file", "old", 0o600)
+	s, dir := newServer(t), linkedFile(t)
+	c := s.fetch("-o", dir+"/links/first", "PATH")
+	s.request().serve([]byte("new"))
+	c.wait().expect(t, 0, received(3, 1))
+	expectContent(t, dir+"/files/file", []byte("new"))
+	expectFiles(t, dir+"/files", "file")
+	expectMode(t, dir+"/files/file", 0o604)
+	expectMode(t, dir+"/links/first", fs.ModeSymlink|0o777)
+	expectMode(t, dir+"/links/second", fs.ModeSymlink|0o777)
+}
+
+// linkedFile makes files/file, and links/first that leads to it through links/second.
+func linkedFile(t *testing.T) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	mkdir(t, dir+"/links")
+	mkdir(t, dir+"/files")
+	symlink(t, "second", dir+"/links/first")
+	symlink(t, "../files/file", dir+"/links/second")
+	write(t, dir+"/files/file", "old", 0o604)
+	return dir
+}
+
+// Where the file goes is decided at the start, whatever becomes of links and directories until the end.
+func TestLinksChangedMeanwhile(t *testing.T) {
+	t.Parallel()
+	for what, c := range map[string]struct {
+		output, file string
+		change       func(dir string)
+	}{
+		"the link": {"links/first", "files/file", func(dir string) {
+			remove(t, dir+"/links/second")
+			symlink(t, "../other/file", dir+"/links/second")
+		}},
+		"the directory": {"here/file", "files/file", func(dir string) {
+			remove(t, dir+"/here")
+			symlink(t, "other", dir+"/here")
+		}},
+		"the file": {"files/file", "files/file", func(dir string) {
+			remove(t, dir+"/files/file")
+			symlink(t, "../other/file", dir+"/files/file")
+		}},
+		"a new file": {"files/new", "files/new", func(dir string) { symlink(t, "../other/file", dir+"/files/new") }},
+	} {
+		t.Run(what, func(t *testing.T) {
+			s, dir := newServer(t), linkedFile(t)
+			symlink(t, "files", dir+"/here")
+			mkdir(t, dir+"/other")
+			write(t, dir+"/other/file", "precious", 0o600)
+			running := s.fetch("-o", filepath.Join(dir, c.output), "PATH")
+			e := s.request()
+			c.change(dir)
+			e.serve([]byte("new"))
+			running.wait().expect(t, 0, received(3, 1))
+			expectContent(t, dir+"/other/file", []byte("precious"))
+			expectFiles(t, dir+"/other", "file")
+			if info, err := os.Lstat(filepath.Join(dir, c.file)); err != nil || !info.Mode().IsRegular() {
+				t.Errorf("%s is %v (%v)", c.file, info, err)
 			}
-			c := s.fetch("-o", dir+"/links/first", "PATH")
-			s.request().serve([]byte("new"))
-			c.wait().expect(t, 0, received(3, 1))
-			expectContent(t, dir+"/files/file", []byte("new"))
-			expectFiles(t, dir+"/files", "file")
-			expectMode(t, dir+"/links/first", fs.ModeSymlink|0o777)
-			expectMode(t, dir+"/links/second", fs.ModeSymlink|0o777)
+			expectContent(t, filepath.Join(dir, c.file), []byte("new"))
+			if entries, err := os.ReadDir(dir + "/files"); err != nil || strings.HasPrefix(entries[0].Name(), ".") {
+				t.Errorf("left in the directory: %v (%v)", entries, err)
+			}
 		})
 	}
+}
+
+// After a power cut there is a whole file or none: it is on the disk before it has its name.
+func TestSync(t *testing.T) {
+	t.Parallel()
+	strace, err := exec.LookPath("strace")
+	if err != nil {
+		t.Skip("no strace here to fail an fsync(2)")
+	}
+	s, file := newServer(t), existingFile(t, "old", 0o644)
+	c := s.command("-o", file, "PATH")
+	c.cmd.Args = append([]string{strace, "-f", "-qq", "-o", "/dev/null", "-e", "inject=fsync:error=EIO"}, c.cmd.Args...)
+	c.cmd.Path = strace
+	c.start()
+	s.request().serve([]byte("new"))
+	c.wait().expect(t, 1, "mqfile: fsync "+file+": input/output error\n")
+	expectContent(t, file, []byte("old"))
+	expectFiles(t, filepath.Dir(file), "file")
 }
 
 func TestDevice(t *testing.T) {
@@ -142,11 +228,12 @@ func TestImpossibleOutput(t *testing.T) {
 	t.Parallel()
 	s, dir := newServer(t), t.TempDir()
 	symlink(t, "loop", dir+"/loop")
-	for _, file := range []string{dir, dir + "/none/file", dir + "/loop", dir + "/file/"} {
+	symlink(t, "nothing", dir+"/dangling")
+	for _, file := range []string{dir, dir + "/none/file", dir + "/loop", dir + "/dangling", dir + "/file/"} {
 		s.command("-o", file, "PATH").run().expectPart(t, 1, file+": ")
 	}
 	s.empty()
-	expectFiles(t, dir, "loop")
+	expectFiles(t, dir, "dangling", "loop")
 }
 
 // A file that may not be written is not replaced either, although its directory would allow it.
@@ -176,6 +263,27 @@ func TestFullDevice(t *testing.T) {
 	e.serve([]byte("x"))
 	c.wait().expect(t, 1, "mqfile: write stdout: no space left on device\n")
 	gone(t, e.request.Reply)
+}
+
+// Without a stdout there is nowhere to write to, so the server is not asked.
+func TestClosedStdout(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	for _, script := range []string{"exec >&-", "exec >&- <&-", "exec >&- </dev/null"} {
+		s.command("PATH").under(script).run().expectPart(t, 1, "stdout is closed")
+	}
+	s.empty()
+}
+
+// /dev/null is a place to write to, also as daemon(3) opens it.
+func TestStdoutNowhere(t *testing.T) {
+	t.Parallel()
+	for _, script := range []string{"exec >/dev/null", "exec <>/dev/null >&0"} {
+		s := newServer(t)
+		c := s.command("PATH").under(script).start()
+		s.request().serve([]byte("x"))
+		c.wait().expect(t, 0, received(1, 1))
+	}
 }
 
 func TestFileSizeLimit(t *testing.T) {
@@ -250,6 +358,13 @@ func write(t *testing.T, file, content string, mode fs.FileMode) {
 func mkdir(t *testing.T, dir string) {
 	t.Helper()
 	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func remove(t *testing.T, file string) {
+	t.Helper()
+	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -4,12 +4,12 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
+
+const stdout, stderr = 1, 2
 
 // A transfer that ends sooner than barDelay shows no bar; a longer one redraws it every barPeriod.
 const (
@@ -17,119 +17,74 @@ const (
 	barPeriod = 100 * time.Millisecond
 )
 
-// progress draws a bar on stderr while a transfer lasts, if a person can be there to see it. Its zero value shows
-// nothing until start.
+// progress draws a bar on stderr while a transfer lasts, if a person can be there to see it.
 type progress struct {
-	received atomic.Uint64
-	size     uint64
-	began    time.Time
-	ended    chan struct{} // closed by stop
-	gone     chan struct{} // closed when the drawing is over; nil when it never began
-
-	mu    sync.Mutex // of the line on the terminal
-	drawn int        // columns of it in use
+	state   *state
+	visible bool
+	began   time.Time // when the size was first known; zero before
+	before  uint64    // bytes received by then
+	drawn   int       // columns of the line in use
 }
 
-// start begins a transfer of size bytes. A bar needs a terminal that does not also get the file.
-func (p *progress) start(size uint64) {
-	if size == 0 || !isTerminal(os.Stderr) || isTerminal(os.Stdout) {
-		return
-	}
-	p.size, p.began = size, time.Now()
-	p.ended, p.gone = make(chan struct{}), make(chan struct{})
-	go p.draw()
+// newProgress makes a bar, which needs a terminal that does not also get the file.
+func newProgress(s *state) *progress {
+	return &progress{state: s, visible: isTerminal(stderr) && !isTerminal(stdout)}
 }
 
-// advance tells how many bytes have arrived.
-func (p *progress) advance(received uint64) { p.received.Store(received) }
-
-// stop takes the bar away.
-func (p *progress) stop() {
-	if p.gone != nil {
-		close(p.ended)
-		<-p.gone
-	}
+func isTerminal(fd int) bool {
+	_, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	return err == nil
 }
 
+// draw replaces the line on the terminal.
 func (p *progress) draw() {
-	defer close(p.gone)
-	tick := time.NewTimer(barDelay)
-	for {
-		select {
-		case <-p.ended:
-			p.show("")
-			return
-		case <-tick.C:
-			p.show(p.line(terminalWidth()))
-			tick.Reset(barPeriod)
-		}
+	size, received := p.state.size.Load(), p.state.received.Load()
+	switch {
+	case !p.visible || size == 0:
+	case p.began.IsZero():
+		p.began, p.before = time.Now(), received
+	case time.Since(p.began) >= barDelay:
+		rate := float64(received-p.before) / time.Since(p.began).Seconds()
+		p.show(line(terminalWidth(), received, size, rate))
 	}
 }
 
-// show replaces the line on the terminal, with blanks where the new one is shorter.
-func (p *progress) show(line string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.replace(line)
+// erase takes the bar away.
+func (p *progress) erase() {
+	if p.drawn > 0 {
+		p.show("")
+	}
 }
 
-func (p *progress) replace(line string) {
-	blanks := max(p.drawn-len(line), 0)
-	if len(line)+blanks == 0 {
+// show writes a line over the last one, with blanks where that was longer, and goes back to its beginning. A terminal
+// that is stopped (Ctrl-S) is skipped: it would stop the watch for signals too.
+func (p *progress) show(line string) {
+	tty := []unix.PollFd{{Fd: stderr, Events: unix.POLLOUT}}
+	if n, err := unix.Poll(tty, 0); n == 0 || err != nil {
 		return
 	}
-	text := "\r" + line + strings.Repeat(" ", blanks)
-	if line == "" {
-		text += "\r"
-	}
-	os.Stderr.WriteString(text)
+	os.Stderr.WriteString("\r" + line + strings.Repeat(" ", max(p.drawn-len(line), 0)) + "\r")
 	p.drawn = len(line)
 }
 
-// eraseNow takes the bar away when the process is about to end, and for good: mu stays locked. A terminal that is
-// stopped (Ctrl-S) does not keep the process alive.
-func (p *progress) eraseNow() {
-	erased := make(chan struct{})
-	go func() {
-		p.mu.Lock()
-		p.replace("")
-		close(erased)
-	}()
-	select {
-	case <-erased:
-	case <-time.After(barDelay):
-	}
-}
-
 func terminalWidth() int {
-	size, err := unix.IoctlGetWinsize(int(os.Stderr.Fd()), unix.TIOCGWINSZ)
+	size, err := unix.IoctlGetWinsize(stderr, unix.TIOCGWINSZ)
 	if err != nil || size.Col == 0 {
 		return 80
 	}
 	return int(size.Col)
 }
 
-// line is the bar for a terminal of so many columns: as many of the facts as fit, then a bar if there is room.
-func (p *progress) line(width int) string {
-	received := p.received.Load()
-	rate := float64(received) / time.Since(p.began).Seconds()
-	share := float64(received) / float64(p.size)
-	line := fmt.Sprintf("%3.0f%%", 100*share)
-	var facts string
-	for _, fact := range []string{
-		human(float64(received)) + " of " + human(float64(p.size)),
-		human(rate) + "/s",
-		"ETA " + clock(float64(p.size-received)/rate),
-	} {
-		if len(line)+len(facts)+2+len(fact) < width {
-			facts += "  " + fact
-		}
+// line is what fits into so many columns of the facts and, if there is room, a bar. Rate is in bytes a second.
+func line(width int, received, size uint64, rate float64) string {
+	part := float64(received) / float64(size)
+	text := fmt.Sprintf("%3.0f%%  %s of %s  %s/s  ETA %s", 100*part, human(float64(received)), human(float64(size)),
+		human(rate), clock(float64(size-received)/rate))
+	if columns := width - len(text) - 4; columns >= 10 {
+		done := int(part * float64(columns))
+		text += " [" + strings.Repeat("=", done) + strings.Repeat(" ", columns-done) + "]"
 	}
-	if columns := width - len(line) - len(facts) - 4; columns >= 10 {
-		done := int(share * float64(columns))
-		line += " [" + strings.Repeat("=", done) + strings.Repeat(" ", columns-done) + "]"
-	}
-	return line + facts
+	return text[:min(len(text), width-1)]
 }
 
 // human is a number of bytes in at most 10 columns.
@@ -144,14 +99,10 @@ func human(n float64) string {
 	return fmt.Sprintf("%.1f %ciB", n, units[0])
 }
 
-// clock is a time to go as minutes and seconds, or hours before them.
+// clock is a time to go as hours, minutes and seconds.
 func clock(seconds float64) string {
 	if !(seconds < 100*3600) { // also when nothing has come yet
 		return "--:--"
 	}
-	s := int(seconds)
-	if s >= 3600 {
-		return fmt.Sprintf("%d:%02d:%02d", s/3600, s/60%60, s%60)
-	}
-	return fmt.Sprintf("%d:%02d", s/60, s%60)
+	return (time.Duration(seconds) * time.Second).String()
 }

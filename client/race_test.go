@@ -7,6 +7,8 @@ import "os"
 // buildFlags let the race detector see the program too.
 var buildFlags = []string{"-race"}
 
+const raced = true
+
 // crowd is how many clients queue up. Each takes ten times as long under the race detector.
 const crowd = 100
 

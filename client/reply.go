@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"strconv"
 	"strings"
@@ -15,22 +16,7 @@ import (
 	"daemonlab/lab/wire"
 )
 
-// More than this gains nothing: with ten messages in the queue neither side has to wait for the other, and copying
-// 64 KiB costs far more than the system call around it.
-const (
-	bestDepth = 10
-	bestSize  = 64 << 10
-	usualSize = 8192 // what msgsize_max is unless somebody changed it
-)
-
-// A reply queue is called "/mqfile-PID-RANDOM.locked". The end of the name promises that the queue is locked for as
-// long as the client lives, see removeOrphan.
-const (
-	replyPrefix = "mqfile-"
-	replySuffix = ".locked"
-)
-
-func replyName() string { return "/" + uniqueName() + replySuffix }
+func replyName() string { return "/" + uniqueName() }
 
 // uniqueName is a name that nobody can guess, hence neither take beforehand nor, if it is a queue's, send to. The PID
 // tells a person whose it is.
@@ -39,34 +25,50 @@ func uniqueName() string {
 	if _, err := unix.Getrandom(random[:], 0); err != nil { // no crypto/rand: its first use takes 100 us
 		panic(err) // documented only for arguments that are wrong
 	}
-	return replyPrefix + strconv.Itoa(os.Getpid()) + "-" + hex.EncodeToString(random[:])
+	return "mqfile-" + strconv.Itoa(os.Getpid()) + "-" + hex.EncodeToString(random[:])
 }
 
-// replyMaker makes the queue for the responses, of the best shape that this client may have.
-type replyMaker struct {
-	name   string
-	server *mq.Blocking
-	left   *leftovers
-	shapes []shape // best first
-	swept  bool    // has looked for orphans
+// shape is the form of a queue: how many messages it holds, of how many bytes, and what it must leave free for others.
+type shape struct {
+	depth, size int
+	leaves      uint64
 }
 
-// makeReply waits for room as long as it may. It returns the queue and its message size.
-func makeReply(name string, server *mq.Blocking, wait time.Duration, left *leftovers) (*mq.Blocking, int, error) {
-	deepest, largest := systemLimit("msg_max", bestDepth), systemLimit("msgsize_max", usualSize)
-	if largest < wire.MinMsgSize {
-		return nil, 0, fmt.Errorf("no reply queue: the system allows messages of %d bytes (msgsize_max), a server needs %d",
-			largest, wire.MinMsgSize)
+// shapes are those that a reply queue may have, best first. Half the size costs more speed than half the depth; with
+// ten messages in the queue neither side waits for the other, and beyond 64 KiB copying costs far more than the call.
+//
+// A shape is taken only if it leaves free the given part of RLIMIT_MSGQUEUE, which all queues of a user share, in
+// percent. So under the default limit a client that is alone has 10 x 8192, and 90 have room at once beside a server.
+var shapes = []shape{
+	{10, 65536, 70}, {4, 65536, 70}, {2, 65536, 70},
+	{10, 8192, 70}, {4, 8192, 50}, {2, 8192, 38},
+	{2, 4096, 20}, {2, 2048, 7}, {2, 1024, 3}, {2, 512, 0}, {1, wire.MinMsgSize, 0},
+}
+
+// Nothing tells when a queue of another process goes, so a client that waits for room tries again and again, soon at
+// first, and each at moments of its own.
+const (
+	firstPause = 2 * time.Millisecond
+	lastPause  = 256 * time.Millisecond
+)
+
+// makeReply makes the queue for the responses, and waits for room as long as it may. It returns its message size, too.
+func makeReply(name string, wait time.Duration, left *leftovers) (*mq.Blocking, int, error) {
+	q, size, err := tryShapes(shapes, name, left)
+	end := time.Now().Add(wait)
+	if noRoom(err) && wait > 0 {
+		fmt.Fprintf(os.Stderr, "mqfile: waiting up to %v for room: %s\n", wait, printable(err.Error()))
 	}
-	limit, err := queueLimit()
-	if err != nil {
-		return nil, 0, err
+	for pause := firstPause; noRoom(err) && time.Now().Before(end); pause = min(2*pause, lastPause) {
+		time.Sleep(min(pause/2+rand.N(pause/2), time.Until(end)))
+		if q, size, err = tryShapes(shapes[len(shapes)-1:], name, left); err == nil { // there is room: perhaps for more
+			q.Close()
+			left.removeQueue()
+			q, size, err = tryShapes(shapes, name, left)
+		}
 	}
-	m := &replyMaker{name: name, server: server, left: left}
-	m.shapes = shapesWithin(share(takePlace(server), limit), min(deepest, bestDepth), min(largest, bestSize))
-	q, size, err := m.make()
 	if noRoom(err) {
-		q, size, err = m.waitForRoom(wait, limit, err)
+		err = fmt.Errorf("%w; ls /dev/mqueue shows the queues, rm there removes one that a killed client left", err)
 	}
 	if err != nil {
 		return nil, 0, fmt.Errorf("no reply queue: %w", err)
@@ -74,74 +76,59 @@ func makeReply(name string, server *mq.Blocking, wait time.Duration, left *lefto
 	return q, size, nil
 }
 
-// make takes the best shape that there is room for. To be refused is unusual even among many clients, who share what
-// there is, so it is the moment to look for what killed ones have left.
-func (m *replyMaker) make() (q *mq.Blocking, size int, err error) {
-	for _, s := range m.shapes {
-		q, err = m.makeOf(s)
-		if noRoom(err) && !m.swept {
-			m.swept = true
-			if removeOrphans(m.server) > 0 {
-				q, err = m.makeOf(s)
-			}
+// noRoom reports whether a queue may be had when others have gone. EMFILE: RLIMIT_MSGQUEUE. ENOSPC: queues_max.
+func noRoom(err error) bool { return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENOSPC) }
+
+// tryShapes makes the best queue that there is room for. No system call tells how much of RLIMIT_MSGQUEUE is free, but
+// mq_open(2) compares what is in use with the soft limit, so that is lowered by what must stay free.
+func tryShapes(shapes []shape, name string, left *leftovers) (q *mq.Blocking, size int, err error) {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_MSGQUEUE, &limit); err != nil {
+		return nil, 0, fmt.Errorf("RLIMIT_MSGQUEUE: %w", err)
+	}
+	if least := mq.Cost(1, wire.MinMsgSize); limit.Cur < least {
+		return nil, 0, fmt.Errorf("RLIMIT_MSGQUEUE (ulimit -q) is %d bytes, the smallest queue costs %d", limit.Cur, least)
+	}
+	defer unix.Setrlimit(unix.RLIMIT_MSGQUEUE, &limit)
+	largest := max(maxMessage(), 8192)
+	for _, s := range shapes {
+		if s.size > largest {
+			continue
 		}
-		if err == nil || !tooMuch(err) {
+		lowered := unix.Rlimit{Cur: limit.Cur - limit.Cur/100*s.leaves, Max: limit.Max}
+		if err := unix.Setrlimit(unix.RLIMIT_MSGQUEUE, &lowered); err != nil {
+			return nil, 0, fmt.Errorf("RLIMIT_MSGQUEUE: %w", err)
+		}
+		q, err = create(name, &mq.Attr{MaxMsg: s.depth, MsgSize: s.size}, left)
+		if !errors.Is(err, unix.EMFILE) && !errors.Is(err, unix.EINVAL) { // EINVAL: msg_max or msgsize_max
 			return q, s.size, err
 		}
 	}
 	return nil, 0, err
 }
 
-// makeOf creates the queue, locks it and then lets any server send to it, whatever the umask says. When it was taken for
-// an orphan's in the instant before it was locked, it is made once more.
-func (m *replyMaker) makeOf(s shape) (*mq.Blocking, error) {
-	for {
-		q, err := m.create(s)
-		if err != nil {
-			return nil, err
-		}
-		if err = lockQueue(q, unix.LOCK_EX); err == nil {
-			err = q.Chmod(wire.QueueMode)
-		}
-		if err == nil {
-			return q, nil
-		}
-		q.Close()
-		if !errors.Is(err, errUnlinked) {
-			return nil, err
-		}
-	}
-}
-
-func (m *replyMaker) create(s shape) (q *mq.Blocking, err error) {
-	err = m.left.makeQueue(m.name, func() (err error) {
-		attr := &mq.Attr{MaxMsg: s.depth, MsgSize: s.size}
-		q, err = mq.OpenBlocking(m.name, os.O_CREATE|os.O_EXCL|os.O_RDONLY, 0o600, attr)
-		return err
-	})
-	return q, err
-}
-
-// tooMuch tells whether a smaller queue may be had. EMFILE: RLIMIT_MSGQUEUE, which all queues of this user share.
-// EINVAL: msg_max or msgsize_max, where they could not be read.
-func tooMuch(err error) bool { return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.EINVAL) }
-
-// noRoom tells whether a queue may be had when others have gone. ENOSPC: queues_max.
-func noRoom(err error) bool { return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENOSPC) }
-
-// systemLimit reads one of the limits of mq_overview(7), with bare system calls: [mq.SystemLimits], which reads all of
-// them, takes 50 us more. Where it cannot be read the kernel's default is the best guess.
-func systemLimit(name string, usual int) int {
-	fd, err := unix.Open("/proc/sys/fs/mqueue/"+name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+// create makes the queue, and lets any server send to it, whatever the umask says.
+func create(name string, attr *mq.Attr, left *leftovers) (*mq.Blocking, error) {
+	left.Lock()
+	defer left.Unlock()
+	q, err := mq.OpenBlocking(name, os.O_CREATE|os.O_EXCL|os.O_RDONLY, wire.QueueMode, attr)
 	if err != nil {
-		return usual
+		return nil, err
+	}
+	left.queue = name
+	return q, q.Chmod(wire.QueueMode)
+}
+
+// maxMessage is msgsize_max of mq_overview(7), 0 where it cannot be read. To try a larger size, and to read the file by
+// package os, would each take 60 us.
+func maxMessage() int {
+	fd, err := unix.Open("/proc/sys/fs/mqueue/msgsize_max", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return 0
 	}
 	defer unix.Close(fd)
 	var text [32]byte
 	n, _ := unix.Read(fd, text[:])
-	value, err := strconv.Atoi(strings.TrimSpace(string(text[:max(n, 0)])))
-	if err != nil {
-		return usual
-	}
-	return value
+	size, _ := strconv.Atoi(strings.TrimSpace(string(text[:max(n, 0)])))
+	return size
 }

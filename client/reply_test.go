@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"regexp"
@@ -14,7 +15,7 @@ import (
 )
 
 // replyName has the PID and at least 64 random bits.
-var replyName = regexp.MustCompile(`^/mqfile-[0-9]+-[0-9a-f]{16,}\.locked$`)
+var replyName = regexp.MustCompile(`^/mqfile-[0-9]+-[0-9a-f]{16,}$`)
 
 func TestReplyQueue(t *testing.T) {
 	t.Parallel()
@@ -58,7 +59,7 @@ func (e *exchange) mode() (mode uint32) {
 func TestNoRoom(t *testing.T) {
 	t.Parallel()
 	s, dir := newServer(t), t.TempDir()
-	s.command("-o", dir+"/file", "PATH").limited(300).run().expectPart(t, 1, "300 bytes")
+	s.command("-o", dir+"/file", "PATH").limited(300).run().expectPart(t, 1, "is 300 bytes, the smallest queue costs 352")
 	s.empty()
 	expectFiles(t, dir)
 }
@@ -70,35 +71,35 @@ func TestShapes(t *testing.T) {
 	}
 }
 
+// The request queue takes up 4452 bytes.
 func testShapes(t *testing.T) {
 	s := newServer(t)
-	taken := mq.Cost(1, wire.RequestSize)
 	for _, c := range []struct {
 		msgMax, msgSizeMax int
-		room               uint64 // bytes for the reply queue
+		limit              uint64 // bytes for all queues
 		want               mq.Attr
 	}{
-		{10, 8192, 82880, mq.Attr{MaxMsg: 10, MsgSize: 8192}},
-		{10, 8192, 82879, mq.Attr{MaxMsg: 6, MsgSize: 8192}},
-		{10, 8192, 49727, mq.Attr{MaxMsg: 4, MsgSize: 8192}},
-		{10, 8192, 16576, mq.Attr{MaxMsg: 2, MsgSize: 8192}},
-		{10, 8192, 8384, mq.Attr{MaxMsg: 2, MsgSize: 4096}},
-		{10, 8192, 8383, mq.Attr{MaxMsg: 2, MsgSize: 2048}},
-		{10, 8192, 704, mq.Attr{MaxMsg: 2, MsgSize: 256}},
-		{10, 8192, 703, mq.Attr{MaxMsg: 1, MsgSize: 256}},
-		{100, 16384, 164800, mq.Attr{MaxMsg: 10, MsgSize: 16384}},
-		{100, 16384, 82880, mq.Attr{MaxMsg: 4, MsgSize: 16384}},
-		{100, 16384, 82880 - 16384, mq.Attr{MaxMsg: 4, MsgSize: 16384}},
-		{10, 1 << 20, 131264, mq.Attr{MaxMsg: 2, MsgSize: 65536}},
-		{10, 1 << 20, 131263, mq.Attr{MaxMsg: 10, MsgSize: 8192}},
-		{3, 5000, 80000, mq.Attr{MaxMsg: 3, MsgSize: 5000}},
-		{1, 300, 80000, mq.Attr{MaxMsg: 1, MsgSize: 300}},
+		{10, 8192, 819200, mq.Attr{MaxMsg: 10, MsgSize: 8192}},
+		{10, 8192, 291200, mq.Attr{MaxMsg: 10, MsgSize: 8192}},
+		{10, 8192, 291000, mq.Attr{MaxMsg: 4, MsgSize: 8192}},
+		{10, 8192, 75200, mq.Attr{MaxMsg: 2, MsgSize: 8192}},
+		{10, 8192, 33900, mq.Attr{MaxMsg: 2, MsgSize: 4096}},
+		{10, 8192, 16000, mq.Attr{MaxMsg: 2, MsgSize: 2048}},
+		{10, 8192, 9300, mq.Attr{MaxMsg: 2, MsgSize: 1024}},
+		{10, 8192, 6800, mq.Attr{MaxMsg: 2, MsgSize: 512}},
+		{10, 8192, 5667, mq.Attr{MaxMsg: 1, MsgSize: 256}},
+		{10, 8192, 4804, mq.Attr{MaxMsg: 1, MsgSize: 256}},
+		{10, 1 << 20, 819200, mq.Attr{MaxMsg: 2, MsgSize: 65536}},
+		{10, 1 << 20, 450000, mq.Attr{MaxMsg: 10, MsgSize: 8192}},
+		{2, 8192, 819200, mq.Attr{MaxMsg: 2, MsgSize: 8192}},
+		{3, 5000, 819200, mq.Attr{MaxMsg: 2, MsgSize: 4096}},
+		{1, 300, 819200, mq.Attr{MaxMsg: 1, MsgSize: 256}},
 	} {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {
 			setLimit(t, "msg_max", c.msgMax)
 			setLimit(t, "msgsize_max", c.msgSizeMax)
 			s := &server{t, s.name, s.q}
-			client := s.command("PATH").limited(taken + c.room).start()
+			client := s.command("PATH").limited(c.limit).start()
 			e := s.request()
 			if got := e.shape(); got.MaxMsg != c.want.MaxMsg || got.MsgSize != c.want.MsgSize {
 				t.Errorf("reply queue of %d x %d bytes, expected %d x %d", got.MaxMsg, got.MsgSize, c.want.MaxMsg, c.want.MsgSize)
@@ -106,13 +107,36 @@ func testShapes(t *testing.T) {
 			client.expectServed(e, noise(20000))
 		})
 	}
-	testTooSmallMessages(t, s)
+	setLimit(t, "msgsize_max", wire.MinMsgSize-1)
+	s.command("PATH").run().expectPart(t, 1, "x 255 (msg_max, msgsize_max)")
+	s.empty()
 }
 
-func testTooSmallMessages(t *testing.T, s *server) {
-	setLimit(t, "msgsize_max", wire.MinMsgSize-1)
-	s.command("PATH").run().expectPart(t, 1, "messages of 255 bytes (msgsize_max)")
-	s.empty()
+// Whoever may send to the request queue may set locks on it, which must not look like other clients.
+func TestLocksOnRequestQueue(t *testing.T) {
+	t.Parallel()
+	if !inNamespaces(t) {
+		return
+	}
+	s := newServer(t)
+	stranger, err := mq.Open(s.name, os.O_WRONLY, 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stranger.Close()
+	var lockErr error
+	err = stranger.Control(func(fd uintptr) {
+		lockErr = unix.FcntlFlock(fd, unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK}) // every byte
+	})
+	if err = errors.Join(err, lockErr); err != nil {
+		t.Fatal(err)
+	}
+	c := s.fetch("PATH")
+	e := s.request()
+	if shape := e.shape(); shape.MaxMsg != 10 || shape.MsgSize != 8192 {
+		t.Errorf("reply queue of %d x %d bytes, expected 10 x 8192", shape.MaxMsg, shape.MsgSize)
+	}
+	c.expectServed(e, []byte("x"))
 }
 
 func (c *client) expectServed(e *exchange, file []byte) {

@@ -10,9 +10,8 @@ import (
 )
 
 var deadly = []syscall.Signal{
-	unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGALRM, unix.SIGUSR1, unix.SIGUSR2, unix.SIGPIPE,
-	unix.SIGXCPU, unix.SIGABRT, unix.SIGVTALRM, unix.SIGIO, unix.SIGPWR, unix.SIGSTKFLT, unix.SIGILL, unix.SIGTRAP,
-	unix.SIGBUS, unix.SIGFPE, unix.SIGSEGV, unix.SIGSYS,
+	unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGALRM, unix.SIGUSR1, unix.SIGUSR2, unix.SIGXCPU,
+	unix.SIGABRT, unix.SIGILL, unix.SIGTRAP, unix.SIGBUS, unix.SIGFPE, unix.SIGSEGV, unix.SIGSYS, unix.SIGSTKFLT,
 }
 
 // Every signal that ends the program leaves neither its queue nor an unfinished file.
@@ -113,7 +112,7 @@ func TestHarmlessSignals(t *testing.T) {
 		c.signal(sig)
 	}
 	for _, sig := range []syscall.Signal{
-		unix.SIGPROF, unix.SIGXFSZ, unix.SIGCHLD, unix.SIGURG, unix.SIGWINCH, unix.SIGCONT,
+		unix.SIGPROF, unix.SIGXFSZ, unix.SIGPIPE, unix.SIGVTALRM, unix.SIGIO, unix.SIGPWR, unix.SIGCHLD, unix.SIGURG, unix.SIGWINCH, unix.SIGCONT,
 	} {
 		c.signal(sig)
 	}

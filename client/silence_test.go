@@ -1,15 +1,22 @@
 package main_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/wire"
 )
 
-// The three ways in which a server can do nothing for 10 s, all at once so that the test takes 10 s.
+// The three ways in which a server can do nothing for 10 s, all at once so that the test takes 10 s. Meanwhile a client
+// is stopped: it cannot hear its server, which is no silence.
 func TestSilence(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes long")
@@ -17,6 +24,10 @@ func TestSilence(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	began := time.Now()
+
+	good := newServer(t)
+	stoppedClient := good.fetch("PATH")
+	stoppedReply := good.request()
 
 	mute := newServer(t)
 	muteClient := mute.fetch("-o", dir+"/file", "PATH")
@@ -32,6 +43,9 @@ func TestSilence(t *testing.T) {
 	full.fill()
 	fullClient := full.fetch("PATH")
 
+	const more = 1500 * time.Millisecond // than the second by which a client counts
+	time.Sleep(more)
+	stoppedClient.signal(unix.SIGSTOP)
 	fullClient.wait().expect(t, 3, "mqfile: queue "+full.name+" of the server has been full for 10s\n")
 	muteClient.wait().expect(t, 3, "mqfile: nothing from the server at queue "+mute.name+" for 10s\n")
 	r := stalledClient.wait()
@@ -43,8 +57,53 @@ func TestSilence(t *testing.T) {
 	gone(t, stalledReply.request.Reply)
 	expectFiles(t, dir)
 	if took := time.Since(began); took < 10*time.Second {
-		t.Errorf("the patience of 10 s ended after %v", took)
+		t.Errorf("a silence of 10 s ended after %v", took)
 	}
+	stoppedClient.signal(unix.SIGCONT)
+	time.Sleep(more)
+	stoppedReply.serve([]byte("x"))
+	stoppedClient.wait().expect(t, 0, received(1, 1))
+}
+
+// The kernel wakes no client at a time of day: the clock may be set back while a client sleeps.
+func TestNoTimeOfDay(t *testing.T) {
+	t.Parallel()
+	sending, receiving := newServer(t), newServer(t)
+	sending.fill()
+	c := sending.fetch("PATH")
+	expectNoDeadline(t, c, unix.SYS_MQ_TIMEDSEND)
+	c.signal(unix.SIGTERM)
+	c.wait()
+	c = receiving.fetch("PATH")
+	receiving.request()
+	expectNoDeadline(t, c, unix.SYS_MQ_TIMEDRECEIVE)
+	c.signal(unix.SIGTERM)
+	c.wait()
+}
+
+// expectNoDeadline waits until a thread of the client sleeps in the system call, and looks at its fifth argument.
+func expectNoDeadline(t *testing.T, c *client, call int) {
+	t.Helper()
+	eventually(t, "the client sleeps", func() bool {
+		tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/syscall", c.cmd.Process.Pid))
+		if err != nil || len(tasks) == 0 {
+			t.Skipf("no /proc/PID/syscall here (%v)", err)
+		}
+		for _, task := range tasks {
+			text, err := os.ReadFile(task)
+			if errors.Is(err, unix.EPERM) {
+				t.Skipf("system calls of other processes are not shown here: %v", err)
+			}
+			fields := strings.Fields(string(text))
+			if len(fields) > 5 && fields[0] == strconv.Itoa(call) {
+				if fields[5] != "0x0" {
+					t.Errorf("system call %d has a deadline: %s", call, text)
+				}
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // fill leaves no room in the server's queue.
@@ -71,7 +130,7 @@ func TestFullQueue(t *testing.T) {
 	c.wait().expect(t, 0, received(1, 1))
 }
 
-// asleep tells whether the client has its reply queue, hence nothing left to do but to send.
+// asleep reports whether the client has its reply queue, hence nothing left to do but to send.
 func asleep(t *testing.T, c *client) bool {
 	t.Helper()
 	dir := fmt.Sprintf("/proc/%d/fd/", c.cmd.Process.Pid)

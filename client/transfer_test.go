@@ -87,13 +87,16 @@ func TestTrickleArrives(t *testing.T) {
 
 func TestFailure(t *testing.T) {
 	t.Parallel()
-	for _, text := range []string{"no such file: x", "a\x1b[31m\nb", "perdón: ñ"} {
+	for text, said := range map[string]string{
+		"no such file: \"x\"": "no such file: \"x\"", "perdón: ñ": "perdón: ñ",
+		"no\x1b[2J\r\nno\u009b\u202e\xff\\": `no\x1b[2J\r\nno\u009b\u202e�\`,
+	} {
 		s := newServer(t)
 		c := s.fetch("PATH")
 		e := s.request()
 		e.failure(text)
 		r := c.wait()
-		r.expect(t, 1, "mqfile: "+text+"\n")
+		r.expect(t, 1, "mqfile: "+said+"\n")
 		if r.stdout != "" {
 			t.Errorf("stdout %q", r.stdout)
 		}
@@ -123,8 +126,8 @@ func TestBadResponses(t *testing.T) {
 		say      string
 		messages []message
 	}{
-		"DATA first":         {"DATA before INFO", []message{data(3)}},
-		"END first":          {"END before INFO", []message{end}},
+		"DATA first":         {"no INFO first", []message{data(3)}},
+		"END first":          {"no INFO first", []message{end}},
 		"INFO twice":         {"a second INFO", []message{info(5), info(5)}},
 		"INFO short":         {"bad response: ", []message{{wire.Info, make([]byte, 7)}}},
 		"INFO long":          {"bad response: ", []message{{wire.Info, make([]byte, 9)}}},

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// silenceLimit is how long the server may do nothing: neither take the request nor send the next response.
+const silenceLimit = 10 * time.Second
+
+// state is what watch knows of the transfer that fetch makes in another goroutine.
+type state struct {
+	size     atomic.Uint64 // that INFO announced, in bytes; 0 before
+	received atomic.Uint64 // bytes of it
+	calls    atomic.Uint64 // beginnings and ends of calls that wait for the server; odd during one, 1 while sending
+	messages uint64        // DATA received; fetch's own until it returns
+}
+
+// await runs a call that sleeps until the server does something.
+func (s *state) await(call func()) {
+	s.calls.Add(1)
+	call()
+	s.calls.Add(1)
+}
+
+// watch runs fetch and returns how it ends: by itself, by a signal, or because the server is silent for too long. In
+// the latter cases fetch may hang in a system call for the rest of the process.
+//
+// mq_timedsend(2) and mq_timedreceive(2) count by CLOCK_REALTIME, which may be set while they sleep, so fetch lets them
+// wait for ever and watch counts ticks. A process that is stopped (Ctrl-Z) has none, and cannot hear the server either.
+func watch(o options, left *leftovers, s *state, signals <-chan os.Signal) error {
+	bar, period := newProgress(s), time.Second
+	if bar.visible {
+		period = barPeriod
+	}
+	defer bar.erase()
+	done := make(chan error, 1)
+	go func() { done <- fetch(o, left, s) }()
+	ticks := time.NewTicker(period)
+	defer ticks.Stop()
+	silence, call := time.Duration(0), uint64(0)
+	for {
+		select {
+		case err := <-done:
+			return err
+		case sig := <-signals:
+			return &exitError{status: statusSignal + int(sig.(syscall.Signal))}
+		case <-ticks.C:
+			bar.draw()
+			silence += period
+			if now := s.calls.Load(); now%2 == 0 || now != call {
+				silence, call = 0, now
+			}
+			if silence >= silenceLimit {
+				return silent(o.queue, call)
+			}
+		}
+	}
+}
+
+func silent(queue string, call uint64) error {
+	if call == 1 {
+		return noServer("queue %s of the server has been full for %v", queue, silenceLimit)
+	}
+	return noServer("nothing from the server at queue %s for %v", queue, silenceLimit)
+}
