@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-const usage = `usage: scripts/soak [--seed N] [MINUTES]
+const usage = `usage: scripts/soak [--seed N] [--race] [--starved[=PERCENT]] [MINUTES]
 
 Runs the server for some minutes (default 1) under good and hostile clients,
 with SIGHUP, SIGTERM and SIGKILL and restarts, and checks what every request
@@ -18,17 +18,24 @@ brought. Prints what was done, what was lost, and how the daemon's descriptors,
 threads and memory grew between moments of calm.
 
   --seed N   what chance begins with, to repeat a run (default: another one)
+  --race     build server and client with the race detector; any report is a
+             failure; needs a C compiler
+  --starved[=PERCENT]
+             leave the server PERCENT (1 to 100, default 3) of one processor, in
+             a control group; its clients have the rest; needs root
 
 Runs as root (the server then as nobody) and as an ordinary user. Exit status:
-0 nothing lost and nothing grown, 1 something, 2 it could not run.
+0 nothing lost, nothing grown and no race, 1 something, 2 it could not run.
 `
 
 var errUsage = errors.New("usage")
 
 type options struct {
-	seed uint64
-	time time.Duration
-	work string // directory with the programs; removed at the end
+	seed    uint64
+	time    time.Duration
+	race    bool
+	starved float64 // percent of one processor for the server, 0 for no limit
+	work    string  // directory with the programs; removed at the end
 }
 
 func parseFlags(args []string) (options, error) {
@@ -36,6 +43,17 @@ func parseFlags(args []string) (options, error) {
 	f := flag.NewFlagSet("soak", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	f.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "")
+	f.BoolVar(&o.race, "race", false, "")
+	f.BoolFunc("starved", "", func(value string) (err error) {
+		o.starved = 3
+		if value != "true" { // which stands for no value
+			o.starved, err = strconv.ParseFloat(value, 64)
+		}
+		if !(o.starved >= 1 && o.starved <= 100) {
+			err = errors.New("a percentage from 1 to 100 is needed")
+		}
+		return err
+	})
 	f.StringVar(&o.work, "work", "", "") // from the script, which has built the programs there
 	err := f.Parse(args)
 	if err == nil && f.NArg() > 0 {

@@ -76,7 +76,7 @@ func checkMoving(e harness.Exchange) error {
 	return err
 }
 
-// exchange makes a request, judges what came, and tells whether it was as it should be.
+// exchange makes a request, judges what came, and reports whether it was as it should be.
 func (s *session) exchange(ctx context.Context, shape harness.Shape, path string, period, while time.Duration,
 	check func(harness.Exchange) error) bool {
 	c, err := harness.NewClient(shape)
@@ -93,9 +93,7 @@ func (s *session) exchange(ctx context.Context, shape harness.Shape, path string
 		return false
 	}
 	s.count(requests)
-	e, err := c.FinishSlowly(ctx, path, period, while)
-	x.end = time.Now()
-	x.last = x.end.Add(-harness.Patience) // if it was silence that ended it
+	e, err := s.finish(ctx, c, &x, path, period, while)
 	if err == nil {
 		err = check(e)
 	}
@@ -109,6 +107,42 @@ func (s *session) exchange(ctx context.Context, shape harness.Shape, path string
 	}
 	s.judge(ctx, x, err)
 	return false
+}
+
+// finish receives to the end. Silence is no loss as long as the server is only slow.
+func (s *session) finish(ctx context.Context, c *harness.Client, x *exchange, path string, period, while time.Duration) (
+	e harness.Exchange, err error) {
+	x.last = time.Now()
+	for before := s.counted(checked); ; period, while = 0, 0 {
+		part, err := c.FinishSlowly(ctx, path, period, while)
+		e.Messages = append(e.Messages, part.Messages...)
+		e.Content = append(e.Content, part.Content...)
+		x.end = time.Now()
+		if !errors.Is(err, harness.ErrSilent) {
+			return e, err
+		}
+		if len(part.Messages) > 0 {
+			x.last, before = x.end.Add(-harness.Patience), s.counted(checked)
+		} else if !s.slow(x.last, before) {
+			return e, fmt.Errorf("%w for %v after %s", harness.ErrSilent, x.end.Sub(x.last), e.Summary())
+		}
+		if s.excused(*x) != "" {
+			return e, err
+		}
+	}
+}
+
+// passed is how many exchanges that end meanwhile show that one was forgotten. It is several times as many as can lie
+// in the queue or be served at once.
+const passed = 100
+
+// hang is how long a server may answer nobody, a slow one too.
+func hang() time.Duration { return 10 * harness.Patience }
+
+// slow reports whether a server may still answer a request that has been silent since then, when it had answered as many
+// as before: it has neither served enough others nor been silent to all for too long.
+func (s *session) slow(since time.Time, before int) bool {
+	return s.counted(checked)-before < passed && time.Since(since) < hang()
 }
 
 // What is counted in several places.
@@ -147,13 +181,13 @@ func (s *session) runClient(ctx context.Context, chance *rand.Rand) {
 	f := s.choose(chance)
 	out := filepath.Join(s.place.Dir, fmt.Sprintf("out-%d", chance.Uint64()))
 	defer os.Remove(out)
-	x := exchange{what: "mqfile " + f.name, begin: time.Now()}
+	x, before := exchange{what: "mqfile " + f.name, begin: time.Now()}, s.counted(checked)
 	c, err := s.startClient("--queue", s.place.Queue, "-o", out, f.name)
 	if err != nil {
 		s.lose("mqfile cannot be started: %v", err)
 		return
 	}
-	e := c.Wait(ctx)
+	e := s.waitFor(ctx, c)
 	x.sent, x.end, x.last = time.Now(), time.Now(), time.Now()
 	s.count(requests)
 	s.count("client programs")
@@ -164,6 +198,8 @@ func (s *session) runClient(ctx context.Context, chance *rand.Rand) {
 		s.count(checked)
 	case e.Exit == 3 && (s.absent(x) || s.excused(x) != ""), e.Exit == 1 && s.stopping(x) && strings.Contains(e.Stderr, "stopping"):
 		s.count("client programs that told of a server that ended")
+	case e.Exit == 3 && s.slow(x.begin, before):
+		s.count("client programs that gave up on a slow server")
 	default:
 		s.lose("%s: %v", x.what, e)
 	}
@@ -173,6 +209,17 @@ func (s *session) startClient(args ...string) (*harness.Running, error) {
 	s.starting.RLock()
 	defer s.starting.RUnlock()
 	return s.programs.StartClient(args...)
+}
+
+// waitFor waits for a client program, which has limits of its own.
+func (s *session) waitFor(ctx context.Context, c *harness.Running) harness.Ended {
+	limited, cancel := context.WithTimeout(ctx, hang())
+	defer cancel()
+	e := c.Wait(limited)
+	if limited.Err() != nil && ctx.Err() == nil {
+		s.lose("mqfile %q did not end in %v", c.Args, hang())
+	}
+	return e
 }
 
 // interruptClient ends the client program by a signal, at any moment of its short life.
@@ -186,7 +233,11 @@ func (s *session) interruptClient(ctx context.Context, chance *rand.Rand) {
 		s.lose("mqfile cannot be started: %v", err)
 		return
 	}
-	pause(ctx, time.Duration(chance.IntN(int(8*time.Millisecond))))
+	life := 8 * time.Millisecond
+	if s.race {
+		life *= 5 // the race detector takes as long to start
+	}
+	pause(ctx, time.Duration(chance.IntN(int(life))))
 	switch chance.IntN(4) {
 	case 0:
 		c.Signal(unix.SIGINT)
@@ -195,7 +246,7 @@ func (s *session) interruptClient(ctx context.Context, chance *rand.Rand) {
 	default:
 		s.orphans.kill(c, &s.ledger)
 	}
-	c.Wait(ctx)
+	s.waitFor(ctx, c)
 	s.count("client programs ended by a signal") // who knows which of them have made their request
 	pause(ctx, time.Duration(chance.IntN(int(16*time.Millisecond))))
 }

@@ -45,12 +45,14 @@ func run(args []string) int {
 		return statusUnable
 	}
 	fine := s.report()
-	switch {
-	case err != nil:
+	if err != nil {
 		fmt.Fprintf(os.Stderr, "soak: %v\n", err)
-		return statusUnable
-	case !fine:
+	}
+	switch {
+	case len(s.losses)+s.races > 0 || err == nil && !fine:
 		return statusFailed
+	case err != nil:
+		return statusUnable
 	}
 	return 0
 }
@@ -60,7 +62,6 @@ func soak(ctx context.Context, o options) (s *session, err error) {
 	if err := harness.AdoptOrphans(); err != nil {
 		return nil, err
 	}
-	harness.Calibrate()
 	s, err = newSession(o)
 	if err != nil {
 		return nil, err

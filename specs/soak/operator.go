@@ -21,7 +21,7 @@ func (s *session) operate(ctx context.Context, chance *rand.Rand) error {
 	begin := time.Now()
 	half, end := begin.Add(s.time/2), begin.Add(s.time)
 	looks := s.time / 12
-	for next := begin.Add(looks); time.Now().Before(half) && ctx.Err() == nil; {
+	for next := begin.Add(looks); (time.Now().Before(half) || len(s.growth.sights) < 2) && ctx.Err() == nil; {
 		pause(ctx, time.Duration(chance.IntN(int(time.Second))))
 		s.rotateLog()
 		if chance.IntN(30) == 0 {
@@ -61,34 +61,35 @@ func (s *session) tryStart(ctx context.Context) error {
 	defer s.starting.Unlock()
 	server, err := s.programs.StartServer(ctx, s.place, harness.Setting{}, "--stall", fmt.Sprint(stall.Seconds()))
 	s.server = server
+	s.living.Store(server)
 	return err
 }
 
 // rotateLog does as logrotate(8).
 func (s *session) rotateLog() {
 	os.Rename(s.place.Log, s.place.Log+".1")
-	s.signal(unix.SIGHUP)
+	s.server.Signal(unix.SIGHUP)
 	s.count("operator: SIGHUP")
 }
 
-func (s *session) signal(sig unix.Signal) {
-	if err := s.server.Signal(sig); err != nil {
-		s.lose("the server has died: %v", err)
-	}
+// end sends a signal that is to end the server. An error is no news: the guard has seen what it means.
+func (s *session) end(sig unix.Signal) {
+	s.living.Store(nil)
+	s.server.Signal(sig)
 }
 
 func (s *session) restart(ctx context.Context) error {
 	t := s.begin(stopped)
 	s.count("operator: " + t.what)
-	s.signal(unix.SIGTERM)
+	s.end(unix.SIGTERM)
 	limited, cancel := context.WithTimeout(ctx, 6*time.Second+harness.Slack)
 	defer cancel()
 	status, err := s.server.WaitForEnd(limited)
 	if err != nil && ctx.Err() == nil {
-		s.lose("the server did not end within 6 s of SIGTERM")
+		s.lose("the server did not end within %v of SIGTERM", 6*time.Second+harness.Slack)
 	}
 	if err == nil && status != 0 {
-		s.lose("the server ended with wait status %#x on SIGTERM", status)
+		s.died(status)
 	}
 	return s.again(ctx, t)
 }
@@ -98,6 +99,9 @@ func (s *session) again(ctx context.Context, t *trouble) error {
 	s.server.Close()
 	s.over(t)
 	err := s.start(ctx)
+	if err != nil && ctx.Err() == nil {
+		s.lose("the server does not start again: %v", err)
+	}
 	s.served(t)
 	return err
 }
@@ -106,9 +110,13 @@ func (s *session) again(ctx context.Context, t *trouble) error {
 func (s *session) killAndRestart(ctx context.Context) error {
 	t := s.begin(killed)
 	s.count("operator: " + t.what)
-	s.signal(unix.SIGKILL)
-	if _, err := s.server.WaitForEnd(ctx); err != nil {
+	s.end(unix.SIGKILL)
+	status, err := s.server.WaitForEnd(ctx)
+	if err != nil {
 		return err
+	}
+	if status.Signal() != unix.SIGKILL {
+		s.died(status) // of itself, a moment before
 	}
 	s.over(t)
 	waiting := s.fillQueue(ctx)
@@ -121,8 +129,8 @@ func (s *session) killAndRestart(ctx context.Context) error {
 		return err
 	}
 	for _, c := range waiting {
-		f := s.files[1]
-		e, err := c.Finish(ctx, f.name)
+		f, x := s.files[1], exchange{begin: time.Now()}
+		e, err := s.finish(ctx, c, &x, f.name, 0, 0)
 		if err == nil {
 			err = f.check(e)
 		}
@@ -161,9 +169,9 @@ func (s *session) unlinkQueue(ctx context.Context) {
 	t := s.begin(unlinked)
 	s.count("operator: " + t.what)
 	mq.Unlink(s.place.Queue)
-	for end := time.Now().Add(harness.Patience); !exists(s.place.Queue) && ctx.Err() == nil; {
-		if time.Now().After(end) {
-			s.lose("the request queue was not made again in %v", harness.Patience)
+	for !exists(s.place.Queue) && ctx.Err() == nil {
+		if time.Since(t.from) > hang() {
+			s.lose("the request queue was not made again in %v", hang())
 			break
 		}
 		pause(ctx, 5*time.Millisecond)

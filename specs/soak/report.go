@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// report prints everything and tells whether all is well.
+// report prints everything and reports whether all is well.
 func (s *session) report() bool {
 	fmt.Println("\ndone:")
 	for _, what := range slices.Sorted(maps.Keys(s.counts)) {
@@ -16,7 +16,12 @@ func (s *session) report() bool {
 	for _, loss := range s.losses {
 		fmt.Println("  " + loss)
 	}
-	grown := s.growth.grown()
+	allowed := uint64(moreMemory)
+	if s.race {
+		allowed = moreMemoryRace
+		fmt.Printf("\nraces: %d\n", s.races)
+	}
+	grown := s.growth.grown(allowed)
 	if len(s.growth.sights) > 1 {
 		fmt.Printf("\none server, first seen: %v\n             last seen: %v\n", s.growth.sights[0], s.growth.sights[len(s.growth.sights)-1])
 	}
@@ -25,5 +30,5 @@ func (s *session) report() bool {
 	} else {
 		fmt.Println("grown: nothing")
 	}
-	return len(s.losses) == 0 && grown == ""
+	return len(s.losses) == 0 && grown == "" && s.races == 0
 }
