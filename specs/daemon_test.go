@@ -223,7 +223,7 @@ var _ = Row("privileges", func(r row) {
 		for _, t := range r.threads(s) {
 			r.must(t.Uid.All(uid) && t.Gid.All(gid) && len(t.Groups) == 0 && t.CapPrm == 0 && t.CapEff == 0,
 				harness.Finding{
-					Did: "started it as root, with supplementary groups and keep-caps securebits",
+					Did: "started it as root, with supplementary groups",
 					Wants: fmt.Sprintf("all UIDs are %d and all GIDs %d (nobody), no groups, CapPrm and CapEff 0",
 						uid, gid),
 					Saw: fmt.Sprintf("%s of thread %d:\nUid: %v\nGid: %v\nGroups: %v\nCapPrm: %v\nCapEff: %v",

@@ -12,8 +12,8 @@ import (
 	"daemonlab/specs/harness"
 )
 
-// orphans are the queues that killed clients have left. The next clients remove them when they need the room, where
-// they can list queues; the last few are left for them to find.
+// orphans are the queues that killed clients have left. Nobody else removes them; the last few stay, so that the others
+// run with less room.
 type orphans struct {
 	mu    sync.Mutex
 	names []string
@@ -58,8 +58,8 @@ func (o *orphans) removeAll(l *ledger) {
 }
 
 func (o *orphans) remove(l *ledger) {
-	if mq.Unlink(o.names[0]) != nil {
-		l.count("queues of killed clients removed by others")
+	if err := mq.Unlink(o.names[0]); err != nil {
+		l.lose("what a killed client left: %v", err)
 	}
 	o.names = o.names[1:]
 }
