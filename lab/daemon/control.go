@@ -41,7 +41,7 @@ func Running(path string) (int, error) {
 }
 
 // holder is called when another process has the lock. It returns a [*RunningError] if that is the one that the file
-// names.
+// names. Anybody who may read the file may lock it, so the error for another one says which it is.
 func (p *PIDFile) holder() error {
 	_, pid, err := p.read()
 	if err != nil {
@@ -57,12 +57,17 @@ func (p *PIDFile) holder() error {
 	if err != nil {
 		return err
 	}
+	err = errUnnamed
 	for _, l := range locks {
-		if l.PID == pid && l.File == id && l.Kind == "FLOCK" && l.Access == "WRITE" && !l.Waiting {
+		if l.File != id || l.Kind != "FLOCK" || l.Waiting {
+			continue
+		}
+		if l.PID == pid && l.Access == "WRITE" {
 			return &RunningError{Path: p.path, PID: pid}
 		}
+		err = fmt.Errorf("%w, PID %d", errUnnamed, l.PID)
 	}
-	return p.errorf("flock", errUnnamed)
+	return p.errorf("flock", err)
 }
 
 // id returns device and inode as /proc/locks has them. On btrfs and overlayfs its device is not stat(2)'s, so the

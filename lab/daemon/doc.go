@@ -28,8 +28,9 @@
 // environment that /proc/PID/environ shows, which no program can do that forks only.
 //
 // Linux 5.11 or newer is needed (close_range(2) with CLOSE_RANGE_CLOEXEC), and the /proc of the process's own PID
-// namespace, in which it must not be PID 1. Under an RLIMIT_AS of less than some 750 MB or an RLIMIT_NPROC of less than
-// 5 Go's runtime gives up before main, with a stack on stderr; what fails later is an error of [Start], in one line.
+// namespace, in which it must not be PID 1. Under an RLIMIT_AS of less than some 700 MB, an RLIMIT_DATA of less than
+// some 50 MB or an RLIMIT_NPROC of less than 5 Go's runtime gives up before main, with a stack on stderr; what fails later
+// is an error of [Start], in one line.
 //
 // # What passes on
 //

@@ -50,7 +50,7 @@ func (e *RunningError) Error() string {
 // What retry waits for the end of.
 var (
 	errReplaced = errors.New("unlinked or replaced between open and lock")
-	errUnnamed  = errors.New("locked by a process whose PID it does not hold")
+	errUnnamed  = errors.New("locked by a process that it does not name")
 )
 
 //lab:end

@@ -201,6 +201,21 @@ func TestPIDFileNamesItsHolder(t *testing.T) {
 	}
 }
 
+// Anybody who may read a file that an earlier daemon left may lock it.
+func TestAStrangerWithTheLockIsNamed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pid")
+	must(t, os.WriteFile(path, nil, 0o644))
+	f, err := os.Open(path)
+	must(t, err)
+	defer f.Close()
+	must(t, unix.Flock(int(f.Fd()), unix.LOCK_SH))
+	want := fmt.Sprintf("locked by a process that it does not name, PID %d", os.Getpid())
+	if _, err := daemon.LockPIDFile(path); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v", err)
+	}
+	mustHold(t, path, "", 0o644)
+}
+
 func TestPIDFileOfAKilledDaemonIsTakenOver(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pid")
 	first, err := start(t, order{PIDFile: path})

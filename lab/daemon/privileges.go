@@ -62,6 +62,9 @@ func parseAccount(line string) (Account, error) {
 func (a Account) Become() error {
 	//lab:begin privileges
 	//lab:instead return nil
+	if err := checkSignals(); err != nil {
+		return err
+	}
 	// Of the three calls, x/sys has this one for the calling thread only. Where a user namespace has one ID it fails with
 	// a bare EPERM, and the next call says why.
 	groupsErr := syscall.Setgroups(nil)
@@ -83,6 +86,20 @@ func (a Account) Become() error {
 }
 
 //lab:begin
+
+// checkSignals fails where RLIMIT_SIGPENDING may have no room for a signal to each thread, by which Go has all of them
+// make a call: the runtime would wait for the lost ones for ever.
+func checkSignals() error {
+	const enough = 64
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_SIGPENDING, &limit); err != nil {
+		return os.NewSyscallError("getrlimit", err)
+	}
+	if limit.Cur < enough {
+		return fmt.Errorf("RLIMIT_SIGPENDING (ulimit -i) is %d, %d are needed to become another user", limit.Cur, enough)
+	}
+	return nil
+}
 
 // explainID adds what EINVAL means in setresuid(2) and setresgid(2).
 func explainID(err error) error {

@@ -44,6 +44,18 @@ func onlyRoot(t *testing.T) {
 	}
 }
 
+func TestBecomeNeedsRoomForSignals(t *testing.T) {
+	onlyRoot(t)
+	if !isRerun() {
+		rerun(t, nil)
+		return
+	}
+	must(t, unix.Setrlimit(unix.RLIMIT_SIGPENDING, &unix.Rlimit{Cur: 1, Max: 1}))
+	if err := account.Become(); err == nil || !strings.Contains(err.Error(), "RLIMIT_SIGPENDING") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // Threads that come and go while the account changes have no more privileges than others.
 func TestBecomeInEveryThread(t *testing.T) {
 	onlyRoot(t)
