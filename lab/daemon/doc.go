@@ -38,7 +38,7 @@
 // say, with nice(1), prlimit(1) or a unit file:
 //
 //	nice value, policy, affinity, I/O priority   pass on, as do timer slack and NUMA policy
-//	resource limits, cgroup, namespaces, root    pass on; Go raises the soft RLIMIT_NOFILE to the hard one
+//	resource limits, cgroup, namespaces, root    pass on; Go raises the soft RLIMIT_NOFILE to almost the hard one
 //	oom_score_adj, coredump_filter, personality  pass on
 //	seccomp, no_new_privs, bounding set          pass on, as do securebits (without keep-caps) and audit's login UID
 //	inheritable and ambient capabilities         pass on; root's daemon loses them in Account.Become
