@@ -1,5 +1,6 @@
 #include "daemonize.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -56,6 +57,9 @@ void fail(const char *format, ...)
     va_start(arguments, format);
     vsnprintf(reason, sizeof reason, format, arguments);
     va_end(arguments);
+    for (char *c = reason; *c != '\0'; c++)
+        if (iscntrl((unsigned char)*c))
+            *c = '?'; /* one line, whatever names are in it */
 
     //lab:begin failure
     if (report_out != -1) {
@@ -187,6 +191,9 @@ bool double_fork(void)
     int ends[2];
     pid_t grandchild;
 
+    if (getpid() == 1)
+        fail("PID 1 cannot start a daemon: its end is that of all processes "
+             "in its PID namespace");
     if (pipe2(ends, O_CLOEXEC) == -1)
         fail("pipe: %m");
     middle = fork();

@@ -2,6 +2,7 @@
 
 #include "daemonize.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -16,6 +17,8 @@
 #include <unistd.h>
 
 static const char *log_path;
+static uid_t log_uid; /* the account */
+static gid_t log_gid;
 static int log_fd = -1;
 static bool to_syslog;
 
@@ -35,21 +38,37 @@ static bool syslog_answers(void)
     return answers;
 }
 
-/* Opens without ever blocking on a FIFO; *made says whether it is new. */
-static int open_log_file(bool *made)
+/*
+ * Returns NULL, or why not.  By a link of either kind somebody could have root
+ * write into any file, so only a file of ours with this one name is taken.
+ * A FIFO does not block (open(2)).
+ */
+static const char *open_log_file(int *fd)
 {
-    const int flags = O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
-    int fd = open(log_path, flags | O_CREAT | O_EXCL, 0640);
+    const int flags = O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY |
+                      O_CLOEXEC;
+    struct stat status;
 
-    *made = fd != -1;
-    if (fd == -1 && errno == EEXIST)
-        fd = open(log_path, flags);
-    return fd;
+    *fd = open(log_path, flags | O_CREAT | O_EXCL, 0640);
+    if (*fd != -1 && fchown(*fd, log_uid, log_gid) == -1)
+        return strerror(errno);
+    if (*fd == -1 && errno == EEXIST)
+        *fd = open(log_path, flags);
+    if (*fd == -1 && errno == ELOOP)
+        return "is a symbolic link";
+    if (*fd == -1 || fstat(*fd, &status) == -1)
+        return strerror(errno);
+    if (S_ISREG(status.st_mode) && status.st_nlink > 1)
+        return "has other names (hard links)";
+    if (S_ISREG(status.st_mode) && status.st_uid != geteuid() &&
+        status.st_uid != log_uid)
+        return "belongs to another account";
+    return NULL;
 }
 
 void log_open(const char *path, uid_t uid, gid_t gid)
 {
-    bool made;
+    const char *why;
 
     if (path == NULL) {
         to_syslog = syslog_answers();
@@ -58,9 +77,11 @@ void log_open(const char *path, uid_t uid, gid_t gid)
         return;
     }
     log_path = path;
-    log_fd = open_log_file(&made);
-    if (log_fd == -1 || (made && fchown(log_fd, uid, gid) == -1))
-        fail("log %s: %m", path);
+    log_uid = uid;
+    log_gid = gid;
+    why = open_log_file(&log_fd);
+    if (why != NULL)
+        fail("log %s: %s", path, why);
 }
 
 /*
@@ -71,21 +92,22 @@ void log_open(const char *path, uid_t uid, gid_t gid)
 void log_reopen(void)
 {
     //lab:begin sighup
-    bool made;
+    const char *why;
     int fd;
 
     if (log_path == NULL) {
         to_syslog = syslog_answers();
         return;
     }
-    fd = open_log_file(&made);
-    if (fd == -1) {
-        log_line("log %s: %s; keeping the old one", log_path, strerror(errno));
-        return;
-    }
-    dup3(fd, log_fd, O_CLOEXEC);
-    close(fd);
-    log_line("log reopened");
+    why = open_log_file(&fd);
+    if (why == NULL)
+        dup3(fd, log_fd, O_CLOEXEC);
+    if (fd != -1)
+        close(fd);
+    if (why == NULL)
+        log_line("log reopened");
+    else
+        log_line("log %s: %s; keeping the old one", log_path, why);
     //lab:end
 }
 
@@ -126,7 +148,7 @@ const char *log_quote(char *to, size_t size, const char *text)
     for (; *text != '\0' && (size_t)(end - to) + 8 < size; text++) {
         unsigned char c = *text;
 
-        if (c < ' ' || c == 0x7f || c == '\\' || c == '"')
+        if (!isprint(c) || c == '\\' || c == '"')
             end += sprintf(end, "\\x%02x", c);
         else
             *end++ = c;

@@ -93,6 +93,8 @@ static void die(int status, const char *format, ...)
 static _Noreturn void usage(FILE *to, int status)
 {
     fprintf(to, "usage: mqfile [--queue /NAME] [-o FILE] PATH\n");
+    if (fflush(to) == EOF && status == EXIT_SUCCESS)
+        status = EXIT_FAILED;
     exit(status);
 }
 

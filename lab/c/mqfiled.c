@@ -36,6 +36,8 @@ static _Noreturn void usage(FILE *to, int status)
 {
     fprintf(to, "usage: mqfiled [--root DIR] [--queue /NAME] [--pidfile FILE] "
                 "[--user NAME] [--log FILE] [--stall SECONDS]\n");
+    if (fflush(to) == EOF && status == EXIT_SUCCESS)
+        status = EXIT_FAILURE;
     exit(status);
 }
 
@@ -208,8 +210,8 @@ static void undo_start(void)
 
 /*
  * Step 7, the rest of it.  What needs root comes before the privileges are
- * dropped.  The request queue comes after: it has to belong to the account,
- * which will want to remove it.
+ * dropped.  The root comes after, to be what the account can enter, and the
+ * request queue, which the account will want to remove.
  */
 static void start(const struct options *options)
 {
@@ -223,11 +225,11 @@ static void start(const struct options *options)
     change_directory();
     find_account(options->user, &uid, &gid);
     set_stall(options->stall);
-    open_root(options->root);
     log_open(options->log, uid, gid);
     write_pid_file(options->pidfile);
     if (geteuid() == 0)
         drop_privileges(uid, gid);
+    open_root(options->root);
     open_request_queue(options->queue);
     register_notification();
     notify_original(READY);
@@ -236,7 +238,11 @@ static void start(const struct options *options)
 
 static void run(const struct options *options)
 {
-    log_line("serving %s on %s", options->root, options->queue);
+    char root[1024], queue[1024];
+
+    log_line("serving \"%s\" on \"%s\"",
+             log_quote(root, sizeof root, options->root),
+             log_quote(queue, sizeof queue, options->queue));
     serve_backlog();
     //lab:begin sighup sigterm
     //lab:instead for (;;)

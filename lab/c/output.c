@@ -44,7 +44,7 @@ bool output_open(const char *path)
     //lab:begin output
     //lab:instead (void)path;
     //lab:instead return true;
-    struct stat status;
+    struct stat status, found;
 
     if (path == NULL)
         return true;
@@ -57,8 +57,13 @@ bool output_open(const char *path)
         return fd != -1;
     }
     target = realpath(path, NULL); /* what a symbolic link leads to */
-    return target != NULL && access(target, W_OK) == 0 &&
-           open_temporary(&status);
+    if (target == NULL || lstat(target, &found) == -1)
+        return false;
+    if (found.st_dev != status.st_dev || found.st_ino != status.st_ino) {
+        errno = EAGAIN; /* somebody has changed the link meanwhile */
+        return false;
+    }
+    return access(target, W_OK) == 0 && open_temporary(&status);
     //lab:end
 }
 
@@ -86,11 +91,14 @@ bool output_write(const char *bytes, size_t length)
     //lab:end
 }
 
-/* Some file systems tell only at the end that there was no space: close(2). */
+/* Some file systems tell only at the end that there was no space: close(2).
+ * After a power cut, too, the file is there whole or not at all: fsync(2). */
 bool output_finish(void)
 {
     //lab:begin output
     //lab:instead return true;
+    if (temporary != NULL && fsync(fd) == -1)
+        return false;
     if (close(fd) == -1)
         return false;
     if (temporary != NULL) {

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -34,14 +35,23 @@ static int open_pid_file(const char *path)
     return open(path, flags | O_CREAT, 0644);
 }
 
-/* The PID in the file, 0 when there is none. */
+/* The PID in the file's first line, 0 when it is none. */
 static pid_t read_pid(int fd)
 {
-    char text[32] = "";
+    char text[32] = "", *end;
+    long pid;
 
     if (pread(fd, text, sizeof text - 1, 0) <= 0)
         return 0;
-    return (pid_t)strtol(text, NULL, 10);
+    pid = strtol(text, &end, 10);
+    return pid > 0 && (*end == '\n' || *end == '\0') ? (pid_t)pid : 0;
+}
+
+static bool is_empty(int fd)
+{
+    struct stat status;
+
+    return fstat(fd, &status) == 0 && status.st_size == 0;
 }
 
 /* Whether the path still leads to the open file: it may have been removed. */
@@ -106,7 +116,11 @@ static int lock_pid_file(const char *path)
             name_the_running(fd, path, since);
             nanosleep(&pause, NULL);
         } else {
-            fail("PID file %s: %m", path);
+            int error = errno;
+
+            if (is_empty(fd)) /* made by us: where no lock is, no rival is */
+                unlink(path);
+            fail("PID file %s: flock: %s", path, strerror(error));
         }
         close(fd);
     }
@@ -124,11 +138,13 @@ void write_pid_file(const char *path)
     //lab:instead (void)path;
     char text[32];
     int length = snprintf(text, sizeof text, "%d\n", (int)getpid());
-    struct stat status;
+    int fd = lock_pid_file(path);
 
-    pid_fd = lock_pid_file(path);
+    made = is_empty(fd);
+    if (!made && read_pid(fd) == 0)
+        fail("PID file %s: holds something else than a PID", path);
+    pid_fd = fd;
     pid_path = path;
-    made = fstat(pid_fd, &status) == 0 && status.st_size == 0;
     if (made)
         notify_original(MADE_PID_FILE);
     if (fchmod(pid_fd, 0644) == -1 ||

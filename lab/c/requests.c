@@ -102,8 +102,10 @@ static void prepare_threads(void)
         rlim_t fit = files.rlim_cur / DESCRIPTORS_EACH;
 
         /* The daemon's own need the room of about four transfers. */
+        if (fit < 5)
+            fail("RLIMIT_NOFILE allows too few files for a transfer");
         if (fit < limit + 4)
-            limit = fit > 5 ? fit - 4 : 1;
+            limit = fit - 4;
     }
 }
 //lab:end
@@ -165,7 +167,7 @@ void abandon_request_queue(void)
 }
 
 /* A registration, which mqueuefs shows, means that another server has taken
- * the queue over. */
+ * the queue over.  The PID of one in another PID namespace reads 0. */
 void discard_request_queue(const char *name)
 {
     //lab:begin failure
@@ -175,7 +177,8 @@ void discard_request_queue(const char *name)
 
     if (left == (mqd_t)-1)
         return;
-    if (read(left, line, sizeof line - 1) > 0 && strstr(line, "NOTIFY_PID:0 "))
+    if (read(left, line, sizeof line - 1) > 0 && strstr(line, "NOTIFY:0 ") &&
+        strstr(line, "NOTIFY_PID:0 "))
         mq_unlink(name);
     mq_close(left);
     //lab:end

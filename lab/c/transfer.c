@@ -20,6 +20,7 @@
 //lab:begin
 #define READ_SIZE 65536   /* bytes read from a file at a time, about */
 #define LAST_WORD_MS 250  /* how long a cut client may take to make room */
+#define RETRY_MS 20       /* between two tries to open a file */
 
 struct transfer {
     const struct request *request;
@@ -43,13 +44,40 @@ static const char client_stalled[] = "the client takes nothing";
 static const char server_stops[] = "the server is stopping";
 //lab:end
 
+//lab:begin errors confine
+/*
+ * Opens what the path leads to below the root.  The kernel does the
+ * confinement in a single step (openat2(2)): checking the name first and
+ * opening it then would leave time to put a symbolic link in between.
+ */
+static int open_below_root(const char *path, uint64_t flags)
+{
+    const struct open_how how = {
+        .flags = flags | O_CLOEXEC,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+    };
+
+    path += strspn(path, "/");
+    return (int)syscall(SYS_openat2, root_fd, *path ? path : ".", &how,
+                        sizeof how);
+}
+//lab:end
+
 void open_root(const char *directory)
 {
     //lab:begin failure
     //lab:instead (void)directory;
+    int self;
+
     root_fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (root_fd == -1)
         fail("root %s: %m", directory);
+    /* The account may have no way in, and a seccomp filter may refuse
+     * openat2(2), as that of systemd's RestrictSUIDSGID= does. */
+    self = open_below_root(".", O_PATH);
+    if (self == -1)
+        fail("root %s: openat2: %m", directory);
+    close(self);
     stop_fd = eventfd(0, EFD_CLOEXEC);
     if (stop_fd == -1)
         fail("eventfd: %m");
@@ -117,27 +145,23 @@ static const char *send_message(const struct transfer *t, enum response type,
 
 //lab:begin errors confine
 /*
- * Opens the file below the root.  The kernel does the confinement in a single
- * step (openat2(2)): checking the name first and opening it then would leave
- * time to put a symbolic link in between.  O_NONBLOCK: a FIFO without a
- * writer does not hold the thread.
+ * Opens a regular file.  EAGAIN: somebody has a lease on it, and some time to
+ * give it up (fcntl(2), F_SETLEASE), or something was renamed meanwhile, and
+ * ".." is not sure (openat2(2)).  Both pass.
  */
-static const char *open_file(struct transfer *t)
+static const char *open_regular(struct transfer *t, uint64_t flags)
 {
-    const struct open_how how = {
-        .flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+    struct pollfd ends[] = {
+        {.fd = t->client, .events = POLLIN},
+        {.fd = t->stop, .events = POLLIN},
     };
-    const char *path = t->request->path;
+    int64_t give_up = monotonic_ms() + t->patience;
     struct stat status;
 
-    if (*path == '\0')
-        return "the path is empty";
-    path += strspn(path, "/");
-    do /* EAGAIN: something was renamed meanwhile, and ".." is not sure */
-        t->file = (int)syscall(SYS_openat2, root_fd, *path ? path : ".", &how,
-                               sizeof how);
-    while (t->file == -1 && errno == EAGAIN && !atomic_load(&cut));
+    do
+        t->file = open_below_root(t->request->path, flags);
+    while (t->file == -1 && errno == EAGAIN && monotonic_ms() < give_up &&
+           poll(ends, 2, RETRY_MS) == 0);
     if (t->file == -1)
         return errno == EXDEV ? "outside the directory served"
                               : strerror(errno);
@@ -149,6 +173,29 @@ static const char *open_file(struct transfer *t)
         return "not a regular file";
     t->size = status.st_size;
     return NULL;
+}
+
+/*
+ * Looks first (O_PATH): to open a FIFO, be it for an instant, would end its
+ * writer's wait and break its pipe.  One that is put there in between does
+ * not hold the thread (O_NONBLOCK).
+ */
+static const char *open_file(struct transfer *t)
+{
+    const char *why;
+    char byte;
+
+    if (*t->request->path == '\0')
+        return "the path is empty";
+    why = open_regular(t, O_PATH);
+    if (why != NULL)
+        return why;
+    close(t->file);
+    why = open_regular(t, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    /* Files of /proc say that they are empty, and are not (proc(5)). */
+    if (why == NULL && t->size == 0 && pread(t->file, &byte, 1, 0) != 0)
+        why = "its file system does not tell its size";
+    return why;
 }
 //lab:end
 
@@ -250,16 +297,24 @@ static void send_failure(struct transfer *t, const char *reason,
 //lab:end
 
 //lab:begin malformed
-/* Opens the client's queue and starts to watch the client. */
+/*
+ * Opens the client's queue and starts to watch the client.  It may be a queue
+ * that this account can write to and the client cannot: so only where others
+ * may write too.
+ */
 static const char *open_reply(struct transfer *t)
 {
     struct mq_attr attributes;
+    struct stat status;
 
     t->reply = mq_open(t->request->reply, O_WRONLY | O_NONBLOCK);
     if (t->reply == (mqd_t)-1)
         return strerror(errno);
-    if (mq_getattr(t->reply, &attributes) == -1)
+    if (mq_getattr(t->reply, &attributes) == -1 ||
+        fstat(t->reply, &status) == -1)
         return strerror(errno);
+    if ((status.st_mode & S_IWOTH) == 0)
+        return "others may not send to it";
     if (attributes.mq_msgsize < REPLY_MIN)
         return "its messages are too small";
     t->piece = attributes.mq_msgsize;
