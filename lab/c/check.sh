@@ -66,6 +66,19 @@ for path in missing .. ../root/1 /etc/passwd / ''; do
 done
 "$client" --queue $queue 50000000 2>/dev/null | sleep 2
 
+# A request ends no wait of a FIFO's writer, and forges no line of the log.
+mkfifo "$work/root/fifo"
+(echo >"$work/root/fifo") 2>/dev/null &
+for path in fifo fifo fifo "x
+forged"; do
+    "$client" --queue $queue "$path" 2>/dev/null
+    [ $? = 1 ] || wrong "path '$path': no failure"
+done
+exec 3<>"$work/root/fifo"
+wait $! || wrong "the FIFO's writer was disturbed"
+exec 3>&-
+grep -q '^forged' "$work/log" && wrong "a forged line in the log"
+
 # Log rotation and a second server.
 mv "$work/log" "$work/log.1"
 kill -HUP "$(cat "$work/pid")"
@@ -84,6 +97,29 @@ stop
 "$client" --queue $queue 1 2>/dev/null
 [ $? = 3 ] || wrong "the queue is still there"
 wait
+
+# Starts that would harm others, or serve nobody: they change nothing.
+refused() {
+    "$server" --root "$work/root" --queue=$queue --pidfile "$work/pid" "$@" \
+        2>/dev/null && wrong "a server started with $*"
+    [ "$(cat "$work/precious")" = precious ] || wrong "changed by $*"
+}
+echo precious >"$work/precious"
+ln -s precious "$work/link"
+refused --log "$work/link"
+refused --pidfile "$work/precious"
+ln "$work/precious" "$work/hard"
+refused --log "$work/hard"
+chmod 0 "$work/root" # root's daemon is no longer root when it looks
+refused
+chmod 755 "$work/root"
+
+# Files whose size nobody tells.
+"$server" --root /proc --queue=$queue --pidfile "$work/pid" --log="$work/log" ||
+    wrong "/proc is not served"
+"$client" --queue $queue version >/dev/null 2>&1
+[ $? = 1 ] || wrong "a file of /proc: no failure"
+stop
 
 for report in "$work"/report*; do
     [ ! -f "$report" ] || { cat "$report" >&2; wrong "$report"; }
