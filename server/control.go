@@ -20,8 +20,8 @@ func status(pidFile string) error {
 	if pid == 0 {
 		return fmt.Errorf("%w (%q)", daemon.ErrNotRunning, pidFile)
 	}
-	fmt.Printf("mqfiled runs as PID %d (%q)\n", pid, pidFile)
-	return nil
+	_, err = fmt.Printf("mqfiled runs as PID %d (%q)\n", pid, pidFile)
+	return err
 }
 
 func stop(pidFile string) error {
@@ -34,6 +34,6 @@ func stop(pidFile string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("mqfiled, PID %d, has ended\n", pid)
-	return nil
+	_, err = fmt.Printf("mqfiled, PID %d, has ended\n", pid)
+	return err
 }

@@ -42,26 +42,17 @@ examples:
 
 //lab:end
 
-func showUsage(w io.Writer) {
-	fmt.Fprintf(w, usage, defaultPIDFile())
+func showUsage(w io.Writer) error {
+	text := fmt.Sprintf(usage, defaultPIDFile())
 	//lab:begin
-	fmt.Fprintf(w, moreUsage, defaultTransfers())
+	text += fmt.Sprintf(moreUsage, defaultTransfers())
 	//lab:end
+	_, err := io.WriteString(w, text)
+	return err
 }
 
 // errUsage means that the flags were wrong and that the user has been told.
 var errUsage = errors.New("usage")
-
-type action int
-
-const (
-	actionStart action = iota
-	actionForeground
-	//lab:begin
-	actionStatus
-	actionStop
-	//lab:end
-)
 
 // config is what the daemon has to know. File names are absolute.
 type config struct {
@@ -78,7 +69,7 @@ type config struct {
 
 type options struct {
 	config
-	action action
+	foreground, status, stop bool
 }
 
 func parseFlags(args []string) (options, error) {
@@ -91,12 +82,12 @@ func parseFlags(args []string) (options, error) {
 	f.StringVar(&o.User, "user", "nobody", "")
 	f.StringVar(&o.Log, "log", "", "")
 	f.Func("stall", "", func(s string) (err error) { o.Stall, err = parseSeconds(s); return })
-	f.BoolFunc("foreground", "", o.choose(actionForeground))
+	f.BoolVar(&o.foreground, "foreground", false, "")
 	//lab:begin
 	o.Transfers = defaultTransfers()
 	f.Func("transfers", "", func(s string) (err error) { o.Transfers, err = parseTransfers(s); return })
-	f.BoolFunc("status", "", o.choose(actionStatus))
-	f.BoolFunc("stop", "", o.choose(actionStop))
+	f.BoolVar(&o.status, "status", false, "")
+	f.BoolVar(&o.stop, "stop", false, "")
 	//lab:end
 
 	err := f.Parse(args)
@@ -105,40 +96,25 @@ func parseFlags(args []string) (options, error) {
 	}
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		showUsage(os.Stdout)
+		if writeErr := showUsage(os.Stdout); writeErr != nil {
+			return o, writeErr
+		}
 		return o, err
 	case err != nil:
 		fmt.Fprintf(os.Stderr, "mqfiled: %v\n\n", err)
 		showUsage(os.Stderr)
 		return o, errUsage
 	}
-	return o, o.makeAbsolute()
-}
-
-// choose is the value of a flag that says what to do; a last one wins.
-func (o *options) choose(a action) func(string) error {
-	return func(value string) error {
-		chosen, err := strconv.ParseBool(value)
-		if chosen {
-			o.action = a
-		}
-		return err
-	}
-}
-
-// makeAbsolute takes relative names from where the command was typed, which the daemon leaves.
-func (o *options) makeAbsolute() error {
+	// Relative names are taken from where the command was typed, which the daemon leaves.
 	for _, name := range []*string{&o.Root, &o.PIDFile, &o.Log} {
 		if *name == "" {
 			continue
 		}
-		absolute, err := filepath.Abs(*name)
-		if err != nil {
-			return fmt.Errorf("%s: %w", *name, err)
+		if *name, err = filepath.Abs(*name); err != nil {
+			return o, err
 		}
-		*name = absolute
 	}
-	return nil
+	return o, nil
 }
 
 func parseSeconds(s string) (time.Duration, error) {

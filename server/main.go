@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"daemonlab/lab/daemon"
+	"daemonlab/lab/log"
 )
 
 // Exit statuses.
@@ -42,19 +43,19 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	switch o.action {
 	//lab:begin
-	case actionStatus:
+	switch {
+	case o.status:
 		return status(o.PIDFile)
-	case actionStop:
+	case o.stop:
 		return stop(o.PIDFile)
-	//lab:end
-	case actionForeground:
-		return serveInForeground(o.config)
-	default:
-		//lab:begin
-		becomeBatch()
-		//lab:end
-		return daemon.Start(daemon.Options{Config: o.config, Unmake: unmake})
 	}
+	//lab:end
+	if o.foreground {
+		return serve(o.config, serviceManager{}, log.Stderr)
+	}
+	//lab:begin
+	becomeBatch()
+	//lab:end
+	return daemon.Start(daemon.Options{Config: o.config, Unmake: unmake})
 }

@@ -85,46 +85,30 @@ func isStrangers(q *mq.Blocking) bool {
 	return err == nil && status.Registered() && unix.Kill(status.NotifyPID, 0) == unix.EPERM
 }
 
-// startAnew gives up the queue that an earlier server left when a stranger has registered for it meanwhile. The requests
-// in it are served, and the queue is made again: for a new one nobody else can register first.
-func (s *server) startAnew(st starter) error {
-	if err := mq.Unlink(s.Queue); err != nil {
-		return err
-	}
-	rest := s.takeRest()
-	if err := s.replaceQueue(); err != nil {
-		s.refuse(rest)
-		return err
-	}
-	go s.answerAll(rest)
-	s.ownsQueue = true
-	s.log.printf("queue %q: a process of another user was registered for it: made again", s.Queue)
-	return st.Made(madeQueue + s.Queue)
-}
-
 // checkPeriod is how soon the server notices what others did to its queue.
 const checkPeriod = time.Second
 
 // checkQueue undoes what others did to the queue. Its owner and root can unlink it, and whoever may send can register for
-// it in the moment in which this process is not registered; then nothing announces requests but this.
+// it in a moment in which this process is not registered. Then a receiver that sleeps gets the requests.
 func (s *server) checkQueue() {
 	q := s.queue.Load()
+	var wait time.Duration
 	st, err := q.Stat()
 	if errors.Is(err, os.ErrClosed) || err == nil && st.Nlink == 0 {
 		go s.answerAll(s.takeRest())
 		if err = s.replaceQueue(); err == nil {
-			s.log.printf("queue %q: somebody unlinked it: made again", s.Queue)
+			s.log.Printf("queue %q: somebody unlinked it: made again", s.Queue)
 		}
 	} else if status, statusErr := q.Status(); statusErr == nil && status.NotifyPID != os.Getpid() {
 		if err = s.register(q); errors.Is(err, unix.EBUSY) {
-			err = nil
+			err, wait = nil, checkPeriod
 		}
 	}
 	if len(s.slots) < cap(s.slots) {
-		go s.drain() // also where every goroutine that had requests to take is held up by a disk
+		go s.drain(wait) // also where every goroutine that had requests to take is held up by a disk
 	}
 	if err != nil {
-		s.log.printf("%v", err)
+		s.log.Printf("%v", err)
 	}
 }
 
@@ -137,7 +121,7 @@ func (s *server) replaceQueue() error {
 		return err
 	}
 	s.queue.Store(q)
-	return s.start()
+	return s.serve()
 }
 
 // takeRest takes the requests that are in the queue.

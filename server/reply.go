@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -66,9 +68,22 @@ func (r *reply) handOver() error {
 	if !r.server.users.enter(r.owner) {
 		return errTooMany
 	}
-	r.client = watch(r.server.ctx, r.pid, r.server.Stall)
-	go r.server.drain()
+	r.client = watch(r.server.ctx, r.pid, r.owner, r.server.Stall)
+	go r.server.drain(0)
 	return nil
+}
+
+// pause waits, unless the transfer is to be cut.
+func (r *reply) pause(d time.Duration) error {
+	if err := r.handOver(); err != nil {
+		return err
+	}
+	select {
+	case <-r.client.ctx.Done():
+		return context.Cause(r.client.ctx)
+	case <-time.After(d):
+		return nil
+	}
 }
 
 // send sends one message, waiting for room.

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"daemonlab/lab/log"
 	"daemonlab/lab/mq"
 	"daemonlab/lab/wire"
 )
@@ -19,15 +20,13 @@ import (
 // server takes requests from its queue and answers each on the reply queue that it names.
 type server struct {
 	config
-	log       *logger
-	root      *root
+	log       *log.Logger
+	root      root
 	queue     atomic.Pointer[mq.Blocking]
 	ownsQueue bool          // close unlinks the queue; false until readiness for one that was there before
 	slots     chan struct{} // one for each request being answered, or waited for
 	lingering chan struct{} // one for each goroutine that waits for the next request
 	users     *users
-	counters  counters
-	buffers   bufferPool
 	stopping  atomic.Bool // no more requests are taken
 
 	// ctx ends when the transfers still running are to be cut; its cause says why.
@@ -40,17 +39,16 @@ type server struct {
 // answering a small request.
 const lingerTime = 20 * time.Millisecond
 
-func newServer(c config, log *logger) (*server, error) {
+func newServer(c config, logger *log.Logger) (*server, error) {
 	r, err := openRoot(c.Root)
 	if err != nil {
 		return nil, err
 	}
 	q, isNew, err := openRequestQueue(c.Queue)
 	if err != nil {
-		r.close()
 		return nil, err
 	}
-	s := &server{config: c, log: log, root: r, ownsQueue: isNew, users: newUsers(c.Transfers), buffers: newBufferPool()}
+	s := &server{config: c, log: logger, root: r, ownsQueue: isNew, users: newUsers(c.Transfers)}
 	s.slots = make(chan struct{}, c.Transfers)
 	s.lingering = make(chan struct{}, runtime.NumCPU())
 	s.ctx, s.cut = context.WithCancelCause(context.Background())
@@ -58,13 +56,13 @@ func newServer(c config, log *logger) (*server, error) {
 	return s, nil
 }
 
-// start registers for notification, and serves the requests that an earlier server left in the queue: only a message
+// serve registers for notification, and serves the requests that an earlier server left in the queue: only a message
 // that comes to an empty queue notifies.
-func (s *server) start() error {
+func (s *server) serve() error {
 	if err := s.register(s.queue.Load()); err != nil {
 		return err
 	}
-	go s.drain()
+	go s.drain(0)
 	return nil
 }
 
@@ -76,25 +74,25 @@ func (s *server) notified(event mq.Event) {
 		return
 	}
 	if err := s.queue.Load().Notify(s.notified); err != nil && !errors.Is(err, os.ErrClosed) {
-		s.log.printf("%v", err)
+		s.log.Printf("%v", err)
 	}
-	s.drain()
+	s.drain(0)
 }
 
-// drain answers requests, one after the other, until the queue is empty. Before an answer that may take long another
-// goroutine goes on in its place, see handOver.
-func (s *server) drain() {
-	for r, ok := s.next(0); ok; r, ok = s.linger() {
+// drain answers requests, one after the other, until none has come for the time. Before an answer that may take long
+// another goroutine goes on in its place, see handOver.
+func (s *server) drain(wait time.Duration) {
+	for r, ok := s.next(wait); ok; r, ok = s.linger(max(wait, lingerTime)) {
 		s.answer(r)
 	}
 }
 
 // linger waits for the next request, unless enough others do.
-func (s *server) linger() (r wire.Request, ok bool) {
+func (s *server) linger(wait time.Duration) (r wire.Request, ok bool) {
 	select {
 	case s.lingering <- struct{}{}:
 		defer func() { <-s.lingering }()
-		return s.next(lingerTime)
+		return s.next(wait)
 	default:
 		return s.next(0)
 	}
@@ -113,7 +111,7 @@ func (s *server) next(wait time.Duration) (r wire.Request, ok bool) {
 			s.drop(err)
 			continue
 		case !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.ETIMEDOUT) && !errors.Is(err, os.ErrClosed):
-			s.log.printf("%v", err)
+			s.log.Printf("%v", err)
 		}
 		break
 	}
@@ -122,26 +120,25 @@ func (s *server) next(wait time.Duration) (r wire.Request, ok bool) {
 }
 
 func (s *server) receive(wait time.Duration) (wire.Request, error) {
-	buf := s.buffers.get(wire.RequestSize)
-	defer s.buffers.put(buf)
+	b := buffers.Get().(*buffer)
+	defer buffers.Put(b)
 	var n int
 	var err error
 	if wait == 0 {
-		n, _, err = s.queue.Load().TryReceive(*buf)
+		n, _, err = s.queue.Load().TryReceive(b[:])
 	} else {
 		deadline := unix.NsecToTimespec(time.Now().Add(wait).UnixNano())
-		n, _, err = s.queue.Load().TimedReceive(*buf, &deadline)
+		n, _, err = s.queue.Load().TimedReceive(b[:], &deadline)
 	}
 	if err != nil {
 		return wire.Request{}, err
 	}
-	return wire.ParseRequest((*buf)[:n])
+	return wire.ParseRequest(b[:n])
 }
 
 // drop forgets a request that nobody can be answered to.
 func (s *server) drop(reason error) {
-	s.counters.dropped.Add(1)
-	s.log.printf("dropped a request: %v", reason)
+	s.log.Boundedf("dropped a request: %v", reason)
 }
 
 //lab:end

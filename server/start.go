@@ -3,12 +3,12 @@ package main
 import (
 	"errors"
 	"os"
-	"runtime/debug"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/daemon"
+	"daemonlab/lab/log"
 	"daemonlab/lab/mq"
 )
 
@@ -48,7 +48,7 @@ func isServed(queue string) bool {
 // starter is whom the server tells how its start goes: the original process, or a service manager.
 type starter interface {
 	Made(name string) error
-	Ready(crash *os.File) error // crash gets the text of a crash from now on; nil: stderr has it
+	Ready(catchCrashes func() error) error
 }
 
 // serveAsDaemon is the body of the System V daemon.
@@ -57,30 +57,29 @@ func serveAsDaemon(d *daemon.Daemon) error {
 	if err := d.Config(&c); err != nil {
 		return err
 	}
-	return serve(c, d, openSyslog)
+	return serve(c, d, log.Syslog("mqfiled"))
 }
 
 // serviceManager is the starter of a new-style daemon. It learns of a failed start from the exit status.
 type serviceManager struct{}
 
 func (serviceManager) Made(string) error { return nil }
-func (serviceManager) Ready(crash *os.File) error {
-	if err := debug.SetCrashOutput(crash, debug.CrashOptions{}); err != nil {
+func (serviceManager) Ready(catchCrashes func() error) error {
+	if err := catchCrashes(); err != nil {
 		return err
 	}
 	return daemon.NotifySystemd("READY=1")
 }
 
-func serveInForeground(c config) error {
-	return serve(c, serviceManager{}, func() (sink, error) { return stderrLog{}, nil })
-}
-
 // serve is the server's life. What root alone may do comes first, the PID file and the log, and everything that
 // clients meet is made by the account: the queue is its own, the root is what it can enter.
-func serve(c config, st starter, defaultLog func() (sink, error)) error {
-	account, err := accountFor(c.User)
-	if err != nil {
-		return err
+func serve(c config, st starter, openLog func() (log.Sink, error)) (err error) {
+	account := daemon.Account{UID: os.Getuid(), GID: os.Getgid()}
+	isRoot := unix.Geteuid() == 0
+	if isRoot {
+		if account, err = daemon.LookupAccount(c.User); err != nil {
+			return err
+		}
 	}
 	//lab:begin pidfile instance
 	pidFile, err := daemon.LockPIDFile(c.PIDFile)
@@ -96,79 +95,58 @@ func serve(c config, st starter, defaultLog func() (sink, error)) error {
 	}
 	//lab:end
 	if c.Log != "" {
-		defaultLog = logFileAt(c.Log, account)
+		openLog = log.File(c.Log, account.UID, account.GID)
 	}
-	log, err := openLog(defaultLog)
+	logger, err := log.Open("mqfiled", openLog)
 	if err != nil {
 		return err
 	}
-	defer log.close()
+	defer logger.Close()
 	//lab:begin privileges ready failure sighup sigterm
-	//lab:instead log.printf("serving %s on queue %s", outside(c.Root), outside(c.Queue))
+	//lab:instead logger.Printf("serving %s on queue %s", log.Outside(c.Root), log.Outside(c.Queue))
 	//lab:instead for {
 	//lab:instead 	unix.Pause()
 	//lab:instead }
-	if account != nil {
+	if isRoot {
 		if err := account.Become(); err != nil {
 			return err
 		}
 	}
 	signals := catchSignals()
-	s, err := startServer(c, st, log)
+	s, err := newServer(c, logger)
 	if err != nil {
 		return err
 	}
-	defer s.close()
+	defer s.unlinkQueue()
+	if err := s.start(st); err != nil {
+		return err
+	}
 	undo = pidFile.Remove
-	log.printf("ready: serving %s on queue %s, user %d", outside(c.Root), outside(c.Queue), os.Getuid())
+	logger.Printf("ready: serving %s on queue %s, user %d", log.Outside(c.Root), log.Outside(c.Queue), os.Getuid())
 	s.handleSignals(signals)
 	s.stop()
 	return nil
 	//lab:end
 }
 
-// accountFor is the account to become: none unless root starts the server.
-func accountFor(user string) (*daemon.Account, error) {
-	if unix.Geteuid() != 0 {
-		return nil, nil
-	}
-	account, err := daemon.LookupAccount(user)
-	if err != nil {
-		return nil, err
-	}
-	return &account, nil
-}
-
 //lab:begin
 
-// startServer returns a server that serves, when its starter has been told.
-func startServer(c config, st starter, log *logger) (_ *server, err error) {
-	s, err := newServer(c, log)
-	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			s.close()
-		}
-	}()
+// start makes the server serve, then tells its starter.
+func (s *server) start(st starter) error {
 	if s.ownsQueue {
-		if err := st.Made(madeQueue + c.Queue); err != nil {
-			return nil, err
+		if err := st.Made(madeQueue + s.Queue); err != nil {
+			return err
 		}
 	}
-	err = s.start()
-	if errors.Is(err, unix.EBUSY) && isStrangers(s.queue.Load()) {
-		err = s.startAnew(st)
+	// A stranger may have registered for a queue that was left: the first request ends that, and checkQueue registers.
+	if err := s.serve(); err != nil && !(errors.Is(err, unix.EBUSY) && isStrangers(s.queue.Load())) {
+		return err
 	}
-	if err != nil {
-		return nil, err
-	}
-	if err := st.Ready(log.crashFile()); err != nil {
-		return nil, err
+	if err := st.Ready(s.log.CatchCrashes); err != nil {
+		return err
 	}
 	s.ownsQueue = true
-	return s, nil
+	return nil
 }
 
 //lab:end

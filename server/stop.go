@@ -37,7 +37,7 @@ func (s *server) handleSignals(signals <-chan os.Signal) {
 			s.checkQueue()
 		case sig := <-signals:
 			if sig != unix.SIGHUP {
-				s.log.printf("%v: stopping", sig)
+				s.log.Printf("%v: stopping", sig)
 				return
 			}
 			s.reopenLog()
@@ -46,11 +46,11 @@ func (s *server) handleSignals(signals <-chan os.Signal) {
 }
 
 func (s *server) reopenLog() {
-	if err := s.log.reopen(); err != nil {
-		s.log.printf("SIGHUP: the log stays as it is: %v", err)
+	if err := s.log.Reopen(); err != nil {
+		s.log.Printf("SIGHUP: the log stays as it is: %v", err)
 		return
 	}
-	s.log.printf("SIGHUP: log reopened")
+	s.log.Printf("SIGHUP: log reopened")
 }
 
 // stop ends the service: no request is taken any more, those that wait are refused, and transfers may finish for the
@@ -65,7 +65,7 @@ func (s *server) stop() {
 		s.waitForTransfers(running, cutTime)
 	}
 	s.refuse(s.takeRest()) // from clients that had the queue open
-	s.log.printf("stopped: %v", &s.counters)
+	s.log.Printf("stopped")
 }
 
 // unlinkQueue removes the name of the queue, once: afterwards it may be a successor's. A queue that was there before
@@ -75,12 +75,6 @@ func (s *server) unlinkQueue() {
 		mq.Unlink(s.Queue)
 		s.ownsQueue = false
 	}
-}
-
-func (s *server) close() {
-	s.unlinkQueue()
-	s.queue.Load().Close()
-	s.root.close()
 }
 
 // refuse answers requests that come too late, so that no client waits for a server that has ended.

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/log"
 	"daemonlab/lab/wire"
 )
 
@@ -25,47 +28,61 @@ func (s *server) answer(r wire.Request) {
 	if err != nil {
 		reply.fail(fmt.Sprintf("%s: %v", r.Path, err), err)
 	}
-	s.counters.ended(sent, err)
 	s.logAnswer(r, sent, time.Since(begin).Round(time.Microsecond), err)
 }
 
 func (s *server) logAnswer(r wire.Request, sent int64, took time.Duration, err error) {
 	if err != nil {
-		s.log.printf("failed %s to %s, PID %d: %d bytes in %v: %v", outside(r.Path), outside(r.Reply), r.PID, sent, took, err)
+		s.log.Boundedf("failed %s to %s, PID %d: %d bytes in %v: %v", log.Outside(r.Path), log.Outside(r.Reply), r.PID, sent, took, err)
 		return
 	}
-	s.log.printf("sent %s to %s, PID %d: %d bytes in %v", outside(r.Path), outside(r.Reply), r.PID, sent, took)
+	s.log.Boundedf("sent %s to %s, PID %d: %d bytes in %v", log.Outside(r.Path), log.Outside(r.Reply), r.PID, sent, took)
 }
 
 var errShrunk = errors.New("the file became shorter while it was sent")
 
+// leasePause is how long a file under a lease is left alone before it is tried again.
+const leasePause = 20 * time.Millisecond
+
+// open waits for the holder of a lease on the file to give it up, for which the kernel allows some time, see fcntl(2).
+func (s *server) open(reply *reply, path string) (file, error) {
+	for {
+		f, err := s.root.open(path)
+		if !errors.Is(err, unix.EAGAIN) {
+			return f, err
+		}
+		if err := reply.pause(leasePause); err != nil {
+			return f, err
+		}
+	}
+}
+
 // sendFile sends a file as long as it was when it was opened, and returns how many bytes of it were sent. Its beginning
 // is read before INFO wakes the client: when that comes to look for DATA, a small file is there whole.
 func (s *server) sendFile(reply *reply, path string) (sent int64, err error) {
-	f, err := s.root.open(path)
+	f, err := s.open(reply, path)
 	if err != nil {
 		return 0, err
 	}
 	defer f.close()
-	buf := s.buffers.get(reply.msgSize)
-	defer s.buffers.put(buf)
-	n, err := f.readCached(*buf)
-	if err != nil || !reply.holds(f.size) {
+	if !reply.holds(f.size) {
 		if err := reply.handOver(); err != nil {
 			return 0, err
 		}
 	}
+	b := buffers.Get().(*buffer)
+	defer buffers.Put(b)
+	buf := b.messages(reply.msgSize)
+	n, err := f.read(buf, 0)
 	if err != nil {
-		if n, err = f.read(*buf, 0); err != nil {
-			return 0, err
-		}
+		return 0, err
 	}
 	var info [wire.InfoSize]byte
 	if err := reply.send(wire.AppendInfo(info[:0], uint64(f.size)), wire.Info); err != nil {
 		return 0, err
 	}
 	for n > 0 {
-		if err := reply.sendData((*buf)[:n]); err != nil {
+		if err := reply.sendData(buf[:n]); err != nil {
 			return sent, err
 		}
 		if sent += int64(n); sent == f.size {
@@ -74,7 +91,7 @@ func (s *server) sendFile(reply *reply, path string) (sent int64, err error) {
 		if err := context.Cause(s.ctx); err != nil {
 			return sent, err
 		}
-		if n, err = f.read(*buf, sent); err != nil {
+		if n, err = f.read(buf, sent); err != nil {
 			return sent, err
 		}
 	}

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/mq"
 	"daemonlab/lab/pidfd"
@@ -23,41 +26,42 @@ var (
 // client bounds the time that a transfer waits: until its client dies or takes nothing for the stall time, or the
 // server cuts its transfers.
 type client struct {
-	process *pidfd.Process // nil: not watched
-	stall   time.Duration
-	ctx     context.Context // nil before the first wait
-	cancel  context.CancelCauseFunc
-	timer   *time.Timer
-	parent  context.Context
+	ctx    context.Context // its cause says which of these
+	cancel context.CancelCauseFunc
+	stall  time.Duration
+	timer  *time.Timer // runs while the transfer waits
 }
 
+const never = time.Duration(math.MaxInt64)
+
 // watch refers to the client's process by descriptor. A PID that no process has is not watched; neither is one that
-// cannot be opened, as a thread's.
-func watch(parent context.Context, pid int32, stall time.Duration) *client {
-	c := &client{stall: stall, parent: parent}
-	if pid > 0 {
-		c.process, _ = pidfd.Open(int(pid))
+// cannot be opened, as a thread's, nor another user's, as the PID from another namespace may be here.
+func watch(parent context.Context, pid int32, owner uint32, stall time.Duration) *client {
+	c := &client{stall: stall}
+	c.ctx, c.cancel = context.WithCancelCause(parent)
+	c.timer = time.AfterFunc(never, func() { c.cancel(fmt.Errorf("%w (%v)", errStalled, stall)) })
+	process, err := pidfd.Open(int(pid))
+	if err != nil {
+		return c
 	}
+	go func() {
+		defer process.Close()
+		if mayBe(pid, owner) && process.Wait(c.ctx) == nil {
+			c.cancel(errClientGone)
+		}
+	}()
 	return c
 }
 
-func (c *client) begin() {
-	c.ctx, c.cancel = context.WithCancelCause(c.parent)
-	c.timer = time.AfterFunc(c.stall, func() { c.cancel(fmt.Errorf("%w (%v)", errStalled, c.stall)) })
-	if c.process != nil {
-		go func() {
-			if c.process.Wait(c.ctx) == nil {
-				c.cancel(errClientGone)
-			}
-		}()
-	}
+// mayBe reports whether the process may be the user's. /proc gives one that is not dumpable to root, see proc(5).
+func mayBe(pid int32, owner uint32) bool {
+	var st unix.Stat_t
+	err := unix.Stat(fmt.Sprintf("/proc/%d", pid), &st)
+	return err != nil || st.Uid == owner || st.Uid == 0
 }
 
 // wait sends the message when there is room.
 func (c *client) wait(q *mq.Queue, body []byte, kind uint) error {
-	if c.ctx == nil {
-		c.begin()
-	}
 	c.timer.Reset(c.stall)
 	err := q.Send(c.ctx, body, kind)
 	c.timer.Stop()
@@ -68,13 +72,8 @@ func (c *client) wait(q *mq.Queue, body []byte, kind uint) error {
 }
 
 func (c *client) close() {
-	if c.ctx != nil {
-		c.timer.Stop()
-		c.cancel(nil)
-	}
-	if c.process != nil {
-		c.process.Close()
-	}
+	c.timer.Stop()
+	c.cancel(nil)
 }
 
 //lab:end

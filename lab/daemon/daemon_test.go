@@ -78,7 +78,7 @@ func obey(d *daemon.Daemon) error {
 	}
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGUSR1)
-	if err := d.Ready(crash); err != nil {
+	if err := d.Ready(func() error { return debug.SetCrashOutput(crash, debug.CrashOptions{}) }); err != nil {
 		return err
 	}
 	<-signals

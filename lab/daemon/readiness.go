@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -75,16 +74,16 @@ func (d *Daemon) Made(name string) error {
 }
 
 // Ready tells the original that the daemon can serve (step 7), so that it exits with success (step 8). On an error the
-// start has failed: crash cannot be used, or the original is gone.
+// start has failed: crashes cannot be caught, or the original is gone.
 //
-// From now on the runtime writes the text and stack of a panic or fatal signal to crash, or nowhere if it is nil; of a
-// fatal error only the stack, since Go prints the message to stderr alone. The caller keeps crash, which becomes
-// blocking, and may close it. [debug.SetCrashOutput] sets another file later, as after SIGHUP.
-func (d *Daemon) Ready(crash *os.File) error {
+// Until then the original gets the text of a crash. Then stderr is /dev/null, so catchCrashes has to call
+// [debug.SetCrashOutput], by which the runtime writes text and stack of a panic or fatal signal to a file; of a fatal
+// error only the stack, since Go prints the message to stderr alone.
+func (d *Daemon) Ready(catchCrashes func() error) error {
 	//lab:begin ready
 	//lab:instead return nil
-	if err := debug.SetCrashOutput(crash, debug.CrashOptions{}); err != nil {
-		return fmt.Errorf("direct crashes to %q: %w", crash.Name(), err)
+	if err := catchCrashes(); err != nil {
+		return fmt.Errorf("catch crashes: %w", err)
 	}
 	if err := connectStdio(); err != nil { // undoes reportCrashes
 		return err

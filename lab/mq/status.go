@@ -22,8 +22,9 @@ type Status struct {
 	NotifyPID int    // the process registered, 0 for none or for one that this PID namespace does not see
 }
 
-// Registered says whether a process that can be seen from here is registered for notification.
-func (s Status) Registered() bool { return s.NotifyPID != 0 }
+// Registered reports whether a process is registered for notification, except for one with SigevSignal that this PID
+// namespace does not see.
+func (s Status) Registered() bool { return s.NotifyPID != 0 || s.Notify != SigevSignal }
 
 // ParseStatus reads the line of a queue's file in mqueuefs and refuses what the kernel would not write.
 func ParseStatus(line string) (Status, error) {

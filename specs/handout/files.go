@@ -36,6 +36,7 @@ var parts = map[string][]part{
 		{"client", "client", true},
 		{"lab/mq", "lab/mq", false},
 		{"lab/wire", "lab/wire", false},
+		{"lab/log", "lab/log", false},
 	},
 	"c": {
 		{"lab/c", ".", true},

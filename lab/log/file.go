@@ -1,0 +1,92 @@
+package log
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+
+	"golang.org/x/sys/unix"
+)
+
+// Stderr is the log of a program in the foreground.
+func Stderr() (Sink, error) { return stderr{}, nil }
+
+type stderr struct{}
+
+func (stderr) write(lines []byte) error { _, err := os.Stderr.Write(lines); return err }
+func (stderr) catchCrashes() error      { return debug.SetCrashOutput(nil, debug.CrashOptions{}) }
+func (stderr) close()                   {}
+
+type file struct {
+	*os.File
+	fd int
+}
+
+// write loses what a FIFO has no room for.
+func (f file) write(lines []byte) error {
+	n, err := unix.Write(f.fd, lines)
+	if err == nil && n < len(lines) {
+		err = io.ErrShortWrite
+	}
+	return err
+}
+
+func (f file) catchCrashes() error {
+	err := debug.SetCrashOutput(f.File, debug.CrashOptions{})
+	unix.SetNonblock(f.fd, true) // which File.Fd has undone
+	return err
+}
+
+func (f file) close() { f.Close() }
+
+// File returns what opens a log file, as whoever the process is then. A file that root makes is given to the user uid
+// and the group gid, whom the daemon will become.
+//
+// One that is there has to be this user's or uid's, with one link: by a symbolic or a hard link somebody could have root
+// write into another file. A device is taken as it is.
+func File(path string, uid, gid int) func() (Sink, error) {
+	return func() (Sink, error) {
+		fd, err := openFile(path, uid, gid)
+		if err != nil {
+			return nil, fmt.Errorf("log %q: %w", path, err)
+		}
+		return file{os.NewFile(uintptr(fd), path), fd}, nil
+	}
+}
+
+func openFile(path string, uid, gid int) (fd int, err error) {
+	const flags = unix.O_WRONLY | unix.O_APPEND | unix.O_NOFOLLOW | unix.O_NOCTTY | unix.O_CLOEXEC | unix.O_NONBLOCK
+	us := unix.Geteuid()
+	fd, err = unix.Open(path, flags|unix.O_CREAT|unix.O_EXCL, 0o640)
+	switch {
+	case err == nil && us == 0:
+		if err = unix.Fchown(fd, uid, gid); err != nil {
+			unix.Unlink(path)
+			unix.Close(fd)
+			return -1, fmt.Errorf("cannot become user %d's and group %d's: %w", uid, gid, err)
+		}
+	case err == unix.EEXIST:
+		fd, err = unix.Open(path, flags, 0)
+	}
+	if err == unix.ELOOP {
+		return -1, fmt.Errorf("is a symbolic link: %w", err)
+	}
+	if err != nil {
+		return -1, err
+	}
+	var st unix.Stat_t
+	err = unix.Fstat(fd, &st)
+	kind := st.Mode & unix.S_IFMT
+	switch {
+	case err != nil || kind == unix.S_IFCHR:
+	case int(st.Uid) != us && int(st.Uid) != uid:
+		err = fmt.Errorf("belongs to user %d, not to %d: %w", st.Uid, us, os.ErrPermission)
+	case kind == unix.S_IFREG && st.Nlink != 1:
+		err = fmt.Errorf("has %d links, another file could be written to", st.Nlink)
+	}
+	if err != nil {
+		unix.Close(fd)
+	}
+	return fd, err
+}

@@ -1,0 +1,180 @@
+// Package log is a daemon's log, in a file, syslog or on stderr. Logging holds nobody up, and what others cause to be
+// logged is bounded.
+package log
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+)
+
+const (
+	// flushDelay is how long a line may be held back for batching: a line costs whoever logs it no system call.
+	flushDelay = 5 * time.Millisecond
+	// rate and burst bound what the log may grow, in bytes a second and at once. Lines beyond are lost, and counted in the
+	// next that is written; so are those that the log's disk does not take.
+	rate  = 256 << 10
+	burst = 1 << 20
+	// maxOutside is how much of a text from outside is logged, in bytes.
+	maxOutside = 256
+	// closeTime is how long the end of the daemon waits for a log that hangs.
+	closeTime = 500 * time.Millisecond
+)
+
+// Logger writes lines from a goroutine of its own.
+type Logger struct {
+	open func() (Sink, error)
+	tag  string // the program and its PID
+
+	mu      sync.Mutex
+	pending []byte
+	lost    int // lines
+	credit  int // bytes that may be logged now
+	counted time.Time
+	sink    Sink
+	old     []Sink // to be closed
+	closed  bool
+
+	wake chan struct{} // capacity 1: there is something to do for writeOut
+	done chan struct{} // closed when everything is written
+}
+
+// Sink takes whole lines, each with its newline. One goroutine writes and closes.
+type Sink interface {
+	write(lines []byte) error
+	catchCrashes() error
+	close()
+}
+
+// Open starts a logger on what open returns, now and on every Reopen. Each line begins with the time, the program's name
+// and its PID.
+func Open(program string, open func() (Sink, error)) (*Logger, error) {
+	s, err := open()
+	if err != nil {
+		return nil, err
+	}
+	l := &Logger{open: open, tag: fmt.Sprintf("%s[%d]: ", program, os.Getpid()), sink: s, credit: burst,
+		wake: make(chan struct{}, 1), done: make(chan struct{})}
+	go l.writeOut()
+	return l, nil
+}
+
+// Printf logs a line, which is written soon.
+func (l *Logger) Printf(format string, args ...any) {
+	l.print(false, format, args)
+}
+
+// Boundedf logs a line that others can cause as often as they like. Beyond the log's rate it is lost.
+func (l *Logger) Boundedf(format string, args ...any) {
+	l.print(true, format, args)
+}
+
+func (l *Logger) print(isBounded bool, format string, args []any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	l.credit = min(burst, l.credit+int(now.Sub(l.counted).Seconds()*rate)) // it accrues with time
+	l.counted = now
+	if isBounded && l.credit <= 0 || len(l.pending) > burst {
+		l.lost++
+		return
+	}
+	before := len(l.pending)
+	l.pending = fmt.Appendf(l.appendPrefix(l.pending, now), format+"\n", args...)
+	l.credit -= len(l.pending) - before
+	l.wakeUp()
+}
+
+func (l *Logger) appendPrefix(line []byte, now time.Time) []byte {
+	return append(now.UTC().AppendFormat(line, "2006-01-02T15:04:05.000000Z "), l.tag...)
+}
+
+func (l *Logger) wakeUp() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// writeOut is the logger's goroutine. It alone writes.
+func (l *Logger) writeOut() {
+	defer close(l.done)
+	var lines []byte
+	for range l.wake {
+		time.Sleep(flushDelay)
+		l.mu.Lock()
+		lines, l.pending = l.pending, lines[:0]
+		sink, old := l.sink, l.old
+		lost, closed := l.lost, l.closed
+		l.old, l.lost = nil, 0
+		l.mu.Unlock()
+		for _, s := range old {
+			s.close()
+		}
+		if !l.write(sink, lines, lost) {
+			l.mu.Lock()
+			l.lost += lost + bytes.Count(lines, []byte("\n"))
+			l.mu.Unlock()
+		}
+		if closed {
+			return
+		}
+	}
+}
+
+// write says first how many lines were lost before, and reports whether both were written.
+func (l *Logger) write(sink Sink, lines []byte, lost int) bool {
+	if lost > 0 {
+		note := fmt.Appendf(l.appendPrefix(nil, time.Now()), "%d lines lost: more than the log takes\n", lost)
+		if sink.write(note) != nil {
+			return false
+		}
+	}
+	return sink.write(lines) == nil
+}
+
+// CatchCrashes has the runtime write the text and stack of a panic or fatal signal to the log, from now on.
+func (l *Logger) CatchCrashes() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.sink.catchCrashes()
+}
+
+// Reopen opens the log again, for log rotation, and has crashes caught there. On an error the old one stays in use.
+func (l *Logger) Reopen() error {
+	s, err := l.open()
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.old = append(l.old, l.sink)
+	l.sink = s
+	l.wakeUp()
+	return s.catchCrashes()
+}
+
+// Close writes what is pending.
+func (l *Logger) Close() {
+	l.mu.Lock()
+	l.closed = true
+	l.wakeUp()
+	l.mu.Unlock()
+	select {
+	case <-l.done:
+	case <-time.After(closeTime):
+	}
+}
+
+// Outside is a text from outside, as a name that a client sent: quoted, and cut.
+type Outside string
+
+func (o Outside) String() string {
+	if len(o) > maxOutside {
+		return strconv.Quote(string(o[:maxOutside])) + "..."
+	}
+	return strconv.Quote(string(o))
+}

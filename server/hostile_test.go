@@ -1,0 +1,287 @@
+package main_test
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/daemon"
+	"daemonlab/lab/mq"
+	"daemonlab/lab/wire"
+	"daemonlab/specs/harness"
+)
+
+// What one local user may try to keep others from being served, and the server from ending.
+
+// leased makes a file below the root under a lease that its holder does not give up.
+func leased(t *testing.T, s *harness.Server, broken chan<- os.Signal) *os.File {
+	t.Helper()
+	must(t, s.WriteFile("leased", []byte("content")))
+	f, err := os.OpenFile(filepath.Join(s.Root, "leased"), os.O_RDWR, 0)
+	must(t, err)
+	t.Cleanup(func() { f.Close() })
+	if _, err := unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_WRLCK); err != nil {
+		t.Skip("no lease on this file system:", err)
+	}
+	notifyIO(t, broken)
+	return f
+}
+
+func TestALeasedFileHoldsUpNoOtherRequest(t *testing.T) {
+	s := start(t, place(t))
+	broken := make(chan os.Signal, 1)
+	leased(t, s, broken)
+	asking(t, s, 20, "leased")
+	<-broken
+	begin := time.Now()
+	mustServe(t, s)
+	if took := time.Since(begin); took > time.Second {
+		t.Errorf("the next request took %v", took)
+	}
+}
+
+func TestWaitingForALeaseCountsAmongTheUsersTransfers(t *testing.T) {
+	s := start(t, place(t), "--transfers", "8")
+	broken := make(chan os.Signal, 1)
+	leased(t, s, broken)
+	clients := asking(t, s, 8, "leased")
+	<-broken
+	mustServe(t, s)
+	mustBeTaken(t, s)
+	refused := 0
+	eventually(t, "half of them are refused", func() bool {
+		for _, c := range clients {
+			if m, ok := c.Pending(); ok && m.Kind == wire.Failure {
+				refused++
+			}
+		}
+		return refused == len(clients)/2
+	})
+}
+
+func TestSIGTERMEndsTheWaitForALease(t *testing.T) {
+	s := start(t, place(t))
+	broken := make(chan os.Signal, 1)
+	leased(t, s, broken)
+	c := client(t, harness.Small)
+	must(t, c.Request(t.Context(), s.Queue, "leased"))
+	<-broken
+	must(t, s.Signal(unix.SIGTERM))
+	if e, err := c.Finish(t.Context(), "leased"); err != nil || e.Last().Kind != wire.Failure {
+		t.Error("after SIGTERM:", e.Summary(), err)
+	}
+	mustEnd(t, s)
+}
+
+// The kernel takes a path of PATH_MAX bytes with its NUL, see path_resolution(7): nothing may be added to it.
+func TestAPathMayHave4095Bytes(t *testing.T) {
+	s := start(t, place(t))
+	must(t, s.WriteFile("file", []byte("x")))
+	must(t, s.WriteFile("f", []byte("x")))
+	for _, path := range []string{strings.Repeat("./", 2047) + "f", "/" + strings.Repeat("./", 2045) + "file"} {
+		e, err := client(t, harness.Small).Fetch(t.Context(), s.Queue, path)
+		if len(path) != 4095 || err != nil || string(e.Content) != "x" {
+			t.Errorf("%d bytes, %.4q...: %v, %v", len(path), path, e.Last().Kind, err)
+		}
+	}
+}
+
+func TestAFileThatCannotBeReadIsNoEmptyFile(t *testing.T) {
+	const path = "self/attr/current" // EINVAL where no security module is active
+	if _, err := os.ReadFile("/proc/" + path); err == nil {
+		t.Skip("/proc/" + path + " can be read: a security module is active")
+	}
+	s := start(t, place(t), "--root", "/proc")
+	e, err := client(t, harness.Small).Fetch(t.Context(), s.Queue, path)
+	if _, failed := e.Failed(); err != nil || !failed {
+		t.Error(e.Summary(), err)
+	}
+}
+
+// hangingLog is a FIFO as log, whose reader takes nothing.
+func hangingLog(t *testing.T, p harness.Place) (reader *os.File) {
+	t.Helper()
+	must(t, os.RemoveAll(p.Log))
+	must(t, unix.Mkfifo(p.Log, 0o666))
+	must(t, os.Chmod(p.Log, 0o666)) // the account opens it again on SIGHUP
+	reader, err := os.OpenFile(p.Log, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	must(t, err)
+	t.Cleanup(func() { reader.Close() })
+	return reader
+}
+
+// flood makes the server write to its log.
+func flood(t *testing.T, s *harness.Server, n int) {
+	t.Helper()
+	q, err := mq.Open(s.Queue, os.O_WRONLY, 0, nil)
+	must(t, err)
+	defer q.Close()
+	garbage := make([]byte, wire.RequestSize)
+	for range n {
+		must(t, q.Send(t.Context(), garbage, 0))
+	}
+}
+
+func TestALogThatHangsHoldsUpNeitherServiceNorEnd(t *testing.T) {
+	p := place(t)
+	hangingLog(t, p)
+	s := start(t, p)
+	flood(t, s, 5000)
+	must(t, s.Signal(unix.SIGHUP))
+	mustServe(t, s)
+	must(t, s.Signal(unix.SIGTERM))
+	mustEnd(t, s)
+}
+
+func TestWhatALogThatHangsIsToGetIsBounded(t *testing.T) {
+	p := place(t)
+	reader := hangingLog(t, p)
+	s := start(t, p)
+	for begin := time.Now(); time.Since(begin) < 10*time.Second; { // the log is due 1 MiB at once and 256 KiB a second
+		flood(t, s, 1000)
+	}
+	must(t, s.Signal(unix.SIGTERM))
+	kept, err := io.Copy(io.Discard, reader)
+	if err != nil || kept > 2<<20 {
+		t.Errorf("%d bytes were kept, %v", kept, err)
+	}
+	mustEnd(t, s)
+}
+
+func TestALogThatIsAStrangersFIFOIsRefused(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can make a FIFO of another user")
+	}
+	p := place(t)
+	hangingLog(t, p)
+	must(t, os.Chown(p.Log, 1, 1))
+	s, err := programs.StartServer(t.Context(), p, harness.Setting{})
+	if err == nil {
+		s.Close()
+		t.Fatal("the server started")
+	}
+	if !strings.Contains(err.Error(), "belongs to user 1") {
+		t.Error(err)
+	}
+}
+
+// Whoever may send may register for notification as well, again and again.
+func TestAStolenRegistrationDoesNotSlowDownService(t *testing.T) {
+	s := start(t, place(t))
+	must(t, s.WriteFile("file", []byte("x")))
+	thief, err := mq.Open(s.Queue, os.O_WRONLY, 0, nil)
+	must(t, err)
+	stop, stopped := make(chan bool), make(chan bool)
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				thief.NotifyNone() // EBUSY most of the time
+			}
+		}
+	}()
+	defer func() { close(stop); <-stopped; thief.Close() }()
+	c := client(t, harness.Small)
+	eventually(t, "the registration is stolen", func() bool {
+		time.Sleep(30 * time.Millisecond) // longer than a goroutine waits for the next request
+		_, err := c.Fetch(t.Context(), s.Queue, "file")
+		must(t, err)
+		status, _, err := harness.QueueStatus(s.Queue)
+		must(t, err)
+		return status.NotifyPID == os.Getpid()
+	})
+	begin := time.Now()
+	for range 10 {
+		time.Sleep(50 * time.Millisecond) // longer than a goroutine waits for the next request
+		mustServe(t, s)
+	}
+	if took := time.Since(begin); took > 3*time.Second {
+		t.Errorf("10 requests took %v", took)
+	}
+}
+
+// The log daemon is started anew, as on each of its upgrades.
+func TestACrashIsInASyslogThatWasStartedAnew(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can mount a /dev of the test's own")
+	}
+	if _, err := os.Stat("/run/systemd/journal/stdout"); err == nil {
+		t.Skip("this machine's journal gets the text")
+	}
+	p := place(t)
+	dev := filepath.Join(p.Dir, "dev")
+	must(t, os.Mkdir(dev, 0o755))
+	listenForSyslog(t, dev).Close()
+	const mounted = `cd "$0" && touch null urandom && mount --bind /dev/null null && mount --rbind "$0" /dev && cd / && exec "$@"`
+	cmd := exec.Command("unshare", append([]string{"--mount", "sh", "-c", mounted, dev, programs.Server, "--root", p.Root,
+		"--queue", p.Queue, "--pidfile"}, p.PIDFile)...)
+	if out, err := harness.CombinedOutput(cmd); err != nil {
+		t.Skipf("%v: %s", err, out)
+	}
+	pid, err := daemon.Running(p.PIDFile)
+	must(t, err)
+
+	must(t, os.Remove(filepath.Join(dev, "log")))
+	syslog := listenForSyslog(t, dev)
+	defer syslog.Close()
+	_, err = client(t, harness.Small).Fetch(t.Context(), p.Queue, "missing")
+	must(t, err)
+	mustReceive(t, syslog, fmt.Sprintf("<30>mqfiled[%d]: ", pid)) // it is connected again
+	must(t, unix.Kill(pid, unix.SIGSEGV))
+	must(t, syslog.SetReadDeadline(time.Now().Add(10*time.Second)))
+	for buf := make([]byte, 1000); ; {
+		n, err := syslog.Read(buf)
+		if err != nil {
+			t.Fatal("no text of the crash came:", err)
+		}
+		if strings.HasPrefix(string(buf[:n]), "SIGSEGV") {
+			return
+		}
+	}
+}
+
+// The PID that a client of another PID namespace has there may be a stranger's here.
+func TestTheEndOfAStrangersProcessEndsNoTransfer(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can start a stranger's process")
+	}
+	s := start(t, place(t))
+	must(t, s.WriteFile("large", make([]byte, 64<<10)))
+	stranger := exec.Command("sleep", "1000")
+	stranger.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 1, Gid: 1}}
+	must(t, stranger.Start())
+	c := client(t, harness.Shape{Depth: 2, MsgSize: 512})
+	c.PID = int32(stranger.Process.Pid)
+	must(t, c.Request(t.Context(), s.Queue, "large"))
+	_, err := c.Next(t.Context())
+	must(t, err)
+	stranger.Process.Kill()
+	stranger.Wait()
+	time.Sleep(2 * time.Second) // in which the end of a client is noticed, as the contract has it
+	if e, err := c.Finish(t.Context(), "large"); err != nil || e.Last().Kind != wire.End {
+		t.Error(e.Summary(), err)
+	}
+}
+
+// Only lines that clients cause are bounded.
+func TestAFloodedLogHasTheServersOwnLines(t *testing.T) {
+	s := start(t, place(t))
+	flood(t, s, 20_000)
+	must(t, s.Signal(unix.SIGHUP))
+	mustLog(t, s, "SIGHUP: log reopened")
+	flood(t, s, 1000)
+	must(t, s.Signal(unix.SIGTERM))
+	mustEnd(t, s)
+	mustLog(t, s, "stopped")
+}
