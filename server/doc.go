@@ -8,7 +8,8 @@
 //	reply.go     the client's queue: sending, waiting for room
 //
 // Around it: main.go and flags.go (the command line), start.go and stop.go (the daemon's beginning and end), queue.go (the
-// request queue), root.go (files, and nothing outside the root), watch.go (clients that die or stall), log.go and syslog.go.
+// request queue), root.go (files, and nothing outside the root), watch.go (clients that die or stall), control.go (--status
+// and --stop). The log is in daemonlab/lab/log.
 //
 // # Mechanisms that the contract does not need
 //
@@ -33,21 +34,22 @@
 //	a file grows                          as much is sent as INFO said
 //	a file is unlinked, replaced, or      sent as it was opened
 //	  may not be read any more
-//	a file under a lease                  waited for, as open(2) would
+//	a file under a lease                  waited for, as open(2) would, in the client's own transfer
+//	a client of another PID namespace     not watched, if the process of that number is another user's
 //	a file of /proc                       FAILURE: it does not tell its size
 //	a disk that hangs                     a goroutine that waits for it is replaced within a second
 //	openat2(2) is refused                 os.Root opens the files
-//	the log's disk is full, syslog gone   lines are lost, and counted in the next that gets through
-//	a client floods the log               likewise, beyond 256 KiB a second
+//	the log's disk is full or hangs,      lines are lost, and counted in the next that gets through
+//	  syslog is gone
+//	a client floods the log               likewise, beyond 256 KiB a second; the server's own lines stay
 //	the server crashes                    the log has the panic or the signal, and the stack
 //	RLIMIT_NOFILE                         bounds --transfers, so that descriptors are always there
 //	RLIMIT_MSGQUEUE                       a shallower request queue; none at all is an error at the start
 //	the request queue is unlinked         within a second its requests are taken and it is made again
-//	the registration is taken             within a second it is taken back; until then requests wait a second
+//	the registration is taken, or was     within a second it is taken back, or a receiver sleeps in the queue instead
+//	  when the queue was left
 //	SIGHUP                                the log is opened again; if it cannot be, the old one stays
 //	SIGTERM, SIGINT                       no more requests are taken, those that wait get FAILURE, transfers have 5 s
-//	a queue that was left has a stranger  its requests are taken, and it is made again
-//	  registered
 //	SIGKILL                               the next server takes over the queue, with the requests that are in it
 //
 // The specs in daemonlab/specs show what the contract asks for, the tests beside this file the rest.
