@@ -2,7 +2,6 @@ package main_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"net"
 	"os"
@@ -87,11 +86,11 @@ func must(t *testing.T, err error) {
 // eventually fails the test when what it waits for does not become true.
 func eventually(t *testing.T, what string, isTrue func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := harness.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	for !isTrue() {
 		if ctx.Err() != nil {
-			t.Fatal("not within 10 s:", what)
+			t.Fatal("in vain:", what)
 		}
 		runtime.Gosched()
 	}
@@ -229,7 +228,7 @@ func TestARequestBehindALongOneIsServed(t *testing.T) {
 	must(t, long.Request(t.Context(), s.Queue, "large"))
 	must(t, next.Request(t.Context(), s.Queue, "small"))
 	must(t, s.Signal(unix.SIGCONT))
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := harness.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	if e, err := next.Finish(ctx, "small"); err != nil || string(e.Content) != "x" {
 		t.Error(e.Summary(), err)
@@ -328,7 +327,7 @@ func stop(t *testing.T, s *harness.Server) {
 // mustServeSoon gives the server the time in which it looks after its queue.
 func mustServeSoon(t *testing.T, s *harness.Server) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := harness.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	c := client(t, harness.Small)
 	for c.Request(ctx, s.Queue, "file") != nil && ctx.Err() == nil {
@@ -364,7 +363,7 @@ func TestForegroundTellsTheServiceManager(t *testing.T) {
 
 func expect(t *testing.T, manager *net.UnixConn, want string) {
 	t.Helper()
-	manager.SetReadDeadline(time.Now().Add(10 * time.Second))
+	manager.SetReadDeadline(time.Now().Add(harness.Stretched(10 * time.Second)))
 	buf := make([]byte, 100)
 	n, err := manager.Read(buf)
 	if err != nil || string(buf[:n]) != want {

@@ -350,7 +350,7 @@ func TestAQueueThatIsServedIsLeftToItsServer(t *testing.T) {
 // mustEnd waits for a server that was told to end, and looks for what it may have left.
 func mustEnd(t *testing.T, s *harness.Server) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Second+harness.Slack)
+	ctx, cancel := harness.WithTimeout(t.Context(), 6*time.Second+harness.Slack)
 	defer cancel()
 	if status, err := s.WaitForEnd(ctx); err != nil || status != 0 {
 		t.Errorf("it ended with status %#x, %v", status, err)
@@ -396,12 +396,13 @@ func load(t *testing.T, s *harness.Server, content []byte) (came <-chan bool, st
 // afterUpTo waits until some files have come, no matter how many, so that others are under way.
 func afterUpTo(t *testing.T, most int, came <-chan bool) {
 	t.Helper()
-	timeout := time.After(10 * time.Second)
+	ctx, cancel := harness.WithTimeout(t.Context(), 2*harness.Patience)
+	defer cancel()
 	for range rand.N(most) {
 		select {
 		case <-came:
-		case <-timeout:
-			t.Fatal("no file came for 10 s")
+		case <-ctx.Done():
+			t.Fatal("no file comes")
 		}
 	}
 }
@@ -481,7 +482,7 @@ func listenForSyslog(t *testing.T, dir string) *net.UnixConn {
 
 func mustReceive(t *testing.T, syslog *net.UnixConn, begin string) {
 	t.Helper()
-	must(t, syslog.SetReadDeadline(time.Now().Add(10*time.Second)))
+	must(t, syslog.SetReadDeadline(time.Now().Add(harness.Stretched(10*time.Second))))
 	buf := make([]byte, 1000)
 	n, err := syslog.Read(buf)
 	if err != nil || !strings.HasPrefix(string(buf[:n]), begin) {

@@ -31,7 +31,7 @@ func (r row) ask(ctx context.Context, f *harness.FakeServer, args ...string) (*h
 	GinkgoHelper()
 	args = append([]string{"--queue", f.Queue}, args...)
 	c := r.startClient(args...)
-	limited, cancel := context.WithTimeout(ctx, harness.Patience)
+	limited, cancel := harness.WithTimeout(ctx, harness.Patience)
 	defer cancel()
 	conversation, err := f.Accept(limited)
 	if err != nil {
@@ -49,13 +49,30 @@ func (r row) ask(ctx context.Context, f *harness.FakeServer, args ...string) (*h
 func (r row) send(ctx context.Context, conversation *harness.Conversation, kind uint, body []byte) {
 	GinkgoHelper()
 	err := conversation.Send(ctx, kind, body)
+	judgeableBy(conversation, err == nil)
 	r.must(err == nil, harness.Finding{
 		Did: "answered " + harness.Message{Kind: kind, Body: body}.String(), Wants: "the client takes it", Saw: fmt.Sprint(err),
 	})
 }
 
+// judgeableBy ends a spec in which this machine has held up the suite for as long as a client has to wait for a server.
+func judgeableBy(conversation *harness.Conversation, ok bool) {
+	GinkgoHelper()
+	if !ok && conversation.Silence > 8*time.Second {
+		notJudged("the suite did not answer for %v, and a client may give up after 10 s", conversation.Silence.Round(time.Millisecond))
+	}
+}
+
+// endOf waits for the client's end after a conversation.
+func endOf(ctx context.Context, c *harness.Running, conversation *harness.Conversation) harness.Ended {
+	GinkgoHelper()
+	e := within(ctx, c)
+	judgeableBy(conversation, e.Exit != 3)
+	return e
+}
+
 func within(ctx context.Context, c *harness.Running) harness.Ended {
-	limited, cancel := context.WithTimeout(ctx, harness.Patience)
+	limited, cancel := harness.WithTimeout(ctx, harness.Patience)
 	defer cancel()
 	return c.Wait(limited)
 }
@@ -68,7 +85,7 @@ var _ = Row("output", func(r row) {
 				Did: "started mqfile file", Wants: "the request is for file", Saw: fmt.Sprintf("it is for %q", conversation.Request.Path),
 			})
 			err := conversation.SendFile(ctx, content)
-			e := within(ctx, c)
+			e := endOf(ctx, c, conversation)
 			r.must(err == nil && e.Exit == 0 && bytes.Equal(e.Stdout, content) &&
 				strings.Contains(e.Stderr, fmt.Sprintf("Received %d bytes (", len(content))), harness.Finding{
 				Did:   fmt.Sprintf("sent %d bytes as answer to mqfile file", len(content)),
@@ -91,7 +108,7 @@ var _ = Row("output", func(r row) {
 			rest = rest[n:]
 		}
 		r.send(ctx, conversation, wire.End, nil)
-		e := within(ctx, c)
+		e := endOf(ctx, c, conversation)
 		got, err := os.ReadFile(file)
 		r.must(e.Exit == 0 && err == nil && bytes.Equal(got, content) && len(e.Stdout) == 0, harness.Finding{
 			Did: "sent 50000 bytes to mqfile -o FILE", Wants: "they are in the file, nothing on stdout",
@@ -105,7 +122,7 @@ var _ = Row("output", func(r row) {
 		r.send(ctx, conversation, wire.Info, wire.AppendInfo(nil, 1000))
 		r.send(ctx, conversation, wire.Data, random(256))
 		r.send(ctx, conversation, wire.Failure, []byte("read error"))
-		e := within(ctx, c)
+		e := endOf(ctx, c, conversation)
 		entries, err := os.ReadDir(dir)
 		r.must(e.Exit != 0 && err == nil && len(entries) == 0, harness.Finding{
 			Did: "sent INFO 1000, 256 bytes and FAILURE to mqfile -o FILE", Wants: "no file appears, not even in part",
@@ -120,7 +137,7 @@ var _ = Row("output", func(r row) {
 				r.send(ctx, conversation, wire.Data, random(sent))
 			}
 			conversation.Send(ctx, wire.End, nil)
-			e := within(ctx, c)
+			e := endOf(ctx, c, conversation)
 			r.must(e.Exit != 0 && strings.HasPrefix(e.Stderr, "mqfile: "), harness.Finding{
 				Did:   fmt.Sprintf("sent INFO 100, %d bytes and END", sent),
 				Wants: "a non-zero exit status and the reason on stderr", Saw: e.String(),
@@ -141,7 +158,7 @@ var _ = Row("exit", func(r row) {
 	It("returns 1 and tells the text when the server says FAILURE", func(ctx SpecContext) {
 		c, conversation := r.ask(ctx, fakeServer(), "file")
 		r.send(ctx, conversation, wire.Failure, []byte("no such file, señor"))
-		e := within(ctx, c)
+		e := endOf(ctx, c, conversation)
 		r.must(e.Exit == 1 && strings.Contains(e.Stderr, "mqfile: ") && strings.Contains(e.Stderr, "no such file, señor"), harness.Finding{
 			Did: "answered FAILURE \"no such file, señor\"", Wants: "exit status 1 and the text after `mqfile: ` on stderr", Saw: e.String(),
 		})
@@ -163,7 +180,7 @@ var _ = Row("exit", func(r row) {
 	It("returns 3 when nothing comes for 10 s", func(ctx SpecContext) {
 		begin := time.Now()
 		c, _ := r.ask(ctx, fakeServer(), "file")
-		limited, cancel := context.WithTimeout(ctx, 12*time.Second+harness.Slack)
+		limited, cancel := harness.WithTimeout(ctx, 12*time.Second+harness.Slack)
 		defer cancel()
 		e := c.Wait(limited)
 		took := time.Since(begin).Round(time.Millisecond)
@@ -211,7 +228,7 @@ var _ = Row("cleanup", func(r row) {
 					conversation.Mode, conversation.Request.PID, c.PID),
 			})
 			r.send(ctx, conversation, wire.Failure, []byte("enough"))
-			within(ctx, c)
+			endOf(ctx, c, conversation)
 		}
 		r.must(len(names) == 3, harness.Finding{
 			Did: "started it 3 times", Wants: "another name each time, by more than its PID", Saw: fmt.Sprint(names),
@@ -229,7 +246,7 @@ var _ = Row("cleanup", func(r row) {
 		})
 		r.send(ctx, conversation, wire.Data, []byte("x"))
 		r.send(ctx, conversation, wire.End, nil)
-		e := within(ctx, c)
+		e := endOf(ctx, c, conversation)
 		r.must(e.Exit == 0 && string(e.Stdout) == "x", harness.Finding{
 			Did: "then sent the file", Wants: "it arrives: an unlinked queue lives on while somebody has it open", Saw: e.String(),
 		})
@@ -238,7 +255,7 @@ var _ = Row("cleanup", func(r row) {
 		func(ctx SpecContext, end func(ctx context.Context, c *harness.Running, conversation *harness.Conversation)) {
 			c, conversation := r.ask(ctx, fakeServer(), "file")
 			end(ctx, c, conversation)
-			e := within(ctx, c)
+			e := endOf(ctx, c, conversation)
 			reply := conversation.Request.Reply
 			r.must(!harness.QueueExists(reply), harness.Finding{
 				Did: "let the client end", Wants: "no queue of its own is left", Saw: fmt.Sprintf("queue %s is there; %v", reply, e),

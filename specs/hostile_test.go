@@ -147,14 +147,13 @@ func (r row) holds(s *harness.Server, c *harness.Client) (held []string) {
 
 // eventuallyFreed waits until the daemon holds nothing of a transfer any more. A child process, which is the row
 // `threads`'s fault, may hold it instead.
-func (r row) eventuallyFreed(ctx context.Context, s *harness.Server, c *harness.Client) (held []string, took time.Duration) {
+func (r row) eventuallyFreed(ctx context.Context, s *harness.Server, c *harness.Client) (held []string) {
 	GinkgoHelper()
-	begin := time.Now()
 	eventually(ctx, func() bool {
 		held = r.holds(s, c)
 		return held == nil && !hasChildren(s)
 	})
-	return held, time.Since(begin).Round(time.Millisecond)
+	return held
 }
 
 var _ = Row("stuck", func(r row) {
@@ -166,11 +165,12 @@ var _ = Row("stuck", func(r row) {
 		c := r.stuckClient(ctx, s, int32(victim.Process.Pid))
 		victim.Process.Kill()
 		victim.Wait()
-		held, took := r.eventuallyFreed(ctx, s, c)
-		r.must(held == nil && took < 2*time.Second+harness.Slack, harness.Finding{
+		watch := harness.NewStopwatch()
+		held := r.eventuallyFreed(ctx, s, c)
+		r.must(held == nil && watch.Within(2*time.Second+harness.Slack), harness.Finding{
 			Did:   "killed and reaped a client that had asked for a large file and read nothing",
 			Wants: "within 2 s everything that the transfer held is freed",
-			Saw:   fmt.Sprintf("after %v it holds:\n%s", took, strings.Join(held, "\n")),
+			Saw:   fmt.Sprintf("after %v it holds:\n%s", watch.Took(), strings.Join(held, "\n")),
 		})
 		c.Close()
 		r.mustServe(ctx, s, "killed a client in mid-transfer")
@@ -178,38 +178,42 @@ var _ = Row("stuck", func(r row) {
 	It("gives up a living client that takes nothing for the time of --stall", func(ctx SpecContext) {
 		s := r.start(ctx, "--stall", "1")
 		Expect(s.WriteFile("large", large)).To(Succeed())
-		begin := time.Now()
+		watch := harness.NewStopwatch()
 		c := r.stuckClient(ctx, s, int32(os.Getpid()))
-		held, _ := r.eventuallyFreed(ctx, s, c)
-		took := time.Since(begin).Round(time.Millisecond)
-		r.must(held == nil && took > 900*time.Millisecond && took < 2*time.Second+harness.Slack, harness.Finding{
+		held := r.eventuallyFreed(ctx, s, c)
+		inTime := watch.Took() > 900*time.Millisecond && watch.Within(2*time.Second+harness.Slack)
+		r.must(held == nil && inTime, harness.Finding{
 			Did:   "started it with --stall 1 and read nothing of a large file",
 			Wants: "after 1 s the transfer is given up, not before, and everything that it held is freed",
-			Saw:   fmt.Sprintf("after %v it holds:\n%s", took, strings.Join(held, "\n")),
+			Saw:   fmt.Sprintf("after %v it holds:\n%s", watch.Took(), strings.Join(held, "\n")),
 		})
 		c.Close()
 		r.mustServe(ctx, s, "let a transfer stall")
 	})
 	It("does not give up a client that takes a little now and then", func(ctx SpecContext) {
-		s := r.start(ctx, "--stall", "1")
-		Expect(s.WriteFile("large", large)).To(Succeed())
-		for range 3 {
+		for _, stall := range []int{1, 4, 16} {
+			s := r.start(ctx, "--stall", fmt.Sprint(stall))
+			Expect(s.WriteFile("large", large)).To(Succeed())
 			c := r.stuckClient(ctx, s, int32(os.Getpid()))
-			begin := time.Now()
-			slow, err := c.FinishSlowly(ctx, "large", 100*time.Millisecond, 1300*time.Millisecond)
-			took := time.Since(begin).Round(time.Millisecond)
+			pause := time.Duration(stall) * 100 * time.Millisecond
+			harness.HeldUp()
+			slow, err := c.FinishSlowly(ctx, "large", pause, 13*pause)
+			held := max(harness.HeldUp(), slow.Slowest-pause)
 			c.Close()
 			if err == nil && bytes.Equal(slow.Content, large) {
 				return
 			}
-			// A machine that holds up the suite makes a stall of its pauses: then it shows nothing.
-			r.must(slow.Slowest > 800*time.Millisecond, harness.Finding{
-				Did:   "started it with --stall 1 and took one message every 100 ms for a while, then the rest",
+			// Where the machine holds up the suite or the server, a pause becomes a stall.
+			r.must(held > 4*pause, harness.Finding{
+				Did:   fmt.Sprintf("started it with --stall %d and took one message every %v for a while, then the rest", stall, pause),
 				Wants: "the whole file: --stall is the time in which a client takes nothing",
-				Saw:   fmt.Sprintf("%d of %d bytes, %v, error: %v, in %v", len(slow.Content), len(large), slow.Last(), err, took),
+				Saw: fmt.Sprintf("%d of %d bytes, %v, error: %v; no process here had to wait for longer than %v", len(slow.Content),
+					len(large), slow.Last(), err, held),
 			})
+			r.clear()
+			s.Remove()
 		}
-		Skip("the machine is too busy to take a message every 100 ms")
+		notJudged("this machine holds up processes for seconds")
 	})
 	It("does not give up a client whose PID means nothing here", func(ctx SpecContext) {
 		s := r.start(ctx)
@@ -288,7 +292,11 @@ var _ = Row("sigterm", func(r row) {
 			Saw: "queue " + s.Queue + " is still there",
 		})
 		e, err := c.Finish(ctx, "large")
-		r.must(err == nil && bytes.Equal(e.Content, large), harness.Finding{
+		whole := err == nil && bytes.Equal(e.Content, large)
+		if took := time.Since(begin); !whole && took > 4*time.Second {
+			notJudged("reading on took %v after SIGTERM, and the server may end transfers after 5 s", took.Round(time.Millisecond))
+		}
+		r.must(whole, harness.Finding{
 			Did: "sent SIGTERM in mid-transfer, then read on", Wants: "the transfer may finish within 5 s",
 			Saw: fmt.Sprintf("%d of %d bytes, %v, error: %v", len(e.Content), len(large), e.Last(), err),
 		})
@@ -306,7 +314,7 @@ var _ = Row("sigterm", func(r row) {
 func (r row) mustEnd(ctx context.Context, s *harness.Server, begin time.Time, limit time.Duration) {
 	GinkgoHelper()
 	s.Signal(unix.SIGTERM)
-	ctx, cancel := context.WithTimeout(ctx, limit+harness.Slack)
+	ctx, cancel := harness.WithTimeout(ctx, limit+harness.Slack)
 	defer cancel()
 	_, err := s.WaitForEnd(ctx)
 	took := time.Since(begin).Round(time.Millisecond)

@@ -296,7 +296,7 @@ func (r row) mustHaveFailed(ctx context.Context, p harness.Place, start harness.
 		Did: did, Wants: "a non-zero exit status and one line on stderr that begins `mqfiled: ` and says why",
 		Saw: fmt.Sprintf("exit status %d, stderr: %q", start.Exit, start.Stderr),
 	})
-	soon, cancel := context.WithTimeout(ctx, harness.Slack)
+	soon, cancel := harness.WithTimeout(ctx, harness.Slack)
 	defer cancel()
 	var left []procfs.Stat
 	none := eventually(soon, func() bool {

@@ -42,7 +42,7 @@ var _ = SynchronizedBeforeSuite(func() []byte {
 	if harness.Untrusted() {
 		harness.WithstandSignals() // Ginkgo would stop at the first SIGINT and give up its report at the third
 	}
-	harness.Calibrate()
+	harness.Now() // the clock goes from here on
 })
 
 // Row holds the specs of one row of the contract.
@@ -83,6 +83,14 @@ func (r row) fail(f harness.Finding) {
 		Fail(f.Format(r.ID, r.Step, r.Title.ES, r.Hint.ES))
 	}
 	Fail(f.Format(r.ID, r.Step, r.Title.EN, r.Hint.EN))
+}
+
+// notJudged ends a spec that this machine, as it is now, cannot show anything by. The row then counts neither way.
+func notJudged(format string, args ...any) {
+	GinkgoHelper()
+	why := fmt.Sprintf("not judged: "+format, args...)
+	AddReportEntry(harness.NotJudged, why)
+	Skip(why)
 }
 
 // place makes a directory and a queue name, and ends and removes at the spec's end whatever has grown there.

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -146,14 +145,14 @@ var _ = Row("errors", func(r row) {
 		func(ctx SpecContext, path string, make func(file string)) {
 			s := r.start(ctx)
 			make(filepath.Join(s.Root, path))
-			begin := time.Now()
+			watch := harness.NewStopwatch()
 			e := r.fetch(ctx, client(harness.Small), s, path)
-			took := time.Since(begin)
+			atOnce := watch.Within(2 * harness.Slack)
 			text, failed := e.Failed()
-			r.must(failed && text != "" && utf8.ValidString(text) && !strings.Contains(text, "\x00") && took < 2*harness.Slack,
+			r.must(failed && text != "" && utf8.ValidString(text) && !strings.Contains(text, "\x00") && atOnce,
 				harness.Finding{
 					Did: fmt.Sprintf("asked for %q", path), Wants: "FAILURE with the reason as UTF-8 text without NUL, at once",
-					Saw: fmt.Sprintf("%s after %v", e.Summary(), took.Round(time.Millisecond)),
+					Saw: fmt.Sprintf("%s after %v", e.Summary(), watch.Took()),
 				})
 			r.mustServe(ctx, s, fmt.Sprintf("asked for %q", path))
 		},

@@ -134,7 +134,7 @@ func adopted(t *testing.T, err error) (pid int) {
 	return pid
 }
 
-// endsSoon gives a process a second: its end of the readiness pipe is closed a moment before it has ended.
+// endsSoon waits for a process that is about to end: its end of the readiness pipe is closed a moment before it has ended.
 func endsSoon(t *testing.T, pid int) bool {
 	t.Helper()
 	process, err := pidfd.Open(pid)
@@ -142,7 +142,7 @@ func endsSoon(t *testing.T, pid int) bool {
 		return errors.Is(err, unix.ESRCH)
 	}
 	defer process.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	return process.Wait(ctx) == nil
 }

@@ -15,6 +15,7 @@ import (
 
 	"daemonlab/specs/grade/cage"
 	"daemonlab/specs/grade/class"
+	"daemonlab/specs/harness"
 )
 
 // The programs, where building leaves them.
@@ -41,7 +42,7 @@ func (a *attempt) build(ctx context.Context) error {
 	if a.Language == "go" && a.toolchain.env == nil {
 		return errors.New("there is no go command on this machine to build it with")
 	}
-	limited, cancel := context.WithTimeout(ctx, a.o.timeout)
+	limited, cancel := harness.WithTimeout(ctx, a.o.timeout)
 	defer cancel()
 	output := &capped{limit: maxBuildOutput}
 	launch := append([]string{a.cages.Tool(a.tools, launchTool)}, a.cages.Confine()...)

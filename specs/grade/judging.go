@@ -96,7 +96,7 @@ func (a *attempt) judgeRows(ctx context.Context, log string, ids []string) ([]cl
 		return nil, ctx.Err()
 	}
 	defer func() { <-a.judging }()
-	limited, cancel := context.WithTimeout(ctx, a.o.timeout)
+	limited, cancel := harness.WithTimeout(ctx, a.o.timeout)
 	defer cancel()
 	said, complaints := &capped{limit: maxJudged}, &capped{limit: maxBuildOutput}
 	exit, err := a.cages.Run(limited, cage.Job{

@@ -2,7 +2,6 @@ package guide_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -16,6 +15,7 @@ import (
 	"daemonlab/lab/mq"
 	"daemonlab/lab/pidfd"
 	"daemonlab/lab/procfs"
+	"daemonlab/specs/harness"
 
 	"golang.org/x/sys/unix"
 )
@@ -148,7 +148,7 @@ func exists(file string) bool {
 
 // shell runs a script and ends what it has left.
 func shell(t *testing.T, dir, script string) error {
-	ctx, cancel := context.WithTimeout(t.Context(), pageLimit)
+	ctx, cancel := harness.WithTimeout(t.Context(), pageLimit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", "-e", "-c", "umask 022\n"+script)
 	cmd.Dir = dir

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os/exec"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -39,12 +38,11 @@ func (p Programs) StartClient(args ...string) (*Running, error) {
 	}
 	r := &Running{Args: args, cmd: cmd}
 	r.cmd.Stdout, r.cmd.Stderr = &r.stdout, &r.stderr
-	r.cmd.WaitDelay = Patience
-	if err := r.cmd.Start(); err != nil {
+	r.cmd.WaitDelay = Stretched(Patience)
+	if err := startOwn(r.cmd); err != nil {
 		return nil, err
 	}
 	r.PID = r.cmd.Process.Pid
-	register(r.PID)
 	return r, nil
 }
 
@@ -58,11 +56,10 @@ func (r *Running) Signal(sig unix.Signal) error {
 func (r *Running) Wait(ctx context.Context) Ended {
 	stop := context.AfterFunc(ctx, func() {
 		r.cmd.Process.Signal(unix.SIGTERM)
-		time.AfterFunc(Slack, func() { r.cmd.Process.Kill() })
+		AfterFunc(Slack, func() { r.cmd.Process.Kill() })
 	})
 	defer stop()
-	defer unregister(r.PID)
-	r.cmd.Wait()
+	waitForOwn(r.cmd)
 	return Ended{Args: r.Args, Exit: exitCode(r.cmd), Stdout: r.stdout,
 		Stderr: strings.ToValidUTF8(string(r.stderr), "?")}
 }

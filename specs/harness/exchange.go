@@ -51,9 +51,9 @@ func NewClient(shape Shape) (*Client, error) {
 
 // makeQueue waits for room in the user's budget (RLIMIT_MSGQUEUE), which other processes may hold for a while.
 func makeQueue(name string, attr *mq.Attr) (*mq.Queue, error) {
-	for deadline := time.Now().Add(Patience); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := Now() + Patience; ; time.Sleep(10 * time.Millisecond) {
 		q, err := mq.Open(name, os.O_RDONLY|os.O_CREATE|os.O_EXCL, wire.QueueMode, attr)
-		if !errors.Is(err, unix.EMFILE) || time.Now().After(deadline) {
+		if !errors.Is(err, unix.EMFILE) || Now() > deadline {
 			return q, err
 		}
 	}
@@ -91,7 +91,7 @@ func SendRaw(ctx context.Context, queue string, message []byte) error {
 		return err
 	}
 	defer q.Close()
-	ctx, cancel := context.WithTimeout(ctx, Patience)
+	ctx, cancel := WithTimeout(ctx, Patience)
 	defer cancel()
 	return q.Send(ctx, message, 0)
 }
@@ -199,7 +199,7 @@ func (c *Client) FinishSlowly(ctx context.Context, path string, period, while ti
 }
 
 func (c *Client) nextWithin(ctx context.Context, limit time.Duration) (Message, error) {
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := WithTimeout(ctx, limit)
 	defer cancel()
 	return c.Next(ctx)
 }

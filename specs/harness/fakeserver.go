@@ -37,8 +37,10 @@ func (f *FakeServer) Close() {
 // Conversation is one request and the way to answer it.
 type Conversation struct {
 	Request wire.Request
-	Mode    uint32 // of the reply queue
-	MsgSize int    // of the reply queue, in bytes
+	Mode    uint32        // of the reply queue
+	MsgSize int           // of the reply queue, in bytes
+	Silence time.Duration // the longest from the request or a response to the next one
+	since   time.Time
 	reply   *mq.Queue
 }
 
@@ -46,6 +48,7 @@ type Conversation struct {
 func (f *FakeServer) Accept(ctx context.Context) (*Conversation, error) {
 	buf := make([]byte, wire.RequestSize)
 	n, _, err := f.requests.Receive(ctx, buf)
+	came := time.Now()
 	if err != nil {
 		return nil, err
 	}
@@ -59,14 +62,16 @@ func (f *FakeServer) Accept(ctx context.Context) (*Conversation, error) {
 		return nil, err
 	}
 	attr, err := reply.Attr()
-	return &Conversation{Request: request, Mode: mode, MsgSize: attr.MsgSize, reply: reply}, errors.Join(err, modeErr)
+	return &Conversation{Request: request, Mode: mode, MsgSize: attr.MsgSize, since: came, reply: reply}, errors.Join(err, modeErr)
 }
 
 // Send sends one response, waiting for room for a while.
 func (c *Conversation) Send(ctx context.Context, kind uint, body []byte) error {
-	ctx, cancel := context.WithTimeout(ctx, max(Patience, 5*time.Second))
+	ctx, cancel := WithTimeout(ctx, max(Patience, 5*time.Second))
 	defer cancel()
-	return c.reply.Send(ctx, body, kind)
+	err := c.reply.Send(ctx, body, kind)
+	c.Silence, c.since = max(c.Silence, time.Since(c.since)), time.Now()
+	return err
 }
 
 // SendFile sends INFO, the content and END.

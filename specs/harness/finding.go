@@ -27,6 +27,13 @@ func (f Finding) Format(id string, step int, title, hint string) string {
 	return b.String()
 }
 
+// NotJudged is the name of the report entry by which a spec says that this machine, as it is now, shows nothing of a
+// program, and why; Noted is one for what a spec says of how it judged.
+const (
+	NotJudged = "not judged"
+	Noted     = "noted"
+)
+
 // IsFinding tells a finding, which is the program's fault, from whatever else a spec may fail with.
 func IsFinding(message string) bool {
 	return strings.HasPrefix(message, "[") && strings.Contains(message, ", step ")

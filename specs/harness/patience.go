@@ -1,30 +1,174 @@
 package harness
 
 import (
+	"context"
+	"maps"
 	"os/exec"
+	"sync"
 	"time"
 )
 
-// Patience is how long a program may take for what the contract wants at once. It bounds a failing spec and costs a
-// passing one nothing. Calibrate sets it by what this machine, as busy as it is, needs to start a process.
-var Patience = 5 * time.Second
+// Limits on programs are in time of [Now].
+var (
+	// Patience is how long a program may take for what the contract wants at once. It bounds a failing spec and costs a
+	// passing one nothing.
+	Patience = 5 * time.Second
+	// Slack is what is added to a limit of the contract in seconds: what a busy machine may take to notice.
+	Slack = time.Second
+)
 
-// Slack is what is added to a limit of the contract in seconds: what a busy machine may take to notice.
-var Slack = time.Second
+const (
+	// beat is how often the machine is measured. A measurement costs a processor about 1 ms.
+	beat = 200 * time.Millisecond
+	// usualStart is more than an idle machine takes to start a process, which is a millisecond or two.
+	usualStart = 4 * time.Millisecond
+)
 
-// An idle machine starts a process in a millisecond or two.
-const usualStart = 4 * time.Millisecond
+// clock goes slower as the machine does: in the time in which a process starts usualStart passes, however long it takes.
+// So it stands nearly still while a control group is throttled (cgroups(7), cpu.max), other processes have the
+// processor or a virtual machine is held up, and an emulated processor has a slow one. A limit on it gives a correct
+// program as much as it needs anywhere, and ends soon on an ordinary machine.
+type clock struct {
+	once   sync.Once
+	mu     sync.Mutex
+	now    time.Duration
+	slow   float64       // how many times longer than usual the last start took
+	begun  time.Time     // of the beat that is on
+	held   time.Duration // the longest that a beat came late
+	alarms map[*alarm]struct{}
+}
 
-// Calibrate measures the machine.
-func Calibrate() {
-	worst := time.Duration(0)
-	for range 5 {
-		begin := time.Now()
-		exec.Command("/bin/true").Run()
-		worst = max(worst, time.Since(begin))
+type alarm struct {
+	at   time.Duration
+	ring func()
+}
+
+var machine = clock{slow: 1, alarms: map[*alarm]struct{}{}}
+
+// Now is the time of a clock that goes only as fast as this machine does, as busy as it is. It begins anywhere.
+func Now() time.Duration {
+	machine.once.Do(machine.start)
+	machine.mu.Lock()
+	defer machine.mu.Unlock()
+	return machine.now
+}
+
+// Slowness tells how many times longer than usual this machine takes for anything.
+func Slowness() float64 {
+	Now()
+	machine.mu.Lock()
+	defer machine.mu.Unlock()
+	return machine.slow
+}
+
+// HeldUp tells how long at most this machine has let a process wait for its turn, or work at starting another, since it
+// was asked before.
+func HeldUp() time.Duration {
+	Now()
+	machine.mu.Lock()
+	defer machine.mu.Unlock()
+	held := max(machine.held, time.Since(machine.begun)-beat)
+	machine.held = 0
+	return held.Round(time.Millisecond)
+}
+
+// Stopwatch measures how long a program takes.
+type Stopwatch struct {
+	begun time.Time
+	now   time.Duration
+}
+
+// NewStopwatch is one that runs.
+func NewStopwatch() Stopwatch {
+	return Stopwatch{time.Now(), Now()}
+}
+
+// Took is the time since it was started as everybody measures it.
+func (s Stopwatch) Took() time.Duration {
+	return time.Since(s.begun).Round(time.Millisecond)
+}
+
+// Within tells whether no more than limit has passed since it was started, on the clock of [Now].
+func (s Stopwatch) Within(limit time.Duration) bool {
+	return Now()-s.now <= limit
+}
+
+// Stretched is for limits that cannot be on the clock of [Now]: as much longer as this machine is slow.
+func Stretched(d time.Duration) time.Duration {
+	return time.Duration(float64(d) * Slowness())
+}
+
+// AfterFunc calls f in a goroutine of its own when d has passed on the clock of [Now], unless stop was called before.
+func AfterFunc(d time.Duration, f func()) (stop func()) {
+	a := &alarm{Now() + d, f}
+	machine.mu.Lock()
+	defer machine.mu.Unlock()
+	machine.alarms[a] = struct{}{}
+	return func() {
+		machine.mu.Lock()
+		defer machine.mu.Unlock()
+		delete(machine.alarms, a)
 	}
-	if slow := float64(worst) / float64(usualStart); slow > 1 {
-		Patience = min(time.Duration(float64(Patience)*slow), 30*time.Second)
-		Slack = min(time.Duration(float64(Slack)*slow), 5*time.Second)
+}
+
+// WithTimeout is [context.WithTimeout] on the clock of [Now].
+func WithTimeout(parent context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(parent)
+	stop := AfterFunc(d, func() { cancel(context.DeadlineExceeded) })
+	return limited{ctx}, func() {
+		stop()
+		cancel(context.Canceled)
 	}
+}
+
+// limited has context.DeadlineExceeded as its error, as a context with a deadline does.
+type limited struct{ context.Context }
+
+func (l limited) Err() error {
+	return context.Cause(l.Context)
+}
+
+// start has the clock know from its first instant on how slow the machine is.
+func (c *clock) start() {
+	c.slow, c.begun = slowness(startProcess()), time.Now()
+	go c.run()
+}
+
+func (c *clock) run() {
+	for {
+		time.Sleep(beat)
+		startProcess()
+		c.advance()
+	}
+}
+
+// advance ends a beat. That its timer was late counts as well: in a throttled group only then one sees how late.
+func (c *clock) advance() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	passed := time.Since(c.begun)
+	late := passed - beat
+	c.slow, c.held = slowness(late), max(c.held, late)
+	c.now += time.Duration(float64(passed) / c.slow)
+	c.begun = time.Now()
+	maps.DeleteFunc(c.alarms, func(a *alarm, _ struct{}) bool {
+		due := a.at <= c.now
+		if due {
+			go a.ring()
+		}
+		return due
+	})
+}
+
+func slowness(took time.Duration) float64 {
+	return max(1, float64(took)/float64(usualStart))
+}
+
+func startProcess() time.Duration {
+	begin := time.Now()
+	cmd := exec.Command("/bin/true")
+	if startOwn(cmd) == nil {
+		waitForOwn(cmd)
+	}
+	return time.Since(begin)
 }

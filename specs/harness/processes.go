@@ -29,22 +29,24 @@ var own = struct {
 	pids map[int]bool
 }{pids: map[int]bool{}}
 
-func register(pid int) {
+// startOwn starts a child of the suite's own. Whoever looks for what a program has left sees it as such or not at all.
+func startOwn(cmd *exec.Cmd) error {
 	own.Lock()
 	defer own.Unlock()
-	own.pids[pid] = true
+	err := cmd.Start()
+	if err == nil {
+		own.pids[cmd.Process.Pid] = true
+	}
+	return err
 }
 
-func unregister(pid int) {
+// waitForOwn waits until a child of the suite's own has ended.
+func waitForOwn(cmd *exec.Cmd) error {
+	err := cmd.Wait()
 	own.Lock()
 	defer own.Unlock()
-	delete(own.pids, pid)
-}
-
-func isOwn(pid int) bool {
-	own.Lock()
-	defer own.Unlock()
-	return own.pids[pid]
+	delete(own.pids, cmd.Process.Pid)
+	return err
 }
 
 // Adopted lists the living processes that a program under test has left: adopted children of the suite, and what
@@ -61,6 +63,8 @@ func adopted() (living, ended []procfs.Stat, err error) {
 	if unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil) == unix.ECHILD {
 		return nil, nil, nil // one call instead of a walk through /proc
 	}
+	own.Lock()
+	defer own.Unlock()
 	stats, err := proc.Stats()
 	if err != nil {
 		return nil, nil, err
@@ -73,7 +77,7 @@ func adopted() (living, ended []procfs.Stat, err error) {
 	descend = func(pid int) {
 		for _, s := range children[pid] {
 			switch {
-			case isOwn(s.Pid):
+			case own.pids[s.Pid]:
 			case s.State.Ended():
 				if pid == os.Getpid() {
 					ended = append(ended, s)
@@ -98,7 +102,7 @@ func reap(pid int) {
 
 // KillAdopted ends everything that programs under test have left, until nothing is left.
 func KillAdopted() error {
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+	for deadline := Now() + 10*time.Second; Now() < deadline; {
 		living, ended, err := adopted()
 		if err != nil || len(living)+len(ended) == 0 {
 			return err
@@ -134,7 +138,7 @@ func killAndWait(pid int) {
 	}
 	defer p.Close()
 	p.Signal(unix.SIGKILL)
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	p.Wait(ctx)
 	reap(pid)
@@ -158,11 +162,9 @@ func exitStatus(pid int) (unix.WaitStatus, error) {
 func CombinedOutput(cmd *exec.Cmd) ([]byte, error) {
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
+	if err := startOwn(cmd); err != nil {
 		return nil, err
 	}
-	register(cmd.Process.Pid)
-	defer unregister(cmd.Process.Pid)
-	err := cmd.Wait()
+	err := waitForOwn(cmd)
 	return out.Bytes(), err
 }

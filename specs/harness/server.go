@@ -84,12 +84,10 @@ func (p Programs) Run(ctx context.Context, s Setting, program string, args ...st
 	if err != nil {
 		return Start{}, err
 	}
-	if err := cmd.Start(); err != nil {
+	if err := startOwn(cmd); err != nil {
 		stderr.close()
 		return Start{}, err
 	}
-	register(cmd.Process.Pid)
-	defer unregister(cmd.Process.Pid)
 	session, _ := unix.Getsid(0)
 	if s.Hostile {
 		session = cmd.Process.Pid // the launcher makes one, for the terminal
@@ -112,20 +110,22 @@ var ErrSuite = errors.New("the suite could not start the program")
 const launcherFailed = 125
 
 func waitWithin(ctx context.Context, cmd *exec.Cmd) error {
+	begin := time.Now()
 	done := make(chan struct{})
 	go func() {
-		cmd.Wait()
+		waitForOwn(cmd)
 		close(done)
 	}()
+	ctx, cancel := WithTimeout(ctx, Patience)
+	defer cancel()
 	select {
 	case <-done:
 		return nil
 	case <-ctx.Done():
-	case <-time.After(Patience):
 	}
 	cmd.Process.Kill()
 	<-done
-	return fmt.Errorf("%w within %v", ErrHangs, Patience.Round(time.Millisecond))
+	return fmt.Errorf("%w within %v", ErrHangs, time.Since(begin).Round(time.Millisecond))
 }
 
 func exitCode(cmd *exec.Cmd) int {

@@ -77,6 +77,9 @@ func (r report) print(w io.Writer, lang string) {
 		for _, why := range s.skipped {
 			fmt.Fprintf(w, "skipped of %s: %s\n", s.ID, why)
 		}
+		for _, note := range s.notes {
+			fmt.Fprintf(w, "of %s: %s\n", s.ID, note)
+		}
 	}
 	fmt.Fprintf(w, "\n%d passed, %d failed, %d skipped, %d not judged: %d of %d points\n", r.count(statusPassed),
 		r.count(statusFailed), r.count(statusSkipped), r.count(statusError), r.Score, r.Max)

@@ -41,11 +41,16 @@ type result struct {
 
 	row     rubric.Row
 	skipped []string // why specs of it were skipped
+	notes   []string // what specs say of how they judged
 }
 
-// rowLimit bounds what a row may take. A program that hangs wherever it can makes a row take several of the harness's
-// patience; this is for one that outwits the harness.
-const rowLimit = 2 * time.Minute
+const (
+	// rowLimit bounds what a row may take, on the harness's clock. A program that hangs wherever it can makes a row take
+	// several of the harness's patience; this is for one that outwits the harness.
+	rowLimit = 2 * time.Minute
+	// rowEnds is when a machine is too slow for a verdict.
+	rowEnds = 10 * rowLimit
+)
 
 // slowest are the rows whose contract has long waits in it. They begin first, beside the others.
 var slowest = []string{"exit", "sigterm", "stuck", "failure", "instance", "ready"}
@@ -120,10 +125,12 @@ func (o options) judgeRow(ctx context.Context, row rubric.Row) result {
 		return notJudged(row, err)
 	}
 	defer report.Close()
-	ctx, cancel := context.WithTimeout(ctx, rowLimit)
+	longest, end := context.WithTimeout(ctx, rowEnds)
+	defer end()
+	ctx, cancel := harness.WithTimeout(longest, rowLimit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, o.suite, "-ginkgo.label-filter="+row.ID, "-ginkgo.json-report="+report.path(),
-		"-ginkgo.no-color", "-ginkgo.silence-skips", "-ginkgo.timeout="+rowLimit.String(),
+		"-ginkgo.no-color", "-ginkgo.silence-skips", "-ginkgo.timeout="+(2*rowEnds).String(), // it does not know the harness's clock
 		"-ginkgo.fail-fast") // a row holds as a whole, or not
 	cmd.Env = append(os.Environ(), harness.ServerVariable+"="+o.server, harness.ClientVariable+"="+o.client,
 		harness.LauncherVariable+"="+o.launcher, "SPECS_LANG="+o.lang)
@@ -131,14 +138,19 @@ func (o options) judgeRow(ctx context.Context, row rubric.Row) result {
 	// have the suite skip its cleaning up. Only after a while it is killed.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = 10 * time.Second
+	cmd.WaitDelay = harness.Stretched(10 * time.Second)
 	begin := time.Now()
 	output, runErr := harness.CombinedOutput(cmd)
 	r.Seconds = time.Since(begin).Round(time.Millisecond).Seconds()
 	specs, err := report.read()
 	switch {
+	case longest.Err() == context.DeadlineExceeded:
+		r.Status = statusSkipped
+		r.skipped = []string{fmt.Sprintf("not judged: its specs did not end within %v, on a machine %.0f times slower than most",
+			rowEnds, harness.Slowness())}
+		r.Evidence = r.skipped[0]
 	case ctx.Err() == context.DeadlineExceeded:
-		r.Status, r.Evidence = statusFailed, fmt.Sprintf("its specs did not end within %v", rowLimit)
+		r.Status, r.Evidence = statusFailed, fmt.Sprintf("its specs did not end within %v", time.Since(begin).Round(time.Second))
 	case ctx.Err() == nil && (killed(cmd.ProcessState) || interrupted(specs)):
 		r.Status, r.Evidence = statusFailed, fmt.Sprintf("the judge was killed while it judged this: %v", cmd.ProcessState)
 	case err != nil:
@@ -165,8 +177,14 @@ func interrupted(specs types.SpecReports) bool {
 
 // conclude makes one verdict of the row's specs: points are for a row that holds as a whole.
 func (r *result) conclude(specs types.SpecReports) {
-	passed := 0
+	passed, judged := 0, true
 	for _, s := range specs {
+		for _, entry := range s.ReportEntries {
+			judged = judged && entry.Name != harness.NotJudged
+			if entry.Name == harness.Noted {
+				r.notes = append(r.notes, entry.StringRepresentation())
+			}
+		}
 		switch {
 		case s.State == types.SpecStatePassed && s.LeafNodeType == types.NodeTypeIt:
 			passed++
@@ -178,7 +196,7 @@ func (r *result) conclude(specs types.SpecReports) {
 	}
 	switch {
 	case r.Status != "":
-	case passed > 0:
+	case passed > 0 && judged:
 		r.Status, r.Points = statusPassed, r.Max
 	case len(r.skipped) > 0:
 		r.Status, r.Evidence = statusSkipped, strings.Join(r.skipped, "\n")
@@ -197,7 +215,7 @@ func (r *result) fail(s types.SpecReport) {
 		text += "\n" + entry.StringRepresentation()
 	}
 	status := statusFailed
-	if !harness.IsFinding(s.Failure.Message) && s.State != types.SpecStateTimedout {
+	if !harness.IsFinding(s.Failure.Message) {
 		status = statusError
 	}
 	if r.Status == "" || r.Status == statusError && status == statusFailed {

@@ -100,12 +100,13 @@ func (w *watched) put(name, from string) {
 // sees waits until the output has had the texts, in their order, and forgets it up to there.
 func (w *watched) sees(texts ...string) {
 	w.t.Helper()
-	deadline := time.After(2 * time.Minute)
+	ctx, cancel := harness.WithTimeout(w.t.Context(), 2*time.Minute)
+	defer cancel()
 	for _, text := range texts {
 		for !w.passed(text) {
 			select {
 			case <-w.more:
-			case <-deadline:
+			case <-ctx.Done():
 				w.t.Fatalf("no %q in\n%s", text, w.text.String())
 			}
 		}

@@ -213,7 +213,7 @@ func (s *session) startClient(args ...string) (*harness.Running, error) {
 
 // waitFor waits for a client program, which has limits of its own.
 func (s *session) waitFor(ctx context.Context, c *harness.Running) harness.Ended {
-	limited, cancel := context.WithTimeout(ctx, hang())
+	limited, cancel := harness.WithTimeout(ctx, hang())
 	defer cancel()
 	e := c.Wait(limited)
 	if limited.Err() != nil && ctx.Err() == nil {

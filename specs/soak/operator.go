@@ -47,9 +47,9 @@ func (s *session) operate(ctx context.Context, chance *rand.Rand) error {
 // start starts a server. While there is none, a hostile client can register for the queue's notification, and a server
 // that finds it so cannot start.
 func (s *session) start(ctx context.Context) error {
-	for end := time.Now().Add(harness.Patience); ; pause(ctx, 10*time.Millisecond) {
+	for end := harness.Now() + harness.Patience; ; pause(ctx, 10*time.Millisecond) {
 		err := s.tryStart(ctx)
-		if err == nil || !strings.Contains(err.Error(), "registered already") || time.Now().After(end) {
+		if err == nil || !strings.Contains(err.Error(), "registered already") || harness.Now() > end {
 			return err
 		}
 		s.count("operator: starts that a hostile registration prevented")
@@ -82,7 +82,7 @@ func (s *session) restart(ctx context.Context) error {
 	t := s.begin(stopped)
 	s.count("operator: " + t.what)
 	s.end(unix.SIGTERM)
-	limited, cancel := context.WithTimeout(ctx, 6*time.Second+harness.Slack)
+	limited, cancel := harness.WithTimeout(ctx, 6*time.Second+harness.Slack)
 	defer cancel()
 	status, err := s.server.WaitForEnd(limited)
 	if err != nil && ctx.Err() == nil {
@@ -166,11 +166,11 @@ func (s *session) fillQueue(ctx context.Context) (waiting []*harness.Client) {
 
 // unlinkQueue does what only the server's own user or root can do by mistake. The server has to notice it.
 func (s *session) unlinkQueue(ctx context.Context) {
-	t := s.begin(unlinked)
+	t, watch := s.begin(unlinked), harness.NewStopwatch()
 	s.count("operator: " + t.what)
 	mq.Unlink(s.place.Queue)
 	for !exists(s.place.Queue) && ctx.Err() == nil {
-		if time.Since(t.from) > hang() {
+		if !watch.Within(hang()) {
 			s.lose("the request queue was not made again in %v", hang())
 			break
 		}

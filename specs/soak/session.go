@@ -62,7 +62,7 @@ func newSession(o options) (*session, error) {
 func (s *session) clear() error {
 	if s.server != nil {
 		s.server.Signal(unix.SIGTERM)
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := harness.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		s.server.WaitForEnd(ctx)
 		s.server.Close()
@@ -110,7 +110,6 @@ func (s *session) run(ctx context.Context) error {
 // startFirst starts the first server. How long that takes, with as little of this machine as the server may have, says
 // how slow a server may be.
 func (s *session) startFirst(ctx context.Context) error {
-	harness.Calibrate()
 	usual := harness.Patience
 	if s.starved > 0 {
 		harness.Patience = time.Duration(float64(usual) * 100 / s.starved)

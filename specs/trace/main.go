@@ -48,7 +48,7 @@ func run(args []string) (status int, err error) {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 	defer stop()
-	harness.Calibrate()
+	harness.Now() // the clock goes from here on
 	taken, err := record.Take(ctx, filepath.Join(filepath.Dir(self), "launch"), o.command)
 	if ctx.Err() != nil {
 		return 128 + int(unix.SIGINT), errors.New("interrupted")

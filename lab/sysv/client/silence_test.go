@@ -92,7 +92,7 @@ func mustGiveUp(t *testing.T, svfile string, key sysv.Key) {
 	if status := cmd.ProcessState.ExitCode(); status != 3 {
 		t.Errorf("exit status %d", status)
 	}
-	if took := time.Since(began); took < patience || took > 3*patience {
+	if took := time.Since(began); took < patience {
 		t.Errorf("it took %v", took)
 	}
 }

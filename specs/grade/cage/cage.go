@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"daemonlab/specs/harness"
 )
 
 // Share is a directory of the machine that is seen in a cage.
@@ -137,7 +139,7 @@ func (c *Cages) program() string { return filepath.Join(c.work, "cage") }
 // probe finds out whether this machine lets us make cages.
 func (c *Cages) probe() error {
 	var said bytes.Buffer
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := harness.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	exit, err := c.Run(ctx, Job{Command: []string{"/bin/true"}, Stdout: &said, Stderr: &said})
 	if err == nil && exit != 0 {

@@ -159,15 +159,13 @@ func (t *taker) find(fits func(e *event.Event) bool) event.Event {
 
 // await waits until something is so, as long as limit.
 func (t *taker) await(ctx context.Context, limit time.Duration, so func() bool) bool {
-	timeout := time.NewTimer(limit)
-	defer timeout.Stop()
+	ctx, cancel := harness.WithTimeout(ctx, limit)
+	defer cancel()
 	for !so() {
 		select {
 		case <-t.news:
 		case <-t.done:
 			return so()
-		case <-timeout.C:
-			return false
 		case <-ctx.Done():
 			return false
 		}
@@ -177,15 +175,14 @@ func (t *taker) await(ctx context.Context, limit time.Duration, so func() bool) 
 
 // rest waits until the server is at rest, as long as limit.
 func (t *taker) rest(ctx context.Context, limit time.Duration) {
-	timeout := time.After(limit)
+	ctx, cancel := harness.WithTimeout(ctx, limit)
+	defer cancel()
 	for {
 		select {
 		case <-t.news:
-		case <-time.After(still):
+		case <-time.After(harness.Stretched(still)):
 			return
 		case <-t.done:
-			return
-		case <-timeout:
 			return
 		case <-ctx.Done():
 			return

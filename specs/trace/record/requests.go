@@ -27,7 +27,7 @@ func (t *taker) ask(ctx context.Context, queue string) {
 
 // askTogether has some clients send their requests before any of them takes an answer.
 func (t *taker) askTogether(ctx context.Context, queue, name string, clients int) {
-	ctx, cancel := context.WithTimeout(ctx, harness.Patience)
+	ctx, cancel := harness.WithTimeout(ctx, harness.Patience)
 	defer cancel()
 	var waiting []*harness.Client
 	for range clients {
