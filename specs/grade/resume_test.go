@@ -78,5 +78,5 @@ func judged(out string, name class.Name) string {
 
 func waitFor(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	NewWithT(t).Eventually(done).WithContext(t.Context()).WithTimeout(time.Minute).Should(BeTrue(), what)
+	NewWithT(t).Eventually(done).WithContext(t.Context()).WithTimeout(harness.Stretched(time.Minute)).Should(BeTrue(), what)
 }

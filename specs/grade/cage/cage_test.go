@@ -202,7 +202,7 @@ func TestGraderKilled(t *testing.T) {
 	must(t, err)
 	must(t, cmd.Process.Kill())
 	cmd.Wait()
-	NewWithT(t).Eventually(harness.Adopted).WithContext(t.Context()).WithTimeout(10 * time.Second).Should(BeEmpty())
+	NewWithT(t).Eventually(harness.Adopted).WithContext(t.Context()).WithTimeout(harness.Stretched(10 * time.Second)).Should(BeEmpty())
 	work := filepath.Join(temporary, "next")
 	must(t, os.Mkdir(work, 0o755))
 	next, err := cage.Open(work, nil)
