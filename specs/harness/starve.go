@@ -1,0 +1,37 @@
+package harness
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// StarvedGroup makes a control group (cgroups(7)) that has so many percent of a processor. Who writes 0 to its
+// cgroup.procs enters it. The caller removes the directory once the processes have ended.
+func StarvedGroup(percent float64) (dir string, err error) {
+	if dir, err = newGroup("/sys/fs/cgroup", "cpu.max", percent); err != nil {
+		var errV1 error
+		if dir, errV1 = newGroup("/sys/fs/cgroup/cpu", "cpu.cfs_quota_us", percent); errV1 != nil {
+			return "", fmt.Errorf("that needs root and control groups with a cpu controller: %w; %w", err, errV1)
+		}
+	}
+	return dir, nil
+}
+
+// newGroup makes a control group below a hierarchy's root. Both versions of cgroups(7) have the quota in microseconds of
+// every 100 ms.
+func newGroup(hierarchy, quota string, percent float64) (string, error) {
+	group, err := os.MkdirTemp(hierarchy, "starved-")
+	if err != nil {
+		return "", err
+	}
+	f, err := os.OpenFile(filepath.Join(group, quota), os.O_WRONLY, 0) // which exists, unless this is no control group
+	if err == nil {
+		defer f.Close()
+		_, err = fmt.Fprint(f, int(percent*1000))
+	}
+	if err != nil {
+		os.Remove(group)
+	}
+	return group, err
+}
