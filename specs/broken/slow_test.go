@@ -1,0 +1,36 @@
+package broken_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"daemonlab/specs/harness"
+)
+
+// On a machine that is slow nothing of a correct program fails; what cannot be judged there says so.
+func TestTheReferenceOnATenthOfAProcessor(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
+	_, err := someSuite()
+	must(t, err)
+	group, err := harness.StarvedGroup(10)
+	if err != nil {
+		t.Skip(err)
+	}
+	script := fmt.Sprintf("echo 0 >%s/cgroup.procs && exec '%s'", group, filepath.Join(suiteDir, "judge"))
+	out, err := exec.CommandContext(ctx, "/bin/sh", "-c", script).CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	for line := range strings.Lines(string(out)) {
+		if strings.Contains(line, "not judged") {
+			t.Log(strings.TrimSpace(line))
+		}
+	}
+	must(t, os.Remove(group))
+}
