@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/mq"
+	"daemonlab/specs/harness"
 )
 
 // enough is how long anything may take that should happen at once, or after the client's own 10 s.
@@ -25,7 +27,8 @@ type client struct {
 	t              *testing.T
 	cmd            *exec.Cmd
 	stdout, stderr bytes.Buffer
-	killer         *time.Timer
+	spare          func() // keeps the client from being killed after enough
+	killed         atomic.Bool
 }
 
 // result is how it ended.
@@ -61,7 +64,10 @@ func (c *client) start() *client {
 	if err := c.cmd.Start(); err != nil {
 		c.t.Fatal(err)
 	}
-	c.killer = time.AfterFunc(enough, func() { c.cmd.Process.Kill() })
+	c.spare = harness.AfterFunc(enough, func() {
+		c.killed.Store(true)
+		c.cmd.Process.Kill()
+	})
 	c.t.Cleanup(func() {
 		if c.cmd.ProcessState == nil {
 			c.cmd.Process.Kill()
@@ -121,7 +127,8 @@ func (c *client) wait() result {
 			c.t.Fatal(err)
 		}
 	}
-	if !c.killer.Stop() {
+	c.spare()
+	if c.killed.Load() {
 		c.t.Fatalf("%v did not end in %v; stderr: %s", c.cmd.Args, enough, &c.stderr)
 	}
 	return result{c.cmd.ProcessState.ExitCode(), c.stdout.String(), c.stderr.String()}
@@ -180,5 +187,5 @@ func exists(t *testing.T, name string) bool {
 // eventually waits for what happens in another process and tells nobody.
 func eventually(t *testing.T, what string, happened func() bool) {
 	t.Helper()
-	NewWithT(t).Eventually(happened).WithContext(t.Context()).WithTimeout(enough).Should(BeTrue(), what)
+	NewWithT(t).Eventually(happened).WithContext(t.Context()).WithTimeout(harness.Stretched(enough)).Should(BeTrue(), what)
 }

@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -12,6 +11,7 @@ import (
 
 	"daemonlab/lab/mq"
 	"daemonlab/lab/wire"
+	"daemonlab/specs/harness"
 )
 
 // server is the other side of the program under test: what a test makes of it, good or bad.
@@ -62,7 +62,7 @@ func (s *server) request() *exchange {
 func (s *server) take() wire.Request {
 	s.t.Helper()
 	buf := make([]byte, wire.RequestSize)
-	ctx, cancel := context.WithTimeout(s.t.Context(), enough)
+	ctx, cancel := harness.WithTimeout(s.t.Context(), enough)
 	defer cancel()
 	n, _, err := s.q.Receive(ctx, buf)
 	if err != nil {
@@ -100,7 +100,7 @@ func (e *exchange) send(kind uint, body []byte) {
 
 // trySend is for a client that may be gone.
 func (e *exchange) trySend(kind uint, body []byte) error {
-	ctx, cancel := context.WithTimeout(e.t.Context(), enough)
+	ctx, cancel := harness.WithTimeout(e.t.Context(), enough)
 	defer cancel()
 	return e.reply.Send(ctx, body, kind)
 }

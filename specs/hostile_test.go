@@ -283,8 +283,10 @@ var _ = Row("sigterm", func(r row) {
 	})
 	It("lets a transfer finish and takes no more requests", func(ctx SpecContext) {
 		s := r.start(ctx)
-		Expect(s.WriteFile("large", large)).To(Succeed())
+		content := large[:64<<10] // more takes a slow reader longer than the 5 s
+		Expect(s.WriteFile("large", content)).To(Succeed())
 		c := r.stuckClient(ctx, s, int32(os.Getpid()))
+		harness.HeldUp()
 		begin := time.Now()
 		r.goesOn(s.Signal(unix.SIGTERM), s, "sent SIGTERM")
 		r.must(eventually(ctx, func() bool { return !harness.QueueExists(s.Queue) }), harness.Finding{
@@ -292,13 +294,13 @@ var _ = Row("sigterm", func(r row) {
 			Saw: "queue " + s.Queue + " is still there",
 		})
 		e, err := c.Finish(ctx, "large")
-		whole := err == nil && bytes.Equal(e.Content, large)
-		if took := time.Since(begin); !whole && took > 4*time.Second {
-			notJudged("reading on took %v after SIGTERM, and the server may end transfers after 5 s", took.Round(time.Millisecond))
+		whole := err == nil && bytes.Equal(e.Content, content)
+		if held := harness.HeldUp(); !whole && held > time.Second {
+			notJudged("this machine held up processes for %v, and a server may end transfers 5 s after SIGTERM", held)
 		}
 		r.must(whole, harness.Finding{
 			Did: "sent SIGTERM in mid-transfer, then read on", Wants: "the transfer may finish within 5 s",
-			Saw: fmt.Sprintf("%d of %d bytes, %v, error: %v", len(e.Content), len(large), e.Last(), err),
+			Saw: fmt.Sprintf("%d of %d bytes, %v, error: %v", len(e.Content), len(content), e.Last(), err),
 		})
 		r.mustEnd(ctx, s, begin, 6*time.Second)
 	})
