@@ -11,6 +11,7 @@ import (
 	"os"
 	"time"
 
+	"daemonlab/specs/harness"
 	"daemonlab/specs/mq/bursts"
 )
 
@@ -79,7 +80,7 @@ func sendMillion(seed uint64) error {
 }
 
 func run(order bursts.Order, load bursts.Load) (bursts.Result, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := harness.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	return bursts.Run(ctx, order, load)
 }
