@@ -26,7 +26,9 @@ func TestNinetyAtOnce(t *testing.T) {
 	}
 	s := newServer(t)
 	limitQueues(t, 819_200)
-	eventually(t, "other programs of this user leave room for ninety clients", func() bool { return fits(t, 9) })
+	if !fits(t, 9) {
+		t.Skip("other queues of this user, who is not root, leave no room for ninety clients: ls /dev/mqueue")
+	}
 	file := noise(20_000)
 	var clients []*client
 	var exchanges []*exchange
