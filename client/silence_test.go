@@ -43,7 +43,8 @@ func TestSilence(t *testing.T) {
 	full.fill()
 	fullClient := full.fetch("PATH")
 
-	const more = 1500 * time.Millisecond // than the second by which a client counts
+	// The time itself is the subject: a client counts its 10 s second by second, and here begins the second one.
+	const more = 1500 * time.Millisecond
 	time.Sleep(more)
 	stoppedClient.signal(unix.SIGSTOP)
 	fullClient.wait().expect(t, 3, "mqfile: queue "+full.name+" of the server has been full for 10s\n")
@@ -60,7 +61,7 @@ func TestSilence(t *testing.T) {
 		t.Errorf("a silence of 10 s ended after %v", took)
 	}
 	stoppedClient.signal(unix.SIGCONT)
-	time.Sleep(more)
+	time.Sleep(more) // in which it must not give up, which no event tells
 	stoppedReply.serve([]byte("x"))
 	stoppedClient.wait().expect(t, 0, received(1, 1))
 }
@@ -81,29 +82,35 @@ func TestNoTimeOfDay(t *testing.T) {
 	c.wait()
 }
 
-// expectNoDeadline waits until a thread of the client sleeps in the system call, and looks at its fifth argument.
+// expectNoDeadline looks at the fifth argument of the system call in which the client sleeps.
 func expectNoDeadline(t *testing.T, c *client, call int) {
 	t.Helper()
-	eventually(t, "the client sleeps", func() bool {
+	if args := c.sleepsIn(call); len(args) < 5 || args[4] != "0x0" {
+		t.Errorf("system call %d has a deadline: %v", call, args)
+	}
+}
+
+// sleepsIn waits until a thread of the client sleeps in the system call, whose arguments it returns.
+func (c *client) sleepsIn(call int) (args []string) {
+	c.t.Helper()
+	eventually(c.t, "the client sleeps", func() bool {
 		tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/syscall", c.cmd.Process.Pid))
 		if err != nil || len(tasks) == 0 {
-			t.Skipf("no /proc/PID/syscall here (%v)", err)
+			c.t.Skipf("no /proc/PID/syscall here (%v)", err)
 		}
 		for _, task := range tasks {
 			text, err := os.ReadFile(task)
 			if errors.Is(err, unix.EPERM) {
-				t.Skipf("system calls of other processes are not shown here: %v", err)
+				c.t.Skipf("system calls of other processes are not shown here: %v", err)
 			}
-			fields := strings.Fields(string(text))
-			if len(fields) > 5 && fields[0] == strconv.Itoa(call) {
-				if fields[5] != "0x0" {
-					t.Errorf("system call %d has a deadline: %s", call, text)
-				}
+			if fields := strings.Fields(string(text)); len(fields) > 0 && fields[0] == strconv.Itoa(call) {
+				args = fields[1:]
 				return true
 			}
 		}
 		return false
 	})
+	return args
 }
 
 // fill leaves no room in the server's queue.

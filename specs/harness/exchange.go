@@ -49,7 +49,8 @@ func NewClient(shape Shape) (*Client, error) {
 	return c, reply.Chmod(wire.QueueMode)
 }
 
-// makeQueue waits for room in the user's budget (RLIMIT_MSGQUEUE), which other processes may hold for a while.
+// makeQueue waits for room in the user's budget (RLIMIT_MSGQUEUE), which other processes may hold for a while. It polls,
+// since the kernel tells nobody when they give it back.
 func makeQueue(name string, attr *mq.Attr) (*mq.Queue, error) {
 	for deadline := Now() + Patience; ; time.Sleep(10 * time.Millisecond) {
 		q, err := mq.Open(name, os.O_RDONLY|os.O_CREATE|os.O_EXCL, wire.QueueMode, attr)
