@@ -150,13 +150,14 @@ unit() {
 	must systemctl stop "$1"
 	must [ "$(property "$1" Result)" = success ]
 	eventually logged "$1" 'stopped: '
-	gone /mqfiled /run/mqfiled
+	must [ ! -e /run/mqfiled ]
+	gone /mqfiled /run/mqfiled/mqfiled.pid
 }
 
-# gone QUEUE FILE
+# gone QUEUE FILE: of a PID file in a directory that is not the account's, what is left is empty.
 gone() {
 	must [ ! -e "/dev/mqueue$1" ]
-	must [ ! -e "$2" ]
+	must [ ! -s "$2" ]
 	must [ -z "$(grep -l '^Name:.*mqfile' /proc/[0-9]*/status 2>/dev/null)" ]
 	must [ -z "$(systemctl --failed --plain --no-legend)" ]
 }
@@ -213,7 +214,7 @@ systemd() {
 	local name
 	systemctl --version | head -n 1
 	install -m 755 /lab/bin/mqfiled /lab/bin/mqfile /usr/local/bin
-	install -m 644 /lab/systemd/mqfiled.conf /etc/sysusers.d/
+	install -D -m 644 -t /etc/sysusers.d /lab/systemd/mqfiled.conf
 	install -m 644 /lab/systemd/*.service /etc/systemd/system/
 	mkdir -p /srv/sub
 	head -c 100000 /dev/urandom >/srv/file
