@@ -10,6 +10,8 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	"github.com/onsi/ginkgo/v2/types"
 	. "github.com/onsi/gomega"
+
+	"golang.org/x/sys/unix"
 )
 
 // lastRow is the number of behaviours that the suite accounts for.
@@ -29,11 +31,43 @@ func row(numbers ...int) Labels {
 	return labels
 }
 
+// since labels a spec whose sentence holds from this version of Linux on. Distributions bring newer behaviour to older
+// versions, so that nothing is said of what an older one does.
+func since(major, minor int) Labels { return Labels{fmt.Sprintf("%s%d.%d", sinceLinux, major, minor)} }
+
+const sinceLinux = "since Linux "
+
+var _ = BeforeEach(func() {
+	version := sinceOf(CurrentSpecReport())
+	if version == "" {
+		return
+	}
+	var name unix.Utsname
+	Expect(unix.Uname(&name)).To(Succeed())
+	var here, wanted [2]int
+	fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &here[0], &here[1])
+	fmt.Sscanf(version, sinceLinux+"%d.%d", &wanted[0], &wanted[1])
+	if slices.Compare(here[:], wanted[:]) < 0 {
+		Skip(fmt.Sprintf("this is %d.%d", here[0], here[1]))
+	}
+})
+
+// sinceOf is the label of since, if the spec has one.
+func sinceOf(spec SpecReport) string {
+	for _, label := range spec.LeafNodeLabels {
+		if strings.HasPrefix(label, sinceLinux) {
+			return label
+		}
+	}
+	return ""
+}
+
 func rowLabel(n int) string { return fmt.Sprintf("row %d", n) }
 
 // account is what became of one row.
 type account struct {
 	title   string
+	since   []string // sentences of the row that do not hold on every kernel, and from which on they do
 	specs   int
 	passed  int
 	failed  int
@@ -57,6 +91,9 @@ func (a account) String() string {
 	text := a.title
 	if a.specs > 1 {
 		text = fmt.Sprintf("%s (and %d more)", text, a.specs-1)
+	}
+	for _, sentence := range a.since {
+		text += "; " + sentence
 	}
 	slices.Sort(a.skipped)
 	for _, reason := range slices.Compact(a.skipped) {
@@ -82,6 +119,9 @@ func accounts(report Report) map[string]*account {
 
 func (a *account) add(spec SpecReport) {
 	a.specs++
+	if version := sinceOf(spec); version != "" {
+		a.since = append(a.since, version+": "+spec.LeafNodeText)
+	}
 	switch {
 	case spec.State.Is(types.SpecStateFailureStates):
 		a.failed++
