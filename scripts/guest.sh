@@ -58,6 +58,7 @@ bare() {
 	chmod 1777 /var/tmp /dev/shm
 	ln -s /proc/self/fd /dev/fd
 	ip link set lo up
+	told
 	export HOME=/root TMPDIR=/tmp SPECS_SERVER=/lab/bin/mqfiled SPECS_CLIENT=/lab/bin/mqfile SPECS_LAUNCHER=/lab/bin/launch \
 		MQFILE_TEST_BINARY=/lab/bin/mqfile
 
@@ -244,8 +245,16 @@ check() {
 	return 1
 }
 
+# told: of a kernel of Debian, uname -r has the ABI's version alone.
+told() {
+	echo "@machine $(uname -m) $(uname -v | sed 's/.*Debian \([^ ]*\).*/\1/')"
+}
+
 case $1 in
-systemd) systemd ;;
+systemd)
+	told
+	systemd
+	;;
 *)
 	bare
 	poweroff -f
