@@ -225,6 +225,8 @@ systemd() {
 	ln -s /etc/passwd /srv/sub/outside
 	run sysusers systemd-sysusers
 	systemctl daemon-reload
+	systemctl is-system-running --wait
+	systemctl reset-failed # there are no modules to load
 	for name in mqfiled mqfiled-sysv; do
 		run "$name" check unit $name.service
 		run "$name, with openat2" check without_restriction $name.service
