@@ -37,10 +37,23 @@ rows() {
 	}
 }
 
+in_subshell() {
+	("$@")
+}
+
 # go_test FILE: a test program beside its sources, where it finds its testdata.
 go_test() {
 	cd "$(dirname "$1")" || return
-	# That one asks the go command.
+	# The client's tests build it, by a go command that has it already. Others, which look for one, find none.
+	case $1 in
+	/lab/src/client/of.test)
+		mkdir -p /tmp/go
+		printf '#!/bin/sh\nwhile [ "$1" != -o ]; do shift; done; cp /lab/bin/mqfile "$2"\n' >/tmp/go/go
+		chmod 755 /tmp/go/go
+		PATH=/tmp/go:$PATH
+		;;
+	esac
+	# That one asks the go command what the programs are made of.
 	"$1" -test.short -test.v -test.timeout=20m -test.skip='^TestTheBinariesNeedXSysAlone$'
 }
 
@@ -59,8 +72,7 @@ bare() {
 	ln -s /proc/self/fd /dev/fd
 	ip link set lo up
 	told
-	export HOME=/root TMPDIR=/tmp SPECS_SERVER=/lab/bin/mqfiled SPECS_CLIENT=/lab/bin/mqfile SPECS_LAUNCHER=/lab/bin/launch \
-		MQFILE_TEST_BINARY=/lab/bin/mqfile
+	export HOME=/root TMPDIR=/tmp SPECS_SERVER=/lab/bin/mqfiled SPECS_CLIENT=/lab/bin/mqfile SPECS_LAUNCHER=/lab/bin/launch
 
 	run 'specs on Go, root' /lab/bin/judge
 	run 'specs on Go, nobody' as_nobody /lab/bin/judge
@@ -71,7 +83,7 @@ bare() {
 	run 'trace of Go' trace /lab/bin/mqfiled
 	[ ! -e /lab/c/mqfiled ] || run 'trace of lab/c' trace /lab/c/mqfiled
 	for test in $(cat /lab/tests); do
-		run "tests of $(dirname "$test")" go_test "/lab/src/$test"
+		run "tests of $(dirname "$test")" in_subshell go_test "/lab/src/$test"
 	done
 }
 
