@@ -75,7 +75,8 @@ bare() {
 	export HOME=/root TMPDIR=/tmp SPECS_SERVER=/lab/bin/mqfiled SPECS_CLIENT=/lab/bin/mqfile SPECS_LAUNCHER=/lab/bin/launch
 
 	run 'specs on Go, root' /lab/bin/judge
-	run 'specs on Go, nobody' as_nobody /lab/bin/judge
+	# Which user it is has nothing to do with the processor, and this one takes twice as long.
+	[ "$(uname -m)" != x86_64 ] || run 'specs on Go, nobody' as_nobody /lab/bin/judge
 	[ ! -e /lab/c/mqfiled ] || run 'specs on lab/c, root' /lab/bin/judge --server /lab/c/mqfiled --client /lab/c/mqfile
 	for dir in /lab/broken/*/; do
 		run "broken: $(basename "$dir")" rows "$(cat "$dir/kills")" $(cat "$dir/arguments")
@@ -166,13 +167,13 @@ unit() {
 	must [ "$(property "$1" Result)" = success ]
 	eventually logged "$1" 'stopped: '
 	must [ ! -e /run/mqfiled ]
-	gone /mqfiled /run/mqfiled/mqfiled.pid
+	gone /run/mqfiled/mqfiled.pid
 }
 
-# gone QUEUE FILE: of a PID file in a directory that is not the account's, what is left is empty.
+# gone PIDFILE: of a PID file in a directory that is not the account's, what is left is empty.
 gone() {
-	must [ ! -e "/dev/mqueue$1" ]
-	must [ ! -s "$2" ]
+	must [ -z "$(ls /dev/mqueue)" ]
+	must [ ! -s "$1" ]
 	must [ -z "$(grep -l '^Name:.*mqfile' /proc/[0-9]*/status 2>/dev/null)" ]
 	must [ -z "$(systemctl --failed --plain --no-legend)" ]
 }
@@ -212,7 +213,7 @@ plain() {
 	eventually has_line "$pid" 'SIGHUP: log reopened'
 	must mqfiled --stop --pidfile /run/plain.pid
 	eventually has_line "$pid" 'stopped: '
-	gone /plain /run/plain.pid
+	gone /run/plain.pid
 }
 
 has_line() {
@@ -255,6 +256,7 @@ check() {
 	systemctl status --no-pager --full --lines=20 mqfiled mqfiled-sysv cron
 	journalctl -q -b --no-pager --lines=40
 	systemctl stop mqfiled mqfiled-sysv
+	mqfiled --stop --pidfile /run/plain.pid
 	systemctl reset-failed
 	return 1
 }
