@@ -98,16 +98,11 @@ func (r *reply) send(body []byte, kind uint) error {
 // sendData sends bytes of the file in messages of the queue's size.
 func (r *reply) sendData(b []byte) error {
 	for len(b) > 0 {
-		n, err := r.queue.TrySendPieces(b, r.msgSize, wire.Data)
-		b = b[n:]
-		if errors.Is(err, unix.EAGAIN) {
-			n = min(r.msgSize, len(b))
-			err = r.await(b[:n], wire.Data)
-			b = b[n:]
-		}
-		if err != nil {
+		n := min(r.msgSize, len(b))
+		if err := r.send(b[:n], wire.Data); err != nil {
 			return err
 		}
+		b = b[n:]
 	}
 	return nil
 }

@@ -84,12 +84,18 @@ func (r root) look(name string) error {
 		}
 		return mustBeRegular(info.Sys().(*syscall.Stat_t).Mode)
 	}
+	var st unix.Stat_t
+	if !strings.Contains(name, "/") { // which leads nowhere else, and costs a third of what follows
+		err := unix.Fstatat(r.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW)
+		if err == nil && mustBeRegular(st.Mode) == nil {
+			return nil
+		}
+	}
 	fd, err := r.openat2(name, unix.O_PATH)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
-	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return err
 	}

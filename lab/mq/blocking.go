@@ -54,15 +54,6 @@ func (b *Blocking) TrySend(msg []byte, prio uint) error {
 	return nil
 }
 
-// TrySendPieces is TrySend for a msg in messages of size bytes, the last one shorter. See [Queue.TrySendPieces].
-func (b *Blocking) TrySendPieces(msg []byte, size int, prio uint) (sent int, err error) {
-	sent, err = b.trySendPieces(msg, size, prio, &expired)
-	if err != nil {
-		return sent, b.explainSend(min(size, len(msg)-sent), prio, err)
-	}
-	return sent, nil
-}
-
 // Receive is mq_receive(3): it waits while the queue is empty, or gives EAGAIN when O_NONBLOCK is set.
 func (b *Blocking) Receive(buf []byte) (n int, prio uint, err error) { return b.TimedReceive(buf, nil) }
 

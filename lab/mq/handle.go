@@ -79,23 +79,6 @@ func (h *handle) trySend(msg []byte, prio uint, deadline *unix.Timespec) error {
 	return failure(errno)
 }
 
-// trySendPieces sends as trySend does, in messages of size bytes, until the queue is full.
-func (h *handle) trySendPieces(msg []byte, size int, prio uint, deadline *unix.Timespec) (sent int, err error) {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	if h.closed {
-		return 0, os.ErrClosed
-	}
-	for sent < len(msg) {
-		n := min(size, len(msg)-sent)
-		if errno := sysTrySend(h.fd, msg[sent:sent+n], prio, deadline); errno != 0 {
-			return sent, errno
-		}
-		sent += n
-	}
-	return sent, nil
-}
-
 // tryReceive receives without sleeping, see trySend. EAGAIN says that the queue is empty.
 func (h *handle) tryReceive(buf []byte, deadline *unix.Timespec) (int, uint, error) {
 	h.mu.RLock()

@@ -55,16 +55,6 @@ func (q *Queue) TrySend(msg []byte, prio uint) error {
 	return nil
 }
 
-// TrySendPieces sends msg in messages of size bytes, the last one shorter, and returns how many bytes it has sent: all,
-// or as many as there was room for, with EAGAIN. It costs less than as many calls of TrySend. Size must be positive.
-func (q *Queue) TrySendPieces(msg []byte, size int, prio uint) (sent int, err error) {
-	sent, err = q.trySendPieces(msg, size, prio, q.patience())
-	if err != nil {
-		return sent, q.explainSend(min(size, len(msg)-sent), prio, err)
-	}
-	return sent, nil
-}
-
 // Receive is mq_receive(3), and with a context that has a deadline mq_timedreceive(3): it waits while the queue is
 // empty, then takes the oldest message of the highest priority into buf, which must have room for MsgSize bytes.
 //

@@ -2,7 +2,6 @@ package mq_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -118,59 +117,6 @@ func TestTryOnFullAndEmpty(t *testing.T) {
 	wantError(t, err, unix.EAGAIN)
 	must(t, q.TrySend([]byte("x"), 0))
 	wantError(t, q.TrySend([]byte("x"), 0), unix.EAGAIN)
-}
-
-// piecewise is what Queue and Blocking have in common.
-type piecewise interface {
-	TrySendPieces(msg []byte, size int, prio uint) (int, error)
-	TryReceive(buf []byte) (int, uint, error)
-	Name() string
-	Close() error
-}
-
-func TestTrySendPieces(t *testing.T) {
-	for what, q := range map[string]piecewise{"Queue": newQueue(t, 3, 16), "Blocking": newBlocking(t, newQueue(t, 3, 16))} {
-		t.Run(what, func(t *testing.T) {
-			for _, c := range []struct {
-				msg  string
-				sent int
-				err  error
-				want string
-			}{
-				{"", 0, nil, ""},
-				{"abc", 3, nil, "abc:7 "},
-				{"abcdefg", 7, nil, "abcd:7 efg:7 "},
-				{"abcdefghijkl", 12, nil, "abcd:7 efgh:7 ijkl:7 "},
-				{"abcdefghijklmn", 12, unix.EAGAIN, "abcd:7 efgh:7 ijkl:7 "},
-			} {
-				sent, err := q.TrySendPieces([]byte(c.msg), 4, 7)
-				if got := takeAll(q); sent != c.sent || !errors.Is(err, c.err) || got != c.want {
-					t.Errorf("%q: sent %d, %v, and got %q; want %d, %v, %q", c.msg, sent, err, got, c.sent, c.err, c.want)
-				}
-			}
-			sent, err := q.TrySendPieces(make([]byte, 20), 17, 0)
-			if sent != 0 || !errors.Is(err, unix.EMSGSIZE) {
-				t.Errorf("too long a piece: sent %d, %v", sent, err)
-			}
-			wantText(t, err, "queue "+q.Name()+": send: ", "a message of 17 bytes, the queue takes 16")
-			must(t, q.Close())
-			if sent, err := q.TrySendPieces([]byte("x"), 1, 0); sent != 0 || !errors.Is(err, os.ErrClosed) {
-				t.Errorf("closed: sent %d, %v", sent, err)
-			}
-		})
-	}
-}
-
-// takeAll empties the queue and returns its messages and their priorities.
-func takeAll(q piecewise) (all string) {
-	buf := make([]byte, 16)
-	for {
-		n, prio, err := q.TryReceive(buf)
-		if err != nil {
-			return all
-		}
-		all += fmt.Sprintf("%s:%d ", buf[:n], prio)
-	}
 }
 
 func TestTryNeverSleepsWhoeverClearsTheFlag(t *testing.T) {
