@@ -13,7 +13,20 @@
 //
 // # Mechanisms that the contract does not need
 //
-//	where         mechanism                                    what it buys
+// A mechanism stays if it buys a tenth somewhere, or keeps others from ending the service. The figures are the
+// requests or bytes in a second with it and without it, where lab/c has 1: medians of three to ten rounds as an ordinary
+// user, in which each program took its turn at each load.
+//
+//	buffers.go    buffers used again (sync.Pool)               6 clients:  1.35, without 0.62
+//	buffers.go    64 KiB of a file in a read                   8 x 256 MiB: 0.87, with 8 KiB 0.73
+//	server.go     the goroutine that was notified answers,     6 clients:  1.35, without 0.75
+//	reply.go        until it may have to wait (handOver)
+//	server.go     it lingers for the next request              64 clients: 1.13, without 0.95
+//	root.go       names without a slash are looked at          6 clients:  1.70, without 1.45
+//	                by fstatat(2)
+//	limits.go     SCHED_BATCH                                  1 x 256 MiB: 0.86, without 0.71
+//	users.go      a user's part of the transfers               two users that do not read leave a third room
+//	queue.go      looks after its queue                        service goes on when others unlink it or register
 //
 // # When things go wrong
 //
