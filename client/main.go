@@ -7,6 +7,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/stdio"
 )
 
 func main() {
@@ -20,13 +22,7 @@ func run(args []string) error {
 		return err
 	}
 	if opts.help {
-		//lab:begin
-		if err := checkStdout(); err != nil {
-			return err
-		}
-		//lab:end
-		_, err := fmt.Print(usage)
-		return err
+		return stdio.Print(usage)
 	}
 	//lab:begin output exit cleanup
 	//lab:instead return fmt.Errorf("%s is not asked for anything yet", opts.queue)

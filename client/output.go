@@ -3,13 +3,14 @@ package main
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/stdio"
 )
 
 // output is where the file's bytes go.
@@ -27,7 +28,7 @@ type output struct {
 // is made anew beside path and takes its place when it is complete.
 func openOutput(path string, left *leftovers) (*output, error) {
 	if path == "" || path == "/dev/stdout" { // not to be opened again: it may be a socket, or a file that others write to
-		return &output{file: os.Stdout, path: "stdout"}, checkStdout()
+		return &output{file: os.Stdout, path: "stdout"}, stdio.CheckStdout()
 	}
 	out := &output{path: path, left: left}
 	// The kernel resolves the path, so it may refuse a link that somebody planted in /tmp (protected_symlinks, proc(5)).
@@ -49,24 +50,6 @@ func openOutput(path string, left *leftovers) (*output, error) {
 		return nil, out.failed("open", err)
 	}
 	return out, out.create(place, info.Sys().(*syscall.Stat_t))
-}
-
-// checkStdout fails when the program was started with stdout closed. Go's runtime has opened /dev/null in its place
-// (runtime.checkfds), for reading as well, which a shell's > /dev/null is not. A /dev/null that is one open file
-// description with stdin or stderr, as of daemon(3), is the starter's. Any other one for reading as well looks the same
-// as a closed stdout.
-func checkStdout() error {
-	var st unix.Stat_t
-	flags, err := unix.FcntlInt(stdout, unix.F_GETFL, 0)
-	if err != nil || flags&unix.O_ACCMODE != unix.O_RDWR || unix.Fstat(stdout, &st) != nil || st.Rdev != unix.Mkdev(1, 3) {
-		return nil
-	}
-	for _, other := range []int{0, 2} {
-		if same, err := unix.FcntlInt(stdout, unix.F_DUPFD_QUERY, other); err == nil && same == 1 {
-			return nil
-		}
-	}
-	return fmt.Errorf("stdout is closed, or /dev/null opened for reading as well: %w", unix.EBADF)
 }
 
 // create makes the file, under a name that no other program uses. It has the mode of the one it replaces, if it

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"daemonlab/lab/daemon"
+	"daemonlab/lab/stdio"
 )
 
 // stopTimeout leaves a daemon the time that it gives its transfers, and some more.
@@ -20,8 +21,7 @@ func status(pidFile string) error {
 	if pid == 0 {
 		return fmt.Errorf("%w (%q)", daemon.ErrNotRunning, pidFile)
 	}
-	_, err = fmt.Printf("mqfiled runs as PID %d (%q)\n", pid, pidFile)
-	return err
+	return stdio.Print(fmt.Sprintf("mqfiled runs as PID %d (%q)\n", pid, pidFile))
 }
 
 func stop(pidFile string) error {
@@ -34,6 +34,5 @@ func stop(pidFile string) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Printf("mqfiled, PID %d, has ended\n", pid)
-	return err
+	return stdio.Print(fmt.Sprintf("mqfiled, PID %d, has ended\n", pid))
 }

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"daemonlab/lab/stdio"
 	"daemonlab/lab/wire"
 )
 
@@ -42,13 +43,12 @@ examples:
 
 //lab:end
 
-func showUsage(w io.Writer) error {
+func usageText() string {
 	text := fmt.Sprintf(usage, defaultPIDFile())
 	//lab:begin
 	text += fmt.Sprintf(moreUsage, defaultTransfers())
 	//lab:end
-	_, err := io.WriteString(w, text)
-	return err
+	return text
 }
 
 // errUsage means that the flags were wrong and that the user has been told.
@@ -96,13 +96,12 @@ func parseFlags(args []string) (options, error) {
 	}
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		if writeErr := showUsage(os.Stdout); writeErr != nil {
+		if writeErr := stdio.Print(usageText()); writeErr != nil {
 			return o, writeErr
 		}
 		return o, err
 	case err != nil:
-		fmt.Fprintf(os.Stderr, "mqfiled: %v\n\n", err)
-		showUsage(os.Stderr)
+		fmt.Fprintf(os.Stderr, "mqfiled: %v\n\n%s", err, usageText())
 		return o, errUsage
 	}
 	// Relative names are taken from where the command was typed, which the daemon leaves.

@@ -115,6 +115,22 @@ func TestHelpFitsAScreen(t *testing.T) {
 	}
 }
 
+// What nobody can read is not said to have been written.
+func TestLostOutputIsAnError(t *testing.T) {
+	s := start(t, place(t))
+	for _, command := range [][]string{{"--help"}, {"--status", "--pidfile", s.PIDFile}} {
+		for stdout, reason := range map[string]string{">&-": "stdout is closed", ">/dev/full": "no space left on device"} {
+			cmd := exec.Command("sh", append([]string{"-c", `exec "$0" "$@" ` + stdout, programs.Server}, command...)...)
+			var stderr bytes.Buffer
+			cmd.Stderr = &stderr
+			cmd.Run()
+			if status := cmd.ProcessState.ExitCode(); status != 1 || !strings.Contains(stderr.String(), reason) {
+				t.Errorf("%v %s: exit status %d: %s", command, stdout, status, &stderr)
+			}
+		}
+	}
+}
+
 func TestStatusAndStopFindTheDaemonByItsLock(t *testing.T) {
 	s := start(t, place(t))
 	if out, status := run("--status", "--pidfile", s.PIDFile); status != 0 || !strings.Contains(out, strconv.Itoa(s.PID)) {

@@ -37,6 +37,7 @@ var parts = map[string][]part{
 		{"lab/mq", "lab/mq", false},
 		{"lab/wire", "lab/wire", false},
 		{"lab/log", "lab/log", false},
+		{"lab/stdio", "lab/stdio", false},
 	},
 	"c": {
 		{"lab/c", ".", true},
