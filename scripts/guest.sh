@@ -19,9 +19,10 @@ run() {
 	echo "@end $status $(($(seconds) - start)) $name"
 }
 
-# as_nobody COMMAND...: as an ordinary user, with an environment of its own.
+# as_nobody COMMAND...: as an ordinary user. The PID file, of which there is none, keeps it from looking for a process
+# that runs the same program.
 as_nobody() {
-	start-stop-daemon -S -q -c nobody:nogroup -x "$@"
+	start-stop-daemon -S -q -p /nonexistent -c nobody:nogroup -x "$@"
 }
 
 # rows EXPECTED ARGUMENT...: judges a program that must fail these rows and no other.
