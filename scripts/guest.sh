@@ -22,14 +22,16 @@ run() {
 # as_nobody COMMAND...: as an ordinary user. The PID file, of which there is none, keeps it from looking for a process
 # that runs the same program.
 as_nobody() {
-	start-stop-daemon -S -q -p /nonexistent -c nobody:nogroup -x "$@"
+	local program=$1
+	shift
+	start-stop-daemon -S -q -p /nonexistent -c nobody:nogroup -x "$program" -- "$@"
 }
 
-# rows EXPECTED ARGUMENT...: judges a program that must fail these rows and no other.
+# rows EXPECTED ARGUMENT...: judges, as nobody, a program that must fail these rows and no other.
 rows() {
 	local expected=$1 found
 	shift
-	/lab/bin/judge "$@" >/tmp/verdict
+	as_nobody /lab/bin/judge "$@" >/tmp/verdict
 	cat /tmp/verdict
 	found=$(sed -n 's/^FAILED \([a-z]*\): .*/\1/p' /tmp/verdict | sort | xargs)
 	[ "$found" = "$(echo $expected | xargs -n 1 | sort | xargs)" ] || {
@@ -58,7 +60,7 @@ go_test() (
 )
 
 bare() {
-	local dir test
+	local test
 	/bin/busybox mkdir -p /proc /sys /dev /tmp /run /root /usr/bin /usr/sbin /sbin /var/tmp
 	/bin/busybox --install
 	mount -t proc proc /proc
@@ -75,15 +77,11 @@ bare() {
 	export HOME=/root TMPDIR=/tmp SPECS_SERVER=/lab/bin/mqfiled SPECS_CLIENT=/lab/bin/mqfile SPECS_LAUNCHER=/lab/bin/launch
 
 	# Checks go beside each other where they share no budget of queues: that is a user's, and lab/daemon has none.
-	# Which user it is has nothing to do with the processor, and arm64 takes twice as long.
-	[ "$(uname -m)" != x86_64 ] || run 'specs on Go, nobody' as_nobody /lab/bin/judge >/tmp/beside &
+	nobodys >/tmp/beside &
 	run 'specs on Go, root' /lab/bin/judge
+	[ ! -e /lab/c/mqfiled ] || run 'specs on lab/c, root' /lab/bin/judge --server /lab/c/mqfiled --client /lab/c/mqfile
 	wait
 	cat /tmp/beside
-	[ ! -e /lab/c/mqfiled ] || run 'specs on lab/c, root' /lab/bin/judge --server /lab/c/mqfiled --client /lab/c/mqfile
-	for dir in /lab/broken/*/; do
-		run "broken: $(basename "$dir")" rows "$(cat "$dir/kills")" $(cat "$dir/arguments")
-	done
 	run 'trace of Go' trace /lab/bin/mqfiled
 	[ ! -e /lab/c/mqfiled ] || run 'trace of lab/c' trace /lab/c/mqfiled
 	tests lab/daemon >/tmp/beside &
@@ -92,6 +90,15 @@ bare() {
 	done
 	wait
 	cat /tmp/beside
+}
+
+nobodys() {
+	local dir
+	# Which user it is has nothing to do with the processor, and arm64 takes twice as long.
+	[ "$(uname -m)" != x86_64 ] || run 'specs on Go, nobody' as_nobody /lab/bin/judge
+	for dir in /lab/broken/*/; do
+		run "broken: $(basename "$dir")" rows "$(cat "$dir/kills")" $(cat "$dir/arguments")
+	done
 }
 
 trace() {

@@ -60,10 +60,7 @@ func TestNamesFromOutsideAreQuotedInTheLog(t *testing.T) {
 
 func TestTheLogDoesNotGrowAsFastAsRequestsCome(t *testing.T) {
 	s := start(t, place(t))
-	garbage := make([]byte, wire.RequestSize)
-	for range 20_000 {
-		must(t, harness.SendRaw(t.Context(), s.Queue, garbage))
-	}
+	flood(t, s, 20_000)
 	mustServe(t, s)
 	info, err := os.Stat(s.Log)
 	must(t, err)

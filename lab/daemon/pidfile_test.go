@@ -3,6 +3,7 @@ package daemon_test
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -181,6 +183,18 @@ func rerun(t *testing.T, attr *syscall.SysProcAttr, wrapper ...string) {
 		t.Errorf("%v\n%s", err, out)
 	case strings.Contains(string(out), "--- SKIP"):
 		t.Skipf("%s", out)
+	}
+}
+
+// rounds repeats what a fault shows in by chance: most times, or a tenth of them and as many as 10 s allow.
+func rounds(most int) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		begin := time.Now()
+		for n := range most {
+			if n >= most/10 && time.Since(begin) > 10*time.Second || !yield(n) {
+				return
+			}
+		}
 	}
 }
 

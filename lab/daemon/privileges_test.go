@@ -75,7 +75,7 @@ func TestBecomeInEveryThread(t *testing.T) {
 		})
 	}
 	must(t, account.Become())
-	for range 100 {
+	for range rounds(100) {
 		tasks, err := procfs.New("/proc").Process(os.Getpid()).Tasks()
 		must(t, err)
 		for _, task := range tasks {
