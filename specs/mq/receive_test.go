@@ -272,7 +272,7 @@ func init() {
 // receiver is mq_timedreceive(2), called in one way or another.
 type receiver func(fd int, buf []byte, deadline *unix.Timespec) (int, error)
 
-// collectBehind collects garbage while a thread sleeps in receive, and tells whether that took until the thread woke.
+// collectBehind collects garbage while a thread sleeps in receive, and reports whether that took until the thread woke.
 // Nothing is collected if the thread woke before.
 func collectBehind(q *mq.Blocking, receive receiver, patience time.Duration) (collected, waited bool, err error) {
 	deadline, err := unix.TimeToTimespec(time.Now().Add(patience))
