@@ -115,10 +115,10 @@ must() {
 
 # eventually COMMAND...: for what another process does in its own time.
 eventually() {
-	local tried=0
+	local begin
+	begin=$(seconds)
 	until "$@"; do
-		tried=$((tried + 1))
-		[ $tried -lt 1000 ] || must false "within 100 s: $*"
+		[ $(($(seconds) - begin)) -lt 100 ] || must false "within 100 s: $*"
 		sleep 0.1
 	done
 }
@@ -156,7 +156,12 @@ replaced() {
 	[ "$(property "$1" ActiveState)" = active ] && [ "$pid" -gt 0 ] && [ "$pid" -ne "$2" ]
 }
 
-# unit NAME: all of its life.
+# roots PID: how many descriptors of the served directory it holds: one for openat2(2), another for os.Root in its place.
+roots() {
+	ls -l "/proc/$1/fd" | grep -c ' /srv$'
+}
+
+# unit NAME ROOTS: all of its life.
 unit() {
 	local pid
 	must systemctl start "$1"
@@ -164,6 +169,7 @@ unit() {
 	pid=$(property "$1" MainPID)
 	must [ "$pid" -gt 0 ]
 	must [ "$(stat -c %U "/proc/$pid")" = mqfiled ]
+	must [ "$(roots "$pid")" = "$2" ]
 	serves /mqfiled
 	eventually logged "$1" 'ready: serving "/srv"'
 	must systemctl reload "$1"
@@ -178,7 +184,7 @@ unit() {
 
 	must systemctl stop "$1"
 	must [ "$(property "$1" Result)" = success ]
-	eventually logged "$1" 'stopped: '
+	eventually logged "$1" ': stopping'
 	must [ ! -e /run/mqfiled ]
 	gone /run/mqfiled/mqfiled.pid
 }
@@ -196,7 +202,7 @@ without_restriction() {
 	mkdir -p "$(dirname "$file")"
 	printf '[Service]\nRestrictSUIDSGID=no\n' >"$file"
 	systemctl daemon-reload
-	(unit "$1")
+	(unit "$1" 1)
 	local status=$?
 	rm "$file"
 	systemctl daemon-reload
@@ -225,7 +231,7 @@ plain() {
 	must kill -HUP "$pid"
 	eventually has_line "$pid" 'SIGHUP: log reopened'
 	must mqfiled --stop --pidfile /run/plain.pid
-	eventually has_line "$pid" 'stopped: '
+	eventually has_line "$pid" ': stopping'
 	gone /run/plain.pid
 }
 
@@ -254,7 +260,7 @@ systemd() {
 	systemctl is-system-running --wait
 	systemctl reset-failed # there are no modules to load
 	for name in mqfiled mqfiled-sysv; do
-		run "$name" check unit $name.service
+		run "$name" check unit $name.service 2
 		run "$name, with openat2" check without_restriction $name.service
 		run "$name, exposure" check exposure $name.service
 	done
