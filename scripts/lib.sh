@@ -21,19 +21,53 @@ if ! writable "${HOME:-/nonexistent}"; then
 	unset GOCACHE GOMODCACHE GOPATH GOENV XDG_CACHE_HOME XDG_CONFIG_HOME
 fi
 
-# The checkout can belong to another user, whose repository git then refuses to describe for Go.
-export GOFLAGS="${GOFLAGS:+$GOFLAGS }-buildvcs=false"
+# The checkout can belong to another user, whose repository git then refuses to describe for Go. Without the checkout's
+# name in what the compiler sees, all checkouts and all that is built here for others share what Go has in its cache.
+export GOFLAGS="${GOFLAGS:+$GOFLAGS }-buildvcs=false -trimpath"
 
-# build_binaries makes bin/mqfiled and bin/mqfile. They need no C compiler, so none is asked for.
+# progress reads what `go -v` says: shows how many packages were compiled, which on a fresh machine takes a minute or
+# two, and passes on the rest. Where Go's cache has nearly all, nothing is shown.
+progress() {
+	local line n=0 few=10
+	while IFS= read -r line; do
+		case $line in
+		*[[:space:]]*) printf '%s\n' "$line" ;;
+		*)
+			n=$((n + 1))
+			if [ -t 2 ] && ((n > few)); then
+				printf '\rcompiling: %d packages ' "$n"
+			elif ((n == few)); then
+				echo "compiling what Go's cache lacks"
+			elif ((n % 100 == 0)); then
+				echo "compiling: $n packages"
+			fi
+			;;
+		esac
+	done >&2
+	[ ! -t 2 ] || ((n <= few)) || echo >&2
+}
+
+# compile fills Go's cache: [-race] [-test] PACKAGES. The compiler collects its garbage seldom.
+compile() {
+	GOGC=400 go list -v -export -deps "$@" 2>&1 >/dev/null | progress
+}
+
+# build_program FILE PACKAGE [FLAGS]. Programs need no C compiler, so none is asked for.
+build_program() {
+	CGO_ENABLED=0 GOGC=400 go build -v "${@:3}" -o "$1" "$2" 2>&1 | progress
+}
+
+# build_binaries makes bin/mqfiled and bin/mqfile.
 build_binaries() {
-	CGO_ENABLED=0 go build -o bin/mqfiled ./server
-	CGO_ENABLED=0 go build -o bin/mqfile ./client
+	build_program bin/mqfiled ./server
+	build_program bin/mqfile ./client
 }
 
 # build_suite makes the programs and what judges them: bin/judge beside bin/launch and bin/specs.test.
 build_suite() {
 	build_binaries
-	CGO_ENABLED=0 go build -o bin/judge ./specs/judge
-	CGO_ENABLED=0 go build -o bin/launch ./specs/launch
+	build_program bin/judge ./specs/judge
+	build_program bin/launch ./specs/launch
+	CGO_ENABLED=0 compile -test ./specs
 	CGO_ENABLED=0 go test -c -o bin/specs.test ./specs
 }

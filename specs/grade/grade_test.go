@@ -46,7 +46,7 @@ func buildKit() error {
 		pkg := map[string]string{"grade": "./grade", "judge": "./judge", "launch": "./launch", "specs.test": "."}[name]
 		cmd := exec.Command("go", append(args, filepath.Join(kit, name), pkg)...)
 		cmd.Dir = ".."
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false")
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false -trimpath")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("build %s: %w\n%s", pkg, err, out)
 		}

@@ -53,7 +53,7 @@ func build(t *testing.T, o options) {
 	for _, command := range commands {
 		cmd := exec.Command(command[0], command[1:]...)
 		cmd.Dir = o.dir
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=readonly -buildvcs=false", "GOWORK=off")
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=readonly -buildvcs=false -trimpath", "GOWORK=off")
 		if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
 			t.Fatalf("%s: %v\n%s", strings.Join(command, " "), err, out)
 		}
