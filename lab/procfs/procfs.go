@@ -22,6 +22,8 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	_ "daemonlab/lab/only64"
 )
 
 // FS is a mounted proc file system, or a directory laid out like one.

@@ -4,6 +4,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	_ "daemonlab/lab/only64"
 )
 
 // This is the only file of the package that imports unsafe: the four system calls of sysvipc(7), with nothing added but

@@ -38,6 +38,7 @@ var parts = map[string][]part{
 		{"lab/wire", "lab/wire", false},
 		{"lab/log", "lab/log", false},
 		{"lab/stdio", "lab/stdio", false},
+		{"lab/only64", "lab/only64", false},
 	},
 	"c": {
 		{"lab/c", ".", true},
@@ -202,7 +203,10 @@ func (o options) given() (files []file, err error) {
 			return nil, err
 		}
 		var content bytes.Buffer
-		if err := text.Execute(&content, struct{ Language, Lang, Build string }{o.language, o.lang, buildOf[o.language]}); err != nil {
+		if err := text.Execute(&content, struct {
+			Language, Lang, Build string
+			Processors            map[string]string
+		}{o.language, o.lang, buildOf[o.language], processors}); err != nil {
 			return nil, err
 		}
 		files = append(files, file{f.to, content.Bytes(), f.mode})
@@ -220,21 +224,27 @@ func write(dir string, files []file) error {
 	return nil
 }
 
-// buildSpecs makes the programs that judge. They carry neither the reference nor the names of this machine's
-// directories.
+// processors are those that a handout can judge on, as Go calls them and as uname -m does.
+var processors = map[string]string{"amd64": "x86_64", "arm64": "aarch64"}
+
+// buildSpecs makes the programs that judge, in a folder for each processor. They carry neither the reference nor the
+// names of this machine's directories.
 func (o options) buildSpecs(dir string) error {
-	for _, build := range [][]string{
-		{"build", "-o", filepath.Join(dir, "judge"), "./specs/judge"},
-		{"build", "-o", filepath.Join(dir, "launch"), "./specs/launch"},
-		{"build", "-o", filepath.Join(dir, "trace"), "./specs/trace"},
-		{"test", "-c", "-o", filepath.Join(dir, "specs.test"), "./specs"},
-	} {
-		args := append([]string{build[0], "-trimpath", "-buildvcs=false", "-ldflags=-s -w"}, build[1:]...)
-		cmd := exec.Command("go", args...)
-		cmd.Dir = o.project
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
+	for processor := range processors {
+		to := filepath.Join(dir, processor)
+		for _, build := range [][]string{
+			{"build", "-o", filepath.Join(to, "judge"), "./specs/judge"},
+			{"build", "-o", filepath.Join(to, "launch"), "./specs/launch"},
+			{"build", "-o", filepath.Join(to, "trace"), "./specs/trace"},
+			{"test", "-c", "-o", filepath.Join(to, "specs.test"), "./specs"},
+		} {
+			args := append([]string{build[0], "-trimpath", "-buildvcs=false", "-ldflags=-s -w"}, build[1:]...)
+			cmd := exec.Command("go", args...)
+			cmd.Dir = o.project
+			cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH="+processor)
+			if out, err := cmd.CombinedOutput(); err != nil {
+				return fmt.Errorf("GOARCH=%s go %s: %w\n%s", processor, strings.Join(args, " "), err, out)
+			}
 		}
 	}
 	return nil

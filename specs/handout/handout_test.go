@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"debug/elf"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -88,6 +89,43 @@ func TestAHandoutBuildsAtOnce(t *testing.T) {
 		must(t, err)
 		must(t, write(o.dir, files))
 		build(t, o)
+	})
+}
+
+// The folder's commands take the programs for the processor that uname(1) names, or say in one line that there are none.
+func TestTheProgramsForTheProcessorAreFound(t *testing.T) {
+	eachLanguage(t, func(t *testing.T, o options) {
+		files, _, err := o.files()
+		must(t, err)
+		stub := func(name, says string) file {
+			return file{name, []byte("#!/bin/sh\necho " + says + "\n"), 0o755}
+		}
+		for processor := range processors {
+			for _, program := range []string{"judge", "trace"} {
+				files = append(files, stub(path.Join("specs", processor, program), processor))
+			}
+		}
+		must(t, write(o.dir, files))
+		bin := t.TempDir()
+		t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+		for _, on := range []struct {
+			machine, says string
+			exit          int
+		}{
+			{"x86_64", "amd64\n", 0},
+			{"aarch64", "arm64\n", 0},
+			{"riscv64", "NAME: specs has programs for x86_64 aarch64, none for riscv64\n", 2},
+		} {
+			must(t, write(bin, []file{stub("uname", on.machine)}))
+			for _, name := range []string{"scripts/specs", "scripts/trace"} {
+				cmd := exec.Command(filepath.Join(o.dir, name))
+				out, err := cmd.CombinedOutput()
+				expected := strings.Replace(on.says, "NAME", name, 1)
+				if exit := cmd.ProcessState.ExitCode(); string(out) != expected || exit != on.exit {
+					t.Errorf("%s on %s: exit %d (%v), %q; expected %d, %q", name, on.machine, exit, err, out, on.exit, expected)
+				}
+			}
+		}
 	})
 }
 
@@ -312,14 +350,22 @@ func TestNoLineOfTheSolutionIsInAHandout(t *testing.T) {
 				}
 			}
 		}
-		for _, program := range []string{"judge", "launch", "trace", "specs.test"} {
-			for _, pkg := range []string{"server", "client", "lab/daemon"} {
-				if bytes.Contains(all["specs/"+program], []byte("daemonlab/"+pkg+".")) {
-					t.Errorf("specs/%s has functions of %s", program, pkg)
+		for name, processor := range map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64} {
+			for _, program := range []string{"judge", "launch", "trace", "specs.test"} {
+				program = path.Join("specs", name, program)
+				image, err := elf.NewFile(bytes.NewReader(all[program]))
+				must(t, err)
+				if image.Machine != processor {
+					t.Errorf("%s is for %v", program, image.Machine)
 				}
-			}
-			if bytes.Contains(all["specs/"+program], []byte(absolute)) {
-				t.Errorf("specs/%s names a directory of this machine", program)
+				for _, pkg := range []string{"server", "client", "lab/daemon"} {
+					if bytes.Contains(all[program], []byte("daemonlab/"+pkg+".")) {
+						t.Errorf("%s has functions of %s", program, pkg)
+					}
+				}
+				if bytes.Contains(all[program], []byte(absolute)) {
+					t.Errorf("%s names a directory of this machine", program)
+				}
 			}
 		}
 		t.Logf("%d lines compared with %d files", compared, len(all))

@@ -7,6 +7,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	_ "daemonlab/lab/only64"
 )
 
 // The system calls as they are, for what a package should not let through. This is the only file that imports unsafe.
