@@ -1,6 +1,7 @@
 package specs_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -161,6 +162,9 @@ var _ = Row("stdio", func(r row) {
 		s := r.start(ctx)
 		for n := range 3 {
 			fd, err := s.Process.Descriptor(n)
+			if errors.Is(err, os.ErrPermission) {
+				r.goesOn(err, s, "read "+s.Process.Path("fd"))
+			}
 			saw := fmt.Sprintf("%s/%v", s.Process.Path("fd"), fd)
 			if err != nil {
 				saw = err.Error()
@@ -199,12 +203,16 @@ var _ = Row("cwd", func(r row) {
 		p := place()
 		volume := filepath.Join(p.Dir, "volume")
 		Expect(os.Mkdir(volume, 0o755)).To(Succeed())
-		Expect(unix.Mount("specs", volume, "tmpfs", 0, "")).To(Succeed())
+		err := unix.Mount("specs", volume, "tmpfs", 0, "")
+		if errors.Is(err, unix.EPERM) {
+			Skip("this root may not mount the file system that this would unmount: it lacks CAP_SYS_ADMIN")
+		}
+		Expect(err).NotTo(HaveOccurred())
 		DeferCleanup(func() { unix.Unmount(volume, unix.MNT_DETACH) })
 		setting := harness.Hostile()
 		setting.Cwd = volume
 		s := r.startAt(ctx, p, setting)
-		err := unix.Unmount(volume, 0)
+		err = unix.Unmount(volume, 0)
 		cwd, _ := s.Process.Cwd()
 		r.must(err == nil, harness.Finding{
 			Did: "typed the command in " + volume + ", a tmpfs, and unmounted it", Wants: "it can be unmounted",

@@ -178,6 +178,9 @@ func (r row) goesOn(err error, s *harness.Server, did string) {
 	if err == nil {
 		return
 	}
+	if why := harness.CannotLook(); errors.Is(err, os.ErrPermission) && why != "" && s.Alive() {
+		notJudged("%s: %v: %s", did, err, why)
+	}
 	r.must(s.Alive() && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, context.DeadlineExceeded), harness.Finding{
 		Did: did, Wants: "the daemon lives and takes requests", Saw: fmt.Sprintf("%v; daemon alive: %v", err, s.Alive()),
 	})

@@ -31,6 +31,17 @@ func Locked(path string) (bool, error) {
 	return lock.Type != unix.F_UNLCK, err
 }
 
+// CannotLook says why this process may not see what a program of another user has open, as ptrace(2) puts it; empty if
+// it may, or is an ordinary user whose programs stay that user's.
+func CannotLook() string {
+	status, err := proc.Process(os.Getpid()).Status()
+	if err != nil || os.Geteuid() != 0 || status.CapEff.Has(unix.CAP_SYS_PTRACE) {
+		return ""
+	}
+	return "root lacks CAP_SYS_PTRACE here, as in most containers, and the daemon has become another user; judge as an " +
+		"ordinary user, or run the container with --cap-add SYS_PTRACE"
+}
+
 // Nobody is the account that a server started by root becomes. It is not looked up by lab/daemon: the programs that
 // judge are handed to students, and have nothing of what these are to write.
 func Nobody() (uid, gid int) {
