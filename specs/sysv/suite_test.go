@@ -8,12 +8,14 @@ package sysv_test
 import (
 	"errors"
 	"os"
+	"os/signal"
 	"runtime"
 	"testing"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/sysv"
 )
@@ -33,6 +35,13 @@ func TestSystemV(t *testing.T) {
 	}
 	if err := settle(); err != nil {
 		t.Fatal(err)
+	}
+	// What nohup(1) ignores, or a shell in the background, the programs would ignore as well. A signal that is caught is
+	// reset by execve(2).
+	for _, sig := range []os.Signal{unix.SIGHUP, unix.SIGQUIT} {
+		if signal.Ignored(sig) {
+			signal.Notify(make(chan os.Signal, 1), sig)
+		}
 	}
 	SetDefaultEventuallyTimeout(patience)
 	SetDefaultEventuallyPollingInterval(time.Millisecond)
