@@ -68,6 +68,7 @@ func TestWaitingForALeaseCountsAmongTheUsersTransfers(t *testing.T) {
 }
 
 func TestSIGTERMEndsTheWaitForALease(t *testing.T) {
+	t.Parallel() // it waits
 	s := start(t, place(t))
 	broken := make(chan os.Signal, 1)
 	leased(t, s, broken)
@@ -145,7 +146,7 @@ func TestWhatALogThatHangsIsToGetIsBounded(t *testing.T) {
 	p := place(t)
 	reader := hangingLog(t, p)
 	s := start(t, p)
-	for begin := time.Now(); time.Since(begin) < 10*time.Second; { // the log is due 1 MiB at once and 256 KiB a second
+	for begin := time.Now(); time.Since(begin) < 4*time.Second; { // the log is due 1 MiB at once and 256 KiB a second
 		flood(t, s, 1000)
 	}
 	must(t, s.Signal(unix.SIGTERM))

@@ -217,6 +217,7 @@ func TestPIDFileNamesItsHolder(t *testing.T) {
 
 // Anybody who may read a file that an earlier daemon left may lock it.
 func TestAStrangerWithTheLockIsNamed(t *testing.T) {
+	t.Parallel() // it waits
 	path := filepath.Join(t.TempDir(), "pid")
 	must(t, os.WriteFile(path, nil, 0o644))
 	f, err := os.Open(path)

@@ -73,7 +73,7 @@ func moved(from, to string, points int) []rubric.Row {
 }
 
 func TestRescoreGivesOtherPointsForTheSameFindings(t *testing.T) {
-	c := classtest.Class(50)
+	c := classtest.Class(20)
 	out := published(t, c)
 	c = load(t, out)
 	before := tree(t, out)
@@ -136,7 +136,7 @@ func parts(t *testing.T, c class.Class, count int) []string {
 }
 
 func TestMergedPartsAreTheWhole(t *testing.T) {
-	c := classtest.Class(40)
+	c := classtest.Class(20)
 	whole, merged := published(t, c), filepath.Join(t.TempDir(), "new")
 	if _, err := results.Merge(merged, parts(t, load(t, whole), 3)); err != nil {
 		t.Fatal(err)
@@ -151,7 +151,7 @@ func TestMergedPartsAreTheWhole(t *testing.T) {
 			t.Errorf("%s differs", path)
 		}
 	}
-	if len(want) != len(got) || len(load(t, merged).Submissions) != 40 {
+	if len(want) != len(got) || len(load(t, merged).Submissions) != len(c.Submissions) {
 		t.Errorf("%d files instead of %d", len(got), len(want))
 	}
 }
