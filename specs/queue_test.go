@@ -14,6 +14,7 @@ import (
 
 	"daemonlab/lab/mq"
 	"daemonlab/lab/procfs"
+	"daemonlab/specs/finding"
 	"daemonlab/specs/harness"
 )
 
@@ -89,7 +90,7 @@ var _ = Row("rearm", func(r row) {
 		begin := time.Now()
 		for n := range bursts {
 			if took := time.Since(begin); n >= bursts/5 && took > 20*time.Second {
-				AddReportEntry(harness.Noted, fmt.Sprintf("%d of %d bursts, seed %d, in %v: this machine is slow", n, bursts, seed,
+				AddReportEntry(finding.Noted, finding.Same("%d of %d bursts, seed %d, in %v: this machine is slow", n, bursts, seed,
 					took.Round(time.Second)))
 				return
 			}

@@ -15,6 +15,7 @@ import (
 
 	"daemonlab/lab/mq"
 	"daemonlab/lab/wire"
+	"daemonlab/specs/finding"
 	"daemonlab/specs/harness"
 	"daemonlab/specs/rubric"
 )
@@ -79,17 +80,16 @@ func (r row) must(ok bool, f harness.Finding) {
 
 func (r row) fail(f harness.Finding) {
 	GinkgoHelper()
-	if os.Getenv("SPECS_LANG") == "es" {
-		Fail(f.Format(r.ID, r.Step, r.Title.ES, r.Hint.ES))
-	}
-	Fail(f.Format(r.ID, r.Step, r.Title.EN, r.Hint.EN))
+	value := f.Value()
+	AddReportEntry(finding.Entry, value, ReportEntryVisibilityNever)
+	Fail(r.ID + ": " + r.Title.EN + "\n" + value.Text(r.Row, "en"))
 }
 
 // notJudged ends a spec that this machine, as it is now, cannot show anything by. The row then counts neither way.
 func notJudged(format string, args ...any) {
 	GinkgoHelper()
 	why := fmt.Sprintf("not judged: "+format, args...)
-	AddReportEntry(harness.NotJudged, why)
+	AddReportEntry(finding.NotJudged, finding.Same("%s", why))
 	Skip(why)
 }
 
@@ -127,7 +127,7 @@ func (r row) startAt(ctx context.Context, p harness.Place, s harness.Setting, mo
 	}
 	DeferCleanup(func() {
 		if CurrentSpecReport().Failed() {
-			AddReportEntry("the daemon", server.Evidence(), ReportEntryVisibilityFailureOrVerbose)
+			AddReportEntry(finding.Facts, server.Evidence(), ReportEntryVisibilityNever)
 		}
 		server.Close()
 	})

@@ -9,6 +9,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"daemonlab/specs/finding"
+	"daemonlab/specs/rubric"
 )
 
 // Suite is the suite as a student meets it: the judge, with all that it needs beside it.
@@ -35,7 +38,17 @@ func BuildSuite(ctx context.Context, project, dir string) (*Suite, error) {
 
 // Result is the judge's verdict on one row.
 type Result struct {
-	ID, Status, Evidence string
+	ID, Status string
+	Finding    *finding.Finding
+	Why        rubric.Text
+}
+
+// Said is what the judge says of the row.
+func (r Result) Said() string {
+	if r.Finding == nil {
+		return r.Why.EN
+	}
+	return r.Finding.Whole(rubric.Row{}, "en")
 }
 
 const (

@@ -33,7 +33,7 @@ func (v Verdict) NotJudged() (lines []string) {
 	}
 	for _, r := range v.Results {
 		if r.Status == "error" {
-			lines = append(lines, fmt.Sprintf("the suite could not judge %s: %s", r.ID, r.Evidence))
+			lines = append(lines, fmt.Sprintf("the suite could not judge %s: %s", r.ID, r.Said()))
 		}
 	}
 	return lines
@@ -53,7 +53,7 @@ func (v Verdict) Wrong() (lines []string) {
 	}
 	for _, r := range v.Results {
 		if r.Status == "failed" && !slices.Contains(v.Program.Kills, r.ID) && !slices.Contains(v.Program.May, r.ID) {
-			lines = append(lines, fmt.Sprintf("has failed %s, too: %s", r.ID, r.Evidence))
+			lines = append(lines, fmt.Sprintf("has failed %s, too: %s", r.ID, r.Said()))
 		}
 	}
 	return lines

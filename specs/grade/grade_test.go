@@ -158,7 +158,8 @@ func (want expected) check(t *testing.T, s class.Submission) {
 func evidence(s class.Submission) string {
 	text := s.Build.Output
 	for _, row := range s.Rows {
-		text += "\n" + row.Evidence
+		standard, _ := rubric.Find(rubric.Standard(), row.ID)
+		text += "\n" + row.Report(standard, "en")
 	}
 	return text
 }

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"daemonlab/specs/finding"
 	"daemonlab/specs/grade/cage"
 	"daemonlab/specs/grade/class"
 	"daemonlab/specs/harness"
@@ -20,10 +21,11 @@ const (
 	rowsAtOnce    = 4        // of one submission
 	maxJudged     = 32 << 20 // bytes of what the judge may say
 	clientStep    = 11       // its rows judge the client, the others the server
-	killedJudge   = "the judge was killed while it judged this"
-	begun         = "begun" // a row's status in the judge's stream until it is judged
+	begun         = "begun"  // a row's status in the judge's stream until it is judged
 	unusedProgram = "/bin/true"
 )
+
+var killedJudge = rubric.Text{EN: "the judge was killed while it judged this", ES: "mataron al juez mientras comprobaba esto"}
 
 // judge judges the programs as often as it is asked for. A submission that used up its time is not judged again.
 func (a *attempt) judge(ctx context.Context) error {
@@ -69,8 +71,9 @@ func (a *attempt) divide() (ids []string, missing []class.Row) {
 		if a.has(program) {
 			ids = append(ids, row.ID)
 		} else {
-			why := fmt.Sprintf("there is no %s: building did not make it\n%s", program, a.Build.Output)
-			missing = append(missing, class.Row{ID: row.ID, Status: class.Failed, Evidence: why})
+			why := finding.Say("there is no %s: building did not make it\n%s", "no hay %s: la compilación no lo produjo\n%s", program,
+				a.Build.Output)
+			missing = append(missing, class.Row{ID: row.ID, Status: class.Failed, Why: why})
 		}
 	}
 	return ids, missing
@@ -170,7 +173,7 @@ func withKilled(found map[string]class.Row, ids []string) (rows []class.Row) {
 	for _, id := range ids {
 		row, ok := found[id]
 		if !ok || row.Status == begun {
-			row = class.Row{ID: id, Status: class.Failed, Evidence: killedJudge}
+			row = class.Row{ID: id, Status: class.Failed, Why: killedJudge}
 		}
 		rows = append(rows, row)
 	}

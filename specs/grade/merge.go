@@ -35,7 +35,7 @@ var worse = map[string]int{class.Passed: 0, class.Skipped: 1, class.Error: 2, cl
 func join(before, after class.Row) class.Row {
 	joined := before
 	if before.Status == class.Passed {
-		joined.Evidence = after.Evidence
+		joined.Finding, joined.Why = after.Finding, after.Why
 	}
 	if worse[after.Status] > worse[before.Status] {
 		joined.Status = after.Status

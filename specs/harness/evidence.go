@@ -1,22 +1,28 @@
 package harness
 
 import (
-	"fmt"
 	"io"
 	"os"
 	"strings"
+
+	"daemonlab/specs/finding"
+	"daemonlab/specs/rubric"
 )
 
 // maxEvidence bounds each part of a report, in bytes: a program may write a log without end.
 const maxEvidence = 4000
 
 // Evidence is the state of a daemon for a report: log, status and descriptors, as far as they can be read.
-func (s *Server) Evidence() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "started: mqfiled %s\n", strings.Join(s.Start.Args, " "))
-	part(&b, "stderr of the start", s.Start.Stderr)
-	part(&b, s.Log, readTail(s.Log))
-	part(&b, s.Process.Path("status"), interesting(readTail(s.Process.Path("status"))))
+func (s *Server) Evidence() (facts []finding.Fact) {
+	add := func(of rubric.Text, text string) {
+		if text != "" {
+			facts = append(facts, finding.Fact{Of: of, Text: text})
+		}
+	}
+	add(finding.Say("started", "se lanzó"), "mqfiled "+strings.Join(s.Start.Args, " "))
+	add(finding.Say("stderr of the start", "stderr del arranque"), clip(s.Start.Stderr))
+	add(finding.Same("%s", s.Log), readTail(s.Log))
+	add(finding.Same("%s", s.Process.Path("status")), interesting(readTail(s.Process.Path("status"))))
 	fds, err := s.Process.Descriptors()
 	lines := ""
 	for _, fd := range fds {
@@ -25,14 +31,16 @@ func (s *Server) Evidence() string {
 	if err != nil {
 		lines += err.Error() + "\n"
 	}
-	part(&b, s.Process.Path("fd"), lines)
-	return b.String()
+	add(finding.Same("%s", s.Process.Path("fd")), clip(lines))
+	return facts
 }
 
-func part(b *strings.Builder, name, text string) {
-	if text != "" {
-		fmt.Fprintf(b, "--- %s\n%s\n", name, strings.TrimSuffix(text, "\n"))
+// clip leaves as much as a report shows.
+func clip(text string) string {
+	if len(text) <= maxEvidence {
+		return text
 	}
+	return strings.ToValidUTF8(text[:maxEvidence], "") + "\n..."
 }
 
 func readTail(path string) string {

@@ -1,40 +1,14 @@
 package harness
 
-import (
-	"fmt"
-	"strings"
-)
+import "daemonlab/specs/finding"
 
-// Finding is what a spec found wrong. It is written for the person whose program it is.
+// Finding is what a spec found wrong.
 type Finding struct {
-	Did   string // what the spec did
-	Wants string // what the contract wants
-	Saw   string // the evidence, as the kernel shows it
-	Cause string // what probably causes it; empty: nothing likelier than the row's hint
+	Did, Wants, Saw, Cause string
 }
 
-// Format lays a finding out below the row's title, with the row's hint as what to do.
-func (f Finding) Format(id string, step int, title, hint string) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "[%s, step %d] %s\n", id, step, title)
-	for _, part := range []struct{ name, text string }{
-		{"did", f.Did}, {"wanted", f.Wants}, {"saw", f.Saw}, {"likely", f.Cause}, {"do", hint},
-	} {
-		if part.text != "" {
-			fmt.Fprintf(&b, "  %-7s %s\n", part.name+":", strings.ReplaceAll(part.text, "\n", "\n          "))
-		}
-	}
-	return b.String()
-}
-
-// NotJudged is the name of the report entry by which a spec says that this machine, as it is now, shows nothing of a
-// program, and why; Noted is one for what a spec says of how it judged.
-const (
-	NotJudged = "not judged"
-	Noted     = "noted"
-)
-
-// IsFinding tells a finding, which is the program's fault, from whatever else a spec may fail with.
-func IsFinding(message string) bool {
-	return strings.HasPrefix(message, "[") && strings.Contains(message, ", step ")
+// Value is the finding as it goes to the judge.
+func (f Finding) Value() finding.Finding {
+	return finding.Finding{Did: finding.Same("%s", f.Did), Wants: finding.Same("%s", f.Wants), Saw: finding.Same("%s", f.Saw),
+		Cause: finding.Same("%s", f.Cause)}
 }

@@ -22,9 +22,10 @@ Judges a server and a client by the lab's contract.
   --client BIN   the client (default: this project's)
   --id ID        judge this row only; may be repeated
   --step N       judge the rows of this step only; may be repeated
+  --verbose      show every row that failed, whole, with what /proc and the logs say
   --json FILE    write the result as JSON, too
   --stream       print nothing but each row as JSON, on a line, when it begins and when it is judged
-  --lang en|es   language of titles and hints (default en)
+  --lang en|es   language (default en)
   --jobs N       rows judged at a time (default 4)
   --watch        judge what fails again whenever a program is built anew, until Ctrl-C
   --list         list the rows
@@ -33,6 +34,32 @@ Judges a server and a client by the lab's contract.
 Exit status: 0 all passed, 1 some failed, 2 the suite itself could not run.
 
 examples:
+  scripts/specs
+  scripts/specs --server ./mqfiled --client ./mqfile
+  scripts/specs --server ./mqfiled --id rearm
+  scripts/specs --watch --step 7
+`
+
+const usageES = `uso: scripts/specs [opciones]
+
+Comprueba un servidor y un cliente según el contrato de la práctica.
+
+  --server BIN   el servidor (por omisión, el de este proyecto)
+  --client BIN   el cliente (por omisión, el de este proyecto)
+  --id ID        solo esta prueba; puede repetirse
+  --step N       solo las pruebas de este paso; puede repetirse
+  --verbose      muestra entera cada prueba que falla, con lo que dicen /proc y los logs
+  --json FILE    escribe además el resultado como JSON
+  --stream       solo escribe cada prueba como JSON, en una línea, cuando empieza y cuando acaba
+  --lang en|es   idioma (por omisión, en)
+  --jobs N       pruebas a la vez (por omisión, 4)
+  --watch        repite lo que falla cada vez que se compila un programa, hasta Ctrl-C
+  --list         enumera las pruebas
+  --help         este texto
+
+Estado de salida: 0 todo bien, 1 algo falla, 2 las pruebas no han podido ejecutarse.
+
+ejemplos:
   scripts/specs
   scripts/specs --server ./mqfiled --client ./mqfile
   scripts/specs --server ./mqfiled --id rearm
@@ -48,6 +75,7 @@ type options struct {
 	jobs            int
 	list            bool
 	watch, stream   bool
+	verbose         bool
 	sources, build  string // with watch: the command that makes the programs of what is in the directory
 }
 
@@ -73,22 +101,28 @@ func parseFlags(args []string) (options, error) {
 	f.StringVar(&o.build, "build", "", "")
 	f.BoolVar(&o.list, "list", false, "")
 	f.BoolVar(&o.stream, "stream", false, "")
+	f.BoolVar(&o.verbose, "verbose", false, "")
 	err := f.Parse(args)
+	words, known := wordsOf[o.lang]
+	if !known {
+		words = wordsOf["en"]
+	}
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		fmt.Print(usage)
+		fmt.Print(words.usage)
 		return o, err
 	case err == nil && f.NArg() > 0:
-		err = fmt.Errorf("unexpected argument %q", f.Arg(0))
-	case err == nil && o.lang != "en" && o.lang != "es":
-		err = fmt.Errorf("--lang %s: it is en or es", o.lang)
+		err = fmt.Errorf(words.unexpected, f.Arg(0))
+	case err == nil && !known:
+		err = fmt.Errorf(words.badLang, o.lang)
 	case err == nil && o.jobs < 1:
-		err = errors.New("--jobs: at least 1")
+		err = errors.New(words.badJobs)
 	}
 	if err != nil {
-		fmt.Fprint(os.Stderr, usage, "\n")
+		fmt.Fprint(os.Stderr, words.usage, "\n")
 		return o, err
 	}
+	o.verbose = o.verbose || len(o.ids) > 0
 	if o.list {
 		return o, nil
 	}
@@ -123,7 +157,7 @@ func (o *options) findPrograms() error {
 func (o *options) choose(all []rubric.Row) ([]rubric.Row, error) {
 	for _, id := range o.ids {
 		if _, ok := rubric.Find(all, id); !ok {
-			return nil, fmt.Errorf("no row %q; see --list", id)
+			return nil, fmt.Errorf(wordsOf[o.lang].noRow, id)
 		}
 	}
 	if len(o.ids) == 0 && len(o.steps) == 0 {
@@ -136,7 +170,7 @@ func (o *options) choose(all []rubric.Row) ([]rubric.Row, error) {
 		}
 	}
 	if len(chosen) == 0 {
-		return nil, fmt.Errorf("no row of step %v; see --list", o.steps)
+		return nil, fmt.Errorf(wordsOf[o.lang].noStep, o.steps)
 	}
 	return chosen, nil
 }

@@ -70,7 +70,7 @@ func run(args []string) (status int, err error) {
 	}
 	results, err := judge(ctx, o, rows, p)
 	if ctx.Err() != nil {
-		return exitError, errors.New("interrupted before all was judged")
+		return exitError, errors.New(wordsOf[o.lang].interrupted)
 	}
 	if err != nil {
 		return exitError, err
@@ -82,7 +82,8 @@ func run(args []string) (status int, err error) {
 		}
 	}
 	if !o.stream {
-		report.print(os.Stdout, o.lang)
+		columns, _ := terminal()
+		report.print(os.Stdout, o, columns)
 	}
 	return report.exitStatus(), nil
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"daemonlab/specs/finding"
 	"daemonlab/specs/rubric"
 )
 
@@ -56,50 +57,78 @@ func (r report) exitStatus() int {
 	return exitPassed
 }
 
-var marks = map[string]string{
-	statusPassed: "ok", statusFailed: "FAILED", statusSkipped: "skipped", statusError: "SUITE ERROR",
-}
-
-// print shows what is wrong with the evidence, then a table by step.
-func (r report) print(w io.Writer, lang string) {
-	for _, s := range r.Specs {
-		if s.Status == statusFailed || s.Status == statusError {
-			fmt.Fprintf(w, "%s %s: %s\n\n", marks[s.Status], s.ID, indent(s.Evidence))
-		}
-	}
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "step\tid\tpoints\tresult\t")
-	for _, s := range r.Specs {
-		fmt.Fprintf(table, "%d\t%s\t%d/%d\t%s\t%s\n", s.Step, s.ID, s.Points, s.Max, marks[s.Status], title(s.row, lang))
-	}
-	table.Flush()
+// print shows a table by step, in which a row that failed says what was seen, and then the first that failed: one fault
+// at a time is enough for who has to mend it. With all each is shown, and whole.
+func (r report) print(w io.Writer, o options, columns int) {
+	words := wordsOf[o.lang]
+	r.table(w, words, o.lang, columns)
 	for _, s := range r.Specs {
 		for _, why := range s.skipped {
-			fmt.Fprintf(w, "skipped of %s: %s\n", s.ID, why)
+			fmt.Fprintf(w, words.skippedOf+"\n", s.ID, why.In(o.lang))
 		}
 		for _, note := range s.notes {
-			fmt.Fprintf(w, "of %s: %s\n", s.ID, note)
+			fmt.Fprintf(w, words.noteOf+"\n", s.ID, note.In(o.lang))
 		}
 	}
-	fmt.Fprintf(w, "\n%d passed, %d failed, %d skipped, %d not judged: %d of %d points\n", r.count(statusPassed),
-		r.count(statusFailed), r.count(statusSkipped), r.count(statusError), r.Score, r.Max)
-}
-
-func indent(text string) string {
-	return strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n  ")
-}
-
-func title(row rubric.Row, lang string) string {
-	if lang == "es" {
-		return row.Title.ES
+	more := -1
+	for _, s := range r.Specs {
+		if s.Status != statusFailed && s.Status != statusError {
+			continue
+		}
+		if more++; more == 0 || o.verbose {
+			fmt.Fprintf(w, "\n%s", s.text(o, columns))
+		}
 	}
-	return row.Title.EN
+	if more > 0 && !o.verbose {
+		fmt.Fprintf(w, "\n"+words.more+"\n", more)
+	}
+	fmt.Fprintf(w, "\n"+words.closing+"\n", r.count(statusPassed), r.count(statusFailed), r.count(statusSkipped),
+		r.count(statusError), r.Score, r.Max)
+}
+
+func (r report) table(w io.Writer, words words, lang string, columns int) {
+	var lines strings.Builder
+	table := tabwriter.NewWriter(&lines, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, words.columns)
+	for _, s := range r.Specs {
+		fmt.Fprintf(table, "%d\t%s\t%d/%d\t%s\t%s\n", s.Step, s.ID, s.Points, s.Max, words.marks[s.Status], s.line(lang))
+	}
+	table.Flush()
+	for line := range strings.Lines(lines.String()) {
+		fmt.Fprintln(w, finding.Clip(strings.TrimRight(line, " \n"), columns))
+	}
+}
+
+// line is what the table says of a row: what it is about, or what was seen instead.
+func (s result) line(lang string) string {
+	switch {
+	case s.Finding != nil:
+		return s.Finding.Line(lang, maxLine)
+	case s.Status == statusFailed || s.Status == statusError:
+		return finding.Clip(strings.Join(strings.Fields(finding.Plain(s.Why.In(lang))), " "), maxLine)
+	}
+	return s.row.Title.In(lang)
+}
+
+const maxLine = 200
+
+// text is what is known of a row that failed.
+func (s result) text(o options, columns int) string {
+	head := fmt.Sprintf("%s %s ("+wordsOf[o.lang].step+"): %s\n", wordsOf[o.lang].marks[s.Status], s.ID, s.Step,
+		s.row.Title.In(o.lang))
+	switch {
+	case s.Finding == nil:
+		return head + "  " + strings.ReplaceAll(strings.TrimRight(finding.Plain(s.Why.In(o.lang)), "\n"), "\n", "\n  ") + "\n"
+	case o.verbose:
+		return head + s.Finding.Whole(s.row, o.lang)
+	}
+	return head + s.Finding.Brief(s.row, o.lang, columns)
 }
 
 func list(w io.Writer, rows []rubric.Row, lang string) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, r := range rows {
-		fmt.Fprintf(table, "%d\t%s\t%d\t%s\n", r.Step, r.ID, r.Points, title(r, lang))
+		fmt.Fprintf(table, "%d\t%s\t%d\t%s\n", r.Step, r.ID, r.Points, r.Title.In(lang))
 	}
 	table.Flush()
 }

@@ -2,18 +2,18 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"slices"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/onsi/ginkgo/v2/types"
 
+	"daemonlab/specs/finding"
 	"daemonlab/specs/harness"
 	"daemonlab/specs/rubric"
 )
@@ -30,18 +30,19 @@ const (
 
 // result is the verdict on one row.
 type result struct {
-	ID       string  `json:"id"`
-	Step     int     `json:"step"`
-	Title    string  `json:"title"`
-	Status   string  `json:"status"`
-	Points   int     `json:"points"`
-	Max      int     `json:"max"`
-	Seconds  float64 `json:"seconds"`
-	Evidence string  `json:"evidence"`
+	ID      string           `json:"id"`
+	Step    int              `json:"step"`
+	Title   string           `json:"title"`
+	Status  string           `json:"status"`
+	Points  int              `json:"points"`
+	Max     int              `json:"max"`
+	Seconds float64          `json:"seconds"`
+	Finding *finding.Finding `json:"finding,omitempty"`
+	Why     rubric.Text      `json:"why,omitzero"` // there is no finding, or no verdict
 
 	row     rubric.Row
-	skipped []string // why specs of it were skipped
-	notes   []string // what specs say of how they judged
+	skipped []rubric.Text // why specs of it were skipped
+	notes   []rubric.Text // what specs say of how they judged
 }
 
 const (
@@ -113,7 +114,7 @@ func newResult(row rubric.Row) result {
 
 func notJudged(row rubric.Row, err error) result {
 	r := newResult(row)
-	r.Status, r.Evidence = statusError, err.Error()
+	r.Status, r.Why = statusError, finding.Words(err)
 	return r
 }
 
@@ -146,15 +147,16 @@ func (o options) judgeRow(ctx context.Context, row rubric.Row) result {
 	switch {
 	case longest.Err() == context.DeadlineExceeded:
 		r.Status = statusSkipped
-		r.skipped = []string{fmt.Sprintf("not judged: its specs did not end within %v, on a machine %.0f times slower than most",
-			rowEnds, harness.Slowness())}
-		r.Evidence = r.skipped[0]
+		r.Why = finding.Say("not judged: its specs did not end within %v, on a machine %.0f times slower than most",
+			"sin evaluar: no acabó en %v, en una máquina %.0f veces más lenta que la mayoría", rowEnds, harness.Slowness())
+		r.skipped = []rubric.Text{r.Why}
 	case ctx.Err() == context.DeadlineExceeded:
-		r.Status, r.Evidence = statusFailed, fmt.Sprintf("its specs did not end within %v", time.Since(begin).Round(time.Second))
+		r.Status, r.Why = statusFailed, finding.Say("its specs did not end within %v", "no acabó en %v", time.Since(begin).Round(time.Second))
 	case ctx.Err() == nil && (killed(cmd.ProcessState) || interrupted(specs)):
-		r.Status, r.Evidence = statusFailed, fmt.Sprintf("the judge was killed while it judged this: %v", cmd.ProcessState)
+		r.Status, r.Why = statusFailed, finding.Say("the judge was killed while it judged this: %v",
+			"mataron al juez mientras comprobaba esto: %v", cmd.ProcessState)
 	case err != nil:
-		r.Status, r.Evidence = statusError, fmt.Sprintf("%v, %v\n%s", runErr, err, output)
+		r.Status, r.Why = statusError, finding.Same("%v, %v\n%s", runErr, err, output)
 	default:
 		r.conclude(specs)
 	}
@@ -179,17 +181,25 @@ func interrupted(specs types.SpecReports) bool {
 func (r *result) conclude(specs types.SpecReports) {
 	passed, judged := 0, true
 	for _, s := range specs {
+		why := finding.Same("%s", s.Failure.Message)
 		for _, entry := range s.ReportEntries {
-			judged = judged && entry.Name != harness.NotJudged
-			if entry.Name == harness.Noted {
-				r.notes = append(r.notes, entry.StringRepresentation())
+			var text rubric.Text
+			if err := json.Unmarshal([]byte(entry.Value.AsJSON), &text); err != nil {
+				continue // it is a finding's
+			}
+			switch entry.Name {
+			case finding.Noted:
+				r.notes = append(r.notes, text)
+			case finding.NotJudged, finding.Skipped:
+				why = text
+				judged = judged && entry.Name == finding.Skipped
 			}
 		}
 		switch {
 		case s.State == types.SpecStatePassed && s.LeafNodeType == types.NodeTypeIt:
 			passed++
 		case s.State == types.SpecStateSkipped && s.Failure.Message != "":
-			r.skipped = append(r.skipped, s.LeafNodeText+": "+s.Failure.Message)
+			r.skipped = append(r.skipped, why)
 		case s.Failed():
 			r.fail(s)
 		}
@@ -199,27 +209,34 @@ func (r *result) conclude(specs types.SpecReports) {
 	case passed > 0 && judged:
 		r.Status, r.Points = statusPassed, r.Max
 	case len(r.skipped) > 0:
-		r.Status, r.Evidence = statusSkipped, strings.Join(r.skipped, "\n")
+		r.Status, r.Why = statusSkipped, r.skipped[0]
 	default:
-		r.Status, r.Evidence = statusError, "no spec of it ran"
+		r.Status, r.Why = statusError, finding.Same("no spec of it ran")
 	}
 }
 
 // fail takes over what a failed spec says. A finding is the program's fault, anything else the suite's.
 func (r *result) fail(s types.SpecReport) {
-	text := s.Failure.Message
-	if s.Failure.ForwardedPanic != "" {
-		text += "\n" + s.Failure.ForwardedPanic
-	}
+	var found *finding.Finding
+	var facts []finding.Fact
 	for _, entry := range s.ReportEntries {
-		text += "\n" + entry.StringRepresentation()
+		switch entry.Name {
+		case finding.Entry:
+			found = new(finding.Finding)
+			if err := json.Unmarshal([]byte(entry.Value.AsJSON), found); err != nil {
+				found = nil
+			}
+		case finding.Facts:
+			var more []finding.Fact
+			json.Unmarshal([]byte(entry.Value.AsJSON), &more)
+			facts = append(facts, more...)
+		}
 	}
-	status := statusFailed
-	if !harness.IsFinding(s.Failure.Message) {
-		status = statusError
-	}
-	if r.Status == "" || r.Status == statusError && status == statusFailed {
-		r.Status = status
-		r.Evidence = s.LeafNodeText + "\n" + text
+	switch {
+	case found != nil && r.Finding == nil:
+		found.Facts = append(found.Facts, facts...)
+		r.Status, r.Finding, r.Why = statusFailed, found, rubric.Text{}
+	case r.Status == "":
+		r.Status, r.Why = statusError, finding.Same("%s: %s\n%s", s.LeafNodeText, s.Failure.Message, s.Failure.ForwardedPanic)
 	}
 }

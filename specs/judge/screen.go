@@ -7,24 +7,12 @@ import (
 	"os"
 	"os/signal"
 	"strings"
-	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 
+	"daemonlab/specs/finding"
 	"daemonlab/specs/rubric"
 )
-
-// words are those of --watch in the language of the user.
-type words struct {
-	points, judging, waiting, missing, done, broken, keys string
-}
-
-var wordsOf = map[string]words{
-	"en": {"%d of %d points", "judging", "waiting for the next build", "waiting for the programs: build them",
-		"everything passes", "it does not build", "Ctrl-C ends"},
-	"es": {"%d de %d puntos", "juzgando", "esperando la próxima compilación", "esperando los programas: compílalos",
-		"todo pasa", "no compila", "Ctrl-C termina"},
-}
 
 // lines is the view for what is no terminal: a line for each change.
 type lines struct {
@@ -34,7 +22,7 @@ type lines struct {
 
 func (l lines) update(_ *board, changed *result) {
 	if changed != nil {
-		fmt.Fprintf(l.out, "%-7s %s: %s\n", marks[changed.Status], changed.ID, title(changed.row, l.lang))
+		fmt.Fprintf(l.out, "%-7s %s: %s\n", wordsOf[l.lang].marks[changed.Status], changed.ID, changed.line(l.lang))
 	}
 }
 
@@ -114,11 +102,16 @@ func (s *screen) close(b *board) {
 	fmt.Printf(wordsOf[s.lang].points+"\n", r.Score, r.Max)
 }
 
-func (s *screen) draw(b *board) {
-	width, height := 80, 24
+// terminal is the size of the one on stdout, or what most have.
+func terminal() (columns, rows int) {
 	if size, err := unix.IoctlGetWinsize(1, unix.TIOCGWINSZ); err == nil && size.Col > 0 && size.Row > 0 {
-		width, height = int(size.Col), int(size.Row)
+		return int(size.Col), int(size.Row)
 	}
+	return 100, 24
+}
+
+func (s *screen) draw(b *board) {
+	width, height := terminal()
 	var out bytes.Buffer
 	out.WriteString("\x1b[H")
 	for i, line := range s.lines(b, width, height) {
@@ -135,24 +128,23 @@ func (s *screen) draw(b *board) {
 func (s *screen) lines(b *board, width, height int) []string {
 	w, r := wordsOf[s.lang], b.report()
 	head := fmt.Sprintf(w.points, r.Score, r.Max)
-	out := append([]string{bold + clip(head+"   "+s.state, width) + plain, ""}, steps(b, width)...)
+	out := append([]string{bold + finding.Clip(head+"   "+s.state, width) + plain, ""}, steps(b, width)...)
 	out = append(out, "")
-	for line := range strings.Lines(b.wrong()) {
-		line = strings.ReplaceAll(strings.TrimRight(line, "\n"), "\t", " ")
-		out = append(out, fold(line, width)...)
+	for line := range strings.Lines(b.wrong(s.lang, width)) {
+		out = append(out, finding.Fold(strings.ReplaceAll(strings.TrimRight(line, "\n"), "\t", " "), width)...)
 	}
 	out = out[:min(len(out), max(height-2, 1))]
-	return append(out, "", clip(w.keys, width))
+	return append(out, "", finding.Clip(w.keys, width))
 }
 
-// wrong is what to look at first: why it does not build, or the first row that fails.
-func (b *board) wrong() string {
+// wrong is what to look at first: why it does not build, or the first row that failed.
+func (b *board) wrong(lang string, columns int) string {
 	if b.errors != "" {
-		return b.errors
+		return finding.Plain(b.errors)
 	}
 	for _, row := range b.red() {
-		if evidence := b.results[row.ID].Evidence; evidence != "" {
-			return evidence
+		if r, known := b.results[row.ID]; known {
+			return r.text(options{lang: lang}, columns)
 		}
 	}
 	return ""
@@ -189,25 +181,4 @@ func (b *board) cell(row rubric.Row) string {
 		return "- " + row.ID
 	}
 	return red + "✗ " + row.ID + plain
-}
-
-func clip(line string, width int) string {
-	if utf8.RuneCountInString(line) <= width {
-		return line
-	}
-	return string([]rune(line)[:width])
-}
-
-// fold breaks a line that is too long, at words where it can.
-func fold(line string, width int) (out []string) {
-	const indent = "          " // that of a finding's text
-	for width > 2*len(indent) && utf8.RuneCountInString(line) > width {
-		head := string([]rune(line)[:width])
-		if at := strings.LastIndexByte(head, ' '); at > width/2 {
-			head = head[:at]
-		}
-		out = append(out, head)
-		line = indent + strings.TrimLeft(line[len(head):], " ")
-	}
-	return append(out, clip(line, width))
 }

@@ -24,6 +24,14 @@ type Text struct {
 	ES string `json:"es"`
 }
 
+// In is the text in a language, "en" or "es".
+func (t Text) In(lang string) string {
+	if lang == "es" {
+		return t.ES
+	}
+	return t.EN
+}
+
 // Total is what the points of a rubric add up to.
 const Total = 100
 

@@ -5,6 +5,7 @@ package class
 import (
 	"time"
 
+	"daemonlab/specs/finding"
 	"daemonlab/specs/rubric"
 )
 
@@ -65,9 +66,10 @@ type Build struct {
 
 // Row is one line of the rubric for one submission.
 type Row struct {
-	ID       string  `json:"id"`
-	Status   string  `json:"status"` // passed only if it passed in every run
-	Passes   int     `json:"passes"` // of so many runs
-	Seconds  float64 `json:"seconds"`
-	Evidence string  `json:"evidence,omitempty"` // of the first run that did not pass
+	ID      string           `json:"id"`
+	Status  string           `json:"status"` // passed only if it passed in every run
+	Passes  int              `json:"passes"` // of so many runs
+	Seconds float64          `json:"seconds"`
+	Finding *finding.Finding `json:"finding,omitempty"` // of the first run that did not pass
+	Why     rubric.Text      `json:"why,omitzero"`      // there is no finding, or no verdict
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"daemonlab/specs/finding"
 	"daemonlab/specs/grade/class"
 	"daemonlab/specs/rubric"
 )
@@ -147,19 +148,17 @@ func TestPointsByOtherWeights(t *testing.T) {
 	}
 }
 
-func TestEvidenceIsDividedAndShownInBounds(t *testing.T) {
-	for _, test := range []struct{ evidence, finding, rest string }{
-		{"", "", ""},
-		{"seen", "seen", ""},
-		{"did\nsaw \x1b[1m\n\nstarted: it\n\n--- log\n", "did\nsaw \\x1b[1m", "started: it\n\n--- log"},
-	} {
-		finding, rest := class.Row{Evidence: test.evidence}.Finding()
-		if finding != test.finding || rest != test.rest {
-			t.Errorf("%q: %q and %q", test.evidence, finding, rest)
+func TestWhatWasFoundIsShownPlainAndInBounds(t *testing.T) {
+	flood := finding.Same("%s", strings.Repeat("ñ\xff\x1b[1m", 1<<18))
+	row := class.Row{Finding: &finding.Finding{Did: finding.Say("looked", "miró"), Saw: flood,
+		Facts: []finding.Fact{{Of: finding.Same("log"), Text: flood.EN}}}}
+	text, facts := row.Shown()
+	for _, shown := range []string{text.EN, text.ES, facts[0].Text, row.Report(rubric.Row{}, "es")} {
+		if len(shown) > 128<<10 || strings.ContainsAny(shown, "\x1b\xff") || !strings.Contains(shown, "submission.json") {
+			t.Errorf("of %d bytes %d are shown: %.60q", len(flood.EN), len(shown), shown)
 		}
 	}
-	flood := class.Row{Evidence: strings.Repeat("ñ\xff", 1<<20)}.Shown()
-	if len(flood) > 128<<10 || !strings.HasPrefix(flood, "ñ") || !strings.Contains(flood, "submission.json") {
-		t.Errorf("of %d bytes %d are shown, from %.20q", 3<<20, len(flood), flood)
+	if !strings.Contains(text.EN, "looked") || !strings.Contains(text.ES, "miró") {
+		t.Errorf("%.60q and %.60q", text.EN, text.ES)
 	}
 }

@@ -1,27 +1,45 @@
 package class
 
-import "strings"
+import (
+	"strings"
 
-// mostShown bounds what is shown of a row's evidence, in bytes.
+	"daemonlab/specs/finding"
+	"daemonlab/specs/rubric"
+)
+
+// mostShown bounds what is shown of a row, in bytes.
 const mostShown = 16 << 10
 
-// Shown is the evidence fit to be shown.
-func (r Row) Shown() string {
-	if len(r.Evidence) <= mostShown {
-		return Plain(r.Evidence)
+// Report says in a language what was found of a row that did not pass, fit to be shown: the finding with the hint, then
+// what /proc and the logs showed.
+func (r Row) Report(row rubric.Row, lang string) string {
+	text := Plain(r.Why.In(lang))
+	if r.Finding != nil {
+		text = r.Finding.Whole(row, lang)
 	}
-	cut := strings.ToValidUTF8(r.Evidence[:mostShown], "")
-	return Plain(cut) + "\n... (" + submissionFile + " has all of it)"
+	return bounded(text)
 }
 
-// Finding divides the evidence of a row as the specs write it, fit to be shown: what was done, wanted and seen, and
-// after an empty line what /proc and the logs showed then.
-func (r Row) Finding() (finding, rest string) {
-	finding, rest, _ = strings.Cut(r.Shown(), "\n\n")
-	return strings.Trim(finding, "\n"), strings.Trim(rest, "\n")
+// Shown is the same in both languages for a page that has the hint elsewhere, the facts apart.
+func (r Row) Shown() (text rubric.Text, facts []finding.Fact) {
+	if r.Finding == nil {
+		return rubric.Text{EN: bounded(Plain(r.Why.EN)), ES: bounded(Plain(r.Why.ES))}, nil
+	}
+	text = rubric.Text{EN: bounded(r.Finding.Text(rubric.Row{}, "en")), ES: bounded(r.Finding.Text(rubric.Row{}, "es"))}
+	for _, fact := range r.Finding.Facts {
+		facts = append(facts, finding.Fact{Of: fact.Of, Text: bounded(Plain(fact.Text))})
+	}
+	return text, facts
 }
 
-// Unsteady tells that the row passed in some runs of a submission and not in others.
+func bounded(text string) string {
+	if len(text) <= mostShown {
+		return text
+	}
+	return strings.ToValidUTF8(text[:mostShown], "") + "\n... (" + submissionFile + " has all of it)"
+}
+
+// Unsteady reports whether the row passed in some runs of a submission and not in others.
 func (s Submission) Unsteady(r Row) bool {
 	return r.Status == Failed && r.Passes > 0
 }

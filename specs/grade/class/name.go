@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"daemonlab/specs/finding"
 )
 
 // Name is a submission's, which is its folder's: any bytes but NUL and a slash.
@@ -14,7 +16,7 @@ type Name string
 // String shows the name to people: on one line, with everything that does not print, directs text or is no UTF-8
 // escaped. Different names look different.
 func (n Name) String() string {
-	return escape(strings.ReplaceAll(string(n), `\`, `\\`), "")
+	return finding.Escape(strings.ReplaceAll(string(n), `\`, `\\`), "")
 }
 
 // rawName is how a name looks in JSON whose strings cannot hold it.

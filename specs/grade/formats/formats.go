@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"daemonlab/specs/grade/class"
 	"daemonlab/specs/rubric"
@@ -69,8 +68,8 @@ func report(s class.Submission, row rubric.Row, found class.Row) string {
 	if found.Status == class.Passed {
 		return ""
 	}
-	text := found.Shown()
-	if found.Status == class.Failed && !strings.Contains(text, row.Hint.EN) {
+	text := found.Report(row, "en")
+	if found.Status == class.Failed && found.Finding == nil {
 		text += "\n" + row.Hint.EN
 	}
 	if s.Unsteady(found) {

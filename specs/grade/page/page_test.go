@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"daemonlab/specs/finding"
 	"daemonlab/specs/grade/class"
 	"daemonlab/specs/grade/class/classtest"
 	"daemonlab/specs/grade/page"
@@ -98,7 +99,7 @@ func TestTitlesAndHintsAreThereInBothLanguages(t *testing.T) {
 	c := class.Class{Rubric: rows, Began: time.Unix(0, 0), Ended: time.Unix(0, 0)}
 	s := class.Submission{Name: "alice", Verdict: class.Graded, Runs: 1}
 	for _, row := range rows {
-		s.Rows = append(s.Rows, class.Row{ID: row.ID, Status: class.Failed, Evidence: "what was seen"})
+		s.Rows = append(s.Rows, class.Row{ID: row.ID, Status: class.Failed, Why: finding.Same("what was seen")})
 	}
 	c.Submissions = []class.Submission{s}
 	html := content(t, c)

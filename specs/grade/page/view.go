@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
+	"daemonlab/specs/finding"
 	"daemonlab/specs/grade/class"
 	"daemonlab/specs/rubric"
 )
@@ -58,7 +58,7 @@ type submission struct {
 	Cells            []cell
 	Failed           []string
 	Passed           []string
-	Findings         []finding
+	Findings         []shown
 	Language         string
 	Build            class.Build
 	BuildOutput      string
@@ -66,13 +66,14 @@ type submission struct {
 	Hashes           map[string]string
 }
 
-// finding is a row that did not pass, with what shows it.
-type finding struct {
+// shown is a row that did not pass, with what shows it.
+type shown struct {
 	status
-	ID             string
-	Row            rubric.Row
-	Passes, Runs   int // told if it came and went
-	Evidence, Rest string
+	ID           string
+	Row          rubric.Row
+	Passes, Runs int // told if it came and went
+	Text         rubric.Text
+	Facts        []finding.Fact
 }
 
 func newView(c class.Class) view {
@@ -131,7 +132,7 @@ func newSubmission(i int, s class.Submission, rows []rubric.Row) submission {
 			v.Passed = append(v.Passed, row.ID)
 		case judged:
 			field.Target = v.ID + "-" + row.ID
-			v.Findings = append(v.Findings, newFinding(field.Target, st, s, row, found))
+			v.Findings = append(v.Findings, newShown(field.Target, st, s, row, found))
 		}
 		if found.Status == class.Failed {
 			v.Failed = append(v.Failed, row.ID)
@@ -141,11 +142,9 @@ func newSubmission(i int, s class.Submission, rows []rubric.Row) submission {
 	return v
 }
 
-func newFinding(id string, st status, s class.Submission, row rubric.Row, found class.Row) finding {
-	f := finding{status: st, ID: id, Row: row}
-	f.Evidence, f.Rest = found.Finding()
-	// The evidence has the hint in one language, the page in both.
-	f.Evidence = strings.ReplaceAll(f.Evidence, "\n  do:     "+row.Hint.EN, "")
+func newShown(id string, st status, s class.Submission, row rubric.Row, found class.Row) shown {
+	f := shown{status: st, ID: id, Row: row}
+	f.Text, f.Facts = found.Shown()
 	if s.Unsteady(found) {
 		f.Passes, f.Runs = found.Passes, s.Runs
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"daemonlab/specs/finding"
 	"daemonlab/specs/grade/class"
 	"daemonlab/specs/rubric"
 )
@@ -72,14 +73,16 @@ func judge(random *rand.Rand, s class.Submission, rows []rubric.Row) []class.Row
 		}
 		switch {
 		case random.IntN(100) < chance*(150-skill)/100:
-			r.Status, r.Passes, r.Evidence = class.Failed, 0, evidence(random, row)
+			r.Status, r.Passes, r.Finding = class.Failed, 0, found(random)
 			if random.IntN(6) == 0 {
 				r.Passes = 1 + random.IntN(s.Runs-1)
 			}
 		case random.IntN(100) == 0:
-			r.Status, r.Passes, r.Evidence = class.Error, 0, "exit status 2, open /tmp/report.json: no such file or directory"
+			r.Status, r.Passes = class.Error, 0
+			r.Why = finding.Same("exit status 2, open /tmp/report.json: no such file or directory")
 		case row.ID == "privileges" && random.IntN(4) == 0:
-			r.Status, r.Passes, r.Evidence = class.Skipped, 0, "gives up root for good: the starter is not root"
+			r.Status, r.Passes = class.Skipped, 0
+			r.Why = finding.Say("only root has privileges to give up", "solo root tiene privilegios a los que renunciar")
 		}
 		judged = append(judged, r)
 	}
@@ -102,27 +105,21 @@ func name(random *rand.Rand, i int) class.Name {
 	return class.Name(fmt.Sprintf("%s-%s-%03d", family[random.IntN(len(family))], given[random.IntN(len(given))], i))
 }
 
-// evidence is what the specs say of a failed row: what was done, wanted and seen, and then what /proc showed.
-func evidence(random *rand.Rand, row rubric.Row) string {
+// found is what the specs say of a row that failed: what was done, asked and seen, and what /proc showed.
+func found(random *rand.Rand) *finding.Finding {
 	pid := 1000 + random.IntN(30000)
-	var b strings.Builder
-	fmt.Fprintf(&b, `%[1]s
-[%[2]s, step %[3]d] %[1]s
-  did:    started it with files open at descriptors 3, 7, 300 and 1023, HUP, INT, CHLD, USR2, TSTP and two real-time `+
-		`signals ignored, TERM, USR1 and a real-time signal blocked, umask 077, junk in the environment and a controlling terminal
-  wanted: what the row says
-  saw:    /proc/%[4]d/status: Umask: 0022
-  do:     %[5]s
-
-started: mqfiled --root /tmp/specs-1/root --queue /spec-request-%[4]d --pidfile /tmp/specs-1/run/mqfiled.pid
---- /tmp/specs-1/log/mqfiled.log
-`, row.Title.EN, row.ID, row.Step, pid, row.Hint.EN)
+	var log strings.Builder
 	for i := range 3 + random.IntN(40) {
-		fmt.Fprintf(&b, "2026-03-02T09:00:49.%06dZ mqfiled[%d]: sent \"small\" to /spec-reply-%d: 1 bytes\n", i*137, pid, i)
+		fmt.Fprintf(&log, "2026-03-02T09:00:49.%06dZ mqfiled[%d]: sent \"small\" to /spec-reply-%d: 1 bytes\n", i*137, pid, i)
 	}
-	fmt.Fprintf(&b, "--- /proc/%[1]d/status\nName:\tmqfiled\nUmask:\t0022\nState:\tS (sleeping)\nPid:\t%[1]d\nPPid:\t1\n"+
-		"Uid:\t65534\t65534\t65534\t65534\nThreads:\t8\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n"+
-		"--- /proc/%[1]d/fd\n0 -> /dev/null O_RDWR (00:06:3)\n1 -> /dev/null O_RDWR (00:06:3)\n2 -> \x1b]0;owned\a</pre>"+
-		"<script>alert(1)</script>\xff (deleted)\n", pid)
-	return b.String()
+	return &finding.Finding{
+		Did: finding.Say("started it in the hostile setting", "se lanzó en el entorno hostil"),
+		Wants: finding.Say("what the row says", "lo que dice la prueba"), Saw: finding.Same("/proc/%d/status: Umask: 0022", pid),
+		Facts: []finding.Fact{
+			{Of: finding.Say("started", "se lanzó"), Text: fmt.Sprintf("mqfiled --root /tmp/specs-1/root --queue /spec-request-%d", pid)},
+			{Of: finding.Same("/tmp/specs-1/log/mqfiled.log"), Text: log.String()},
+			{Of: finding.Same("/proc/%d/fd", pid), Text: "0 -> /dev/null O_RDWR (00:06:3)\n2 -> \x1b]0;owned\a</pre>" +
+				"<script>alert(1)</script>\xff (deleted)\n"},
+		},
+	}
 }

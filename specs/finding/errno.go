@@ -1,0 +1,51 @@
+package finding
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/specs/rubric"
+)
+
+// Failure is an error with words of its own in both languages.
+type Failure struct {
+	Text rubric.Text
+	Err  error // what it is, for errors.Is
+}
+
+func (f *Failure) Error() string { return f.Text.EN }
+func (f *Failure) Unwrap() error { return f.Err }
+
+// Words is what an error says. Go and the kernel speak English: what an errno says is put in as Spanish systems do.
+func Words(err error) rubric.Text {
+	if err == nil {
+		return rubric.Text{EN: "no error", ES: "sin error"}
+	}
+	if failure := (*Failure)(nil); errors.As(err, &failure) {
+		return failure.Text
+	}
+	text := rubric.Text{EN: err.Error(), ES: err.Error()}
+	if errors.Is(err, context.DeadlineExceeded) {
+		text.ES = strings.ReplaceAll(text.ES, context.DeadlineExceeded.Error(), "se acabó el tiempo")
+	}
+	if errno := unix.Errno(0); errors.As(err, &errno) && spanish[errno] != "" {
+		text.ES = strings.ReplaceAll(text.ES, errno.Error(), spanish[errno])
+	}
+	return text
+}
+
+// spanish is what strerror(3) says in a Spanish locale, of what a spec meets.
+var spanish = map[unix.Errno]string{
+	unix.EPERM: "operación no permitida", unix.ENOENT: "no existe el fichero o el directorio", unix.ESRCH: "no existe el proceso",
+	unix.EINTR: "llamada al sistema interrumpida", unix.EIO: "error de entrada/salida", unix.EBADF: "descriptor de fichero erróneo",
+	unix.EAGAIN: "recurso no disponible temporalmente", unix.ENOMEM: "no se pudo asignar memoria", unix.EACCES: "permiso denegado",
+	unix.EBUSY: "dispositivo o recurso ocupado", unix.EEXIST: "el fichero ya existe", unix.ENOTDIR: "no es un directorio",
+	unix.EISDIR: "es un directorio", unix.EINVAL: "argumento inválido", unix.ENFILE: "demasiados ficheros abiertos en el sistema",
+	unix.EMFILE: "demasiados ficheros abiertos", unix.EFBIG: "fichero demasiado grande", unix.ENOSPC: "no queda espacio",
+	unix.EPIPE: "tubería rota", unix.ENAMETOOLONG: "nombre demasiado largo", unix.ENOSYS: "función no implementada",
+	unix.ELOOP: "demasiados niveles de enlaces simbólicos", unix.EMSGSIZE: "mensaje demasiado largo", unix.ETIMEDOUT: "se agotó el tiempo",
+	unix.ENOEXEC: "formato de ejecutable incorrecto", unix.ETXTBSY: "el fichero de texto está ocupado", unix.ECHILD: "no hay procesos hijos",
+}

@@ -1,0 +1,97 @@
+// Package finding is what the specs say of a program, as a value: it goes from the spec to the judge, the grader and the
+// class page as it is, and becomes text once, in the language of whoever reads it.
+package finding
+
+import (
+	"fmt"
+	"strings"
+
+	"daemonlab/specs/rubric"
+)
+
+// Finding is what a spec found wrong. It is written for the person whose program it is.
+type Finding struct {
+	Did   rubric.Text `json:"did"`             // what the spec did
+	Wants rubric.Text `json:"wants"`           // what the contract asks
+	Saw   rubric.Text `json:"saw"`             // the evidence, as the kernel shows it
+	Cause rubric.Text `json:"cause,omitzero"`  // what probably causes it; empty: nothing likelier than the row's hint
+	Facts []Fact      `json:"facts,omitempty"` // what else the kernel and the program itself say
+}
+
+// Fact is a piece of evidence in no language: a file of /proc, the end of a log, what was written to stderr.
+type Fact struct {
+	Of   rubric.Text `json:"of"`
+	Text string      `json:"text"`
+}
+
+// Names of the entries that carry values through Ginkgo's report: a [Finding], its facts, and a [rubric.Text] that says why a spec
+// judged nothing, or how it judged.
+const (
+	Entry     = "finding"
+	Facts     = "facts" // a list of [Fact], for the finding of the same spec
+	Skipped   = "skipped"
+	NotJudged = "not judged" // this machine, as it is now, shows nothing of the program
+	Noted     = "noted"
+)
+
+// labels stand before the parts of a finding.
+var labels = map[string][5]string{
+	"en": {"did", "asked", "saw", "likely", "do"},
+	"es": {"se hizo", "se pide", "se vio", "quizá", "haz"},
+}
+
+// Brief is how many lines of a part are shown to who reads one finding among others.
+var brief = [5]int{3, 3, 9, 4, 5}
+
+// Brief lays out a finding and the row's hint in at most 24 lines of so many columns.
+func (f Finding) Brief(row rubric.Row, lang string, columns int) string {
+	return f.layOut(row, lang, columns, brief)
+}
+
+// Text lays out a finding and the row's hint.
+func (f Finding) Text(row rubric.Row, lang string) string {
+	return f.layOut(row, lang, 0, [5]int{})
+}
+
+// Whole lays out a finding, the row's hint and all facts.
+func (f Finding) Whole(row rubric.Row, lang string) string {
+	text := f.Text(row, lang)
+	for _, fact := range f.Facts {
+		text += fmt.Sprintf("--- %s\n%s\n", fact.Of.In(lang), strings.TrimRight(Plain(fact.Text), "\n"))
+	}
+	return text
+}
+
+// Line is what was seen, as far as it fits into one line.
+func (f Finding) Line(lang string, columns int) string {
+	return Clip(strings.Join(strings.Fields(Plain(f.Saw.In(lang))), " "), columns)
+}
+
+// layOut writes the parts that there are, each in at most so many lines; 0 bounds nothing.
+func (f Finding) layOut(row rubric.Row, lang string, columns int, most [5]int) string {
+	var b strings.Builder
+	width := 0
+	for _, label := range labels[lang] {
+		width = max(width, len([]rune(label)))
+	}
+	margin := strings.Repeat(" ", width+4)
+	for i, part := range []rubric.Text{f.Did, f.Wants, f.Saw, f.Cause, row.Hint} {
+		text := strings.TrimRight(Plain(part.In(lang)), "\n")
+		if text == "" {
+			continue
+		}
+		lines := strings.Split(text, "\n")
+		if columns > 0 {
+			lines = nil
+			for _, line := range strings.Split(text, "\n") {
+				lines = append(lines, Fold(line, max(columns-len(margin), 20))...)
+			}
+		}
+		if n := most[i]; n > 0 && len(lines) > n {
+			lines = append(lines[:n-1], "…")
+		}
+		label := labels[lang][i] + ":"
+		fmt.Fprintf(&b, "  %s%s%s\n", label, strings.Repeat(" ", len(margin)-2-len([]rune(label))), strings.Join(lines, "\n"+margin))
+	}
+	return b.String()
+}

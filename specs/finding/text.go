@@ -1,0 +1,88 @@
+package finding
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"daemonlab/specs/rubric"
+)
+
+// Say is a text with the same arguments in both languages. A [rubric.Text] among them is put in in its language, so is
+// what an error and a bool say; everything else is as it is.
+func Say(en, es string, args ...any) rubric.Text {
+	return rubric.Text{EN: format("en", en, args), ES: format("es", es, args)}
+}
+
+// Same is evidence in no language, such as a line of /proc.
+func Same(text string, args ...any) rubric.Text { return Say(text, text, args...) }
+
+func format(lang, text string, args []any) string {
+	if len(args) == 0 {
+		return text
+	}
+	said := make([]any, len(args))
+	for i, arg := range args {
+		said[i] = arg
+		switch arg := arg.(type) {
+		case rubric.Text:
+			said[i] = arg.In(lang)
+		case bool:
+			said[i] = map[string][2]string{"en": {"no", "yes"}, "es": {"no", "sí"}}[lang][b2i(arg)]
+		case error:
+			said[i] = Words(arg).In(lang)
+		}
+	}
+	return fmt.Sprintf(text, said...)
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// Plain makes text of a program's fit to be shown: what does not print, directs text or is no UTF-8 is escaped, so that
+// it drives no terminal and reads as it is. Lines and tabs stay.
+func Plain(text string) string { return Escape(text, "\n\t") }
+
+// Escape writes what does not print as Go would, but for the characters to keep.
+func Escape(text, keep string) string {
+	var b strings.Builder
+	for text != "" {
+		r, size := utf8.DecodeRuneInString(text)
+		switch {
+		case r == utf8.RuneError && size == 1:
+			fmt.Fprintf(&b, `\x%02x`, text[0])
+		case strconv.IsPrint(r), strings.ContainsRune(keep, r):
+			b.WriteRune(r)
+		default:
+			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+		}
+		text = text[size:]
+	}
+	return b.String()
+}
+
+// Clip cuts a line to so many columns.
+func Clip(line string, columns int) string {
+	if utf8.RuneCountInString(line) <= columns {
+		return line
+	}
+	return string([]rune(line)[:max(columns-1, 0)]) + "…"
+}
+
+// Fold breaks a line that has more columns, at words where it can.
+func Fold(line string, columns int) (lines []string) {
+	for utf8.RuneCountInString(line) > columns {
+		head := string([]rune(line)[:columns])
+		if at := strings.LastIndexByte(head, ' '); at > columns/2 {
+			head = head[:at]
+		}
+		lines = append(lines, head)
+		line = strings.TrimLeft(line[len(head):], " ")
+	}
+	return append(lines, line)
+}
