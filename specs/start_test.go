@@ -68,6 +68,7 @@ var _ = Row("pidfile", func(r row) {
 func (r row) clear() {
 	GinkgoHelper()
 	err := harness.KillAdopted()
+	server = nil
 	r.must(err == nil, harness.Finding{Did: "killed every process of the server", Wants: "none is left", Saw: fmt.Sprint(err)})
 }
 

@@ -81,8 +81,30 @@ func (r row) must(ok bool, f harness.Finding) {
 func (r row) fail(f harness.Finding) {
 	GinkgoHelper()
 	value := f.Value()
+	if server != nil {
+		if how, ended := server.Ending(); ended {
+			value.Saw = finding.Say("%v\n%v", "%v\n%v", how, value.Saw)
+			value.Cause, value.Do = rubric.Text{}, toFind(server)
+		}
+	}
+	r.failWith(value)
+}
+
+func (r row) failWith(value finding.Finding) {
+	GinkgoHelper()
 	AddReportEntry(finding.Entry, value, ReportEntryVisibilityNever)
 	Fail(r.ID + ": " + r.Title.EN + "\n" + value.Text(r.Row, "en"))
+}
+
+// server is the one that the spec has started last.
+var server *harness.Server
+
+// toFind says how to find out why a daemon has ended.
+func toFind(s *harness.Server) rubric.Text {
+	return finding.Say("its log says why, or gdb where: gdb -ex 'set follow-fork-mode child' -ex 'set detach-on-fork on' -ex run "+
+		"--args mqfiled %s; then send what the spec sent", "el log dice por qué, o gdb dónde: gdb -ex 'set follow-fork-mode "+
+		"child' -ex 'set detach-on-fork on' -ex run --args mqfiled %s; después envía lo que envió la prueba",
+		"--queue /test --pidfile /tmp/test.pid")
 }
 
 // notJudged ends a spec that this machine, as it is now, cannot show anything by. The row then counts neither way.
@@ -114,22 +136,28 @@ func (r row) start(ctx context.Context, more ...string) *harness.Server {
 
 func (r row) startAt(ctx context.Context, p harness.Place, s harness.Setting, more ...string) *harness.Server {
 	GinkgoHelper()
-	server, err := programs.StartServer(ctx, p, s, more...)
+	started, err := programs.StartServer(ctx, p, s, more...)
 	if errors.Is(err, harness.ErrSuite) {
 		Fail(err.Error())
 	}
 	if err != nil {
-		r.fail(harness.Finding{
-			Did:   "started mqfiled " + strings.Join(append(p.Args(), more...), " "),
-			Wants: "the original process returns 0 and a daemon is running",
-			Saw:   err.Error(),
-		})
+		value := finding.Finding{
+			Did: finding.Say("started mqfiled %s", "se lanzó mqfiled %s", strings.Join(append(p.Args(), more...), " ")),
+			Wants: finding.Say("the original process returns 0 and a daemon is running",
+				"el proceso original devuelve 0 y queda un demonio en marcha"),
+			Saw: finding.Words(err),
+			Do: finding.Say("start it by hand with a --root, a --queue and a --pidfile of your own, and look at $?, stderr and `ps -ef`",
+				"lánzalo a mano con un --root, un --queue y un --pidfile tuyos, y mira $?, stderr y `ps -ef`"),
+		}
+		r.failWith(value)
 	}
+	server = started
 	DeferCleanup(func() {
 		if CurrentSpecReport().Failed() {
 			AddReportEntry(finding.Facts, server.Evidence(), ReportEntryVisibilityNever)
 		}
 		server.Close()
+		server = nil
 	})
 	return server
 }

@@ -16,6 +16,11 @@ type Failure struct {
 	Err  error // what it is, for errors.Is
 }
 
+// Failed makes one of a sentinel.
+func Failed(err error, en, es string, args ...any) error {
+	return &Failure{Say(en, es, args...), err}
+}
+
 func (f *Failure) Error() string { return f.Text.EN }
 func (f *Failure) Unwrap() error { return f.Err }
 

@@ -15,6 +15,7 @@ type Finding struct {
 	Wants rubric.Text `json:"wants"`           // what the contract asks
 	Saw   rubric.Text `json:"saw"`             // the evidence, as the kernel shows it
 	Cause rubric.Text `json:"cause,omitzero"`  // what probably causes it; empty: nothing likelier than the row's hint
+	Do    rubric.Text `json:"do,omitzero"`     // what to do, where the row's hint would mislead
 	Facts []Fact      `json:"facts,omitempty"` // what else the kernel and the program itself say
 }
 
@@ -67,6 +68,14 @@ func (f Finding) Line(lang string, columns int) string {
 	return Clip(strings.Join(strings.Fields(Plain(f.Saw.In(lang))), " "), columns)
 }
 
+// Hint is what to do: the row's hint if there is nothing better.
+func (f Finding) Hint(row rubric.Row) rubric.Text {
+	if f.Do.EN != "" {
+		return f.Do
+	}
+	return row.Hint
+}
+
 // layOut writes the parts that there are, each in at most so many lines; 0 bounds nothing.
 func (f Finding) layOut(row rubric.Row, lang string, columns int, most [5]int) string {
 	var b strings.Builder
@@ -75,7 +84,7 @@ func (f Finding) layOut(row rubric.Row, lang string, columns int, most [5]int) s
 		width = max(width, len([]rune(label)))
 	}
 	margin := strings.Repeat(" ", width+4)
-	for i, part := range []rubric.Text{f.Did, f.Wants, f.Saw, f.Cause, row.Hint} {
+	for i, part := range []rubric.Text{f.Did, f.Wants, f.Saw, f.Cause, f.Hint(row)} {
 		text := strings.TrimRight(Plain(part.In(lang)), "\n")
 		if text == "" {
 			continue

@@ -17,8 +17,8 @@ import (
 	"testing"
 	"time"
 
-	"daemonlab/specs/harness"
 	"daemonlab/specs/finding"
+	"daemonlab/specs/harness"
 	"daemonlab/specs/rubric"
 )
 

@@ -94,7 +94,12 @@ func adopted() (living, ended []procfs.Stat, err error) {
 
 func reap(pid int) {
 	for {
-		if _, err := unix.Wait4(pid, nil, unix.WNOHANG, nil); err != unix.EINTR {
+		var status unix.WaitStatus
+		reaped, err := unix.Wait4(pid, &status, unix.WNOHANG, nil)
+		if reaped == pid && err == nil {
+			endings.Store(pid, status)
+		}
+		if err != unix.EINTR {
 			return
 		}
 	}
@@ -149,6 +154,9 @@ func exitStatus(pid int) (unix.WaitStatus, error) {
 	var status unix.WaitStatus
 	for {
 		_, err := unix.Wait4(pid, &status, 0, nil)
+		if err == nil {
+			endings.Store(pid, status)
+		}
 		if err == nil || err == unix.ECHILD { // not adopted: it was the child of another process that is left
 			return status, nil
 		}

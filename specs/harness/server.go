@@ -16,6 +16,8 @@ import (
 	"daemonlab/lab/mq"
 	"daemonlab/lab/pidfd"
 	"daemonlab/lab/procfs"
+	"daemonlab/specs/finding"
+	"daemonlab/specs/rubric"
 )
 
 // Place is where a server is to work: a directory of its own, a queue name of its own.
@@ -97,7 +99,7 @@ func (p Programs) Run(ctx context.Context, s Setting, program string, args ...st
 	if start.Exit == launcherFailed && strings.HasPrefix(start.Stderr, "launch: ") {
 		err = fmt.Errorf("%w: %s", ErrSuite, start.Stderr)
 		if _, gone := os.Stat(program); gone != nil {
-			err = fmt.Errorf("the program's file has gone: %w", gone)
+			err = finding.Failed(gone, "the program's file has gone: %v", "el fichero del programa ha desaparecido: %v", gone)
 		}
 	}
 	return start, err
@@ -125,7 +127,8 @@ func waitWithin(ctx context.Context, cmd *exec.Cmd) error {
 	}
 	cmd.Process.Kill()
 	<-done
-	return fmt.Errorf("%w within %v", ErrHangs, time.Since(begin).Round(time.Millisecond))
+	return finding.Failed(ErrHangs, "the original process did not return within %v", "el proceso original no terminó en %v",
+		time.Since(begin).Round(time.Millisecond))
 }
 
 func exitCode(cmd *exec.Cmd) int {
@@ -143,6 +146,8 @@ type Server struct {
 	Setting Setting
 	PID     int
 	Process procfs.Process
+	program string
+	toEnd   bool // it was told to end
 	handle  *pidfd.Process
 }
 
@@ -153,27 +158,38 @@ var ErrNoDaemon = errors.New("the start returned 0 but no daemon is there")
 func (p Programs) StartServer(ctx context.Context, place Place, s Setting, more ...string) (*Server, error) {
 	start, err := p.Run(ctx, s, p.Server, append(place.Args(), more...)...)
 	if err != nil {
-		return nil, fmt.Errorf("%w; %s", err, start.said())
+		return nil, finding.Failed(err, "%v; %v", "%v; %v", err, start.said())
 	}
 	if start.Exit != 0 {
-		return nil, fmt.Errorf("the start returned %d; %s", start.Exit, start.said())
+		return nil, finding.Failed(errNotStarted, "%v; %v", "%v; %v", start.ended(), start.said())
 	}
 	pid, err := place.findDaemon()
 	if err != nil {
-		return nil, fmt.Errorf("%w; %s", err, start.said())
+		return nil, finding.Failed(err, "%v; %v", "%v; %v", err, start.said())
 	}
 	handle, err := pidfd.Open(pid)
 	if err != nil {
-		return nil, fmt.Errorf("the daemon died at once: %w", err)
+		return nil, finding.Failed(err, "the daemon died at once", "el demonio murió enseguida")
 	}
-	return &Server{Place: place, Start: start, Setting: s, PID: pid, Process: proc.Process(pid), handle: handle}, nil
+	return &Server{Place: place, Start: start, Setting: s, PID: pid, Process: proc.Process(pid), program: p.Server, handle: handle}, nil
 }
 
-func (s Start) said() string {
+var errNotStarted = errors.New("the start failed")
+
+func (s Start) said() rubric.Text {
 	if s.Stderr == "" {
-		return "nothing on stderr"
+		return finding.Say("nothing on stderr", "nada en stderr")
 	}
-	return fmt.Sprintf("stderr: %.2000q", s.Stderr)
+	return finding.Same("stderr: %.500q", s.Stderr)
+}
+
+// ended says how the original process has ended.
+func (s Start) ended() rubric.Text {
+	if s.Exit > 128 {
+		sig := unix.Signal(s.Exit - 128)
+		return finding.Say("the original process ended: signal %d, %s", "el proceso original terminó: señal %d, %s", sig, unix.SignalName(sig))
+	}
+	return finding.Say("the original process returned %d", "el proceso original devolvió %d", s.Exit)
 }
 
 // findDaemon picks the daemon among the processes that the start has left: the one registered for notification, else
@@ -184,7 +200,7 @@ func (p Place) findDaemon() (int, error) {
 		return 0, err
 	}
 	if len(left) == 0 {
-		return 0, ErrNoDaemon
+		return 0, finding.Failed(ErrNoDaemon, "the start returned 0 but no daemon is there", "el arranque devolvió 0 pero no hay demonio")
 	}
 	candidates := []int{left[len(left)-1].Pid}
 	if content, err := os.ReadFile(p.PIDFile); err == nil {
@@ -207,6 +223,7 @@ func (p Place) findDaemon() (int, error) {
 
 // Signal sends a signal to the daemon.
 func (s *Server) Signal(sig unix.Signal) error {
+	s.toEnd = s.toEnd || sig == unix.SIGTERM || sig == unix.SIGKILL
 	return s.handle.Signal(sig)
 }
 

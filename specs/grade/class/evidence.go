@@ -25,7 +25,9 @@ func (r Row) Shown() (text rubric.Text, facts []finding.Fact) {
 	if r.Finding == nil {
 		return rubric.Text{EN: bounded(Plain(r.Why.EN)), ES: bounded(Plain(r.Why.ES))}, nil
 	}
-	text = rubric.Text{EN: bounded(r.Finding.Text(rubric.Row{}, "en")), ES: bounded(r.Finding.Text(rubric.Row{}, "es"))}
+	withoutHint := *r.Finding
+	withoutHint.Do = rubric.Text{}
+	text = rubric.Text{EN: bounded(withoutHint.Text(rubric.Row{}, "en")), ES: bounded(withoutHint.Text(rubric.Row{}, "es"))}
 	for _, fact := range r.Finding.Facts {
 		facts = append(facts, finding.Fact{Of: fact.Of, Text: bounded(Plain(fact.Text))})
 	}

@@ -72,7 +72,7 @@ type shown struct {
 	ID           string
 	Row          rubric.Row
 	Passes, Runs int // told if it came and went
-	Text         rubric.Text
+	Text, Hint   rubric.Text
 	Facts        []finding.Fact
 }
 
@@ -145,6 +145,10 @@ func newSubmission(i int, s class.Submission, rows []rubric.Row) submission {
 func newShown(id string, st status, s class.Submission, row rubric.Row, found class.Row) shown {
 	f := shown{status: st, ID: id, Row: row}
 	f.Text, f.Facts = found.Shown()
+	f.Hint = row.Hint
+	if found.Finding != nil {
+		f.Hint = found.Finding.Hint(row)
+	}
 	if s.Unsteady(found) {
 		f.Passes, f.Runs = found.Passes, s.Runs
 	}

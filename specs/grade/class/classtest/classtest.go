@@ -113,7 +113,7 @@ func found(random *rand.Rand) *finding.Finding {
 		fmt.Fprintf(&log, "2026-03-02T09:00:49.%06dZ mqfiled[%d]: sent \"small\" to /spec-reply-%d: 1 bytes\n", i*137, pid, i)
 	}
 	return &finding.Finding{
-		Did: finding.Say("started it in the hostile setting", "se lanzó en el entorno hostil"),
+		Did:   finding.Say("started it in the hostile setting", "se lanzó en el entorno hostil"),
 		Wants: finding.Say("what the row says", "lo que dice la prueba"), Saw: finding.Same("/proc/%d/status: Umask: 0022", pid),
 		Facts: []finding.Fact{
 			{Of: finding.Say("started", "se lanzó"), Text: fmt.Sprintf("mqfiled --root /tmp/specs-1/root --queue /spec-request-%d", pid)},

@@ -1,0 +1,110 @@
+package harness
+
+import (
+	"bufio"
+	"bytes"
+	"debug/elf"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/specs/finding"
+	"daemonlab/specs/rubric"
+)
+
+// endings are the statuses of adopted processes that were reaped, by PID.
+var endings sync.Map
+
+// Ending says how the daemon has ended, if it has without having been told to: by which signal or with which status, and, after a fault in a C
+// program, in which line, as far as the kernel's log may be read.
+func (s *Server) Ending() (how rubric.Text, ended bool) {
+	if s.toEnd || s.Alive() {
+		return rubric.Text{}, false
+	}
+	reap(s.PID)
+	noted, known := endings.Load(s.PID)
+	if !known {
+		return finding.Say("the daemon has ended", "el demonio terminó"), true
+	}
+	status := noted.(unix.WaitStatus)
+	if !status.Signaled() {
+		return finding.Say("the daemon ended: exit status %d", "el demonio terminó: estado de salida %d", status.ExitStatus()), true
+	}
+	how = finding.Say("the daemon ended: signal %d, %s", "el demonio terminó: señal %d, %s", status.Signal(),
+		unix.SignalName(status.Signal()))
+	if line := crashLine(s.PID, s.program); line != "" {
+		how = finding.Say("%s, in %s", "%s, en %s", how, line)
+	}
+	return how, true
+}
+
+// segfault is what the kernel logs of a fault that ends a process, see arch/x86/mm/fault.c and print_vma_addr in
+// mm/memory.c: the instruction's place in the file, and before Linux 6.11 only where the file was mapped.
+var segfault = regexp.MustCompile(`([^ ]+)\[(\d+)\]: .* ip ([0-9a-f]+) .* in [^\[]*\[(?:([0-9a-f]+),)?([0-9a-f]+)\+[0-9a-f]+\]`)
+
+// crashLine names function, file and line of the instruction at which a process got a signal, which probably is the last
+// that the kernel logged of such a program: it names the thread. Empty if that is not to be had.
+func crashLine(pid int, program string) string {
+	const readAll = 3 // SYSLOG_ACTION_READ_ALL; it needs CAP_SYSLOG where dmesg_restrict is 1
+	log := make([]byte, 1<<20)
+	n, err := unix.Klogctl(readAll, log)
+	if err != nil {
+		return ""
+	}
+	name := filepath.Base(program)
+	name = name[:min(len(name), 15)] // TASK_COMM_LEN, see prctl(2)
+	var found []string
+	for lines := bufio.NewScanner(bytes.NewReader(log[:n])); lines.Scan(); {
+		m := segfault.FindStringSubmatch(lines.Text())
+		if m == nil || m[1] != name {
+			continue
+		}
+		if thread, _ := strconv.Atoi(m[2]); thread >= pid {
+			found = m
+		}
+	}
+	if found == nil {
+		return ""
+	}
+	address, ok := addressIn(program, found[3], found[4], found[5])
+	if !ok {
+		return ""
+	}
+	out, err := exec.Command("addr2line", "-f", "-s", "-e", program, fmt.Sprintf("%#x", address)).Output()
+	function, place, two := strings.Cut(strings.TrimSpace(string(out)), "\n")
+	if err != nil || !two || strings.HasPrefix(place, "?") {
+		return ""
+	}
+	place, _, _ = strings.Cut(place, " ") // (discriminator 1)
+	return fmt.Sprintf("%s() (%s)", function, place)
+}
+
+// addressIn is an instruction's address in the program's symbol table: of its place in the file, or of its distance from
+// where the executable segment was mapped.
+func addressIn(program, ip, place, base string) (uint64, bool) {
+	file, err := elf.Open(program)
+	if err != nil {
+		return 0, false
+	}
+	defer file.Close()
+	at, _ := strconv.ParseUint(ip, 16, 64)
+	mapped, _ := strconv.ParseUint(base, 16, 64)
+	for _, segment := range file.Progs {
+		if segment.Type != elf.PT_LOAD || segment.Flags&elf.PF_X == 0 {
+			continue
+		}
+		if place == "" {
+			const page = 4096
+			return at - mapped + segment.Vaddr&^(page-1), true
+		}
+		offset, _ := strconv.ParseUint(place, 16, 64)
+		return offset - segment.Off + segment.Vaddr, true
+	}
+	return 0, false
+}
