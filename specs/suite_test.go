@@ -145,7 +145,7 @@ func (r row) startAt(ctx context.Context, p harness.Place, s harness.Setting, mo
 			Did: finding.Say("started mqfiled %s", "se lanzó mqfiled %s", strings.Join(append(p.Args(), more...), " ")),
 			Wants: finding.Say("the original process returns 0 and a daemon is running",
 				"el proceso original devuelve 0 y queda un demonio en marcha"),
-			Saw: finding.Words(err),
+			Saw: finding.Words(err), Hangs: errors.Is(err, harness.ErrHangs),
 			Do: finding.Say("start it by hand with a --root, a --queue and a --pidfile of your own, and look at $?, stderr and `ps -ef`",
 				"lánzalo a mano con un --root, un --queue y un --pidfile tuyos, y mira $?, stderr y `ps -ef`"),
 		}

@@ -103,14 +103,11 @@ func (p *Program) check() error {
 	return nil
 }
 
-// clientStep is the step of the rows that judge the client. The others judge the server.
-const clientStep = 11
-
 // Rows are the ids that such a program is judged by, or those of them that are named.
 func (p *Program) Rows(named ...string) (ids []string) {
 	for _, row := range rubric.Standard() {
 		wanted := len(named) == 0 || slices.Contains(named, row.ID)
-		if wanted && (row.Step == clientStep) == (p.Program == "client") {
+		if wanted && (row.Step == rubric.ClientStep) == (p.Program == "client") {
 			ids = append(ids, row.ID)
 		}
 	}

@@ -16,6 +16,7 @@ type Finding struct {
 	Saw   rubric.Text `json:"saw"`             // the evidence, as the kernel shows it
 	Cause rubric.Text `json:"cause,omitzero"`  // what probably causes it; empty: nothing likelier than the row's hint
 	Do    rubric.Text `json:"do,omitzero"`     // what to do, where the row's hint would mislead
+	Hangs bool        `json:"hangs,omitempty"` // the start did not return
 	Facts []Fact      `json:"facts,omitempty"` // what else the kernel and the program itself say
 }
 

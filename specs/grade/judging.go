@@ -20,7 +20,6 @@ import (
 const (
 	rowsAtOnce    = 4        // of one submission
 	maxJudged     = 32 << 20 // bytes of what the judge may say
-	clientStep    = 11       // its rows judge the client, the others the server
 	begun         = "begun"  // a row's status in the judge's stream until it is judged
 	unusedProgram = "/bin/true"
 )
@@ -65,7 +64,7 @@ func (a *attempt) judgeOnce(ctx context.Context, run int) ([]class.Row, error) {
 func (a *attempt) divide() (ids []string, missing []class.Row) {
 	for _, row := range a.o.rows {
 		program := serverProgram
-		if standard, _ := rubric.Find(rubric.Standard(), row.ID); standard.Step == clientStep {
+		if standard, _ := rubric.Find(rubric.Standard(), row.ID); standard.Step == rubric.ClientStep {
 			program = clientProgram
 		}
 		if a.has(program) {

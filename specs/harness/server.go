@@ -125,10 +125,42 @@ func waitWithin(ctx context.Context, cmd *exec.Cmd) error {
 		return nil
 	case <-ctx.Done():
 	}
+	doing := whatItDoes(cmd.Process.Pid)
 	cmd.Process.Kill()
 	<-done
-	return finding.Failed(ErrHangs, "the original process did not return within %v", "el proceso original no terminó en %v",
-		time.Since(begin).Round(time.Millisecond))
+	return finding.Failed(ErrHangs, "the original process did not return within %v: %v", "el proceso original no terminó en %v: %v",
+		time.Since(begin).Round(time.Millisecond), doing)
+}
+
+// whatItDoes says whether a start that does not end runs, in which of its processes, or waits.
+func whatItDoes(original int) rubric.Text {
+	busiest := procfs.Stat{}
+	for _, pid := range append(descendants(original), original) {
+		s, err := proc.Process(pid).Stat()
+		if err == nil && s.State == 'R' && s.UserTime+s.SysTime >= busiest.UserTime+busiest.SysTime {
+			busiest = s
+		}
+	}
+	const ticks = 100 // a second, see sysconf(3)
+	switch used := time.Duration(busiest.UserTime+busiest.SysTime) * time.Second / ticks; {
+	case busiest.Pid == 0:
+		return finding.Say("it waits", "está esperando")
+	case busiest.Pid == original:
+		return finding.Say("an endless loop in it, %v of processor time so far", "un bucle sin fin en él, ya %v de procesador", used)
+	default:
+		return finding.Say("it waits for PID %d, which is in an endless loop, %v of processor time so far",
+			"espera al PID %d, que está en un bucle sin fin, ya %v de procesador", busiest.Pid, used)
+	}
+}
+
+// descendants are the processes that a start has made so far: its children, and those that have lost their parent.
+func descendants(original int) (pids []int) {
+	children, _ := proc.Children(original)
+	adopted, _, _ := adopted()
+	for _, s := range append(children, adopted...) {
+		pids = append(pids, s.Pid)
+	}
+	return pids
 }
 
 func exitCode(cmd *exec.Cmd) int {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"slices"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -17,8 +18,8 @@ type board struct {
 	mu      sync.Mutex
 	results map[string]result
 	running map[string]bool
-	all     bool   // the round judges all rows
-	errors  string // of the last build, if it failed
+	fresh   map[string]bool // judged in this round: what is known of the others was so
+	errors  string          // of the last build, if it failed
 }
 
 // view shows a board. Its methods are called one at a time.
@@ -30,7 +31,7 @@ type view interface {
 }
 
 func newBoard(rows []rubric.Row, o options) *board {
-	b := &board{rows: rows, results: map[string]result{}, running: map[string]bool{}}
+	b := &board{rows: rows, results: map[string]result{}, running: map[string]bool{}, fresh: map[string]bool{}}
 	if _, err := unix.IoctlGetTermios(int(os.Stdout.Fd()), unix.TCGETS); err == nil {
 		b.view = newScreen(b, o.lang)
 	} else {
@@ -45,16 +46,19 @@ func (b *board) close() {
 	b.view.close(b)
 }
 
-// next are the rows to judge: those that have not passed, or all.
-func (b *board) next() []rubric.Row {
+// round begins one: nothing is known of the programs as they are now. It returns the rows to judge, first those that
+// have not passed.
+func (b *board) round() (red, others []rubric.Row) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	red := b.red()
-	b.all = len(red) == 0 || len(red) == len(b.rows)
-	if b.all {
-		return b.rows
+	clear(b.fresh)
+	red = b.red()
+	for _, row := range b.rows {
+		if !slices.ContainsFunc(red, func(r rubric.Row) bool { return r.ID == row.ID }) {
+			others = append(others, row)
+		}
 	}
-	return red
+	return red, others
 }
 
 func (b *board) red() (rows []rubric.Row) {
@@ -64,13 +68,6 @@ func (b *board) red() (rows []rubric.Row) {
 		}
 	}
 	return rows
-}
-
-// hasMore tells whether what failed passes now and the rest was not looked at: it may fail by now.
-func (b *board) hasMore() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return len(b.red()) == 0 && !b.all
 }
 
 func (b *board) begin(row rubric.Row) {
@@ -91,6 +88,7 @@ func (b *board) end(r result, counts bool) {
 			changed = &r
 		}
 		b.results[r.ID] = r
+		b.fresh[r.ID] = true
 	}
 	b.view.update(b, changed)
 }

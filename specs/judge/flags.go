@@ -27,7 +27,7 @@ Judges a server and a client by the lab's contract.
   --stream       print nothing but each row as JSON, on a line, when it begins and when it is judged
   --lang en|es   language (default en)
   --jobs N       rows judged at a time (default 4)
-  --watch        judge what fails again whenever a program is built anew, until Ctrl-C
+  --watch        judge again whenever a program is built anew, first what failed, until Ctrl-C
   --list         list the rows
   --help         this text
 
@@ -53,7 +53,7 @@ Comprueba un servidor y un cliente según el contrato de la práctica.
   --stream       solo escribe cada prueba como JSON, en una línea, cuando empieza y cuando acaba
   --lang en|es   idioma (por omisión, en)
   --jobs N       pruebas a la vez (por omisión, 4)
-  --watch        repite lo que falla cada vez que se compila un programa, hasta Ctrl-C
+  --watch        lo repite cada vez que se compila un programa, primero lo que falló, hasta Ctrl-C
   --list         enumera las pruebas
   --help         este texto
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -70,20 +71,35 @@ func (r report) print(w io.Writer, o options, columns int) {
 			fmt.Fprintf(w, words.noteOf+"\n", s.ID, note.In(o.lang))
 		}
 	}
-	more := -1
-	for _, s := range r.Specs {
-		if s.Status != statusFailed && s.Status != statusError {
-			continue
-		}
-		if more++; more == 0 || o.verbose {
+	failed := r.failed()
+	for i, s := range failed {
+		if i == 0 || o.verbose {
 			fmt.Fprintf(w, "\n%s", s.text(o, columns))
 		}
 	}
-	if more > 0 && !o.verbose {
-		fmt.Fprintf(w, "\n"+words.more+"\n", more)
+	if len(failed) > 1 && !o.verbose {
+		fmt.Fprintf(w, "\n"+words.more+"\n", len(failed)-1)
 	}
 	fmt.Fprintf(w, "\n"+words.closing+"\n", r.count(statusPassed), r.count(statusFailed), r.count(statusSkipped),
 		r.count(statusError), r.Score, r.Max)
+}
+
+// failed are the rows that failed, those first of which something was seen.
+func (r report) failed() (failed []result) {
+	for _, s := range r.Specs {
+		if s.Status == statusFailed || s.Status == statusError {
+			failed = append(failed, s)
+		}
+	}
+	slices.SortStableFunc(failed, func(a, b result) int { return rank(a) - rank(b) })
+	return failed
+}
+
+func rank(s result) int {
+	if s.Finding != nil {
+		return 0
+	}
+	return 1
 }
 
 func (r report) table(w io.Writer, words words, lang string, columns int) {

@@ -74,6 +74,7 @@ func judge(ctx context.Context, o options, rows []rubric.Row, p progress) ([]res
 		return nil, err
 	}
 	results := make([]result, len(rows))
+	var hung hangs
 	slots := make(chan struct{}, o.jobs)
 	var wg sync.WaitGroup
 	for _, i := range slowestFirst(rows) {
@@ -83,14 +84,46 @@ func judge(ctx context.Context, o options, rows []rubric.Row, p progress) ([]res
 			p.begin(rows[i])
 			if err := programs.restore(); err != nil {
 				results[i] = notJudged(rows[i], err)
+			} else if why, enough := hung.enough(rows[i]); enough {
+				results[i] = why
 			} else {
 				results[i] = o.judgeRow(ctx, rows[i])
+				hung.note(results[i])
 			}
 			p.end(results[i])
 		})
 	}
 	wg.Wait()
 	return results, errors.Join(harness.KillAdopted(), programs.restore())
+}
+
+// hangs are the rows in which the server's start did not return. After some the others are spared the wait.
+type hangs struct {
+	mu   sync.Mutex
+	rows []string
+}
+
+const enoughHangs = 2
+
+func (h *hangs) note(r result) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if r.Finding != nil && r.Finding.Hangs {
+		h.rows = append(h.rows, r.ID)
+	}
+}
+
+// enough is the verdict on a row of the server, if its start has hung often enough.
+func (h *hangs) enough(row rubric.Row) (result, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.rows) < enoughHangs || row.Step == rubric.ClientStep {
+		return result{}, false
+	}
+	r := newResult(row)
+	r.Status, r.Why = statusFailed, finding.Say("not tried: the start does not return, see %s", "no se prueba: el arranque no termina, mira %s",
+		h.rows[0])
+	return r, true
 }
 
 func slowestFirst(rows []rubric.Row) []int {

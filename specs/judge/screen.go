@@ -60,6 +60,7 @@ const (
 	leaveScreen = "\x1b[?25h\x1b[?1049l"
 	green       = "\x1b[32m"
 	red         = "\x1b[31m"
+	grey        = "\x1b[90m"
 	yellow      = "\x1b[33m"
 	bold        = "\x1b[1m"
 	plain       = "\x1b[0m"
@@ -175,6 +176,8 @@ func (b *board) cell(row rubric.Row) string {
 		return yellow + "… " + row.ID + plain
 	case !known:
 		return "· " + row.ID
+	case !b.fresh[row.ID]:
+		return grey + "· " + row.ID + plain
 	case r.Status == statusPassed:
 		return green + "✓ " + row.ID + plain
 	case r.Status == statusSkipped:

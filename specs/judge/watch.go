@@ -13,8 +13,7 @@ import (
 	"daemonlab/specs/rubric"
 )
 
-// watch judges the rows, then those that fail again whenever a program has changed, and all once more when none fails
-// any more. It ends when ctx does.
+// watch judges the rows whenever a program has changed, first those that failed. It ends when ctx does.
 func watch(ctx context.Context, o options, rows []rubric.Row) (status int, err error) {
 	programs, err := watchFiles(o.server, o.client)
 	if err != nil {
@@ -36,7 +35,7 @@ func watch(ctx context.Context, o options, rows []rubric.Row) (status int, err e
 		if whole {
 			err = o.round(ctx, programs, seen, b)
 		}
-		if now, _ := programs.look(); err == nil && slices.Equal(now, seen) && !b.hasMore() {
+		if now, _ := programs.look(); err == nil && slices.Equal(now, seen) {
 			b.rest(whole)
 			err = programs.await(ctx, seen)
 		}
@@ -47,7 +46,7 @@ func watch(ctx context.Context, o options, rows []rubric.Row) (status int, err e
 	return b.report().exitStatus(), nil
 }
 
-// round judges what the board wants to know, of copies of the programs, so that they can be built anew meanwhile. That
+// round judges all rows, of copies of the programs, so that they can be built anew meanwhile. That
 // ends the round.
 func (o options) round(ctx context.Context, programs *changes, seen version, b *board) error {
 	dir, err := os.MkdirTemp("", "specs-watch-")
@@ -75,7 +74,12 @@ func (o options) round(ctx context.Context, programs *changes, seen version, b *
 		changed <- programs.await(round, seen)
 		cancel()
 	}()
-	_, err = judge(round, o, b.next(), progressOf{b, round})
+	red, others := b.round()
+	for _, rows := range [][]rubric.Row{red, others} {
+		if err == nil && round.Err() == nil {
+			_, err = judge(round, o, rows, progressOf{b, round})
+		}
+	}
 	cancel()
 	if waitErr := <-changed; !errors.Is(waitErr, context.Canceled) {
 		err = errors.Join(err, waitErr)

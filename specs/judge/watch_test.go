@@ -141,6 +141,7 @@ func TestWatchTurnsGreenOnATerminalAndGivesItBack(t *testing.T) {
 	master, terminal, err := harness.OpenTerminal()
 	must(t, err)
 	defer master.Close()
+	w.cmd.Args = append(w.cmd.Args, "--jobs", "1")
 	w.cmd.Stdin, w.cmd.Stdout, w.cmd.Stderr = terminal, terminal, terminal
 	w.cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true, Setctty: true}
 	must(t, w.cmd.Start())
@@ -155,10 +156,14 @@ func TestWatchTurnsGreenOnATerminalAndGivesItBack(t *testing.T) {
 			}
 		}
 	}()
-	w.sees(enterScreen, "waiting for the next build", red+"✗ umask", "the start returned 1")
+	w.sees(enterScreen, "waiting for the next build", red+"✗ umask", "the original process returned 1")
 	bin, _ := suite()
 	w.put("mqfiled", filepath.Join(bin, "mqfiled"))
 	w.sees("4 of 4 points   everything passes", green+"✓ umask", green+"✓ cwd")
+	w.put("mqfiled", "/bin/false")
+	w.sees(grey+"· cwd", red+"✗ umask", red+"✗ cwd", "waiting for the next build")
+	w.put("mqfiled", filepath.Join(bin, "mqfiled"))
+	w.sees("4 of 4 points   everything passes")
 	_, err = master.WriteString("\x03") // Ctrl-C
 	must(t, err)
 	w.sees(leaveScreen, "4 of 4 points")

@@ -32,6 +32,9 @@ func (t Text) In(lang string) string {
 	return t.EN
 }
 
+// ClientStep is the step whose rows judge the client; the others judge the server.
+const ClientStep = 11
+
 // Total is what the points of a rubric add up to.
 const Total = 100
 
