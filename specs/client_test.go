@@ -35,10 +35,9 @@ func (r row) ask(ctx context.Context, f *harness.FakeServer, args ...string) (*h
 	defer cancel()
 	conversation, err := f.Accept(limited)
 	if err != nil {
-		c.Signal(unix.SIGKILL)
 		r.fail(harness.Finding{
 			Did: "started mqfile " + strings.Join(args, " "), Wants: "a well-formed request comes, and its reply queue is there",
-			Saw: fmt.Sprintf("%v; %v", err, c.Wait(ctx)),
+			Saw: fmt.Sprintf("%v; %v", err, c.End()),
 		})
 	}
 	DeferCleanup(conversation.Close)

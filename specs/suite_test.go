@@ -40,6 +40,7 @@ var _ = SynchronizedBeforeSuite(func() []byte {
 }, func(encoded []byte) {
 	programs = harness.DecodePrograms(encoded)
 	Expect(harness.AdoptOrphans()).To(Succeed())
+	Expect(harness.MountOwnQueues()).To(Succeed())
 	if harness.Untrusted() {
 		harness.WithstandSignals() // Ginkgo would stop at the first SIGINT and give up its report at the third
 	}
@@ -154,12 +155,12 @@ func (r row) startAt(ctx context.Context, p harness.Place, s harness.Setting, mo
 	server = started
 	DeferCleanup(func() {
 		if CurrentSpecReport().Failed() {
-			AddReportEntry(finding.Facts, server.Evidence(), ReportEntryVisibilityNever)
+			AddReportEntry(finding.Facts, started.Evidence(), ReportEntryVisibilityNever)
 		}
-		server.Close()
+		started.Close()
 		server = nil
 	})
-	return server
+	return started
 }
 
 // client makes a client of the suite's own, with a reply queue of that shape or of the largest that the system allows.

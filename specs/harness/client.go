@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/mq"
 )
 
 // Running is a client program that runs.
@@ -52,14 +54,42 @@ func (r *Running) Signal(sig unix.Signal) error {
 }
 
 // Wait waits until the client has ended. When ctx ends first it is ended: by SIGTERM, so that it can remove its queue,
-// and soon by SIGKILL.
+// and soon by SIGKILL. A queue that it leaves then is removed, which would take its user's room for ever.
 func (r *Running) Wait(ctx context.Context) Ended {
+	var left []string
+	told := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
+		defer close(told)
+		left = r.queues()
 		r.cmd.Process.Signal(unix.SIGTERM)
 		AfterFunc(Slack, func() { r.cmd.Process.Kill() })
 	})
-	defer stop()
 	waitForOwn(r.cmd)
+	if !stop() {
+		<-told
+		for _, name := range left {
+			mq.Unlink(name)
+		}
+	}
 	return Ended{Args: r.Args, Exit: exitCode(r.cmd), Stdout: r.stdout,
 		Stderr: strings.ToValidUTF8(string(r.stderr), "?")}
+}
+
+// End ends the client.
+func (r *Running) End() Ended {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return r.Wait(ctx)
+}
+
+// queues are those that the client has open to receive from.
+func (r *Running) queues() (names []string) {
+	fds, _ := proc.Process(r.PID).Descriptors()
+	for _, fd := range fds {
+		name, gone := strings.CutSuffix(fd.Target, " (deleted)")
+		if !gone && strings.LastIndexByte(name, '/') == 0 && fd.Flags&unix.O_ACCMODE != unix.O_WRONLY {
+			names = append(names, name)
+		}
+	}
+	return names
 }

@@ -42,6 +42,22 @@ func CannotLook() string {
 		"ordinary user, or run the container with --cap-add SYS_PTRACE"
 }
 
+// MountOwnQueues has /dev/mqueue show the queues of this process's IPC namespace, which is a new one where the judge may
+// make any. What is mounted there is the outer namespace's.
+func MountOwnQueues() error {
+	const dir = "/dev/mqueue"
+	ours, err := os.Readlink("/proc/self/ns/ipc")
+	outer, outerErr := os.Readlink(fmt.Sprintf("/proc/%d/ns/ipc", os.Getppid()))
+	var fs unix.Statfs_t
+	if err != nil || outerErr != nil || ours == outer || unix.Statfs(dir, &fs) != nil || fs.Type != mqueueMagic {
+		return err
+	}
+	return os.NewSyscallError("mount "+dir, unix.Mount("mqueue", dir, "mqueue", 0, ""))
+}
+
+// mqueueMagic is MQUEUE_MAGIC in the kernel's ipc/mqueue.c.
+const mqueueMagic = 0x19800202
+
 // Nobody is the account that a server started by root becomes. It is not looked up by lab/daemon: the programs that
 // judge are handed to students, and have nothing of what these are to write.
 func Nobody() (uid, gid int) {

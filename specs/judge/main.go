@@ -64,6 +64,9 @@ func run(args []string) (status int, err error) {
 	if o.watch {
 		return watch(ctx, o, rows)
 	}
+	if !o.stream {
+		tellOfQueues(os.Stderr, wordsOf[o.lang], queues())
+	}
 	var p progress = silence{}
 	if o.stream {
 		p = &stream{out: json.NewEncoder(os.Stdout)}

@@ -73,6 +73,7 @@ func judge(ctx context.Context, o options, rows []rubric.Row, p progress) ([]res
 	if err != nil {
 		return nil, err
 	}
+	before := queues()
 	results := make([]result, len(rows))
 	var hung hangs
 	slots := make(chan struct{}, o.jobs)
@@ -94,6 +95,7 @@ func judge(ctx context.Context, o options, rows []rubric.Row, p progress) ([]res
 		})
 	}
 	wg.Wait()
+	defer removeLeft(before)
 	return results, errors.Join(harness.KillAdopted(), programs.restore())
 }
 
@@ -167,10 +169,10 @@ func (o options) judgeRow(ctx context.Context, row rubric.Row) result {
 		"-ginkgo.no-color", "-ginkgo.silence-skips", "-ginkgo.timeout="+(2*rowEnds).String(), // it does not know the harness's clock
 		"-ginkgo.fail-fast") // a row holds as a whole, or not
 	cmd.Env = append(os.Environ(), harness.ServerVariable+"="+o.server, harness.ClientVariable+"="+o.client,
-		harness.LauncherVariable+"="+o.launcher, "SPECS_LANG="+o.lang)
+		harness.LauncherVariable+"="+o.launcher)
 	// A process group of its own keeps a Ctrl-C for this program alone, which passes it on: a second interrupt would
 	// have the suite skip its cleaning up. Only after a while it is killed.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Unshareflags: ownQueues()}
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = harness.Stretched(10 * time.Second)
 	begin := time.Now()

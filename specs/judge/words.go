@@ -6,7 +6,7 @@ type words struct {
 	columns, step, skippedOf, noteOf, more, closing       string
 	points, judging, waiting, missing, done, broken, keys string
 	interrupted, unexpected, badLang, badJobs, noRow      string
-	noStep                                                string
+	noStep, queues                                        string
 	usage                                                 string
 }
 
@@ -23,7 +23,8 @@ var wordsOf = map[string]words{
 		missing: "waiting for the programs: build them", done: "everything passes", broken: "it does not build",
 		keys: "Ctrl-C ends", interrupted: "interrupted before all was judged", unexpected: "unexpected argument %q",
 		badLang: "--lang %s: it is en or es", badJobs: "--jobs: at least 1", noRow: "no row %q; see --list",
-		noStep: "no row of step %v; see --list", usage: usage,
+		noStep: "no row of step %v; see --list",
+		queues: "queues of this user that are there already, and take room: %d (%s). If they are left over: cd /dev/mqueue && rm NAME", usage: usage,
 	},
 	"es": {
 		marks: map[string]string{
@@ -37,6 +38,7 @@ var wordsOf = map[string]words{
 		missing: "esperando los programas: compílalos", done: "todo bien", broken: "no compila",
 		keys: "Ctrl-C termina", interrupted: "interrumpido antes de comprobarlo todo", unexpected: "argumento inesperado: %q",
 		badLang: "--lang %s: es en o es", badJobs: "--jobs: al menos 1", noRow: "no hay ninguna prueba %q; mira --list",
-		noStep: "no hay pruebas del paso %v; mira --list", usage: usageES,
+		noStep: "no hay pruebas del paso %v; mira --list",
+		queues: "colas de este usuario que ya existen y ocupan sitio: %d (%s). Si sobran: cd /dev/mqueue && rm NOMBRE", usage: usageES,
 	},
 }

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// A queue that nobody removes counts against RLIMIT_MSGQUEUE of its user until the next boot: programs that leave theirs
+// behind would soon leave no room for those that are right.
+
+// ownQueues are the namespaces that each row gets, so that its queues end with it; 0 where this user may not make any.
+var ownQueues = sync.OnceValue(func() uintptr {
+	const flags = unix.CLONE_NEWIPC | unix.CLONE_NEWNS
+	probe := exec.Command("/proc/self/exe", "--help")
+	probe.SysProcAttr = &syscall.SysProcAttr{Unshareflags: flags}
+	if probe.Run() != nil {
+		return 0
+	}
+	return flags
+})
+
+// queueDir is where mq_overview(7) has mqueuefs mounted.
+const queueDir = "/dev/mqueue"
+
+// queues are those of this user, as far as mqueuefs is mounted.
+func queues() map[string]bool {
+	const mqueueMagic = 0x19800202 // MQUEUE_MAGIC in the kernel's ipc/mqueue.c
+	var fs unix.Statfs_t
+	if unix.Statfs(queueDir, &fs) != nil || fs.Type != mqueueMagic {
+		return nil
+	}
+	found := map[string]bool{}
+	entries, _ := os.ReadDir(queueDir)
+	for _, entry := range entries {
+		info, err := entry.Info()
+		if err == nil && info.Sys().(*syscall.Stat_t).Uid == uint32(os.Geteuid()) {
+			found[entry.Name()] = true
+		}
+	}
+	return found
+}
+
+// removeLeft removes what the programs under test have left: the queues that were not there before and that no process
+// has open.
+func removeLeft(before map[string]bool) {
+	left := queues()
+	for name := range before {
+		delete(left, name)
+	}
+	if len(left) == 0 {
+		return
+	}
+	files, _ := filepath.Glob("/proc/[0-9]*/fd/*")
+	for _, file := range files {
+		target, _ := os.Readlink(file)
+		delete(left, strings.TrimPrefix(target, "/"))
+	}
+	for name := range left {
+		os.Remove(filepath.Join(queueDir, name))
+	}
+}
+
+// tellOfQueues says that there are queues already, which leave less room.
+func tellOfQueues(w io.Writer, words words, before map[string]bool) {
+	const most = 5
+	names := slices.Sorted(maps.Keys(before))
+	if len(names) > 0 {
+		fmt.Fprintf(w, words.queues+"\n", len(names), strings.Join(names[:min(len(names), most)], " "))
+	}
+}
