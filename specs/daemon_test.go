@@ -34,21 +34,30 @@ func (r row) stat(s *harness.Server) procfs.Stat {
 
 var _ = Row("fds", func(r row) {
 	It("has none of the starter's files open", func(ctx SpecContext) {
-		s := r.start(ctx)
-		fds, err := s.Process.Descriptors()
-		r.goesOn(err, s, "read "+s.Process.Path("fd"))
-		var inherited []string
-		for _, fd := range fds {
-			if fd.Number > 2 && slices.Contains(s.Setting.Planted(), fd.ID) {
-				inherited = append(inherited, s.Process.Path("fd")+"/"+fd.String())
-			}
-		}
-		r.must(inherited == nil, harness.Finding{
-			Did: startedHostile, Wants: "no file that was open at the start is open in the daemon, at any number",
-			Saw: strings.Join(inherited, "\n"),
-		})
+		r.mustHaveInheritedNothing(r.start(ctx), startedHostile)
+	})
+	It("has none open above a limit that was lowered since", func(ctx SpecContext) {
+		setting, at := harness.BeyondLimit()
+		r.mustHaveInheritedNothing(r.startAt(ctx, place(), setting),
+			fmt.Sprintf("started it with files open at descriptors 300, 1023 and %d, and RLIMIT_NOFILE lowered to 256", at))
 	})
 })
+
+func (r row) mustHaveInheritedNothing(s *harness.Server, did string) {
+	GinkgoHelper()
+	fds, err := s.Process.Descriptors()
+	r.goesOn(err, s, "read "+s.Process.Path("fd"))
+	var inherited []string
+	for _, fd := range fds {
+		if fd.Number > 2 && slices.Contains(s.Setting.Planted(), fd.ID) {
+			inherited = append(inherited, s.Process.Path("fd")+"/"+fd.String())
+		}
+	}
+	r.must(inherited == nil, harness.Finding{
+		Did: did, Wants: "no file that was open at the start is open in the daemon, at any number",
+		Saw: strings.Join(inherited, "\n"),
+	})
+}
 
 var _ = Row("signals", func(r row) {
 	It("ignores no signal that the starter ignored", func(ctx SpecContext) {

@@ -95,6 +95,17 @@ func OpenTerminal() (master, terminal *os.File, err error) {
 	return master, terminal, err
 }
 
+// BeyondLimit is a hostile setting in which a file is open far above RLIMIT_NOFILE, which the starter has lowered since,
+// and tells at which descriptor. The program may find the descriptor, but cannot count up to it.
+func BeyondLimit() (Setting, int) {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		limit.Max = 1024
+	}
+	at := int(min(limit.Max-1, 100_003))
+	return Setting{Hostile: true, Orders: []string{"--plant", fmt.Sprintf("3:%d", at), "--rlimit", "nofile=256:256"}}, at
+}
+
 // Planted are the files that a hostile setting has open.
 func (s Setting) Planted() []procfs.FileID {
 	h, _ := hostile()
