@@ -1,6 +1,7 @@
 package specs_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -201,6 +202,36 @@ var _ = Row("cwd", func(r row) {
 			Saw: fmt.Sprintf("%s -> %s", s.Process.Path("cwd"), cwd),
 		})
 	})
+	It("takes relative names from where the command was typed", func(ctx SpecContext) {
+		for _, typed := range []struct {
+			in    func(p harness.Place) string
+			flags []string
+		}{
+			{func(p harness.Place) string { return p.Dir },
+				[]string{"--root", "root", "--pidfile", "run/mqfiled.pid", "--log", "./log/mqfiled.log"}},
+			{func(p harness.Place) string { return p.Root }, // the default of --root
+				[]string{"--pidfile", "../run/mqfiled.pid", "--log", "../log/mqfiled.log"}},
+		} {
+			p := place()
+			Expect(p.WriteFile("still", []byte("in the root"))).To(Succeed())
+			setting := harness.Hostile()
+			setting.Cwd = typed.in(p)
+			s := r.startBy(ctx, p, setting, append([]string{"--queue", p.Queue}, typed.flags...)...)
+			did := fmt.Sprintf("started mqfiled %s in %s", strings.Join(s.Start.Args, " "), setting.Cwd)
+			r.must(exists(p.PIDFile) && exists(p.Log), harness.Finding{
+				Did: did, Wants: "PID file and log are where these names lead from there",
+				Saw: fmt.Sprintf("%s is there: %v; %s: %v", p.PIDFile, exists(p.PIDFile), p.Log, exists(p.Log)),
+			})
+			e := r.fetch(ctx, client(harness.Small), s, "still")
+			r.must(string(e.Content) == "in the root", harness.Finding{
+				Did: did + ", asked for a file of that root", Wants: "its content", Saw: e.Summary(),
+			})
+			r.must(r.reopens(ctx, s) || !r.reopens(ctx, r.start(ctx)), harness.Finding{
+				Did: did + ", renamed the log and sent SIGHUP", Wants: "a new log where the name led at the start",
+				Saw: "no " + s.Log, Cause: "the name is resolved when the log is opened again, in the working directory /",
+			})
+		}
+	})
 	It("keeps no file system busy", func(ctx SpecContext) {
 		if os.Geteuid() != 0 {
 			Skip("only root may mount the file system that this would unmount")
@@ -221,6 +252,13 @@ var _ = Row("cwd", func(r row) {
 		})
 	})
 })
+
+// reopens tells whether SIGHUP makes a log that was renamed anew.
+func (r row) reopens(ctx context.Context, s *harness.Server) bool {
+	GinkgoHelper()
+	return os.Rename(s.Log, s.Log+".1") == nil && s.Signal(unix.SIGHUP) == nil &&
+		eventually(ctx, func() bool { return exists(s.Log) || !s.Alive() }) && exists(s.Log)
+}
 
 var _ = Row("privileges", func(r row) {
 	It("is the account with nothing of root's, in every thread", func(ctx SpecContext) {

@@ -114,15 +114,23 @@ func (r row) start(ctx context.Context, more ...string) *harness.Server {
 
 func (r row) startAt(ctx context.Context, p harness.Place, s harness.Setting, more ...string) *harness.Server {
 	GinkgoHelper()
-	server, err := programs.StartServer(ctx, p, s, more...)
+	return r.startBy(ctx, p, s, append(p.Args(), more...)...)
+}
+
+// startBy starts the server with flags that lead to the place.
+func (r row) startBy(ctx context.Context, p harness.Place, s harness.Setting, args ...string) *harness.Server {
+	GinkgoHelper()
+	server, err := programs.StartServerBy(ctx, p, s, args...)
 	if errors.Is(err, harness.ErrSuite) {
 		Fail(err.Error())
 	}
 	if err != nil {
+		did := "started mqfiled " + strings.Join(args, " ")
+		if s.Cwd != "" {
+			did += " in " + s.Cwd
+		}
 		r.fail(harness.Finding{
-			Did:   "started mqfiled " + strings.Join(append(p.Args(), more...), " "),
-			Wants: "the original process returns 0 and a daemon is running",
-			Saw:   err.Error(),
+			Did: did, Wants: "the original process returns 0 and a daemon is running", Saw: err.Error(),
 		})
 	}
 	DeferCleanup(func() {

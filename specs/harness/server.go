@@ -149,9 +149,14 @@ type Server struct {
 // ErrNoDaemon means that a start returned 0 and left no process.
 var ErrNoDaemon = errors.New("the start returned 0 but no daemon is there")
 
-// StartServer starts a server at a place and finds its daemon.
+// StartServer starts a server at a place, with more flags, and finds its daemon.
 func (p Programs) StartServer(ctx context.Context, place Place, s Setting, more ...string) (*Server, error) {
-	start, err := p.Run(ctx, s, p.Server, append(place.Args(), more...)...)
+	return p.StartServerBy(ctx, place, s, append(place.Args(), more...)...)
+}
+
+// StartServerBy starts a server with flags that lead to a place, and finds its daemon.
+func (p Programs) StartServerBy(ctx context.Context, place Place, s Setting, args ...string) (*Server, error) {
+	start, err := p.Run(ctx, s, p.Server, args...)
 	if err != nil {
 		return nil, fmt.Errorf("%w; %s", err, start.said())
 	}
