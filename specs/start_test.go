@@ -35,19 +35,38 @@ var _ = Row("pidfile", func(r row) {
 	It("is locked while the daemon lives", func(ctx SpecContext) {
 		s := r.start(ctx)
 		r.mustHoldPID(s, startedHostile)
-		locked, err := harness.Locked(s.PIDFile)
-		Expect(err).NotTo(HaveOccurred())
-		r.must(locked, harness.Finding{
-			Did: "tried to lock the PID file with flock(2) and fcntl(2)", Wants: "one of them is refused",
-			Saw:   fmt.Sprintf("%s: both locks were free while PID %d lives", s.PIDFile, s.PID),
-			Cause: "the descriptor was closed, or a POSIX lock was taken before a fork, which it does not pass",
-		})
+		r.mustStayLocked(s, "started it")
 	})
 	It("may be there already, stale and longer than the new one", func(ctx SpecContext) {
 		p := place()
 		Expect(os.WriteFile(p.PIDFile, []byte("999999999\nand more\n"), 0o600)).To(Succeed())
 		s := r.startAt(ctx, p, harness.Hostile())
 		r.mustHoldPID(s, "left a PID file without a lock, with a PID that no process has")
+	})
+	It("may be there already, stale, with the PID of another program", func(ctx SpecContext) {
+		p := place()
+		Expect(os.WriteFile(p.PIDFile, fmt.Appendln(nil, os.Getpid()), 0o644)).To(Succeed())
+		start, err := programs.Run(ctx, harness.Hostile(), programs.Server, p.Args()...)
+		r.must(err == nil && start.Exit == 0, harness.Finding{
+			Did:   fmt.Sprintf("left a PID file without a lock, with a PID that was used again: %d, the suite's own", os.Getpid()),
+			Wants: "the start succeeds: only a lock says that a server runs",
+			Saw:   fmt.Sprintf("exit status %d, stderr: %q, error: %v", start.Exit, start.Stderr, err),
+			Cause: "kill(pid, 0) tells that some process has the number, not that it is a server",
+		})
+	})
+	It("is still locked after requests and SIGHUP", func(ctx SpecContext) {
+		s := r.start(ctx)
+		r.mustStayLocked(s, "started it")
+		c := client(harness.Small)
+		c.Fetch(ctx, s.Queue, "missing")
+		Expect(s.WriteFile("still", []byte("x"))).To(Succeed())
+		c.Fetch(ctx, s.Queue, "still")
+		r.mustStayLocked(s, "asked for two files")
+		harness.SendRaw(ctx, s.Queue, []byte("no request"))
+		if r.reopens(ctx, s) {
+			c.Fetch(ctx, s.Queue, "still")
+			r.mustStayLocked(s, "sent it SIGHUP")
+		}
 	})
 	It("is refused if it is a symbolic link", func(ctx SpecContext) {
 		p := place()
@@ -63,6 +82,21 @@ var _ = Row("pidfile", func(r row) {
 		})
 	})
 })
+
+// mustStayLocked is about a daemon that lives: whether a request or SIGHUP ends it is other rows'.
+func (r row) mustStayLocked(s *harness.Server, did string) {
+	GinkgoHelper()
+	locked, err := harness.Locked(s.PIDFile)
+	if !s.Alive() {
+		return
+	}
+	r.must(err == nil && locked, harness.Finding{
+		Did: did + ", then tried to lock the PID file with flock(2) and fcntl(2)", Wants: "one of them is refused",
+		Saw: fmt.Sprintf("%s: both locks are free while PID %d lives, error: %v", s.PIDFile, s.PID, err),
+		Cause: "the descriptor was closed; or a POSIX lock was taken before a fork, which it does not pass, or lost when the " +
+			"process closed another descriptor of the file",
+	})
+}
 
 // clear ends what has been started so far.
 func (r row) clear() {
