@@ -310,12 +310,26 @@ var _ = Row("failure", func(r row) {
 		r.mustHaveFailed(ctx, p, start, false, false)
 	})
 	It("explains wrong flags and returns 2", func(ctx SpecContext) {
-		for _, args := range [][]string{{"--no-such-flag"}, {"--stall", "soon"}, {"--root"}} {
-			start := r.run(ctx, args...)
+		for _, wrong := range [][]string{{"--no-such-flag"}, {"--stall", "soon"}, {"--stall", "-1"}, {"--root"}} {
+			p := place() // a program that takes them becomes a daemon there, and not on the machine's own queue
+			start := r.run(ctx, append(p.Args(), wrong...)...)
 			r.must(start.Exit == 2 && start.Stderr != "", harness.Finding{
-				Did: "started mqfiled " + strings.Join(args, " "), Wants: "usage on stderr, exit status 2",
+				Did: "started mqfiled " + strings.Join(start.Args, " "), Wants: "usage on stderr, exit status 2",
 				Saw: fmt.Sprintf("exit status %d, stderr: %q", start.Exit, start.Stderr),
 			})
+		}
+	})
+	It("takes --flag value and --flag=value", func(ctx SpecContext) {
+		for _, between := range []string{" ", "="} {
+			p := place()
+			flags := fmt.Sprintf("--root%s%s --queue%s%s --pidfile%s%s --log%s%s --user%snobody --stall%s1.5", between, p.Root,
+				between, p.Queue, between, p.PIDFile, between, p.Log, between, between)
+			start := r.run(ctx, strings.Fields(flags)...)
+			r.must(start.Exit == 0 && exists(p.PIDFile) && exists(p.Log) && harness.QueueExists(p.Queue), harness.Finding{
+				Did: "started mqfiled " + flags, Wants: "the start succeeds; queue, PID file and log are there",
+				Saw: fmt.Sprintf("exit status %d, stderr: %q", start.Exit, start.Stderr),
+			})
+			r.clear()
 		}
 	})
 })

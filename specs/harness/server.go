@@ -60,7 +60,7 @@ func (p Place) WriteFile(name string, content []byte) error {
 
 // Args are the flags that put a server there.
 func (p Place) Args() []string {
-	return []string{"--root", p.Root, "--queue", p.Queue, "--pidfile", p.PIDFile, "--log=" + p.Log}
+	return []string{"--root", p.Root, "--queue", p.Queue, "--pidfile", p.PIDFile, "--log", p.Log}
 }
 
 // Start is one run of a server's original process.
