@@ -21,10 +21,28 @@ func (f Finding) Format(id string, step int, title, hint string) string {
 		{"did", f.Did}, {"wanted", f.Wants}, {"saw", f.Saw}, {"likely", f.Cause}, {"do", hint},
 	} {
 		if part.text != "" {
-			fmt.Fprintf(&b, "  %-7s %s\n", part.name+":", strings.ReplaceAll(part.text, "\n", "\n          "))
+			fmt.Fprintf(&b, "  %-7s %s\n", part.name+":", strings.ReplaceAll(bounded(part.text), "\n", "\n          "))
 		}
 	}
 	return b.String()
+}
+
+// What a program has a part of a finding show is bounded, in lines and bytes: nobody reads more.
+const (
+	maxPartLines = 30
+	maxPart      = 3000
+)
+
+func bounded(text string) string {
+	lines := strings.SplitAfterN(text, "\n", maxPartLines+1)
+	short := strings.Join(lines[:min(len(lines), maxPartLines)], "")
+	if len(short) > maxPart {
+		short = strings.ToValidUTF8(short[:maxPart], "")
+	}
+	if len(short) == len(text) {
+		return text
+	}
+	return fmt.Sprintf("%s ... (%d bytes in all)", strings.TrimRight(short, "\n"), len(text))
 }
 
 // NotJudged is the name of the report entry by which a spec says that this machine, as it is now, shows nothing of a
