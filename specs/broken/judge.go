@@ -35,7 +35,7 @@ func BuildSuite(ctx context.Context, project, dir string) (*Suite, error) {
 
 // Result is the judge's verdict on one row.
 type Result struct {
-	ID, Status, Evidence string
+	ID, Status, Evidence, See string // See: the row whose fault hides this one
 }
 
 const (

@@ -52,6 +52,9 @@ const (
 	Noted     = "noted"
 )
 
+// HiddenBy is the name of the report entry by which a spec says which other row's fault keeps it from judging its own.
+const HiddenBy = "hidden by"
+
 // IsFinding tells a finding, which is the program's fault, from whatever else a spec may fail with.
 func IsFinding(message string) bool {
 	return strings.HasPrefix(message, "[") && strings.Contains(message, ", step ")

@@ -70,7 +70,11 @@ func (r report) print(w io.Writer, lang string) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "step\tid\tpoints\tresult\t")
 	for _, s := range r.Specs {
-		fmt.Fprintf(table, "%d\t%s\t%d/%d\t%s\t%s\n", s.Step, s.ID, s.Points, s.Max, marks[s.Status], title(s.row, lang))
+		mark := marks[s.Status]
+		if s.See != "" {
+			mark = "see " + s.See
+		}
+		fmt.Fprintf(table, "%d\t%s\t%d/%d\t%s\t%s\n", s.Step, s.ID, s.Points, s.Max, mark, title(s.row, lang))
 	}
 	table.Flush()
 	for _, s := range r.Specs {

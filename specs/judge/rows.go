@@ -38,6 +38,7 @@ type result struct {
 	Max      int     `json:"max"`
 	Seconds  float64 `json:"seconds"`
 	Evidence string  `json:"evidence"`
+	See      string  `json:"see,omitempty"` // the row whose fault hides what there is to judge here
 
 	row     rubric.Row
 	skipped []string // why specs of it were skipped
@@ -221,5 +222,10 @@ func (r *result) fail(s types.SpecReport) {
 	if r.Status == "" || r.Status == statusError && status == statusFailed {
 		r.Status = status
 		r.Evidence = s.LeafNodeText + "\n" + text
+		for _, entry := range s.ReportEntries {
+			if entry.Name == harness.HiddenBy {
+				r.See = entry.StringRepresentation()
+			}
+		}
 	}
 }
