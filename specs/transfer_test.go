@@ -42,18 +42,58 @@ var _ = Row("transfer", func(r row) {
 	It("sends a large binary file", func(ctx SpecContext) {
 		r.mustArrive(ctx, client(harness.Shape{Depth: 4, MsgSize: 4096}), r.start(ctx), "large", random(8<<20+1))
 	})
+	It("sends files of 2 GiB, 4 GiB and more", func(ctx SpecContext) {
+		s := r.start(ctx)
+		for _, size := range []int64{1<<31 - 1, 1 << 31, 3<<30 + 1, 1 << 32, 1<<32 + 5, 1<<33 + 300} {
+			r.mustBegin(ctx, s, size)
+		}
+	})
 	It("sends files in directories, and with names of any bytes", func(ctx SpecContext) {
 		s := r.start(ctx)
 		c := client(harness.Small)
 		for _, name := range []string{"a/b/c", "with spaces", "ñandú 文件", "new\nline", "%s%n", "-o", strings.Repeat("n", 255)} {
 			r.mustArrive(ctx, c, s, name, []byte(name))
 		}
-		e := r.fetch(ctx, c, s, "/a/b/c")
-		r.must(string(e.Content) == "a/b/c", harness.Finding{
-			Did: "asked for /a/b/c", Wants: "a leading slash means the root", Saw: e.Summary(),
+		for _, path := range []string{"/a/b/c", "//a/b/c", strings.Repeat("./", 2045) + "a/b/c", strings.Repeat("/", 4090) + "a/b/c"} {
+			e := r.fetch(ctx, c, s, path)
+			r.must(string(e.Content) == "a/b/c", harness.Finding{
+				Did:   fmt.Sprintf("asked for a/b/c as %.20q..., %d bytes", path, len(path)),
+				Wants: "its content: a leading slash means the root, and a path has up to 4095 bytes", Saw: e.Summary(),
+			})
+		}
+	})
+	It("answers to a reply queue with a name of any length", func(ctx SpecContext) {
+		s := r.start(ctx)
+		Expect(s.WriteFile("file", []byte("x"))).To(Succeed())
+		for _, length := range []int{64, 65, 128, 254, 255} {
+			c := longNamed(length)
+			r.mustArrive(ctx, c, s, "file", []byte("x"))
+			c.Close()
+		}
+	})
+	It("sends no wrong content of a file whose size nobody tells", func(ctx SpecContext) {
+		p := place()
+		p.Root = "/proc/sys/kernel" // everybody may read there
+		content, err := os.ReadFile(filepath.Join(p.Root, "ostype"))
+		Expect(err).NotTo(HaveOccurred())
+		s := r.startAt(ctx, p, harness.Hostile())
+		e := r.fetch(ctx, client(harness.Small), s, "ostype")
+		_, failed := e.Failed()
+		r.must(failed || bytes.Equal(e.Content, content), harness.Finding{
+			Did: "asked for /proc/sys/kernel/ostype, whose size is told as 0", Wants: fmt.Sprintf("%q, or FAILURE", content),
+			Saw: fmt.Sprintf("%s, content %.40q", e.Summary(), e.Content),
 		})
 	})
 })
+
+// longNamed is a client whose reply queue's name has so many bytes.
+func longNamed(length int) *harness.Client {
+	GinkgoHelper()
+	c, err := harness.NewClientNamed(harness.Name(length), harness.Small)
+	Expect(err).NotTo(HaveOccurred(), "a reply queue for the spec itself")
+	DeferCleanup(c.Close)
+	return c
+}
 
 func (r row) mustArrive(ctx context.Context, c *harness.Client, s *harness.Server, name string, content []byte) {
 	GinkgoHelper()
@@ -64,6 +104,39 @@ func (r row) mustArrive(ctx context.Context, c *harness.Client, s *harness.Serve
 			c.Shape.Depth, c.Shape.MsgSize),
 		Wants: "the same bytes", Saw: difference(e, content),
 	})
+}
+
+// mustBegin asks for a file of so many bytes, all of them 0 and none on a disk, and reads only the beginning: a size or a
+// rest that is kept in 32 bits is seen there.
+func (r row) mustBegin(ctx context.Context, s *harness.Server, size int64) {
+	GinkgoHelper()
+	Expect(s.WriteFile("huge", nil)).To(Succeed())
+	Expect(os.Truncate(filepath.Join(s.Root, "huge"), size)).To(Succeed())
+	c := client(harness.Shape{Depth: 2, MsgSize: 1024})
+	defer c.Close()
+	r.goesOn(c.Request(ctx, s.Queue, "huge"), s, "asked for a huge file")
+	e, err := c.Begin(ctx, 5)
+	wrong := fmt.Sprint(err)
+	if err == nil {
+		wrong = beginsWrong(e, uint64(size), make([]byte, c.Shape.MsgSize))
+	}
+	r.can(ctx, wrong == "", harness.Finding{
+		Did:   fmt.Sprintf("asked for a file of %d bytes, and read five messages", size),
+		Wants: fmt.Sprintf("INFO %d, then whole messages of DATA", size), Saw: wrong + ": " + e.Summary(),
+		Cause: "a size or an offset is in an int, or in 32 bits: off_t and uint64_t hold it",
+	})
+}
+
+func beginsWrong(e harness.Exchange, size uint64, whole []byte) string {
+	if info, err := wire.ParseInfo(e.Messages[0].Body); e.Messages[0].Kind != wire.Info || err != nil || info != size {
+		return "the first message is another"
+	}
+	for i, m := range e.Messages[1:] {
+		if m.Kind != wire.Data || !bytes.Equal(m.Body, whole) {
+			return fmt.Sprintf("message %d is another", i+2)
+		}
+	}
+	return ""
 }
 
 func difference(e harness.Exchange, content []byte) string {

@@ -29,6 +29,12 @@ func QueueName(what string) string {
 	return fmt.Sprintf("/spec-%s-%d-%d", what, os.Getpid(), queueNumber.Add(1))
 }
 
+// Name returns a name of so many bytes, with its slash, that no other queue has. It may be longer.
+func Name(length int) string {
+	name := QueueName("reply")
+	return name + strings.Repeat("-", max(0, length-len(name)))
+}
+
 // Client is a client that does what a spec says, so that a server is judged without anybody's client.
 type Client struct {
 	PID   int32 // what its requests say
@@ -39,7 +45,11 @@ type Client struct {
 
 // NewClient makes a reply queue. The caller closes the client.
 func NewClient(shape Shape) (*Client, error) {
-	name := QueueName("reply")
+	return NewClientNamed(QueueName("reply"), shape)
+}
+
+// NewClientNamed makes a reply queue of that name.
+func NewClientNamed(name string, shape Shape) (*Client, error) {
 	attr := &mq.Attr{MaxMsg: shape.Depth, MsgSize: shape.MsgSize}
 	reply, err := makeQueue(name, attr)
 	if err != nil {
@@ -197,6 +207,18 @@ func (c *Client) FinishSlowly(ctx context.Context, path string, period, while ti
 			return e, nil
 		}
 	}
+}
+
+// Begin receives no more than the first so many messages.
+func (c *Client) Begin(ctx context.Context, messages int) (e Exchange, err error) {
+	for range messages {
+		m, err := c.nextWithin(ctx, Patience)
+		if err != nil {
+			return e, err
+		}
+		e.Messages = append(e.Messages, m)
+	}
+	return e, nil
 }
 
 func (c *Client) nextWithin(ctx context.Context, limit time.Duration) (Message, error) {
