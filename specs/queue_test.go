@@ -212,7 +212,8 @@ func (r row) stuckClients(ctx context.Context, s *harness.Server, n int) []*harn
 		r.can(ctx, full, harness.Finding{
 			Did:   fmt.Sprintf("had %d clients ask for a file of %d bytes and read nothing", n, len(large)),
 			Wants: "each reply queue fills up", Saw: "the queue of one of them does not",
-			Cause: "requests are served one after the other, and the first waits for its client",
+			Cause: "requests are served one after the other, and the first waits for its client; or there are fewer threads " +
+				"than clients, and each waits for one",
 		})
 	}
 	return clients
@@ -236,10 +237,11 @@ var _ = Row("threads", func(r row) {
 })
 
 var _ = Row("concurrent", func(r row) {
+	const slowClients = 20
 	It("serves others while clients do not read", func(ctx SpecContext) {
 		s := r.start(ctx)
-		slow := r.stuckClients(ctx, s, 3)
-		r.mustServe(ctx, s, "had 3 clients ask for a large file and read nothing")
+		slow := r.stuckClients(ctx, s, slowClients)
+		r.mustServe(ctx, s, fmt.Sprintf("had %d clients ask for a large file and read nothing", slowClients))
 		for _, c := range slow {
 			e, err := c.Finish(ctx, "large")
 			r.can(ctx, err == nil && bytes.Equal(e.Content, large), harness.Finding{
@@ -247,5 +249,14 @@ var _ = Row("concurrent", func(r row) {
 				Saw: fmt.Sprintf("%d of %d bytes, error: %v", len(e.Content), len(large), err),
 			})
 		}
+	})
+	It("serves others while clients do not read why they get nothing", func(ctx SpecContext) {
+		s := r.start(ctx)
+		for range slowClients {
+			c := client(harness.Shape{Depth: 1, MsgSize: 256})
+			Expect(c.Fill()).To(Succeed())
+			r.goesOn(c.Request(ctx, s.Queue, "missing"), s, "asked for a file that does not exist, with a reply queue that is full")
+		}
+		r.mustServe(ctx, s, fmt.Sprintf("had %d clients, whose reply queues are full, ask for a file that does not exist", slowClients))
 	})
 })

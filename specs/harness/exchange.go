@@ -75,6 +75,22 @@ func (c *Client) GiveTo(uid int) error {
 	return onDescriptor(c.reply, func(fd int) error { return unix.Fchown(fd, uid, -1) })
 }
 
+// Fill puts messages into the client's own reply queue, until there is no room.
+func (c *Client) Fill() error {
+	q, err := mq.Open(c.ReplyName(), os.O_WRONLY, 0, nil)
+	if err != nil {
+		return err
+	}
+	defer q.Close()
+	for err == nil {
+		err = q.TrySend(nil, wire.Data)
+	}
+	if errors.Is(err, unix.EAGAIN) {
+		return nil
+	}
+	return err
+}
+
 // ReplyName is the name of the reply queue.
 func (c *Client) ReplyName() string {
 	return c.reply.Name()
