@@ -58,6 +58,11 @@ func (p Place) WriteFile(name string, content []byte) error {
 	return errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, content, 0o644), os.Chmod(path, 0o644))
 }
 
+// WriteHole puts a file below the root whose bytes are all 0 and on no disk.
+func (p Place) WriteHole(name string, size int64) error {
+	return errors.Join(p.WriteFile(name, nil), os.Truncate(filepath.Join(p.Root, name), size))
+}
+
 // Args are the flags that put a server there.
 func (p Place) Args() []string {
 	return []string{"--root", p.Root, "--queue", p.Queue, "--pidfile", p.PIDFile, "--log", p.Log}
