@@ -15,7 +15,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/wire"
+	"daemonlab/specs/finding"
 	"daemonlab/specs/harness"
+	"daemonlab/specs/rubric"
 )
 
 func fakeServer() *harness.FakeServer {
@@ -35,9 +37,9 @@ func (r row) ask(ctx context.Context, f *harness.FakeServer, args ...string) (*h
 	defer cancel()
 	conversation, err := f.Accept(limited)
 	if err != nil {
-		r.fail(harness.Finding{
-			Did: "started mqfile " + strings.Join(args, " "), Wants: "a well-formed request comes, and its reply queue is there",
-			Saw: fmt.Sprintf("%v; %v", err, c.End()),
+		r.fail(finding.Finding{
+			Did: say("started mqfile %v", say("%v", strings.Join(args, " "))), Wants: say("a well-formed request comes, and its reply queue is there"),
+			Saw: say("%v; %v", err, c.End()),
 		})
 	}
 	DeferCleanup(conversation.Close)
@@ -49,8 +51,8 @@ func (r row) send(ctx context.Context, conversation *harness.Conversation, kind 
 	GinkgoHelper()
 	err := conversation.Send(ctx, kind, body)
 	judgeableBy(conversation, err == nil)
-	r.must(err == nil, harness.Finding{
-		Did: "answered " + harness.Message{Kind: kind, Body: body}.String(), Wants: "the client takes it", Saw: fmt.Sprint(err),
+	r.must(err == nil, finding.Finding{
+		Did: say("answered %v", say("%v", harness.Message{Kind: kind, Body: body})), Wants: say("the client takes it"), Saw: say("%v", err),
 	})
 }
 
@@ -58,7 +60,7 @@ func (r row) send(ctx context.Context, conversation *harness.Conversation, kind 
 func judgeableBy(conversation *harness.Conversation, ok bool) {
 	GinkgoHelper()
 	if !ok && conversation.Silence > 8*time.Second {
-		notJudged("the suite did not answer for %v, and a client may give up after 10 s", conversation.Silence.Round(time.Millisecond))
+		notJudged(say("the suite did not answer for %v, and a client may give up after 10 s", conversation.Silence.Round(time.Millisecond)))
 	}
 }
 
@@ -80,16 +82,16 @@ var _ = Row("output", func(r row) {
 	It("writes the file's bytes to stdout and their number to stderr", func(ctx SpecContext) {
 		for _, content := range [][]byte{nil, []byte("x"), random(100_001)} {
 			c, conversation := r.ask(ctx, fakeServer(), "file")
-			r.must(conversation.Request.Path == "file", harness.Finding{
-				Did: "started mqfile file", Wants: "the request is for file", Saw: fmt.Sprintf("it is for %q", conversation.Request.Path),
+			r.must(conversation.Request.Path == "file", finding.Finding{
+				Did: say("started mqfile file"), Wants: say("the request is for file"), Saw: say("it is for %q", conversation.Request.Path),
 			})
 			err := conversation.SendFile(ctx, content)
 			e := endOf(ctx, c, conversation)
 			r.must(err == nil && e.Exit == 0 && bytes.Equal(e.Stdout, content) &&
-				strings.Contains(e.Stderr, fmt.Sprintf("Received %d bytes (", len(content))), harness.Finding{
-				Did:   fmt.Sprintf("sent %d bytes as answer to mqfile file", len(content)),
-				Wants: fmt.Sprintf("them on stdout, `Received %d bytes (M messages)` on stderr, exit status 0", len(content)),
-				Saw:   e.String(),
+				strings.Contains(e.Stderr, fmt.Sprintf("Received %d bytes (", len(content))), finding.Finding{
+				Did:   say("sent %d bytes as answer to mqfile file", len(content)),
+				Wants: say("them on stdout, `Received %d bytes (M messages)` on stderr, exit status 0", len(content)),
+				Saw:   say("%v", e),
 			})
 		}
 	})
@@ -100,7 +102,7 @@ var _ = Row("output", func(r row) {
 		c, conversation := r.ask(ctx, fakeServer(), "-o", file, "file")
 		r.send(ctx, conversation, wire.Info, wire.AppendInfo(nil, uint64(len(content))))
 		r.send(ctx, conversation, wire.Data, content[:256])
-		r.mustHold(file, "older", "sent the first bytes of a file to mqfile -o", "the older file is there until all has come")
+		r.mustHold(file, "older", say("sent the first bytes of a file to mqfile -o"), say("the older file is there until all has come"))
 		for rest := content[256:]; len(rest) > 0; {
 			n := min(len(rest), conversation.MsgSize)
 			r.send(ctx, conversation, wire.Data, rest[:n])
@@ -109,9 +111,9 @@ var _ = Row("output", func(r row) {
 		r.send(ctx, conversation, wire.End, nil)
 		e := endOf(ctx, c, conversation)
 		got, err := os.ReadFile(file)
-		r.must(e.Exit == 0 && err == nil && bytes.Equal(got, content) && len(e.Stdout) == 0, harness.Finding{
-			Did: "sent 50000 bytes to mqfile -o FILE", Wants: "they are in the file, nothing on stdout",
-			Saw: fmt.Sprintf("%d bytes in the file, error: %v; %v", len(got), err, e),
+		r.must(e.Exit == 0 && err == nil && bytes.Equal(got, content) && len(e.Stdout) == 0, finding.Finding{
+			Did: say("sent 50000 bytes to mqfile -o FILE"), Wants: say("they are in the file, nothing on stdout"),
+			Saw: say("%d bytes in the file, error: %v; %v", len(got), err, e),
 		})
 	})
 	It("leaves no part of a file with -o when the server fails in the middle", func(ctx SpecContext) {
@@ -123,9 +125,9 @@ var _ = Row("output", func(r row) {
 		r.send(ctx, conversation, wire.Failure, []byte("read error"))
 		e := endOf(ctx, c, conversation)
 		entries, err := os.ReadDir(dir)
-		r.must(e.Exit != 0 && err == nil && len(entries) == 0, harness.Finding{
-			Did: "sent INFO 1000, 256 bytes and FAILURE to mqfile -o FILE", Wants: "no file appears, not even in part",
-			Saw: fmt.Sprintf("files: %v; %v", entries, e),
+		r.must(e.Exit != 0 && err == nil && len(entries) == 0, finding.Finding{
+			Did: say("sent INFO 1000, 256 bytes and FAILURE to mqfile -o FILE"), Wants: say("no file appears, not even in part"),
+			Saw: say("files: %v; %v", entries, e),
 		})
 	})
 	It("fails when the bytes are not as many as INFO says", func(ctx SpecContext) {
@@ -137,19 +139,19 @@ var _ = Row("output", func(r row) {
 			}
 			conversation.Send(ctx, wire.End, nil)
 			e := endOf(ctx, c, conversation)
-			r.must(e.Exit != 0 && strings.HasPrefix(e.Stderr, "mqfile: "), harness.Finding{
-				Did:   fmt.Sprintf("sent INFO 100, %d bytes and END", sent),
-				Wants: "a non-zero exit status and the reason on stderr", Saw: e.String(),
+			r.must(e.Exit != 0 && strings.HasPrefix(e.Stderr, "mqfile: "), finding.Finding{
+				Did:   say("sent INFO 100, %d bytes and END", sent),
+				Wants: say("a non-zero exit status and the reason on stderr"), Saw: say("%v", e),
 			})
 		}
 	})
 })
 
-func (r row) mustHold(file, content, did, wants string) {
+func (r row) mustHold(file, content string, did, wants rubric.Text) {
 	GinkgoHelper()
 	got, err := os.ReadFile(file)
-	r.must(err == nil && string(got) == content, harness.Finding{
-		Did: did, Wants: wants, Saw: fmt.Sprintf("%s holds %d bytes: %.20q, error: %v", file, len(got), got, err),
+	r.must(err == nil && string(got) == content, finding.Finding{
+		Did: did, Wants: wants, Saw: say("%s holds %d bytes: %.20q, error: %v", file, len(got), got, err),
 	})
 }
 
@@ -158,22 +160,22 @@ var _ = Row("exit", func(r row) {
 		c, conversation := r.ask(ctx, fakeServer(), "file")
 		r.send(ctx, conversation, wire.Failure, []byte("no such file, señor"))
 		e := endOf(ctx, c, conversation)
-		r.must(e.Exit == 1 && strings.Contains(e.Stderr, "mqfile: ") && strings.Contains(e.Stderr, "no such file, señor"), harness.Finding{
-			Did: "answered FAILURE \"no such file, señor\"", Wants: "exit status 1 and the text after `mqfile: ` on stderr", Saw: e.String(),
+		r.must(e.Exit == 1 && strings.Contains(e.Stderr, "mqfile: ") && strings.Contains(e.Stderr, "no such file, señor"), finding.Finding{
+			Did: say("answered FAILURE \"no such file, señor\""), Wants: say("exit status 1 and the text after `mqfile: ` on stderr"), Saw: say("%v", e),
 		})
 	})
 	It("returns 2 and explains wrong usage", func(ctx SpecContext) {
 		for _, args := range [][]string{{}, {"--no-such-flag", "file"}, {"--queue"}, {"one", "two"}} {
 			e := r.client(ctx, args...)
-			r.must(e.Exit == 2 && e.Stderr != "", harness.Finding{
-				Did: "started mqfile " + strings.Join(args, " "), Wants: "usage on stderr, exit status 2", Saw: e.String(),
+			r.must(e.Exit == 2 && e.Stderr != "", finding.Finding{
+				Did: say("started mqfile %v", say("%v", strings.Join(args, " "))), Wants: say("usage on stderr, exit status 2"), Saw: say("%v", e),
 			})
 		}
 	})
 	It("returns 3 when there is no server", func(ctx SpecContext) {
 		e := r.client(ctx, "--queue="+harness.QueueName("nobody"), "file")
-		r.must(e.Exit == 3 && strings.HasPrefix(e.Stderr, "mqfile: "), harness.Finding{
-			Did: "named a queue that does not exist", Wants: "exit status 3 and the reason on stderr", Saw: e.String(),
+		r.must(e.Exit == 3 && strings.HasPrefix(e.Stderr, "mqfile: "), finding.Finding{
+			Did: say("named a queue that does not exist"), Wants: say("exit status 3 and the reason on stderr"), Saw: say("%v", e),
 		})
 	})
 	It("returns 3 when nothing comes for 10 s", func(ctx SpecContext) {
@@ -183,19 +185,19 @@ var _ = Row("exit", func(r row) {
 		defer cancel()
 		e := c.Wait(limited)
 		took := time.Since(begin).Round(time.Millisecond)
-		r.must(e.Exit == 3 && took > 9*time.Second, harness.Finding{
-			Did: "took its request and answered nothing", Wants: "exit status 3 after 10 s", Saw: fmt.Sprintf("%v after %v", e, took),
+		r.must(e.Exit == 3 && took > 9*time.Second, finding.Finding{
+			Did: say("took its request and answered nothing"), Wants: say("exit status 3 after 10 s"), Saw: say("%v after %v", e, took),
 		})
 	})
 	It("returns 130 on SIGINT and 143 on SIGTERM", func(ctx SpecContext) {
 		for sig, status := range map[unix.Signal]int{unix.SIGINT: 130, unix.SIGTERM: 143} {
 			c, _ := r.ask(ctx, fakeServer(), "file")
-			r.must(c.Signal(sig) == nil, harness.Finding{
-				Did: "took its request and answered nothing", Wants: "it waits", Saw: "it has ended: " + c.Wait(ctx).String(),
+			r.must(c.Signal(sig) == nil, finding.Finding{
+				Did: say("took its request and answered nothing"), Wants: say("it waits"), Saw: say("it has ended: %v", say("%v", c.Wait(ctx))),
 			})
 			e := within(ctx, c)
-			r.must(e.Exit == status, harness.Finding{
-				Did: fmt.Sprintf("sent %s while it waits", unix.SignalName(sig)), Wants: fmt.Sprintf("exit status %d", status), Saw: e.String(),
+			r.must(e.Exit == status, finding.Finding{
+				Did: say("sent %s while it waits", unix.SignalName(sig)), Wants: say("exit status %d", status), Saw: say("%v", e),
 			})
 		}
 	})
@@ -209,8 +211,8 @@ func (r row) client(ctx context.Context, args ...string) harness.Ended {
 func (r row) startClient(args ...string) *harness.Running {
 	GinkgoHelper()
 	c, err := programs.StartClient(args...)
-	r.must(err == nil, harness.Finding{
-		Did: "started mqfile " + strings.Join(args, " "), Wants: "it can be executed", Saw: fmt.Sprint(err),
+	r.must(err == nil, finding.Finding{
+		Did: say("started mqfile %v", say("%v", strings.Join(args, " "))), Wants: say("it can be executed"), Saw: say("%v", err),
 	})
 	return c
 }
@@ -221,33 +223,32 @@ var _ = Row("cleanup", func(r row) {
 		for range 3 {
 			c, conversation := r.ask(ctx, fakeServer(), "file")
 			names[strings.ReplaceAll(conversation.Request.Reply, strconv.Itoa(c.PID), "PID")] = true
-			r.must(conversation.Mode == wire.QueueMode && int(conversation.Request.PID) == c.PID, harness.Finding{
-				Did: "looked at the request and its reply queue", Wants: "mode 0622 whatever the umask, and the client's PID",
-				Saw: fmt.Sprintf("%s has mode %#o; the request says PID %d, the client is PID %d", conversation.Request.Reply,
-					conversation.Mode, conversation.Request.PID, c.PID),
+			r.must(conversation.Mode == wire.QueueMode && int(conversation.Request.PID) == c.PID, finding.Finding{
+				Did: say("looked at the request and its reply queue"), Wants: say("mode 0622 whatever the umask, and the client's PID"),
+				Saw: say("%s has mode %#o; the request says PID %d, the client is PID %d", conversation.Request.Reply, conversation.Mode, conversation.Request.PID, c.PID),
 			})
 			r.send(ctx, conversation, wire.Failure, []byte("enough"))
 			endOf(ctx, c, conversation)
 		}
-		r.must(len(names) == 3, harness.Finding{
-			Did: "started it 3 times", Wants: "another name each time, by more than its PID", Saw: fmt.Sprint(names),
+		r.must(len(names) == 3, finding.Finding{
+			Did: say("started it 3 times"), Wants: say("another name each time, by more than its PID"), Saw: say("%v", names),
 		})
 	})
 	It("unlinks the name when the first response has come", func(ctx SpecContext) {
 		c, conversation := r.ask(ctx, fakeServer(), "file")
 		reply := conversation.Request.Reply
-		r.must(harness.QueueExists(reply), harness.Finding{
-			Did: "took its request", Wants: "the reply queue is there", Saw: "no queue " + reply,
+		r.must(harness.QueueExists(reply), finding.Finding{
+			Did: say("took its request"), Wants: say("the reply queue is there"), Saw: say("no queue %v", reply),
 		})
 		r.send(ctx, conversation, wire.Info, wire.AppendInfo(nil, 1))
-		r.must(eventually(ctx, func() bool { return !harness.QueueExists(reply) }), harness.Finding{
-			Did: "answered INFO", Wants: "the reply queue's name is unlinked", Saw: "queue " + reply + " is still there",
+		r.must(eventually(ctx, func() bool { return !harness.QueueExists(reply) }), finding.Finding{
+			Did: say("answered INFO"), Wants: say("the reply queue's name is unlinked"), Saw: say("queue %v is still there", reply),
 		})
 		r.send(ctx, conversation, wire.Data, []byte("x"))
 		r.send(ctx, conversation, wire.End, nil)
 		e := endOf(ctx, c, conversation)
-		r.must(e.Exit == 0 && string(e.Stdout) == "x", harness.Finding{
-			Did: "then sent the file", Wants: "it arrives: an unlinked queue lives on while somebody has it open", Saw: e.String(),
+		r.must(e.Exit == 0 && string(e.Stdout) == "x", finding.Finding{
+			Did: say("then sent the file"), Wants: say("it arrives: an unlinked queue lives on while somebody has it open"), Saw: say("%v", e),
 		})
 	})
 	DescribeTable("leaves no queue",
@@ -256,8 +257,8 @@ var _ = Row("cleanup", func(r row) {
 			end(ctx, c, conversation)
 			e := endOf(ctx, c, conversation)
 			reply := conversation.Request.Reply
-			r.must(!harness.QueueExists(reply), harness.Finding{
-				Did: "let the client end", Wants: "no queue of its own is left", Saw: fmt.Sprintf("queue %s is there; %v", reply, e),
+			r.must(!harness.QueueExists(reply), finding.Finding{
+				Did: say("let the client end"), Wants: say("no queue of its own is left"), Saw: say("queue %s is there; %v", reply, e),
 			})
 		},
 		Entry("after success", func(ctx context.Context, c *harness.Running, conversation *harness.Conversation) {

@@ -1,6 +1,7 @@
 package specs_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -14,50 +15,62 @@ import (
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/procfs"
+	"daemonlab/specs/finding"
 	"daemonlab/specs/harness"
+	"daemonlab/specs/rubric"
 )
 
-const startedHostile = harness.HostileDescription
+// startedHostile is what most specs of the daemon's state have done. The guide says what makes the setting hostile.
+var startedHostile = say("started it in the hostile setting")
 
 func (r row) status(s *harness.Server) procfs.Status {
 	GinkgoHelper()
 	st, err := s.Process.Status()
-	r.goesOn(err, s, "read "+s.Process.Path("status"))
+	r.goesOn(err, s, say("read %v", s.Process.Path("status")))
 	return st
 }
 
 func (r row) stat(s *harness.Server) procfs.Stat {
 	GinkgoHelper()
 	st, err := s.Process.Stat()
-	r.goesOn(err, s, "read "+s.Process.Path("stat"))
+	r.goesOn(err, s, say("read %v", s.Process.Path("stat")))
 	return st
 }
 
 var _ = Row("fds", func(r row) {
 	It("has none of the starter's files open", func(ctx SpecContext) {
-		s := r.start(ctx)
-		fds, err := s.Process.Descriptors()
-		r.goesOn(err, s, "read "+s.Process.Path("fd"))
-		var inherited []string
-		for _, fd := range fds {
-			if fd.Number > 2 && slices.Contains(s.Setting.Planted(), fd.ID) {
-				inherited = append(inherited, s.Process.Path("fd")+"/"+fd.String())
-			}
-		}
-		r.must(inherited == nil, harness.Finding{
-			Did: startedHostile, Wants: "no file that was open at the start is open in the daemon, at any number",
-			Saw: strings.Join(inherited, "\n"),
-		})
+		r.mustHaveInheritedNothing(r.start(ctx), startedHostile)
+	})
+	It("has none open above a limit that was lowered since", func(ctx SpecContext) {
+		setting, at := harness.BeyondLimit()
+		r.mustHaveInheritedNothing(r.startAt(ctx, place(), setting),
+			say("started it with files open at descriptors 300, 1023 and %d, and RLIMIT_NOFILE lowered to 256", at))
 	})
 })
+
+func (r row) mustHaveInheritedNothing(s *harness.Server, did rubric.Text) {
+	GinkgoHelper()
+	fds, err := s.Process.Descriptors()
+	r.goesOn(err, s, say("read %v", s.Process.Path("fd")))
+	var inherited []string
+	for _, fd := range fds {
+		if fd.Number > 2 && slices.Contains(s.Setting.Planted(), fd.ID) {
+			inherited = append(inherited, s.Process.Path("fd")+"/"+fd.String())
+		}
+	}
+	r.must(inherited == nil, finding.Finding{
+		Did: did, Wants: say("no file that was open at the start is open in the daemon, at any number"),
+		Saw: say("%v", strings.Join(inherited, "\n")),
+	})
+}
 
 var _ = Row("signals", func(r row) {
 	It("ignores no signal that the starter ignored", func(ctx SpecContext) {
 		s := r.start(ctx)
 		ignored := r.status(s).SigIgn &^ procfs.NewSignalSet(syscall.SIGPIPE)
-		r.must(ignored == 0, harness.Finding{
-			Did: startedHostile, Wants: "SigIgn is 0; SIGPIPE alone may be ignored by the daemon's own choice",
-			Saw: fmt.Sprintf("%s: SigIgn: %v", s.Process.Path("status"), r.status(s).SigIgn),
+		r.must(ignored == 0, finding.Finding{
+			Did: startedHostile, Wants: say("SigIgn is 0; SIGPIPE alone may be ignored by the daemon's own choice"),
+			Saw: say("%s: SigIgn: %v", s.Process.Path("status"), r.status(s).SigIgn),
 		})
 	})
 })
@@ -67,9 +80,9 @@ var _ = Row("sigmask", func(r row) {
 		s := r.start(ctx)
 		// For an instant libc blocks all signals in a thread that starts another one.
 		none := eventually(ctx, func() bool { return r.status(s).SigBlk == 0 })
-		r.must(none, harness.Finding{
-			Did: startedHostile, Wants: "SigBlk of the main thread is 0",
-			Saw: fmt.Sprintf("%s: SigBlk: %v", s.Process.Path("status"), r.status(s).SigBlk),
+		r.must(none, finding.Finding{
+			Did: startedHostile, Wants: say("SigBlk of the main thread is 0"),
+			Saw: say("%s: SigBlk: %v", s.Process.Path("status"), r.status(s).SigBlk),
 		})
 	})
 })
@@ -78,55 +91,59 @@ var _ = Row("env", func(r row) {
 	It("sees only variables that a daemon needs", func(ctx SpecContext) {
 		s := r.start(ctx)
 		env, err := s.Process.LiveEnviron()
-		r.goesOn(err, s, "read "+s.Process.Path("environ"))
+		r.goesOn(err, s, say("read %v", s.Process.Path("environ")))
+		if !env.Live {
+			notJudged(say("the program is static and stripped, so that nothing tells where its variables are, and %s only shows "+
+				"what it was started with: build it without -s, or dynamically", env.Source))
+		}
 		var junk []string
 		for _, variable := range env.Vars {
 			if !mayStay(variable) {
 				junk = append(junk, fmt.Sprintf("%.60q", variable))
 			}
 		}
-		r.must(junk == nil, harness.Finding{
-			Did: startedHostile, Wants: "getenv(3) finds only PATH, HOME, USER, LOGNAME, SHELL, LANG, LC_* and TZ",
-			Saw: env.Source + ": " + strings.Join(junk, ", "),
+		r.must(junk == nil, finding.Finding{
+			Did: startedHostile, Wants: say("getenv(3) finds only PATH, HOME, USER, LOGNAME, SHELL, LANG, LC_* and TZ"),
+			Saw: say("%v: %v", env.Source, say("%v", strings.Join(junk, ", "))),
 		})
 	})
 })
 
 func mayStay(variable string) bool {
 	name, _, ok := strings.Cut(variable, "=")
-	return ok && (strings.HasPrefix(name, "LC_") ||
+	return variable == "" || ok && (strings.HasPrefix(name, "LC_") ||
 		slices.Contains([]string{"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ"}, name))
 }
 
 var _ = Row("session", func(r row) {
 	It("is in another session than the starter", func(ctx SpecContext) {
 		s := r.start(ctx)
-		r.must(r.stat(s).Session != s.Start.Session, harness.Finding{
-			Did: startedHostile, Wants: "a session of its own: setsid(2) was called",
-			Saw: fmt.Sprintf("%s: session %d, which is the starter's", s.Process.Path("stat"), r.stat(s).Session),
+		r.must(r.stat(s).Session != s.Start.Session, finding.Finding{
+			Did: startedHostile, Wants: say("a session of its own: setsid(2) was called"),
+			Saw: say("%s: session %d, which is the starter's", s.Process.Path("stat"), r.stat(s).Session),
 		})
 	})
 	It("has no controlling terminal", func(ctx SpecContext) {
 		s := r.start(ctx)
-		r.must(r.stat(s).TTY == 0, harness.Finding{
-			Did: startedHostile, Wants: "tty_nr is 0",
-			Saw: fmt.Sprintf("%s: tty_nr %v", s.Process.Path("stat"), r.stat(s).TTY),
+		r.must(r.stat(s).TTY == 0, finding.Finding{
+			Did: startedHostile, Wants: say("tty_nr is 0"),
+			Saw: say("%s: tty_nr %v", s.Process.Path("stat"), r.stat(s).TTY),
 		})
 	})
 	It("does not lead its session, and the leader has gone", func(ctx SpecContext) {
 		s := r.start(ctx)
 		st := r.stat(s)
-		r.must(!st.SessionLeader(), harness.Finding{
-			Did: startedHostile, Wants: "the daemon is not the session leader, which could get a terminal by opening one",
-			Saw:   fmt.Sprintf("%s: pid %d, session %d", s.Process.Path("stat"), st.Pid, st.Session),
-			Cause: "the second fork is missing, or setsid(2) is called after it",
+		r.must(!st.SessionLeader(), finding.Finding{
+			Did: startedHostile, Wants: say("the daemon is not the session leader, which could get a terminal by opening one"),
+			Saw:   say("%s: pid %d, session %d", s.Process.Path("stat"), st.Pid, st.Session),
+			Cause: say("the second fork is missing, or setsid(2) is called after it"),
 		})
 		leader := procfs.New("/proc").Process(st.Session)
 		ended, err := leader.Ended()
 		Expect(err).NotTo(HaveOccurred())
-		r.must(ended, harness.Finding{
-			Did: startedHostile, Wants: "the session leader has exited",
-			Saw: fmt.Sprintf("PID %d leads session %d and still runs", leader.PID(), st.Session),
+		r.must(ended, finding.Finding{
+			Did: startedHostile, Wants: say("the session leader has exited"),
+			Saw: say("PID %d leads session %d and still runs", leader.PID(), st.Session),
 		})
 	})
 })
@@ -134,10 +151,10 @@ var _ = Row("session", func(r row) {
 var _ = Row("orphan", func(r row) {
 	It("was adopted by whoever adopts orphans here", func(ctx SpecContext) {
 		s := r.start(ctx)
-		r.must(r.stat(s).PPid == os.Getpid(), harness.Finding{
-			Did: "started it below a subreaper, PID " + fmt.Sprint(os.Getpid()), Wants: "PPid is the subreaper's PID",
-			Saw:   fmt.Sprintf("%s: PPid: %d", s.Process.Path("status"), r.stat(s).PPid),
-			Cause: "the process between the original and the daemon has not exited",
+		r.must(r.stat(s).PPid == os.Getpid(), finding.Finding{
+			Did: say("started it below a subreaper, PID %v", os.Getpid()), Wants: say("PPid is the subreaper's PID"),
+			Saw:   say("%s: PPid: %d", s.Process.Path("status"), r.stat(s).PPid),
+			Cause: say("the process between the original and the daemon has not exited"),
 		})
 	})
 	It("is all that is left of its start", func(ctx SpecContext) {
@@ -150,9 +167,9 @@ var _ = Row("orphan", func(r row) {
 				others = append(others, fmt.Sprintf("PID %d (%s), PPid %d, state %v", p.Pid, p.Comm, p.PPid, p.State))
 			}
 		}
-		r.must(others == nil, harness.Finding{
-			Did: "started it and looked for other processes of the start", Wants: "there is the daemon and no other",
-			Saw: strings.Join(others, "\n"),
+		r.must(others == nil, finding.Finding{
+			Did: say("started it and looked for other processes of the start"), Wants: say("there is the daemon and no other"),
+			Saw: say("%v", strings.Join(others, "\n")),
 		})
 	})
 })
@@ -163,14 +180,14 @@ var _ = Row("stdio", func(r row) {
 		for n := range 3 {
 			fd, err := s.Process.Descriptor(n)
 			if errors.Is(err, os.ErrPermission) {
-				r.goesOn(err, s, "read "+s.Process.Path("fd"))
+				r.goesOn(err, s, say("read %v", s.Process.Path("fd")))
 			}
-			saw := fmt.Sprintf("%s/%v", s.Process.Path("fd"), fd)
+			saw := say("%s/%v", s.Process.Path("fd"), fd)
 			if err != nil {
-				saw = err.Error()
+				saw = say("%v", err.Error())
 			}
-			r.must(err == nil && fd.IsNull(), harness.Finding{
-				Did: startedHostile, Wants: fmt.Sprintf("descriptor %d is /dev/null", n), Saw: saw,
+			r.must(err == nil && fd.IsNull(), finding.Finding{
+				Did: startedHostile, Wants: say("descriptor %d is /dev/null", n), Saw: saw,
 			})
 		}
 	})
@@ -179,9 +196,9 @@ var _ = Row("stdio", func(r row) {
 var _ = Row("umask", func(r row) {
 	It("has umask 0", func(ctx SpecContext) {
 		s := r.start(ctx)
-		r.must(r.status(s).Umask == 0, harness.Finding{
-			Did: startedHostile, Wants: "Umask: 0000",
-			Saw: fmt.Sprintf("%s: Umask: %04o", s.Process.Path("status"), r.status(s).Umask),
+		r.must(r.status(s).Umask == 0, finding.Finding{
+			Did: startedHostile, Wants: say("Umask: 0000"),
+			Saw: say("%s: Umask: %04o", s.Process.Path("status"), r.status(s).Umask),
 		})
 	})
 })
@@ -190,22 +207,52 @@ var _ = Row("cwd", func(r row) {
 	It("works in /", func(ctx SpecContext) {
 		s := r.start(ctx)
 		cwd, err := s.Process.Cwd()
-		r.goesOn(err, s, "read "+s.Process.Path("cwd"))
-		r.must(cwd == "/", harness.Finding{
-			Did: startedHostile, Wants: "the working directory is /",
-			Saw: fmt.Sprintf("%s -> %s", s.Process.Path("cwd"), cwd),
+		r.goesOn(err, s, say("read %v", s.Process.Path("cwd")))
+		r.must(cwd == "/", finding.Finding{
+			Did: startedHostile, Wants: say("the working directory is /"),
+			Saw: say("%s -> %s", s.Process.Path("cwd"), cwd),
 		})
+	})
+	It("takes relative names from where the command was typed", func(ctx SpecContext) {
+		for _, typed := range []struct {
+			in    func(p harness.Place) string
+			flags []string
+		}{
+			{func(p harness.Place) string { return p.Dir },
+				[]string{"--root", "root", "--pidfile", "run/mqfiled.pid", "--log", "./log/mqfiled.log"}},
+			{func(p harness.Place) string { return p.Root }, // the default of --root
+				[]string{"--pidfile", "../run/mqfiled.pid", "--log", "../log/mqfiled.log"}},
+		} {
+			p := place()
+			Expect(p.WriteFile("still", []byte("in the root"))).To(Succeed())
+			setting := harness.Hostile()
+			setting.Cwd = typed.in(p)
+			s := r.startBy(ctx, p, setting, append([]string{"--queue", p.Queue}, typed.flags...)...)
+			did := say("started mqfiled %s in %s", strings.Join(s.Start.Args, " "), setting.Cwd)
+			r.must(exists(p.PIDFile) && exists(p.Log), finding.Finding{
+				Did: did, Wants: say("PID file and log are where these names lead from there"),
+				Saw: say("%s is there: %v; %s: %v", p.PIDFile, exists(p.PIDFile), p.Log, exists(p.Log)),
+			})
+			e := r.fetch(ctx, client(harness.Small), s, "still")
+			r.can(ctx, string(e.Content) == "in the root", finding.Finding{
+				Did: say("%v, asked for a file of that root", did), Wants: say("its content"), Saw: e.Summary(),
+			})
+			r.must(r.reopens(ctx, s) || !r.reopens(ctx, r.start(ctx)), finding.Finding{
+				Did: say("%v, renamed the log and sent SIGHUP", did), Wants: say("a new log where the name led at the start"),
+				Saw: say("no %v", s.Log), Cause: say("the name is resolved when the log is opened again, in the working directory /"),
+			})
+		}
 	})
 	It("keeps no file system busy", func(ctx SpecContext) {
 		if os.Geteuid() != 0 {
-			Skip("only root may mount the file system that this would unmount")
+			skip(say("only root may mount the file system that this would unmount"))
 		}
 		p := place()
 		volume := filepath.Join(p.Dir, "volume")
 		Expect(os.Mkdir(volume, 0o755)).To(Succeed())
 		err := unix.Mount("specs", volume, "tmpfs", 0, "")
 		if errors.Is(err, unix.EPERM) {
-			Skip("this root may not mount the file system that this would unmount: it lacks CAP_SYS_ADMIN")
+			skip(say("this root may not mount the file system that this would unmount: it lacks CAP_SYS_ADMIN"))
 		}
 		Expect(err).NotTo(HaveOccurred())
 		DeferCleanup(func() { unix.Unmount(volume, unix.MNT_DETACH) })
@@ -214,40 +261,57 @@ var _ = Row("cwd", func(r row) {
 		s := r.startAt(ctx, p, setting)
 		err = unix.Unmount(volume, 0)
 		cwd, _ := s.Process.Cwd()
-		r.must(err == nil, harness.Finding{
-			Did: "typed the command in " + volume + ", a tmpfs, and unmounted it", Wants: "it can be unmounted",
-			Saw: fmt.Sprintf("umount: %v; %s -> %s", err, s.Process.Path("cwd"), cwd),
+		r.must(err == nil, finding.Finding{
+			Did: say("typed the command in %v, a tmpfs, and unmounted it", volume), Wants: say("it can be unmounted"),
+			Saw: say("umount: %v; %s -> %s", err, s.Process.Path("cwd"), cwd),
 		})
 	})
 })
 
+// reopens tells whether SIGHUP makes a log that was renamed anew.
+func (r row) reopens(ctx context.Context, s *harness.Server) bool {
+	GinkgoHelper()
+	return os.Rename(s.Log, s.Log+".1") == nil && s.Signal(unix.SIGHUP) == nil &&
+		eventually(ctx, func() bool { return exists(s.Log) || !s.Alive() }) && exists(s.Log)
+}
+
 var _ = Row("privileges", func(r row) {
 	It("is the account with nothing of root's, in every thread", func(ctx SpecContext) {
 		if os.Geteuid() != 0 {
-			Skip("only root has privileges to give up")
+			skip(say("only root has privileges to give up"))
 		}
-		s := r.start(ctx)
+		setting := harness.Hostile()
+		did, cause := say("started it as root, with supplementary groups"), rubric.Text{}
+		if harness.MaySetSecurebits() {
+			setting.Orders = []string{"--securebits", "no-setuid-fixup"}
+			did = say("%v and the securebit no-setuid-fixup, with which setresuid(2) leaves the capabilities as they are", did)
+			cause = say("capset(2) is not called: capabilities go with root's user ID only where no securebit keeps them, see capabilities(7)")
+		}
+		s := r.startAt(ctx, place(), setting)
 		uid, gid := harness.Nobody()
 		for _, t := range r.threads(s) {
-			r.must(t.Uid.All(uid) && t.Gid.All(gid) && len(t.Groups) == 0 && t.CapPrm == 0 && t.CapEff == 0,
-				harness.Finding{
-					Did: "started it as root, with supplementary groups",
-					Wants: fmt.Sprintf("all UIDs are %d and all GIDs %d (nobody), no groups, CapPrm and CapEff 0",
-						uid, gid),
-					Saw: fmt.Sprintf("%s of thread %d:\nUid: %v\nGid: %v\nGroups: %v\nCapPrm: %v\nCapEff: %v",
-						s.Process.Path("task"), t.Pid, t.Uid, t.Gid, t.Groups, t.CapPrm, t.CapEff),
+			ids := t.Uid.All(uid) && t.Gid.All(gid) && len(t.Groups) == 0
+			if !ids {
+				cause = say("")
+			}
+			r.must(ids && t.CapPrm == 0 && t.CapEff == 0,
+				finding.Finding{
+					Did:   did,
+					Cause: cause,
+					Wants: say("all UIDs are %d and all GIDs %d (nobody), no groups, CapPrm and CapEff 0", uid, gid),
+					Saw:   say("%s of thread %d:\nUid: %v\nGid: %v\nGroups: %v\nCapPrm: %v\nCapEff: %v", s.Process.Path("task"), t.Pid, t.Uid, t.Gid, t.Groups, t.CapPrm, t.CapEff),
 				})
 		}
 	})
 	It("stays the user that started it, if that was not root", func(ctx SpecContext) {
 		if os.Geteuid() == 0 {
-			Skip("the suite runs as root; run it as an ordinary user for this")
+			skip(say("the suite runs as root; run it as an ordinary user for this"))
 		}
 		s := r.start(ctx)
 		for _, t := range r.threads(s) {
-			r.must(t.Uid.All(os.Getuid()) && t.Gid.All(os.Getgid()), harness.Finding{
-				Did: fmt.Sprintf("started it as user %d", os.Getuid()), Wants: "UIDs and GIDs are unchanged",
-				Saw: fmt.Sprintf("thread %d: Uid: %v, Gid: %v", t.Pid, t.Uid, t.Gid),
+			r.must(t.Uid.All(os.Getuid()) && t.Gid.All(os.Getgid()), finding.Finding{
+				Did: say("started it as user %d", os.Getuid()), Wants: say("UIDs and GIDs are unchanged"),
+				Saw: say("thread %d: Uid: %v, Gid: %v", t.Pid, t.Uid, t.Gid),
 			})
 		}
 	})
@@ -256,6 +320,6 @@ var _ = Row("privileges", func(r row) {
 func (r row) threads(s *harness.Server) []procfs.Status {
 	GinkgoHelper()
 	tasks, err := s.Process.Tasks()
-	r.goesOn(err, s, "read "+s.Process.Path("task"))
+	r.goesOn(err, s, say("read %v", s.Process.Path("task")))
 	return tasks
 }

@@ -18,7 +18,9 @@ import (
 	"daemonlab/lab/mq"
 	"daemonlab/lab/procfs"
 	"daemonlab/lab/wire"
+	"daemonlab/specs/finding"
 	"daemonlab/specs/harness"
+	"daemonlab/specs/rubric"
 )
 
 var _ = Row("pidfile", func(r row) {
@@ -27,27 +29,46 @@ var _ = Row("pidfile", func(r row) {
 		r.mustHoldPID(s, startedHostile)
 		info, err := os.Stat(s.PIDFile)
 		Expect(err).NotTo(HaveOccurred()) // it was there a moment ago
-		r.must(info.Mode() == 0o644, harness.Finding{
-			Did: startedHostile, Wants: "mode 0644", Saw: fmt.Sprintf("%s has mode %#o", s.PIDFile, info.Mode()),
-			Cause: "the file is made before umask(0), or open(2) is given another mode",
+		r.must(info.Mode() == 0o644, finding.Finding{
+			Did: startedHostile, Wants: say("mode 0644"), Saw: say("%s has mode %#o", s.PIDFile, info.Mode()),
+			Cause: say("the file is made before umask(0), or open(2) is given another mode"),
 		})
 	})
 	It("is locked while the daemon lives", func(ctx SpecContext) {
 		s := r.start(ctx)
 		r.mustHoldPID(s, startedHostile)
-		locked, err := harness.Locked(s.PIDFile)
-		Expect(err).NotTo(HaveOccurred())
-		r.must(locked, harness.Finding{
-			Did: "tried to lock the PID file with flock(2) and fcntl(2)", Wants: "one of them is refused",
-			Saw:   fmt.Sprintf("%s: both locks were free while PID %d lives", s.PIDFile, s.PID),
-			Cause: "the descriptor was closed, or a POSIX lock was taken before a fork, which it does not pass",
-		})
+		r.mustStayLocked(s, say("started it"))
 	})
 	It("may be there already, stale and longer than the new one", func(ctx SpecContext) {
 		p := place()
 		Expect(os.WriteFile(p.PIDFile, []byte("999999999\nand more\n"), 0o600)).To(Succeed())
 		s := r.startAt(ctx, p, harness.Hostile())
-		r.mustHoldPID(s, "left a PID file without a lock, with a PID that no process has")
+		r.mustHoldPID(s, say("left a PID file without a lock, with a PID that no process has"))
+	})
+	It("may be there already, stale, with the PID of another program", func(ctx SpecContext) {
+		p := place()
+		Expect(os.WriteFile(p.PIDFile, fmt.Appendln(nil, os.Getpid()), 0o644)).To(Succeed())
+		start, err := programs.Run(ctx, harness.Hostile(), programs.Server, p.Args()...)
+		r.must(err == nil && start.Exit == 0, finding.Finding{
+			Did:   say("left a PID file without a lock, with a PID that was used again: %d, the suite's own", os.Getpid()),
+			Wants: say("the start succeeds: only a lock says that a server runs"),
+			Saw:   say("exit status %d, stderr: %q, error: %v", start.Exit, start.Stderr, err),
+			Cause: say("kill(pid, 0) tells that some process has the number, not that it is a server"),
+		})
+	})
+	It("is still locked after requests and SIGHUP", func(ctx SpecContext) {
+		s := r.start(ctx)
+		r.mustStayLocked(s, say("started it"))
+		c := client(harness.Small)
+		c.Fetch(ctx, s.Queue, "missing")
+		Expect(s.WriteFile("still", []byte("x"))).To(Succeed())
+		c.Fetch(ctx, s.Queue, "still")
+		r.mustStayLocked(s, say("asked for two files"))
+		harness.SendRaw(ctx, s.Queue, []byte("no request"))
+		if r.reopens(ctx, s) {
+			c.Fetch(ctx, s.Queue, "still")
+			r.mustStayLocked(s, say("sent it SIGHUP"))
+		}
 	})
 	It("is refused if it is a symbolic link", func(ctx SpecContext) {
 		p := place()
@@ -57,27 +78,42 @@ var _ = Row("pidfile", func(r row) {
 		start := r.run(ctx, p.Args()...)
 		content, err := os.ReadFile(victim)
 		Expect(err).NotTo(HaveOccurred())
-		r.must(start.Exit != 0 && string(content) == "precious\n", harness.Finding{
-			Did: "put a symbolic link to another file where the PID file goes", Wants: "the start fails, the file is untouched",
-			Saw: fmt.Sprintf("exit status %d; the file holds %q", start.Exit, content),
+		r.must(start.Exit != 0 && string(content) == "precious\n", finding.Finding{
+			Did: say("put a symbolic link to another file where the PID file goes"), Wants: say("the start fails, the file is untouched"),
+			Saw: say("exit status %d; the file holds %q", start.Exit, content),
 		})
 	})
 })
+
+// mustStayLocked is about a daemon that lives: whether a request or SIGHUP ends it is other rows'.
+func (r row) mustStayLocked(s *harness.Server, did rubric.Text) {
+	GinkgoHelper()
+	locked, err := harness.Locked(s.PIDFile)
+	if !s.Alive() {
+		return
+	}
+	r.must(err == nil && locked, finding.Finding{
+		Did: say("%v, then tried to lock the PID file with flock(2) and fcntl(2)", did), Wants: say("one of them is refused"),
+		Saw: say("%s: both locks are free while PID %d lives, error: %v", s.PIDFile, s.PID, err),
+		Cause: say("the descriptor was closed; or a POSIX lock was taken before a fork, which it does not pass, or lost when the " +
+			"process closed another descriptor of the file"),
+	})
+}
 
 // clear ends what has been started so far.
 func (r row) clear() {
 	GinkgoHelper()
 	err := harness.KillAdopted()
 	server = nil
-	r.must(err == nil, harness.Finding{Did: "killed every process of the server", Wants: "none is left", Saw: fmt.Sprint(err)})
+	r.must(err == nil, finding.Finding{Did: say("killed every process of the server"), Wants: say("none is left"), Saw: say("%v", err)})
 }
 
-func (r row) mustHoldPID(s *harness.Server, did string) {
+func (r row) mustHoldPID(s *harness.Server, did rubric.Text) {
 	GinkgoHelper()
 	content, err := os.ReadFile(s.PIDFile)
-	r.must(err == nil && string(content) == strconv.Itoa(s.PID)+"\n", harness.Finding{
-		Did: did, Wants: fmt.Sprintf("%s holds %q", s.PIDFile, strconv.Itoa(s.PID)+"\n"),
-		Saw: fmt.Sprintf("%.100q, error: %v", content, err),
+	r.must(err == nil && string(content) == strconv.Itoa(s.PID)+"\n", finding.Finding{
+		Did: did, Wants: say("%s holds %q", s.PIDFile, strconv.Itoa(s.PID)+"\n"),
+		Saw: say("%.100q, error: %v", content, err),
 	})
 }
 
@@ -88,8 +124,8 @@ func (r row) run(ctx context.Context, args ...string) harness.Start {
 	if errors.Is(err, harness.ErrSuite) {
 		Fail(err.Error())
 	}
-	r.must(err == nil, harness.Finding{
-		Did: "started mqfiled " + strings.Join(args, " "), Wants: "the original process returns", Saw: fmt.Sprint(err),
+	r.must(err == nil, finding.Finding{
+		Did: say("started mqfiled %v", say("%v", strings.Join(args, " "))), Wants: say("the original process returns"), Saw: say("%v", err),
 	})
 	return start
 }
@@ -103,23 +139,46 @@ var _ = Row("instance", func(r row) {
 			r.clear()
 		}
 	})
+	It("is named by its own PID where an earlier server left another", func(ctx SpecContext) {
+		p := place()
+		const stale = 1<<31 - 1 // PIDs do not go so far, see proc(5), pid_max
+		holder, err := harness.HoldPIDFile(p.PIDFile, stale)
+		Expect(err).NotTo(HaveOccurred())
+		defer holder.Close()
+		ended := make(chan struct{})
+		var second harness.Start
+		go func() {
+			defer close(ended)
+			second, err = programs.Run(ctx, harness.Hostile(), programs.Server, p.Args()...)
+		}()
+		holder.WaitForReader(ctx, ended)
+		Expect(holder.Write(os.Getpid())).To(Succeed())
+		<-ended
+		r.must(err == nil && second.Exit != 0 && strings.Contains(second.Stderr, strconv.Itoa(os.Getpid())), finding.Finding{
+			Did: say("locked the PID file, in which %d stood, of no process; started a server, and wrote %d, who "+
+				"holds the lock, when that server had the file open", stale, os.Getpid()),
+			Wants: say("it returns non-zero and names PID %d", os.Getpid()),
+			Saw:   say("exit status %d, stderr: %q, error: %v", second.Exit, second.Stderr, err),
+			Cause: unnamed,
+		})
+	})
 	It("is not disturbed by a second start", func(ctx SpecContext) {
 		s := r.start(ctx)
 		before, err := os.ReadFile(s.PIDFile)
-		r.must(err == nil, harness.Finding{Did: startedHostile, Wants: "there is a PID file", Saw: fmt.Sprint(err)})
+		r.must(err == nil, finding.Finding{Did: startedHostile, Wants: say("there is a PID file"), Saw: say("%v", err)})
 		second := r.run(ctx, s.Args()...)
 		after, err := os.ReadFile(s.PIDFile)
-		r.must(second.Exit != 0 && strings.Contains(second.Stderr, strconv.Itoa(s.PID)), harness.Finding{
-			Did:   fmt.Sprintf("started it again while PID %d runs", s.PID),
-			Wants: "the second start returns non-zero and names the PID that runs",
-			Saw:   fmt.Sprintf("exit status %d, stderr: %q", second.Exit, second.Stderr),
+		r.must(second.Exit != 0 && strings.Contains(second.Stderr, strconv.Itoa(s.PID)), finding.Finding{
+			Did:   say("started it again while PID %d runs", s.PID),
+			Wants: say("the second start returns non-zero and names the PID that runs"),
+			Saw:   say("exit status %d, stderr: %q", second.Exit, second.Stderr),
 		})
-		r.must(err == nil && string(after) == string(before), harness.Finding{
-			Did:   fmt.Sprintf("started it again while PID %d runs", s.PID),
-			Wants: "the PID file stays as it is", Saw: fmt.Sprintf("it held %q, now %q, error: %v", before, after, err),
-			Cause: "the second instance truncates or writes before it has the lock, or unlinks a file that is not its own",
+		r.must(err == nil && string(after) == string(before), finding.Finding{
+			Did:   say("started it again while PID %d runs", s.PID),
+			Wants: say("the PID file stays as it is"), Saw: say("it held %q, now %q, error: %v", before, after, err),
+			Cause: say("the second instance truncates or writes before it has the lock, or unlinks a file that is not its own"),
 		})
-		r.mustServe(ctx, s, "started it a second time")
+		r.mustServe(ctx, s, say("started it a second time"))
 	})
 })
 
@@ -156,13 +215,18 @@ func (r row) mustBeOne(ctx context.Context, p harness.Place, servers int) {
 			})
 		}
 	}
-	r.must(succeeded == 1 && serving == 1 && named, harness.Finding{
-		Did:   fmt.Sprintf("started %d servers at the same instant on one PID file", servers),
-		Wants: "one lives; the others return non-zero and name its PID",
-		Saw: fmt.Sprintf("%d have a queue; processes that live: %v\n%s", serving, pids(living),
-			strings.Join(summary, "\n")),
-	})
+	f := finding.Finding{
+		Did:   say("started %d servers at the same instant on one PID file", servers),
+		Wants: say("one lives; the others return non-zero and name its PID"),
+		Saw:   say("%d have a queue; processes that live: %v\n%s", serving, pids(living), strings.Join(summary, "\n")),
+	}
+	r.must(succeeded == 1 && serving == 1, f)
+	f.Cause = unnamed
+	r.must(named, f)
 }
+
+var unnamed = say("whoever holds the lock may not have written its PID yet, and what stands in the file is then an earlier " +
+	"server's: read it again until a process has that PID (kill(pid, 0)), or ask F_GETLK or /proc/locks who holds the lock")
 
 func pids(stats []procfs.Stat) (list []int) {
 	for _, s := range stats {
@@ -176,11 +240,11 @@ var _ = Row("ready", func(r row) {
 		for range 10 {
 			s := r.start(ctx)
 			status, _, err := harness.QueueStatus(s.Queue)
-			r.must(err == nil && status.NotifyPID == s.PID, harness.Finding{
-				Did: "looked at the queue as soon as the original had returned 0", Wants: "the daemon is registered",
-				Saw: fmt.Sprintf("%s: NOTIFY_PID:%d, the daemon is PID %d, error: %v", s.Queue, status.NotifyPID, s.PID, err),
+			r.must(err == nil && status.NotifyPID == s.PID, finding.Finding{
+				Did: say("looked at the queue as soon as the original had returned 0"), Wants: say("the daemon is registered"),
+				Saw: say("%s: NOTIFY_PID:%d, the daemon is PID %d, error: %v", s.Queue, status.NotifyPID, s.PID, err),
 			})
-			r.mustServe(ctx, s, "waited for the original to return 0")
+			r.mustServe(ctx, s, say("waited for the original to return 0"))
 			r.clear()
 			s.Remove() // its queue counts against RLIMIT_MSGQUEUE as long as it has its name
 		}
@@ -188,17 +252,17 @@ var _ = Row("ready", func(r row) {
 	It("has a request queue that anybody may send to", func(ctx SpecContext) {
 		s := r.start(ctx)
 		mode, err := harness.QueueMode(s.Queue)
-		r.must(err == nil && mode == wire.QueueMode, harness.Finding{
-			Did: startedHostile, Wants: "the request queue has mode 0622 whatever the starter's umask",
-			Saw:   fmt.Sprintf("mode %#o, error: %v", mode, err),
-			Cause: "mq_open(3) takes the umask off the mode: make the queue after umask(0), or fchmod(2) it",
+		r.must(err == nil && mode == wire.QueueMode, finding.Finding{
+			Did: startedHostile, Wants: say("the request queue has mode 0622 whatever the starter's umask"),
+			Saw:   say("mode %#o, error: %v", mode, err),
+			Cause: say("mq_open(3) takes the umask off the mode: make the queue after umask(0), or fchmod(2) it"),
 		})
 		_, attr, err := harness.QueueStatus(s.Queue)
 		limits, limitsErr := mq.SystemLimits()
 		Expect(limitsErr).NotTo(HaveOccurred())
-		r.must(err == nil && attr.MsgSize == wire.RequestSize && attr.MaxMsg == min(10, limits.MsgMax), harness.Finding{
-			Did: "asked for the attributes of the request queue", Wants: "10 messages of 4356 bytes",
-			Saw: fmt.Sprintf("mq_maxmsg %d, mq_msgsize %d, error: %v", attr.MaxMsg, attr.MsgSize, err),
+		r.must(err == nil && attr.MsgSize == wire.RequestSize && attr.MaxMsg == min(10, limits.MsgMax), finding.Finding{
+			Did: say("asked for the attributes of the request queue"), Wants: say("10 messages of 4356 bytes"),
+			Saw: say("mq_maxmsg %d, mq_msgsize %d, error: %v", attr.MaxMsg, attr.MsgSize, err),
 		})
 	})
 })
@@ -238,13 +302,13 @@ var _ = Row("failure", func(r row) {
 		}),
 		Entry("the account does not exist", func(p *harness.Place) []string {
 			if os.Geteuid() != 0 {
-				Skip("--user means something only to root")
+				skip(say("--user means something only to root"))
 			}
 			return []string{"--user", "nobody-of-that-name"}
 		}),
 		Entry("the queue belongs to another account", func(p *harness.Place) []string {
 			if os.Geteuid() != 0 {
-				Skip("only root can make the queue of another account")
+				skip(say("only root can make the queue of another account"))
 			}
 			Expect(harness.MakeQueueOf(p.Queue, 1)).To(Succeed())
 			return nil
@@ -255,9 +319,9 @@ var _ = Row("failure", func(r row) {
 		nowhere := filepath.Join(p.Dir, "nowhere")
 		root := r.run(ctx, append(p.Args(), "--root", nowhere)...)
 		log := r.run(ctx, append(p.Args(), "--log", nowhere+"/log")...)
-		r.must(root.Stderr != log.Stderr, harness.Finding{
-			Did:   "started it with a root, then with a log, that cannot be opened",
-			Wants: "each line says what is wrong and why", Saw: fmt.Sprintf("both times %q", root.Stderr),
+		r.must(root.Stderr != log.Stderr, finding.Finding{
+			Did:   say("started it with a root, then with a log, that cannot be opened"),
+			Wants: say("each line says what is wrong and why"), Saw: say("both times %q", root.Stderr),
 		})
 	})
 	It("cleans up after a daemon that is killed before it is ready", func(ctx SpecContext) {
@@ -265,9 +329,9 @@ var _ = Row("failure", func(r row) {
 		setting := harness.Hostile()
 		setting.KillAtNotify = true
 		start, err := programs.Run(ctx, setting, programs.Server, p.Args()...)
-		r.must(err == nil, harness.Finding{
-			Did: "had the kernel kill the daemon when it calls mq_notify(3)", Wants: "the original returns", Saw: fmt.Sprint(err),
-			Cause: "the original holds the writing end of its own pipe, so it never reads an end of file",
+		r.must(err == nil, finding.Finding{
+			Did: say("had the kernel kill the daemon when it calls mq_notify(3)"), Wants: say("the original returns"), Saw: say("%v", err),
+			Cause: say("the original holds the writing end of its own pipe, so it never reads an end of file"),
 		})
 		left, err := harness.Adopted()
 		Expect(err).NotTo(HaveOccurred())
@@ -277,12 +341,26 @@ var _ = Row("failure", func(r row) {
 		r.mustHaveFailed(ctx, p, start, false, false)
 	})
 	It("explains wrong flags and returns 2", func(ctx SpecContext) {
-		for _, args := range [][]string{{"--no-such-flag"}, {"--stall", "soon"}, {"--root"}} {
-			start := r.run(ctx, args...)
-			r.must(start.Exit == 2 && start.Stderr != "", harness.Finding{
-				Did: "started mqfiled " + strings.Join(args, " "), Wants: "usage on stderr, exit status 2",
-				Saw: fmt.Sprintf("exit status %d, stderr: %q", start.Exit, start.Stderr),
+		for _, wrong := range [][]string{{"--no-such-flag"}, {"--stall", "soon"}, {"--stall", "-1"}, {"--root"}} {
+			p := place() // a program that takes them becomes a daemon there, and not on the machine's own queue
+			start := r.run(ctx, append(p.Args(), wrong...)...)
+			r.must(start.Exit == 2 && start.Stderr != "", finding.Finding{
+				Did: say("started mqfiled %v", say("%v", strings.Join(start.Args, " "))), Wants: say("usage on stderr, exit status 2"),
+				Saw: say("exit status %d, stderr: %q", start.Exit, start.Stderr),
 			})
+		}
+	})
+	It("takes --flag value and --flag=value", func(ctx SpecContext) {
+		for _, between := range []string{" ", "="} {
+			p := place()
+			flags := fmt.Sprintf("--root%s%s --queue%s%s --pidfile%s%s --log%s%s --user%snobody --stall%s1.5", between, p.Root,
+				between, p.Queue, between, p.PIDFile, between, p.Log, between, between)
+			start := r.run(ctx, strings.Fields(flags)...)
+			r.must(start.Exit == 0 && exists(p.PIDFile) && exists(p.Log) && harness.QueueExists(p.Queue), finding.Finding{
+				Did: say("started mqfiled %v", flags), Wants: say("the start succeeds; queue, PID file and log are there"),
+				Saw: say("exit status %d, stderr: %q", start.Exit, start.Stderr),
+			})
+			r.clear()
 		}
 	})
 })
@@ -291,11 +369,11 @@ var _ = Row("failure", func(r row) {
 // reaches the original while it is still about to go.
 func (r row) mustHaveFailed(ctx context.Context, p harness.Place, start harness.Start, pidFileBefore, queueBefore bool) {
 	GinkgoHelper()
-	did := "started mqfiled " + strings.Join(start.Args, " ")
+	did := say("started mqfiled %v", say("%v", strings.Join(start.Args, " ")))
 	line := strings.TrimSuffix(start.Stderr, "\n")
-	r.must(start.Exit != 0 && strings.HasPrefix(line, "mqfiled: ") && !strings.Contains(line, "\n"), harness.Finding{
-		Did: did, Wants: "a non-zero exit status and one line on stderr that begins `mqfiled: ` and says why",
-		Saw: fmt.Sprintf("exit status %d, stderr: %q", start.Exit, start.Stderr),
+	r.must(start.Exit != 0 && strings.HasPrefix(line, "mqfiled: ") && !strings.Contains(line, "\n"), finding.Finding{
+		Did: did, Wants: say("a non-zero exit status and one line on stderr that begins `mqfiled: ` and says why"),
+		Saw: say("exit status %d, stderr: %q", start.Exit, start.Stderr),
 	})
 	soon, cancel := harness.WithTimeout(ctx, harness.Slack)
 	defer cancel()
@@ -305,13 +383,13 @@ func (r row) mustHaveFailed(ctx context.Context, p harness.Place, start harness.
 		left, err = harness.Adopted()
 		return err == nil && len(left) == 0
 	})
-	r.must(none, harness.Finding{Did: did, Wants: "no process is left", Saw: fmt.Sprint("PIDs ", pids(left))})
-	r.must(pidFileBefore || !exists(p.PIDFile), harness.Finding{
-		Did: did, Wants: "no PID file that it made is left", Saw: p.PIDFile + " is there",
+	r.must(none, finding.Finding{Did: did, Wants: say("no process is left"), Saw: say("PIDs %v", pids(left))})
+	r.must(pidFileBefore || !exists(p.PIDFile), finding.Finding{
+		Did: did, Wants: say("no PID file that it made is left"), Saw: say("%v is there", p.PIDFile),
 	})
-	r.must(harness.QueueExists(p.Queue) == queueBefore, harness.Finding{
-		Did: did, Wants: "no queue that it made is left, and none that was there is gone",
-		Saw: fmt.Sprintf("queue %s: there before: %v, now: %v", p.Queue, queueBefore, !queueBefore),
+	r.must(harness.QueueExists(p.Queue) == queueBefore, finding.Finding{
+		Did: did, Wants: say("no queue that it made is left, and none that was there is gone"),
+		Saw: say("queue %s: there before: %v, now: %v", p.Queue, queueBefore, !queueBefore),
 	})
 }
 

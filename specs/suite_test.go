@@ -20,6 +20,8 @@ import (
 	"daemonlab/specs/rubric"
 )
 
+var say = finding.Say
+
 var (
 	programs harness.Programs
 	rows     = rubric.Standard()
@@ -65,55 +67,52 @@ func skipWithoutRequestQueue() {
 	limits, err := mq.SystemLimits()
 	Expect(err).NotTo(HaveOccurred())
 	if limits.MsgSizeMax < wire.RequestSize {
-		Skip(fmt.Sprintf("msgsize_max is %d: a request queue has messages of %d bytes", limits.MsgSizeMax, wire.RequestSize))
+		skip(say("msgsize_max is %d: a request queue has messages of %d bytes", limits.MsgSizeMax, wire.RequestSize))
 	}
 }
 
 type row struct{ rubric.Row }
 
 // must fails the spec with a finding unless ok.
-func (r row) must(ok bool, f harness.Finding) {
+func (r row) must(ok bool, f finding.Finding) {
 	GinkgoHelper()
 	if !ok {
 		r.fail(f)
 	}
 }
 
-func (r row) fail(f harness.Finding) {
+func (r row) fail(f finding.Finding) {
 	GinkgoHelper()
-	value := f.Value()
 	if server != nil {
 		if how, ended := server.Ending(); ended {
-			value.Saw = finding.Say("%v\n%v", "%v\n%v", how, value.Saw)
-			value.Cause, value.Do = rubric.Text{}, toFind(server)
+			f.Saw = say("%v\n%v", how, f.Saw)
+			f.Cause, f.Do = rubric.Text{}, toFind
 		}
 	}
-	r.failWith(value)
-}
-
-func (r row) failWith(value finding.Finding) {
-	GinkgoHelper()
-	AddReportEntry(finding.Entry, value, ReportEntryVisibilityNever)
-	Fail(r.ID + ": " + r.Title.EN + "\n" + value.Text(r.Row, "en"))
+	AddReportEntry(finding.Entry, f, ReportEntryVisibilityNever)
+	Fail(r.ID + ": " + r.Title.EN + "\n" + f.Text(r.Row, "en"))
 }
 
 // server is the one that the spec has started last.
 var server *harness.Server
 
 // toFind says how to find out why a daemon has ended.
-func toFind(s *harness.Server) rubric.Text {
-	return finding.Say("its log says why, or gdb where: gdb -ex 'set follow-fork-mode child' -ex 'set detach-on-fork on' -ex run "+
-		"--args mqfiled %s; then send what the spec sent", "el log dice por qué, o gdb dónde: gdb -ex 'set follow-fork-mode "+
-		"child' -ex 'set detach-on-fork on' -ex run --args mqfiled %s; después envía lo que envió la prueba",
-		"--queue /test --pidfile /tmp/test.pid")
-}
+var toFind = say("its log says why, or gdb where: gdb -ex 'set follow-fork-mode child' -ex 'set detach-on-fork on' -ex run " +
+	"--args mqfiled --queue /test --pidfile /tmp/test.pid; then send what the spec sent")
 
 // notJudged ends a spec that this machine, as it is now, cannot show anything by. The row then counts neither way.
-func notJudged(format string, args ...any) {
+func notJudged(why rubric.Text) {
 	GinkgoHelper()
-	why := fmt.Sprintf("not judged: "+format, args...)
-	AddReportEntry(finding.NotJudged, finding.Same("%s", why))
-	Skip(why)
+	why = say("not judged: %v", why)
+	AddReportEntry(finding.NotJudged, why, ReportEntryVisibilityNever)
+	Skip(why.EN)
+}
+
+// skip ends a spec that is not for this user or this system.
+func skip(why rubric.Text) {
+	GinkgoHelper()
+	AddReportEntry(finding.Skipped, why, ReportEntryVisibilityNever)
+	Skip(why.EN)
 }
 
 // place makes a directory and a queue name, and ends and removes at the spec's end whatever has grown there.
@@ -137,20 +136,28 @@ func (r row) start(ctx context.Context, more ...string) *harness.Server {
 
 func (r row) startAt(ctx context.Context, p harness.Place, s harness.Setting, more ...string) *harness.Server {
 	GinkgoHelper()
-	started, err := programs.StartServer(ctx, p, s, more...)
+	return r.startBy(ctx, p, s, append(p.Args(), more...)...)
+}
+
+// startBy starts the server with flags that lead to the place.
+func (r row) startBy(ctx context.Context, p harness.Place, s harness.Setting, args ...string) *harness.Server {
+	GinkgoHelper()
+	started, err := programs.StartServerBy(ctx, p, s, args...)
 	if errors.Is(err, harness.ErrSuite) {
 		Fail(err.Error())
 	}
 	if err != nil {
-		value := finding.Finding{
-			Did: finding.Say("started mqfiled %s", "se lanzó mqfiled %s", strings.Join(append(p.Args(), more...), " ")),
-			Wants: finding.Say("the original process returns 0 and a daemon is running",
-				"el proceso original devuelve 0 y queda un demonio en marcha"),
-			Saw: finding.Words(err), Hangs: errors.Is(err, harness.ErrHangs),
-			Do: finding.Say("start it by hand with a --root, a --queue and a --pidfile of your own, and look at $?, stderr and `ps -ef`",
-				"lánzalo a mano con un --root, un --queue y un --pidfile tuyos, y mira $?, stderr y `ps -ef`"),
+		did := say("started mqfiled %s", strings.Join(args, " "))
+		if s.Cwd != "" {
+			did = say("%v in %s", did, s.Cwd)
 		}
-		r.failWith(value)
+		f := finding.Finding{
+			Did: did, Wants: say("the original process returns 0 and a daemon is running"), Saw: say("%v", err),
+			Hangs: errors.Is(err, harness.ErrHangs),
+			Do:    say("start it by hand with a --root, a --queue and a --pidfile of your own, and look at $?, stderr and `ps -ef`"),
+		}
+		r.must(!f.Hangs, f) // once more would cost as much again
+		r.can(ctx, false, f)
 	}
 	server = started
 	DeferCleanup(func() {
@@ -178,40 +185,39 @@ func client(s harness.Shape) *harness.Client {
 func (r row) fetch(ctx context.Context, c *harness.Client, s *harness.Server, path string) harness.Exchange {
 	GinkgoHelper()
 	e, err := c.Fetch(ctx, s.Queue, path)
-	r.must(err == nil, harness.Finding{
-		Did:   fmt.Sprintf("asked for %q, with a reply queue of %d messages of %d bytes", path, c.Shape.Depth, c.Shape.MsgSize),
-		Wants: "the exchange ends with END or FAILURE",
-		Saw:   fmt.Sprint(err),
+	r.can(ctx, err == nil, finding.Finding{
+		Did:   say("asked for %q, with a reply queue of %d messages of %d bytes", path, c.Shape.Depth, c.Shape.MsgSize),
+		Wants: say("the exchange ends with END or FAILURE"),
+		Saw:   say("%v", err),
 	})
 	return e
 }
 
 // mustServe proves that the server still answers.
-func (r row) mustServe(ctx context.Context, s *harness.Server, after string) {
+func (r row) mustServe(ctx context.Context, s *harness.Server, after rubric.Text) {
 	GinkgoHelper()
 	const content = "still here\n"
 	Expect(s.WriteFile("still", []byte(content))).To(Succeed())
 	e, err := client(harness.Small).Fetch(ctx, s.Queue, "still")
-	r.must(err == nil && string(e.Content) == content, harness.Finding{
-		Did:   after + ", then asked for a small file",
-		Wants: "the daemon serves the next request",
-		Saw:   fmt.Sprintf("%s, error: %v, daemon alive: %v", e.Summary(), err, s.Alive()),
-		Cause: "if it serves no request at all, the row `transfer` says more",
+	r.can(ctx, err == nil && string(e.Content) == content, finding.Finding{
+		Did:   say("%v, then asked for a small file", after),
+		Wants: say("the daemon serves the next request"),
+		Saw:   say("%s, error: %v, daemon alive: %v", e.Summary(), err, s.Alive()),
 	})
 }
 
 // goesOn fails the spec when something could not be done because the daemon does not do its part: it has ended, removed
 // its queue or does not empty it. Any other error is the suite's own.
-func (r row) goesOn(err error, s *harness.Server, did string) {
+func (r row) goesOn(err error, s *harness.Server, did rubric.Text) {
 	GinkgoHelper()
 	if err == nil {
 		return
 	}
 	if why := harness.CannotLook(); errors.Is(err, os.ErrPermission) && why != "" && s.Alive() {
-		notJudged("%s: %v: %s", did, err, why)
+		notJudged(say("%s: %v: %s", did, err, why))
 	}
-	r.must(s.Alive() && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, context.DeadlineExceeded), harness.Finding{
-		Did: did, Wants: "the daemon lives and takes requests", Saw: fmt.Sprintf("%v; daemon alive: %v", err, s.Alive()),
+	r.must(s.Alive() && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, context.DeadlineExceeded), finding.Finding{
+		Did: did, Wants: say("the daemon lives and takes requests"), Saw: say("%v; daemon alive: %v", err, s.Alive()),
 	})
 	Expect(err).NotTo(HaveOccurred(), did)
 }

@@ -43,6 +43,14 @@ type Result struct {
 	Why        rubric.Text
 }
 
+// See is the row whose fault hides this one, if one does.
+func (r Result) See() string {
+	if r.Finding == nil {
+		return ""
+	}
+	return r.Finding.See
+}
+
 // Said is what the judge says of the row.
 func (r Result) Said() string {
 	if r.Finding == nil {

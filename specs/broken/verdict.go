@@ -16,10 +16,10 @@ type Verdict struct {
 	Err     error  // why it could not be
 }
 
-// Failed are the rows that the program has failed.
+// Failed are the rows that the program has failed, but for those that the fault of another one hides.
 func (v Verdict) Failed() (ids []string) {
 	for _, r := range v.Results {
-		if r.Status == "failed" {
+		if r.Status == "failed" && r.See() == "" {
 			ids = append(ids, r.ID)
 		}
 	}
@@ -52,7 +52,10 @@ func (v Verdict) Wrong() (lines []string) {
 		}
 	}
 	for _, r := range v.Results {
-		if r.Status == "failed" && !slices.Contains(v.Program.Kills, r.ID) && !slices.Contains(v.Program.May, r.ID) {
+		if r.See() != "" && !slices.Contains(v.Program.Kills, r.See()) && !slices.Contains(v.Program.May, r.See()) {
+			lines = append(lines, fmt.Sprintf("hides %s by a fault of %s: %s", r.ID, r.See(), r.Said()))
+		}
+		if r.Status == "failed" && r.See() == "" && !slices.Contains(v.Program.Kills, r.ID) && !slices.Contains(v.Program.May, r.ID) {
 			lines = append(lines, fmt.Sprintf("has failed %s, too: %s", r.ID, r.Said()))
 		}
 	}

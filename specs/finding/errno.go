@@ -17,8 +17,8 @@ type Failure struct {
 }
 
 // Failed makes one of a sentinel.
-func Failed(err error, en, es string, args ...any) error {
-	return &Failure{Say(en, es, args...), err}
+func Failed(err error, text string, args ...any) error {
+	return &Failure{Say(text, args...), err}
 }
 
 func (f *Failure) Error() string { return f.Text.EN }
@@ -32,18 +32,21 @@ func Words(err error) rubric.Text {
 	if failure := (*Failure)(nil); errors.As(err, &failure) {
 		return failure.Text
 	}
-	text := rubric.Text{EN: err.Error(), ES: err.Error()}
+	text := Say("%s", err.Error())
+	if known := spanish[err.Error()]; known != "" {
+		text.ES = known
+	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		text.ES = strings.ReplaceAll(text.ES, context.DeadlineExceeded.Error(), "se acabó el tiempo")
 	}
-	if errno := unix.Errno(0); errors.As(err, &errno) && spanish[errno] != "" {
-		text.ES = strings.ReplaceAll(text.ES, errno.Error(), spanish[errno])
+	if errno := unix.Errno(0); errors.As(err, &errno) && strerror[errno] != "" {
+		text.ES = strings.ReplaceAll(text.ES, errno.Error(), strerror[errno])
 	}
 	return text
 }
 
-// spanish is what strerror(3) says in a Spanish locale, of what a spec meets.
-var spanish = map[unix.Errno]string{
+// strerror is what strerror(3) says in a Spanish locale, of what a spec meets.
+var strerror = map[unix.Errno]string{
 	unix.EPERM: "operación no permitida", unix.ENOENT: "no existe el fichero o el directorio", unix.ESRCH: "no existe el proceso",
 	unix.EINTR: "llamada al sistema interrumpida", unix.EIO: "error de entrada/salida", unix.EBADF: "descriptor de fichero erróneo",
 	unix.EAGAIN: "recurso no disponible temporalmente", unix.ENOMEM: "no se pudo asignar memoria", unix.EACCES: "permiso denegado",

@@ -16,6 +16,7 @@ type Finding struct {
 	Saw   rubric.Text `json:"saw"`             // the evidence, as the kernel shows it
 	Cause rubric.Text `json:"cause,omitzero"`  // what probably causes it; empty: nothing likelier than the row's hint
 	Do    rubric.Text `json:"do,omitzero"`     // what to do, where the row's hint would mislead
+	See   string      `json:"see,omitempty"`   // the row whose fault this is, and which hides what there is to judge here
 	Hangs bool        `json:"hangs,omitempty"` // the start did not return
 	Facts []Fact      `json:"facts,omitempty"` // what else the kernel and the program itself say
 }
@@ -86,7 +87,7 @@ func (f Finding) layOut(row rubric.Row, lang string, columns int, most [5]int) s
 	}
 	margin := strings.Repeat(" ", width+4)
 	for i, part := range []rubric.Text{f.Did, f.Wants, f.Saw, f.Cause, f.Hint(row)} {
-		text := strings.TrimRight(Plain(part.In(lang)), "\n")
+		text := strings.TrimRight(Plain(bounded(part.In(lang))), "\n")
 		if text == "" {
 			continue
 		}
@@ -104,4 +105,22 @@ func (f Finding) layOut(row rubric.Row, lang string, columns int, most [5]int) s
 		fmt.Fprintf(&b, "  %s%s%s\n", label, strings.Repeat(" ", len(margin)-2-len([]rune(label))), strings.Join(lines, "\n"+margin))
 	}
 	return b.String()
+}
+
+// What a program has a part of a finding show is bounded, in lines and bytes: nobody reads more.
+const (
+	maxPartLines = 30
+	maxPart      = 3000
+)
+
+func bounded(text string) string {
+	lines := strings.SplitAfterN(text, "\n", maxPartLines+1)
+	short := strings.Join(lines[:min(len(lines), maxPartLines)], "")
+	if len(short) > maxPart {
+		short = strings.ToValidUTF8(short[:maxPart], "")
+	}
+	if len(short) == len(text) {
+		return text
+	}
+	return fmt.Sprintf("%s ... (%d bytes in all)", strings.TrimRight(short, "\n"), len(text))
 }

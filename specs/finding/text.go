@@ -1,6 +1,9 @@
 package finding
 
 import (
+	"cmp"
+	_ "embed"
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -9,25 +12,39 @@ import (
 	"daemonlab/specs/rubric"
 )
 
-// Say is a text with the same arguments in both languages. A [rubric.Text] among them is put in in its language, so is
-// what an error and a bool say; everything else is as it is.
-func Say(en, es string, args ...any) rubric.Text {
-	return rubric.Text{EN: format("en", en, args), ES: format("es", es, args)}
+//go:embed es.json
+var catalog []byte
+
+// spanish has each text of the specs, a format of fmt, in Spanish.
+var spanish = func() (texts map[string]string) {
+	if err := json.Unmarshal(catalog, &texts); err != nil {
+		panic(err) // the file is part of the program, and its test reads it
+	}
+	return texts
+}()
+
+// Say is a text in both languages: es.json has the Spanish one. A [rubric.Text] among the arguments is put in in its
+// language, so is whatever has one, an error and a bool; everything else is as it is.
+func Say(text string, args ...any) rubric.Text {
+	return rubric.Text{EN: format("en", text, args), ES: format("es", cmp.Or(spanish[text], text), args)}
 }
 
 // Same is evidence in no language, such as a line of /proc.
-func Same(text string, args ...any) rubric.Text { return Say(text, text, args...) }
+func Same(text string, args ...any) rubric.Text {
+	return rubric.Text{EN: format("en", text, args), ES: format("es", text, args)}
+}
 
 func format(lang, text string, args []any) string {
-	if len(args) == 0 {
-		return text
-	}
 	said := make([]any, len(args))
 	for i, arg := range args {
 		said[i] = arg
 		switch arg := arg.(type) {
+		case nil: // an error that is none
+			said[i] = map[string]string{"en": "none", "es": "ninguno"}[lang]
 		case rubric.Text:
 			said[i] = arg.In(lang)
+		case interface{ Text() rubric.Text }:
+			said[i] = arg.Text().In(lang)
 		case bool:
 			said[i] = map[string][2]string{"en": {"no", "yes"}, "es": {"no", "sí"}}[lang][b2i(arg)]
 		case error:

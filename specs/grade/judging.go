@@ -70,7 +70,7 @@ func (a *attempt) divide() (ids []string, missing []class.Row) {
 		if a.has(program) {
 			ids = append(ids, row.ID)
 		} else {
-			why := finding.Say("there is no %s: building did not make it\n%s", "no hay %s: la compilación no lo produjo\n%s", program,
+			why := finding.Say("there is no %s: building did not make it\n%s", program,
 				a.Build.Output)
 			missing = append(missing, class.Row{ID: row.ID, Status: class.Failed, Why: why})
 		}

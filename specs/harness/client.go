@@ -2,13 +2,14 @@ package harness
 
 import (
 	"context"
-	"fmt"
 	"os/exec"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/mq"
+	"daemonlab/specs/finding"
+	"daemonlab/specs/rubric"
 )
 
 // Running is a client program that runs.
@@ -28,9 +29,12 @@ type Ended struct {
 	Stderr string
 }
 
-func (e Ended) String() string {
-	return fmt.Sprintf("exit status %d, %d bytes on stdout, stderr: %.1000q", e.Exit, len(e.Stdout), e.Stderr)
+// Text says how it ended.
+func (e Ended) Text() rubric.Text {
+	return finding.Say("exit status %d, %d bytes on stdout, stderr: %.500q", e.Exit, len(e.Stdout), e.Stderr)
 }
+
+func (e Ended) String() string { return e.Text().EN }
 
 // StartClient starts the client under test.
 func (p Programs) StartClient(args ...string) (*Running, error) {

@@ -30,16 +30,16 @@ func (s *Server) Ending() (how rubric.Text, ended bool) {
 	reap(s.PID)
 	noted, known := endings.Load(s.PID)
 	if !known {
-		return finding.Say("the daemon has ended", "el demonio terminó"), true
+		return finding.Say("the daemon has ended"), true
 	}
 	status := noted.(unix.WaitStatus)
 	if !status.Signaled() {
-		return finding.Say("the daemon ended: exit status %d", "el demonio terminó: estado de salida %d", status.ExitStatus()), true
+		return finding.Say("the daemon ended: exit status %d", status.ExitStatus()), true
 	}
-	how = finding.Say("the daemon ended: signal %d, %s", "el demonio terminó: señal %d, %s", status.Signal(),
+	how = finding.Say("the daemon ended: signal %d, %s", status.Signal(),
 		unix.SignalName(status.Signal()))
 	if line := crashLine(s.PID, s.program); line != "" {
-		how = finding.Say("%s, in %s", "%s, en %s", how, line)
+		how = finding.Say("%s, in %s", how, line)
 	}
 	return how, true
 }

@@ -19,8 +19,8 @@ func (s *Server) Evidence() (facts []finding.Fact) {
 			facts = append(facts, finding.Fact{Of: of, Text: text})
 		}
 	}
-	add(finding.Say("started", "se lanzó"), "mqfiled "+strings.Join(s.Start.Args, " "))
-	add(finding.Say("stderr of the start", "stderr del arranque"), clip(s.Start.Stderr))
+	add(finding.Say("started"), "mqfiled "+strings.Join(s.Start.Args, " "))
+	add(finding.Say("stderr of the start"), clip(s.Start.Stderr))
 	add(finding.Same("%s", s.Log), readTail(s.Log))
 	add(finding.Same("%s", s.Process.Path("status")), interesting(readTail(s.Process.Path("status"))))
 	fds, err := s.Process.Descriptors()

@@ -13,6 +13,8 @@ import (
 
 	"daemonlab/lab/mq"
 	"daemonlab/lab/wire"
+	"daemonlab/specs/finding"
+	"daemonlab/specs/rubric"
 )
 
 // Shape is the depth of a queue in messages and their size in bytes. Its size counts against RLIMIT_MSGQUEUE, which all
@@ -29,6 +31,12 @@ func QueueName(what string) string {
 	return fmt.Sprintf("/spec-%s-%d-%d", what, os.Getpid(), queueNumber.Add(1))
 }
 
+// Name returns a name of so many bytes, with its slash, that no other queue has. It may be longer.
+func Name(length int) string {
+	name := QueueName("reply")
+	return name + strings.Repeat("-", max(0, length-len(name)))
+}
+
 // Client is a client that does what a spec says, so that a server is judged without anybody's client.
 type Client struct {
 	PID   int32 // what its requests say
@@ -39,7 +47,11 @@ type Client struct {
 
 // NewClient makes a reply queue. The caller closes the client.
 func NewClient(shape Shape) (*Client, error) {
-	name := QueueName("reply")
+	return NewClientNamed(QueueName("reply"), shape)
+}
+
+// NewClientNamed makes a reply queue of that name.
+func NewClientNamed(name string, shape Shape) (*Client, error) {
 	attr := &mq.Attr{MaxMsg: shape.Depth, MsgSize: shape.MsgSize}
 	reply, err := makeQueue(name, attr)
 	if err != nil {
@@ -63,6 +75,22 @@ func makeQueue(name string, attr *mq.Attr) (*mq.Queue, error) {
 // GiveTo makes the reply queue another user's, which only root can do.
 func (c *Client) GiveTo(uid int) error {
 	return onDescriptor(c.reply, func(fd int) error { return unix.Fchown(fd, uid, -1) })
+}
+
+// Fill puts messages into the client's own reply queue, until there is no room.
+func (c *Client) Fill() error {
+	q, err := mq.Open(c.ReplyName(), os.O_WRONLY, 0, nil)
+	if err != nil {
+		return err
+	}
+	defer q.Close()
+	for err == nil {
+		err = q.TrySend(nil, wire.Data)
+	}
+	if errors.Is(err, unix.EAGAIN) {
+		return nil
+	}
+	return err
 }
 
 // ReplyName is the name of the reply queue.
@@ -105,19 +133,22 @@ type Message struct {
 
 var kindNames = map[uint]string{wire.Info: "INFO", wire.Failure: "FAILURE", wire.Data: "DATA", wire.End: "END"}
 
-func (m Message) String() string {
+// Text says what came.
+func (m Message) Text() rubric.Text {
 	name, known := kindNames[m.Kind]
 	switch {
 	case !known:
-		return fmt.Sprintf("a message of priority %d with %d bytes", m.Kind, len(m.Body))
+		return finding.Say("a message of priority %d with %d bytes", m.Kind, len(m.Body))
 	case m.Kind == wire.Failure:
-		return fmt.Sprintf("FAILURE %q", m.Body)
+		return finding.Same("FAILURE %.300q", m.Body)
 	case m.Kind == wire.Info && len(m.Body) == wire.InfoSize:
 		size, _ := wire.ParseInfo(m.Body)
-		return fmt.Sprintf("INFO %d", size)
+		return finding.Same("INFO %d", size)
 	}
-	return fmt.Sprintf("%s of %d bytes", name, len(m.Body))
+	return finding.Say("%s of %d bytes", name, len(m.Body))
 }
+
+func (m Message) String() string { return m.Text().EN }
 
 // ErrSilent means that a server sent nothing for too long.
 var ErrSilent = errors.New("nothing came from the server")
@@ -187,7 +218,7 @@ func (c *Client) FinishSlowly(ctx context.Context, path string, period, while ti
 			err = ErrEndless
 		}
 		if err != nil {
-			return e, fmt.Errorf("%w after %s", err, e.Summary())
+			return e, finding.Failed(err, "%v after %v", err, e.Summary())
 		}
 		e.Messages = append(e.Messages, m)
 		switch m.Kind {
@@ -197,6 +228,18 @@ func (c *Client) FinishSlowly(ctx context.Context, path string, period, while ti
 			return e, nil
 		}
 	}
+}
+
+// Begin receives no more than the first so many messages.
+func (c *Client) Begin(ctx context.Context, messages int) (e Exchange, err error) {
+	for range messages {
+		m, err := c.nextWithin(ctx, Patience)
+		if err != nil {
+			return e, err
+		}
+		e.Messages = append(e.Messages, m)
+	}
+	return e, nil
 }
 
 func (c *Client) nextWithin(ctx context.Context, limit time.Duration) (Message, error) {
@@ -222,29 +265,37 @@ func (e Exchange) Failed() (string, bool) {
 const maxWords = 20
 
 // Summary shows the messages, a run of DATA as one.
-func (e Exchange) Summary() string {
+func (e Exchange) Summary() rubric.Text {
 	if len(e.Messages) == 0 {
-		return "no message"
+		return finding.Say("no message")
 	}
-	var words []string
-	data := 0
+	var words rubric.Text
+	add := func(word rubric.Text) {
+		if words.EN == "" {
+			words = word
+		} else {
+			words = finding.Same("%v, %v", words, word)
+		}
+	}
+	data, parts := 0, 0
 	for i, m := range e.Messages {
-		if len(words) == maxWords {
-			words = append(words, fmt.Sprintf("and so on, %d messages in all", len(e.Messages)))
+		if parts == maxWords {
+			add(finding.Say("and so on, %d messages in all", len(e.Messages)))
 			break
 		}
+		word := m.Text()
 		if m.Kind == wire.Data {
 			data++
 			if i+1 < len(e.Messages) && e.Messages[i+1].Kind == wire.Data {
 				continue
 			}
-			words = append(words, fmt.Sprintf("%d x DATA", data))
+			word = finding.Same("%d x DATA", data)
 			data = 0
-			continue
 		}
-		words = append(words, m.String())
+		add(word)
+		parts++
 	}
-	return strings.Join(words, ", ")
+	return words
 }
 
 // QueueStatus reads what mqueuefs says of a queue, through a descriptor of the suite's own: no mount is needed, and no

@@ -99,3 +99,9 @@ func onDescriptor(q *mq.Queue, f func(fd int) error) error {
 	err := q.Control(func(fd uintptr) { callErr = f(int(fd)) })
 	return errors.Join(err, callErr)
 }
+
+// MaySetSecurebits tells whether programs can be started with securebits, see capabilities(7).
+func MaySetSecurebits() bool {
+	st, err := proc.Process(os.Getpid()).Status()
+	return err == nil && st.CapEff.Has(unix.CAP_SETPCAP)
+}

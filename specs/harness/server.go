@@ -60,9 +60,14 @@ func (p Place) WriteFile(name string, content []byte) error {
 	return errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, content, 0o644), os.Chmod(path, 0o644))
 }
 
+// WriteHole puts a file below the root whose bytes are all 0 and on no disk.
+func (p Place) WriteHole(name string, size int64) error {
+	return errors.Join(p.WriteFile(name, nil), os.Truncate(filepath.Join(p.Root, name), size))
+}
+
 // Args are the flags that put a server there.
 func (p Place) Args() []string {
-	return []string{"--root", p.Root, "--queue", p.Queue, "--pidfile", p.PIDFile, "--log=" + p.Log}
+	return []string{"--root", p.Root, "--queue", p.Queue, "--pidfile", p.PIDFile, "--log", p.Log}
 }
 
 // Start is one run of a server's original process.
@@ -99,7 +104,7 @@ func (p Programs) Run(ctx context.Context, s Setting, program string, args ...st
 	if start.Exit == launcherFailed && strings.HasPrefix(start.Stderr, "launch: ") {
 		err = fmt.Errorf("%w: %s", ErrSuite, start.Stderr)
 		if _, gone := os.Stat(program); gone != nil {
-			err = finding.Failed(gone, "the program's file has gone: %v", "el fichero del programa ha desaparecido: %v", gone)
+			err = finding.Failed(gone, "the program's file has gone: %v", gone)
 		}
 	}
 	return start, err
@@ -128,7 +133,7 @@ func waitWithin(ctx context.Context, cmd *exec.Cmd) error {
 	doing := whatItDoes(cmd.Process.Pid)
 	cmd.Process.Kill()
 	<-done
-	return finding.Failed(ErrHangs, "the original process did not return within %v: %v", "el proceso original no terminó en %v: %v",
+	return finding.Failed(ErrHangs, "the original process did not return within %v: %v",
 		time.Since(begin).Round(time.Millisecond), doing)
 }
 
@@ -144,12 +149,11 @@ func whatItDoes(original int) rubric.Text {
 	const ticks = 100 // a second, see sysconf(3)
 	switch used := time.Duration(busiest.UserTime+busiest.SysTime) * time.Second / ticks; {
 	case busiest.Pid == 0:
-		return finding.Say("it waits", "está esperando")
+		return finding.Say("it waits")
 	case busiest.Pid == original:
-		return finding.Say("an endless loop in it, %v of processor time so far", "un bucle sin fin en él, ya %v de procesador", used)
+		return finding.Say("an endless loop in it, %v of processor time so far", used)
 	default:
-		return finding.Say("it waits for PID %d, which is in an endless loop, %v of processor time so far",
-			"espera al PID %d, que está en un bucle sin fin, ya %v de procesador", busiest.Pid, used)
+		return finding.Say("it waits for PID %d, which is in an endless loop, %v of processor time so far", busiest.Pid, used)
 	}
 }
 
@@ -186,22 +190,27 @@ type Server struct {
 // ErrNoDaemon means that a start returned 0 and left no process.
 var ErrNoDaemon = errors.New("the start returned 0 but no daemon is there")
 
-// StartServer starts a server at a place and finds its daemon.
+// StartServer starts a server at a place, with more flags, and finds its daemon.
 func (p Programs) StartServer(ctx context.Context, place Place, s Setting, more ...string) (*Server, error) {
-	start, err := p.Run(ctx, s, p.Server, append(place.Args(), more...)...)
+	return p.StartServerBy(ctx, place, s, append(place.Args(), more...)...)
+}
+
+// StartServerBy starts a server with flags that lead to a place, and finds its daemon.
+func (p Programs) StartServerBy(ctx context.Context, place Place, s Setting, args ...string) (*Server, error) {
+	start, err := p.Run(ctx, s, p.Server, args...)
 	if err != nil {
-		return nil, finding.Failed(err, "%v; %v", "%v; %v", err, start.said())
+		return nil, finding.Failed(err, "%v; %v", err, start.said())
 	}
 	if start.Exit != 0 {
-		return nil, finding.Failed(errNotStarted, "%v; %v", "%v; %v", start.ended(), start.said())
+		return nil, finding.Failed(errNotStarted, "%v; %v", start.ended(), start.said())
 	}
 	pid, err := place.findDaemon()
 	if err != nil {
-		return nil, finding.Failed(err, "%v; %v", "%v; %v", err, start.said())
+		return nil, finding.Failed(err, "%v; %v", err, start.said())
 	}
 	handle, err := pidfd.Open(pid)
 	if err != nil {
-		return nil, finding.Failed(err, "the daemon died at once", "el demonio murió enseguida")
+		return nil, finding.Failed(err, "the daemon died at once")
 	}
 	return &Server{Place: place, Start: start, Setting: s, PID: pid, Process: proc.Process(pid), program: p.Server, handle: handle}, nil
 }
@@ -210,7 +219,7 @@ var errNotStarted = errors.New("the start failed")
 
 func (s Start) said() rubric.Text {
 	if s.Stderr == "" {
-		return finding.Say("nothing on stderr", "nada en stderr")
+		return finding.Say("nothing on stderr")
 	}
 	return finding.Same("stderr: %.500q", s.Stderr)
 }
@@ -219,9 +228,9 @@ func (s Start) said() rubric.Text {
 func (s Start) ended() rubric.Text {
 	if s.Exit > 128 {
 		sig := unix.Signal(s.Exit - 128)
-		return finding.Say("the original process ended: signal %d, %s", "el proceso original terminó: señal %d, %s", sig, unix.SignalName(sig))
+		return finding.Say("the original process ended: signal %d, %s", sig, unix.SignalName(sig))
 	}
-	return finding.Say("the original process returned %d", "el proceso original devolvió %d", s.Exit)
+	return finding.Say("the original process returned %d", s.Exit)
 }
 
 // findDaemon picks the daemon among the processes that the start has left: the one registered for notification, else
@@ -232,7 +241,7 @@ func (p Place) findDaemon() (int, error) {
 		return 0, err
 	}
 	if len(left) == 0 {
-		return 0, finding.Failed(ErrNoDaemon, "the start returned 0 but no daemon is there", "el arranque devolvió 0 pero no hay demonio")
+		return 0, finding.Failed(ErrNoDaemon, "the start returned 0 but no daemon is there")
 	}
 	candidates := []int{left[len(left)-1].Pid}
 	if content, err := os.ReadFile(p.PIDFile); err == nil {

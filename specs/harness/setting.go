@@ -2,6 +2,7 @@ package harness
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,7 +23,8 @@ type Setting struct {
 }
 
 // Hostile is the setting of every spec that looks at a daemon: files open at low and high numbers, signals ignored and
-// blocked, a strict umask, variables of no use, supplementary groups if it is root's, and a controlling terminal.
+// blocked, a strict umask, variables of no use, supplementary groups if it is root's, and a controlling terminal, which
+// is stdin and stdout, too: a starter's /dev/null there would look like the daemon's own.
 func Hostile() Setting {
 	return Setting{Hostile: true}
 }
@@ -30,7 +32,7 @@ func Hostile() Setting {
 // HostileDescription says in a finding what Hostile does.
 const HostileDescription = "started it with files open at descriptors 3, 7, 300 and 1023, HUP, INT, CHLD, USR2, TSTP and two " +
 	"real-time signals ignored, TERM, USR1 and a real-time signal blocked, umask 077, junk in the environment and a " +
-	"controlling terminal"
+	"controlling terminal, which is stdin and stdout"
 
 // plantedAt are the descriptors of the files; the last is the highest that RLIMIT_NOFILE then allows.
 var plantedAt = []int{3, 7, 300, 1023}
@@ -69,6 +71,9 @@ func openHostileFiles() (h hostileFiles, err error) {
 		h.ids = append(h.ids, procfs.FileID{Dev: st.Dev, Ino: st.Ino})
 	}
 	h.master, h.terminal, err = OpenTerminal()
+	if err == nil {
+		go io.Copy(io.Discard, h.master) // nobody is to wait for a reader of what it writes
+	}
 	return h, err
 }
 
@@ -90,6 +95,17 @@ func OpenTerminal() (master, terminal *os.File, err error) {
 	return master, terminal, err
 }
 
+// BeyondLimit is a hostile setting in which a file is open far above RLIMIT_NOFILE, which the starter has lowered since,
+// and tells at which descriptor. The program may find the descriptor, but cannot count up to it.
+func BeyondLimit() (Setting, int) {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		limit.Max = 1024
+	}
+	at := int(min(limit.Max-1, 100_003))
+	return Setting{Hostile: true, Orders: []string{"--plant", fmt.Sprintf("3:%d", at), "--rlimit", "nofile=256:256"}}, at
+}
+
 // Planted are the files that a hostile setting has open.
 func (s Setting) Planted() []procfs.FileID {
 	h, _ := hostile()
@@ -104,6 +120,7 @@ func (p Programs) Command(s Setting, program string, args ...string) (*exec.Cmd,
 		if err != nil {
 			return nil, err
 		}
+		cmd.Stdin, cmd.Stdout = h.terminal, h.terminal
 		cmd.ExtraFiles = append(append(cmd.ExtraFiles, h.planted...), h.terminal)
 		cmd.Args = append(cmd.Args, hostileOrders...)
 		for i, at := range plantedAt {

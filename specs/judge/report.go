@@ -96,7 +96,7 @@ func (r report) failed() (failed []result) {
 }
 
 func rank(s result) int {
-	if s.Finding != nil {
+	if s.Finding != nil && s.Finding.See == "" {
 		return 0
 	}
 	return 1
@@ -107,7 +107,11 @@ func (r report) table(w io.Writer, words words, lang string, columns int) {
 	table := tabwriter.NewWriter(&lines, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, words.columns)
 	for _, s := range r.Specs {
-		fmt.Fprintf(table, "%d\t%s\t%d/%d\t%s\t%s\n", s.Step, s.ID, s.Points, s.Max, words.marks[s.Status], s.line(lang))
+		mark := words.marks[s.Status]
+		if s.Finding != nil && s.Finding.See != "" {
+			mark = fmt.Sprintf(words.see, s.Finding.See)
+		}
+		fmt.Fprintf(table, "%d\t%s\t%d/%d\t%s\t%s\n", s.Step, s.ID, s.Points, s.Max, mark, s.line(lang))
 	}
 	table.Flush()
 	for line := range strings.Lines(lines.String()) {

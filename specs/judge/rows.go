@@ -123,7 +123,7 @@ func (h *hangs) enough(row rubric.Row) (result, bool) {
 		return result{}, false
 	}
 	r := newResult(row)
-	r.Status, r.Why = statusFailed, finding.Say("not tried: the start does not return, see %s", "no se prueba: el arranque no termina, mira %s",
+	r.Status, r.Why = statusFailed, finding.Say("not tried: the start does not return, see %s",
 		h.rows[0])
 	return r, true
 }
@@ -182,14 +182,12 @@ func (o options) judgeRow(ctx context.Context, row rubric.Row) result {
 	switch {
 	case longest.Err() == context.DeadlineExceeded:
 		r.Status = statusSkipped
-		r.Why = finding.Say("not judged: its specs did not end within %v, on a machine %.0f times slower than most",
-			"sin evaluar: no acabó en %v, en una máquina %.0f veces más lenta que la mayoría", rowEnds, harness.Slowness())
+		r.Why = finding.Say("not judged: its specs did not end within %v, on a machine %.0f times slower than most", rowEnds, harness.Slowness())
 		r.skipped = []rubric.Text{r.Why}
 	case ctx.Err() == context.DeadlineExceeded:
-		r.Status, r.Why = statusFailed, finding.Say("its specs did not end within %v", "no acabó en %v", time.Since(begin).Round(time.Second))
+		r.Status, r.Why = statusFailed, finding.Say("its specs did not end within %v", time.Since(begin).Round(time.Second))
 	case ctx.Err() == nil && (killed(cmd.ProcessState) || interrupted(specs)):
-		r.Status, r.Why = statusFailed, finding.Say("the judge was killed while it judged this: %v",
-			"mataron al juez mientras comprobaba esto: %v", cmd.ProcessState)
+		r.Status, r.Why = statusFailed, finding.Say("the judge was killed while it judged this: %v", cmd.ProcessState)
 	case err != nil:
 		r.Status, r.Why = statusError, finding.Same("%v, %v\n%s", runErr, err, output)
 	default:

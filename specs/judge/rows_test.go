@@ -24,7 +24,7 @@ func TestARowThatCannotBeJudgedCountsNeitherWay(t *testing.T) {
 		return s
 	}
 	passed := spec(types.SpecStatePassed, "", "", nil)
-	slow := finding.Say("too slow", "demasiado lenta")
+	slow := finding.Same("too slow")
 	notJudged := spec(types.SpecStateSkipped, "too slow", finding.NotJudged, slow)
 	failed := spec(types.SpecStateFailed, "looked", finding.Entry, finding.Finding{Did: finding.Same("looked")})
 	for _, c := range []struct {

@@ -6,7 +6,7 @@ type words struct {
 	columns, step, skippedOf, noteOf, more, closing       string
 	points, judging, waiting, missing, done, broken, keys string
 	interrupted, unexpected, badLang, badJobs, noRow      string
-	noStep, queues                                        string
+	noStep, queues, see                                   string
 	usage                                                 string
 }
 
@@ -15,7 +15,7 @@ var wordsOf = map[string]words{
 		marks: map[string]string{
 			statusPassed: "ok", statusFailed: "FAILED", statusSkipped: "skipped", statusError: "SUITE ERROR",
 		},
-		columns: "step\tid\tpoints\tresult\t", step: "step %d",
+		see: "see %s", columns: "step\tid\tpoints\tresult\t", step: "step %d",
 		skippedOf: "skipped of %s: %s", noteOf: "of %s: %s",
 		more:    "others that failed: %d. --id ID shows one whole, --verbose all.",
 		closing: "%d passed, %d failed, %d skipped, %d not judged: %d of %d points",
@@ -30,7 +30,7 @@ var wordsOf = map[string]words{
 		marks: map[string]string{
 			statusPassed: "bien", statusFailed: "MAL", statusSkipped: "omitida", statusError: "ERROR DE LAS PRUEBAS",
 		},
-		columns: "paso\tid\tpuntos\tresultado\t", step: "paso %d",
+		see: "mira %s", columns: "paso\tid\tpuntos\tresultado\t", step: "paso %d",
 		skippedOf: "omitido de %s: %s", noteOf: "de %s: %s",
 		more:    "otras que fallan: %d. --id ID muestra una entera, --verbose todas.",
 		closing: "%d superadas, %d fallidas, %d omitidas, %d sin evaluar: %d de %d puntos",

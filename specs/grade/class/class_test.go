@@ -150,7 +150,7 @@ func TestPointsByOtherWeights(t *testing.T) {
 
 func TestWhatWasFoundIsShownPlainAndInBounds(t *testing.T) {
 	flood := finding.Same("%s", strings.Repeat("ñ\xff\x1b[1m", 1<<18))
-	row := class.Row{Finding: &finding.Finding{Did: finding.Say("looked", "miró"), Saw: flood,
+	row := class.Row{Finding: &finding.Finding{Did: rubric.Text{EN: "looked", ES: "miró"}, Saw: flood,
 		Facts: []finding.Fact{{Of: finding.Same("log"), Text: flood.EN}}}}
 	text, facts := row.Shown()
 	for _, shown := range []string{text.EN, text.ES, facts[0].Text, row.Report(rubric.Row{}, "es")} {

@@ -71,6 +71,7 @@ type Facts struct {
 	Descriptors []procfs.Descriptor
 	Cwd         string
 	Env         []string
+	EnvUnknown  bool // Env is only what the last exec gave it
 }
 
 // Record is a whole trace.

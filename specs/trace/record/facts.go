@@ -33,6 +33,6 @@ func factsAfter(pid int) (event.Facts, error) {
 		return f, err
 	}
 	env, err := procfs.New("/proc").Process(pid).LiveEnviron()
-	f.Env = env.Vars
+	f.Env, f.EnvUnknown = env.Vars, !env.Live
 	return f, err
 }

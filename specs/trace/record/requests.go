@@ -50,7 +50,7 @@ func (t *taker) askTogether(ctx context.Context, queue, name string, clients int
 			t.tell(fmt.Sprintf("no answer: %v", err), true)
 			continue
 		}
-		t.tell("got "+exchange.Summary(), false)
+		t.tell("got "+exchange.Summary().EN, false)
 	}
 }
 

@@ -82,7 +82,7 @@ func judge(random *rand.Rand, s class.Submission, rows []rubric.Row) []class.Row
 			r.Why = finding.Same("exit status 2, open /tmp/report.json: no such file or directory")
 		case row.ID == "privileges" && random.IntN(4) == 0:
 			r.Status, r.Passes = class.Skipped, 0
-			r.Why = finding.Say("only root has privileges to give up", "solo root tiene privilegios a los que renunciar")
+			r.Why = finding.Say("only root has privileges to give up")
 		}
 		judged = append(judged, r)
 	}
@@ -113,10 +113,10 @@ func found(random *rand.Rand) *finding.Finding {
 		fmt.Fprintf(&log, "2026-03-02T09:00:49.%06dZ mqfiled[%d]: sent \"small\" to /spec-reply-%d: 1 bytes\n", i*137, pid, i)
 	}
 	return &finding.Finding{
-		Did:   finding.Say("started it in the hostile setting", "se lanzó en el entorno hostil"),
-		Wants: finding.Say("what the row says", "lo que dice la prueba"), Saw: finding.Same("/proc/%d/status: Umask: 0022", pid),
+		Did:   finding.Say("started it in the hostile setting"),
+		Wants: finding.Same("what the row says"), Saw: finding.Same("/proc/%d/status: Umask: 0022", pid),
 		Facts: []finding.Fact{
-			{Of: finding.Say("started", "se lanzó"), Text: fmt.Sprintf("mqfiled --root /tmp/specs-1/root --queue /spec-request-%d", pid)},
+			{Of: finding.Say("started"), Text: fmt.Sprintf("mqfiled --root /tmp/specs-1/root --queue /spec-request-%d", pid)},
 			{Of: finding.Same("/tmp/specs-1/log/mqfiled.log"), Text: log.String()},
 			{Of: finding.Same("/proc/%d/fd", pid), Text: "0 -> /dev/null O_RDWR (00:06:3)\n2 -> \x1b]0;owned\a</pre>" +
 				"<script>alert(1)</script>\xff (deleted)\n"},
