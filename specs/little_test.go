@@ -61,8 +61,10 @@ func missing(ctx context.Context) (row string, f finding.Finding) {
 	}
 	if err != nil {
 		f.Wants, f.Saw = say("the original process returns 0 and a daemon is running"), say("%v", err)
+		f.Do = byHand
 		return "ready", f
 	}
+	server = s
 	defer s.Close()
 	c := client(harness.Small)
 	f.Did = say("%v and asked for a small file", f.Did)

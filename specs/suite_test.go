@@ -96,6 +96,9 @@ func (r row) fail(f finding.Finding) {
 // server is the one that the spec has started last.
 var server *harness.Server
 
+// byHand says how to look at a start that fails.
+var byHand = say("start it by hand with a --root, a --queue and a --pidfile of your own, and look at $?, stderr and `ps -ef`")
+
 // toFind says how to find out why a daemon has ended.
 var toFind = say("its log says why, or gdb where: gdb -ex 'set follow-fork-mode child' -ex 'set detach-on-fork on' -ex run " +
 	"--args mqfiled --queue /test --pidfile /tmp/test.pid; then send what the spec sent")
@@ -154,7 +157,7 @@ func (r row) startBy(ctx context.Context, p harness.Place, s harness.Setting, ar
 		f := finding.Finding{
 			Did: did, Wants: say("the original process returns 0 and a daemon is running"), Saw: say("%v", err),
 			Hangs: errors.Is(err, harness.ErrHangs),
-			Do:    say("start it by hand with a --root, a --queue and a --pidfile of your own, and look at $?, stderr and `ps -ef`"),
+			Do:    byHand,
 		}
 		r.must(!f.Hangs, f) // once more would cost as much again
 		r.can(ctx, false, f)

@@ -72,7 +72,7 @@ func (f Finding) Line(lang string, columns int) string {
 
 // Hint is what to do: the row's hint if there is nothing better.
 func (f Finding) Hint(row rubric.Row) rubric.Text {
-	if f.Do.EN != "" {
+	if f.Do.EN != "" || f.See != "" {
 		return f.Do
 	}
 	return row.Hint

@@ -82,6 +82,9 @@ func crashLine(pid int, program string) string {
 		return ""
 	}
 	place, _, _ = strings.Cut(place, " ") // (discriminator 1)
+	if strings.HasSuffix(place, "?") {    // it was built without -g
+		return function + "()"
+	}
 	return fmt.Sprintf("%s() (%s)", function, place)
 }
 
