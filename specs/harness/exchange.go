@@ -163,6 +163,17 @@ func (c *Client) Pending() (Message, bool) {
 	return Message{kind, append([]byte(nil), c.buf[:n]...)}, err == nil
 }
 
+// TakeAll receives what is there.
+func (c *Client) TakeAll() (e Exchange) {
+	for {
+		m, came := c.Pending()
+		if !came {
+			return e
+		}
+		e.Messages = append(e.Messages, m)
+	}
+}
+
 // Waiting tells how many responses lie in the reply queue.
 func (c *Client) Waiting() (int, error) {
 	attr, err := c.reply.Attr()

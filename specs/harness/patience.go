@@ -93,6 +93,11 @@ func (s Stopwatch) Within(limit time.Duration) bool {
 	return Now()-s.now <= limit
 }
 
+// Left is what is left of a limit, on the clock of [Now].
+func (s Stopwatch) Left(limit time.Duration) time.Duration {
+	return limit - (Now() - s.now)
+}
+
 // Stretched is for limits that cannot be on the clock of [Now]: as much longer as this machine is slow.
 func Stretched(d time.Duration) time.Duration {
 	return time.Duration(float64(d) * Slowness())

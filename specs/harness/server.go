@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -56,6 +57,11 @@ func (p Place) Remove() {
 func (p Place) WriteFile(name string, content []byte) error {
 	path := filepath.Join(p.Root, name)
 	return errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, content, 0o644), os.Chmod(path, 0o644))
+}
+
+// WriteHole puts a file below the root whose bytes are all 0 and on no disk.
+func (p Place) WriteHole(name string, size int64) error {
+	return errors.Join(p.WriteFile(name, nil), os.Truncate(filepath.Join(p.Root, name), size))
 }
 
 // Args are the flags that put a server there.
@@ -213,6 +219,36 @@ func (p Place) findDaemon() (int, error) {
 // Signal sends a signal to the daemon.
 func (s *Server) Signal(sig unix.Signal) error {
 	return s.handle.Signal(sig)
+}
+
+// Stop has the daemon stand still, by SIGSTOP, and returns when it does. What it does first when it goes on is what its
+// main thread does: the others have a lower priority from then on, where that can be.
+func (s *Server) Stop(ctx context.Context) error {
+	if err := s.Signal(unix.SIGSTOP); err != nil {
+		return err
+	}
+	ctx, cancel := WithTimeout(ctx, Slack)
+	defer cancel()
+	for {
+		tasks, err := s.Process.Tasks()
+		if err != nil || ctx.Err() != nil {
+			return errors.Join(err, ctx.Err())
+		}
+		if !slices.ContainsFunc(tasks, func(t procfs.Status) bool { return t.State != 'T' }) {
+			for _, t := range tasks {
+				if t.Pid != s.PID {
+					unix.Setpriority(unix.PRIO_PROCESS, t.Pid, 19)
+				}
+			}
+			return nil
+		}
+		time.Sleep(100 * time.Microsecond)
+	}
+}
+
+// Continue has it go on.
+func (s *Server) Continue() {
+	s.Signal(unix.SIGCONT)
 }
 
 // WaitForEnd waits until the daemon has ended, reaps it and tells how it ended.

@@ -12,7 +12,7 @@ const (
 
 	maxProcessesInAll = 2048
 	maxMemoryInAll    = 3 << 30
-	maxFile           = 512 << 20
+	maxFile           = 16 << 30  // with its holes, as the specs have; what it takes is limited by maxFiles
 	maxFiles          = 256 << 20 // bytes of all files of a submission
 	maxOpen           = 4096
 	maxSeconds        = 600 // of processor time of each process
