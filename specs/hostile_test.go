@@ -29,6 +29,10 @@ var _ = Row("malformed", func(r row) {
 		reader := client(harness.Small)
 		good, err := wire.Request{PID: 1, Reply: reader.ReplyName(), Path: "still"}.Append(nil)
 		Expect(err).NotTo(HaveOccurred())
+		// A server that answers into its own queue takes this content for a request, and answers that.
+		Expect(s.WriteFile("request", good)).To(Succeed())
+		toItself, err := wire.Request{PID: 1, Reply: s.Queue, Path: "request"}.Append(nil)
+		Expect(err).NotTo(HaveOccurred())
 		tiny := client(harness.Shape{Depth: 4, MsgSize: 128})
 		for _, m := range []struct {
 			what    string
@@ -46,6 +50,9 @@ var _ = Row("malformed", func(r row) {
 			{"a reply queue without a name", withReply(good, "\x00")},
 			{"a reply queue that does not exist", withReply(good, "/no-such-queue\x00")},
 			{"the request queue as reply queue", withReply(good, s.Queue+"\x00")},
+			{"the request queue as reply queue, and the path of a file that holds a request", toItself},
+			{"the same with bytes after the NUL of the queue's name", withReply(toItself, s.Queue+"\x00"+strings.Repeat("x", 100))},
+			{"a reply queue named .", withReply(good, "/.\x00")},
 			{"a reply queue of messages of 128 bytes", withReply(good, tiny.ReplyName()+"\x00")},
 			{"random bytes", random(3000)},
 		} {
@@ -63,6 +70,25 @@ var _ = Row("malformed", func(r row) {
 		if registered {
 			r.eventuallyRegistered(ctx, s, "sent malformed requests")
 		}
+	})
+	It("serves a request that comes among such", func(ctx SpecContext) {
+		s := r.start(ctx)
+		Expect(s.WriteFile("small", []byte("x"))).To(Succeed())
+		r.mustServe(ctx, s, "started it")
+		c := client(harness.Small)
+		if err := s.Stop(ctx); err != nil {
+			notJudged("the daemon cannot be stopped: %v", err)
+		}
+		err := errors.Join(harness.SendRaw(ctx, s.Queue, nil), harness.SendRaw(ctx, s.Queue, random(300)),
+			c.Request(ctx, s.Queue, "small"), harness.SendRaw(ctx, s.Queue, nil))
+		s.Continue()
+		r.goesOn(err, s, "sent requests")
+		e, err := c.Finish(ctx, "small")
+		r.can(ctx, err == nil && string(e.Content) == "x", harness.Finding{
+			Did:   "stopped the daemon by SIGSTOP, put two malformed requests, a good one and one more into its queue, and let it go on",
+			Wants: "the good one is served", Saw: fmt.Sprintf("%s, error: %v", e.Summary(), err),
+			Cause: "a malformed request ends the loop that empties the queue, and what is behind it announces itself to nobody",
+		})
 	})
 })
 
@@ -319,7 +345,7 @@ var _ = Row("sigterm", func(r row) {
 		// room in each queue that it does not fill again first.
 		<-time.After(time.Until(begin.Add(4500 * time.Millisecond)))
 		slow = stillServed(ctx, slow)
-		if s.Stop(ctx) != nil || time.Since(begin) > 4900*time.Millisecond {
+		if s.Stop(ctx) != nil || s.FavourMain() != nil || time.Since(begin) > 4900*time.Millisecond {
 			slow = nil
 		}
 		for _, c := range slow {

@@ -170,6 +170,19 @@ var _ = Row("protocol", func(r row) {
 			r.mustBeSilent(ctx, c, s)
 		}
 	})
+	It("takes a request of any priority", func(ctx SpecContext) {
+		s := r.start(ctx)
+		Expect(s.WriteFile("file", []byte("x"))).To(Succeed())
+		for _, priority := range []uint{1, 4, 31, 32767} {
+			c := client(harness.Small)
+			r.goesOn(c.RequestAt(ctx, s.Queue, "file", priority), s, "sent a request")
+			e, err := c.Finish(ctx, "file")
+			r.can(ctx, err == nil && string(e.Content) == "x", harness.Finding{
+				Did: fmt.Sprintf("sent a request of priority %d", priority), Wants: "it is served as any other",
+				Saw: fmt.Sprintf("%s, error: %v", e.Summary(), err),
+			})
+		}
+	})
 	It("sends FAILURE alone for a file that is not there", func(ctx SpecContext) {
 		s := r.start(ctx)
 		c := client(harness.Small)

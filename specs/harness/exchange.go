@@ -104,15 +104,24 @@ func (c *Client) Close() {
 
 // Request asks the server behind the queue for a file.
 func (c *Client) Request(ctx context.Context, queue, path string) error {
+	return c.RequestAt(ctx, queue, path, 0)
+}
+
+// RequestAt asks with a message of that priority.
+func (c *Client) RequestAt(ctx context.Context, queue, path string, priority uint) error {
 	message, err := wire.Request{PID: c.PID, Reply: c.ReplyName(), Path: path}.Append(nil)
 	if err != nil {
 		return err
 	}
-	return SendRaw(ctx, queue, message)
+	return sendAt(ctx, queue, message, priority)
 }
 
 // SendRaw puts any message into a request queue, waiting for room for a while.
 func SendRaw(ctx context.Context, queue string, message []byte) error {
+	return sendAt(ctx, queue, message, 0)
+}
+
+func sendAt(ctx context.Context, queue string, message []byte, priority uint) error {
 	q, err := mq.Open(queue, os.O_WRONLY, 0, nil)
 	if err != nil {
 		return err
@@ -120,7 +129,7 @@ func SendRaw(ctx context.Context, queue string, message []byte) error {
 	defer q.Close()
 	ctx, cancel := WithTimeout(ctx, Patience)
 	defer cancel()
-	return q.Send(ctx, message, 0)
+	return q.Send(ctx, message, priority)
 }
 
 // Message is one response.

@@ -221,8 +221,7 @@ func (s *Server) Signal(sig unix.Signal) error {
 	return s.handle.Signal(sig)
 }
 
-// Stop has the daemon stand still, by SIGSTOP, and returns when it does. What it does first when it goes on is what its
-// main thread does: the others have a lower priority from then on, where that can be.
+// Stop has the daemon stand still, by SIGSTOP, and returns when it does.
 func (s *Server) Stop(ctx context.Context) error {
 	if err := s.Signal(unix.SIGSTOP); err != nil {
 		return err
@@ -235,15 +234,21 @@ func (s *Server) Stop(ctx context.Context) error {
 			return errors.Join(err, ctx.Err())
 		}
 		if !slices.ContainsFunc(tasks, func(t procfs.Status) bool { return t.State != 'T' }) {
-			for _, t := range tasks {
-				if t.Pid != s.PID {
-					unix.Setpriority(unix.PRIO_PROCESS, t.Pid, 19)
-				}
-			}
 			return nil
 		}
 		time.Sleep(100 * time.Microsecond)
 	}
+}
+
+// FavourMain gives all of the daemon's threads but the main one a low priority, so that this one goes on first.
+func (s *Server) FavourMain() error {
+	tasks, err := s.Process.Tasks()
+	for _, t := range tasks {
+		if t.Pid != s.PID {
+			unix.Setpriority(unix.PRIO_PROCESS, t.Pid, 19) // a thread may have ended
+		}
+	}
+	return err
 }
 
 // Continue has it go on.
