@@ -206,12 +206,22 @@ var _ = Row("stuck", func(r row) {
 		Expect(s.WriteFile("large", large)).To(Succeed())
 		watch := harness.NewStopwatch()
 		c := r.stuckClient(ctx, s, int32(os.Getpid()))
+		untold := client(harness.Shape{Depth: 1, MsgSize: 256})
+		Expect(untold.Fill()).To(Succeed())
+		r.goesOn(untold.Request(ctx, s.Queue, "missing"), s, "asked for a missing file, with a reply queue that is full")
 		held := r.eventuallyFreed(ctx, s, c)
 		inTime := watch.Took() > 900*time.Millisecond && watch.Within(2*time.Second+harness.Slack)
 		r.must(held == nil && inTime, harness.Finding{
 			Did:   "started it with --stall 1 and read nothing of a large file",
 			Wants: "after 1 s the transfer is given up, not before, and everything that it held is freed",
 			Saw:   fmt.Sprintf("after %v it holds:\n%s", watch.Took(), strings.Join(held, "\n")),
+		})
+		held = r.eventuallyFreed(ctx, s, untold)
+		r.must(held == nil && watch.Within(2*time.Second+harness.Slack), harness.Finding{
+			Did:   "started it with --stall 1 and asked for a missing file, with a reply queue that stays full",
+			Wants: "after 1 s FAILURE is given up, too, and what was held for it is freed",
+			Saw:   fmt.Sprintf("after %v it holds:\n%s", watch.Took(), strings.Join(held, "\n")),
+			Cause: "FAILURE is sent by a call that waits for room without a limit",
 		})
 		c.Close()
 		r.mustServe(ctx, s, "let a transfer stall")
