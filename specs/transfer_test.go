@@ -170,6 +170,19 @@ var _ = Row("protocol", func(r row) {
 			r.mustBeSilent(ctx, c, s)
 		}
 	})
+	It("takes a request of any priority", func(ctx SpecContext) {
+		s := r.start(ctx)
+		Expect(s.WriteFile("file", []byte("x"))).To(Succeed())
+		for _, priority := range []uint{1, 4, 31, 32767} {
+			c := client(harness.Small)
+			r.goesOn(c.RequestAt(ctx, s.Queue, "file", priority), s, say("sent a request"))
+			e, err := c.Finish(ctx, "file")
+			r.can(ctx, err == nil && string(e.Content) == "x", finding.Finding{
+				Did: say("sent a request of priority %d", priority), Wants: say("it is served as any other"),
+				Saw: say("%s, error: %v", e.Summary(), err),
+			})
+		}
+	})
 	It("sends FAILURE alone for a file that is not there", func(ctx SpecContext) {
 		s := r.start(ctx)
 		c := client(harness.Small)
@@ -262,6 +275,31 @@ var _ = Row("errors", func(r row) {
 		Entry("for an empty path", "", func(string) {}),
 		Entry("for a name that is too long", strings.Repeat("n", 256), func(string) {}),
 	)
+})
+
+var _ = Row("errors", func(r row) {
+	It("says why in whole characters of UTF-8, in one message of any size", func(ctx SpecContext) {
+		s := r.start(ctx)
+		sizes := []int{256, 257, 258, 259, 1024}
+		for _, path := range []string{
+			strings.Repeat(strings.Repeat("ñ", 100)+"/", 10), strings.Repeat(strings.Repeat("文", 80)+"/", 8),
+			strings.Repeat(strings.Repeat("😀", 60)+"/", 8), strings.Repeat("a/", 2047) + "a",
+			"caf\xe9 \xff\xfe\x80\xc3", "x" + strings.Repeat("y", 250) + "\xe6\x96",
+		} {
+			for _, size := range sizes {
+				c := client(harness.Shape{Depth: 2, MsgSize: size})
+				e := r.fetch(ctx, c, s, path)
+				text, failed := e.Failed()
+				r.must(failed && text != "" && utf8.ValidString(text) && !strings.ContainsRune(text, 0), finding.Finding{
+					Did:   say("asked for a missing file, %.30q, %d bytes, with messages of %d bytes", path, len(path), size),
+					Wants: say("FAILURE with the reason as UTF-8 text without NUL, cut to the message's size at a whole character"),
+					Saw:   say("%s: ends in %q", e.Last(), text[max(0, len(text)-8):]),
+					Cause: say("a text that has the path in it has whatever bytes that has, and may be longer than a message"),
+				})
+				c.Close()
+			}
+		}
+	})
 })
 
 var _ = Row("confine", func(r row) {

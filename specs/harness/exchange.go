@@ -106,15 +106,24 @@ func (c *Client) Close() {
 
 // Request asks the server behind the queue for a file.
 func (c *Client) Request(ctx context.Context, queue, path string) error {
+	return c.RequestAt(ctx, queue, path, 0)
+}
+
+// RequestAt asks with a message of that priority.
+func (c *Client) RequestAt(ctx context.Context, queue, path string, priority uint) error {
 	message, err := wire.Request{PID: c.PID, Reply: c.ReplyName(), Path: path}.Append(nil)
 	if err != nil {
 		return err
 	}
-	return SendRaw(ctx, queue, message)
+	return sendAt(ctx, queue, message, priority)
 }
 
 // SendRaw puts any message into a request queue, waiting for room for a while.
 func SendRaw(ctx context.Context, queue string, message []byte) error {
+	return sendAt(ctx, queue, message, 0)
+}
+
+func sendAt(ctx context.Context, queue string, message []byte, priority uint) error {
 	q, err := mq.Open(queue, os.O_WRONLY, 0, nil)
 	if err != nil {
 		return err
@@ -122,7 +131,7 @@ func SendRaw(ctx context.Context, queue string, message []byte) error {
 	defer q.Close()
 	ctx, cancel := WithTimeout(ctx, Patience)
 	defer cancel()
-	return q.Send(ctx, message, 0)
+	return q.Send(ctx, message, priority)
 }
 
 // Message is one response.
@@ -166,6 +175,17 @@ func (c *Client) Next(ctx context.Context) (Message, error) {
 func (c *Client) Pending() (Message, bool) {
 	n, kind, err := c.reply.TryReceive(c.buf)
 	return Message{kind, append([]byte(nil), c.buf[:n]...)}, err == nil
+}
+
+// TakeAll receives what is there.
+func (c *Client) TakeAll() (e Exchange) {
+	for {
+		m, came := c.Pending()
+		if !came {
+			return e
+		}
+		e.Messages = append(e.Messages, m)
+	}
 }
 
 // Waiting tells how many responses lie in the reply queue.

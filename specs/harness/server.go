@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -266,6 +267,41 @@ func (p Place) findDaemon() (int, error) {
 func (s *Server) Signal(sig unix.Signal) error {
 	s.toEnd = s.toEnd || sig == unix.SIGTERM || sig == unix.SIGKILL
 	return s.handle.Signal(sig)
+}
+
+// Stop has the daemon stand still, by SIGSTOP, and returns when it does.
+func (s *Server) Stop(ctx context.Context) error {
+	if err := s.Signal(unix.SIGSTOP); err != nil {
+		return err
+	}
+	ctx, cancel := WithTimeout(ctx, Slack)
+	defer cancel()
+	for {
+		tasks, err := s.Process.Tasks()
+		if err != nil || ctx.Err() != nil {
+			return errors.Join(err, ctx.Err())
+		}
+		if !slices.ContainsFunc(tasks, func(t procfs.Status) bool { return t.State != 'T' }) {
+			return nil
+		}
+		time.Sleep(100 * time.Microsecond)
+	}
+}
+
+// FavourMain gives all of the daemon's threads but the main one a low priority, so that this one goes on first.
+func (s *Server) FavourMain() error {
+	tasks, err := s.Process.Tasks()
+	for _, t := range tasks {
+		if t.Pid != s.PID {
+			unix.Setpriority(unix.PRIO_PROCESS, t.Pid, 19) // a thread may have ended
+		}
+	}
+	return err
+}
+
+// Continue has it go on.
+func (s *Server) Continue() {
+	s.Signal(unix.SIGCONT)
 }
 
 // WaitForEnd waits until the daemon has ended, reaps it and tells how it ended.
