@@ -12,7 +12,7 @@ import (
 // installed with SA_RESTART, as all of Go's own are), and by an absolute deadline. Each waiting call costs a thread,
 // and neither a context nor Close ends it. All methods may be called by many goroutines at once.
 //
-// Prefer [Queue] where those properties are not the point.
+// A Blocking that is dropped without Close is closed as a dropped [Queue] is.
 type Blocking struct {
 	handle
 	users atomic.Int64 // callers inside, and one for being open; who comes last closes the descriptor
@@ -108,6 +108,7 @@ func (b *Blocking) Poll() (*Queue, error) {
 		return nil, newError("poll", b.name, err)
 	}
 	b.closed = true
+	b.closeIfDropped(false)
 	return newQueue(b.name, b.fd, true), nil
 }
 

@@ -3,6 +3,7 @@ package mq_test
 import (
 	"fmt"
 	"math"
+	"math/bits"
 	"os"
 	"runtime"
 	"strings"
@@ -15,8 +16,8 @@ import (
 )
 
 var (
-	past   = unix.Timespec{Sec: 1}
-	always = unix.Timespec{Sec: math.MaxInt64} // TIME_T_MAX
+	past      = unix.Timespec{Sec: 1}
+	always, _ = unix.TimeToTimespec(time.Unix(math.MaxInt64>>(64-bits.UintSize), 0)) // TIME_T_MAX
 )
 
 func (th thread) result(t testing.TB) error {

@@ -2,7 +2,6 @@ package mq
 
 import (
 	"context"
-	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,13 +12,9 @@ import (
 // A caller parked in the poller is not what POSIX calls blocked in mq_receive: it does not hold back a notification,
 // and where others sleep in the kernel on the same queue it gets what they leave. See [Blocking] for that.
 //
-// A Queue must be closed. One that is forgotten may keep its descriptor as long as the process lives.
-type Queue struct {
-	handle
-
-	once  sync.Once
-	waits *waits // made by the first caller that has to wait
-}
+// A Queue that is dropped without Close is closed when the garbage collector finds it, as an [os.File] is, unless this
+// process is registered through it. As every close of a descriptor, that ends the process's registration for the queue.
+type Queue struct{ handle }
 
 func newQueue(name string, fd int, shared bool) *Queue {
 	q := new(Queue)
@@ -90,22 +85,16 @@ func (q *Queue) Close() error {
 	if err := q.shut(); err != nil {
 		return err
 	}
-	var err error
-	if q.waits != nil {
-		err = q.waits.close()
-	} else {
-		err = unix.Close(q.fd)
-	}
-	if err != nil {
+	if err := q.descriptor.close(); err != nil {
 		return newError("close", q.name, err)
 	}
 	return nil
 }
 
 func (q *Queue) trySend(msg []byte, prio uint) error {
-	return q.handle.trySend(msg, prio, q.patience())
+	return q.handle.trySend(msg, prio, q.nonBlocking())
 }
 
 func (q *Queue) tryReceive(buf []byte) (int, uint, error) {
-	return q.handle.tryReceive(buf, q.patience())
+	return q.handle.tryReceive(buf, q.nonBlocking())
 }

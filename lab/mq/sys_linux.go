@@ -77,7 +77,7 @@ func sysTrySend(fd int, msg []byte, prio uint, deadline *unix.Timespec) unix.Err
 			errno = sysSend(fd, msg, prio, deadline)
 		}
 		if errno != unix.EINTR {
-			return nonBlocking(errno)
+			return orAgain(errno)
 		}
 	}
 }
@@ -103,7 +103,7 @@ func sysTryReceive(fd int, buf []byte, deadline *unix.Timespec) (int, uint, unix
 			return int(n), uint(prio), 0
 		case unix.EINTR:
 		default:
-			return 0, 0, nonBlocking(errno)
+			return 0, 0, orAgain(errno)
 		}
 	}
 }
@@ -146,7 +146,8 @@ func sysNotifyThread(fd, socket int, c *cookie) unix.Errno {
 // priority keeps a number too great for the kernel's unsigned int too great, instead of cutting it to a valid one.
 func priority(prio uint) uintptr { return uintptr(min(prio, math.MaxUint32)) }
 
-func nonBlocking(errno unix.Errno) unix.Errno {
+// orAgain is EAGAIN also for a call that had an expired deadline in the place of O_NONBLOCK.
+func orAgain(errno unix.Errno) unix.Errno {
 	if errno == unix.ETIMEDOUT {
 		return unix.EAGAIN
 	}
