@@ -1,4 +1,4 @@
-//go:build !race
+//go:build linux && !race
 
 package mq_test
 
@@ -34,9 +34,20 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 		},
 		"send and receive in the kernel": func() { b.Send(buf, 0); b.Receive(buf) },
 		"send and receive in the kernel, with a deadline": func() {
+			deadline := time.Now().Add(time.Minute)
+			b.SendUntil(buf, 0, deadline)
+			b.ReceiveUntil(buf, deadline)
+		},
+		"send and receive in the kernel, with a timespec": func() {
 			deadline := unix.NsecToTimespec(time.Now().Add(time.Minute).UnixNano())
 			b.TimedSend(buf, 0, &deadline)
 			b.TimedReceive(buf, &deadline)
+		},
+		"send and receive that wait, with the queue's deadline": func() {
+			back.SetReceiveDeadline(time.Now().Add(time.Minute))
+			there.Send(context.Background(), buf, 0)
+			back.Receive(context.Background(), buf)
+			back.SetReceiveDeadline(time.Time{})
 		},
 		"notification": func() { q.Notify(handle); q.TrySend(nil, 0); <-handled; q.TryReceive(buf) },
 		"attributes":   func() { q.Attr() },

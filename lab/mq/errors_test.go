@@ -1,3 +1,5 @@
+//go:build linux
+
 package mq_test
 
 import (
@@ -46,12 +48,15 @@ func TestDeadlinesAreTimeouts(t *testing.T) {
 	ended, end := context.WithCancel(t.Context())
 	end()
 	_, _, tried := q.TryReceive(buf)
+	d := newQueue(t, 1, 16)
+	must(t, d.SetDeadline(time.Unix(1, 0)))
 	for what, c := range map[string]struct {
 		err  error
 		want bool
 	}{
 		"the context's deadline": {err2(q.Receive(ctx, buf)), true},
 		"ETIMEDOUT":              {err2(b.TimedReceive(buf, &past)), true},
+		"the queue's deadline":   {err2(d.Receive(t.Context(), buf)), true},
 		"a context that ended":   {err2(q.Receive(ended, buf)), false},
 		"an empty queue":         {tried, false},
 	} {

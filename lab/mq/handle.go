@@ -1,3 +1,5 @@
+//go:build linux
+
 package mq
 
 import (
@@ -144,9 +146,9 @@ func (h *handle) Status() (Status, error) {
 	return s, err
 }
 
-// Chmod is fchmod(2). It sets the mode whatever the umask, which [Open] does not.
-func (h *handle) Chmod(mode uint32) error {
-	return h.use("chmod", func(fd int) error { return unix.Fchmod(fd, mode) })
+// Chmod is fchmod(2) with the permission bits of mode. It sets them whatever the umask, which [Open] does not.
+func (h *handle) Chmod(mode os.FileMode) error {
+	return h.use("chmod", func(fd int) error { return unix.Fchmod(fd, uint32(mode.Perm())) })
 }
 
 // Stat is fstat(2): who owns the queue, who may open it, and whether it still has a name (Nlink 0: it was unlinked).

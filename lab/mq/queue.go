@@ -1,13 +1,18 @@
+//go:build linux
+
 package mq
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // Queue is an open message queue that waits in Go's poller: a waiting call costs a parked goroutine, not a thread, and
-// ends with its context or with Close. All methods may be called by many goroutines at once.
+// ends with its context, a deadline or Close. All methods may be called by many goroutines at once. The package's
+// documentation says when to use it, and when [Blocking].
 //
 // A caller parked in the poller is not what POSIX calls blocked in mq_receive: it does not hold back a notification,
 // and where others sleep in the kernel on the same queue it gets what they leave. See [Blocking] for that.
@@ -76,6 +81,34 @@ func (q *Queue) TryReceive(buf []byte) (n int, prio uint, err error) {
 		return 0, 0, q.explainReceive(len(buf), err)
 	}
 	return n, prio, nil
+}
+
+// SetDeadline sets both deadlines, that of Send and that of Receive.
+func (q *Queue) SetDeadline(t time.Time) error {
+	return errors.Join(q.SetSendDeadline(t), q.SetReceiveDeadline(t))
+}
+
+// SetSendDeadline has every Send that has to wait, also one that does so already, end at t with [os.ErrDeadlineExceeded];
+// the zero time stands for none. As that of mq_timedsend(3), it ends waits only: what can be done at once is done, however
+// late it is. It is the Queue's, where a context is the call's, and costs no allocation.
+func (q *Queue) SetSendDeadline(t time.Time) error {
+	return q.setDeadline(t, func(w *waits) *direction { return &w.send })
+}
+
+// SetReceiveDeadline is to Receive as [Queue.SetSendDeadline] is to Send.
+func (q *Queue) SetReceiveDeadline(t time.Time) error {
+	return q.setDeadline(t, func(w *waits) *direction { return &w.receive })
+}
+
+func (q *Queue) setDeadline(t time.Time, of func(*waits) *direction) error {
+	w, err := q.poll()
+	if err == nil {
+		err = of(w).setDeadline(t)
+	}
+	if err != nil {
+		return newError("set deadline", q.name, err)
+	}
+	return nil
 }
 
 // Close is mq_close(3). Callers that wait on this Queue end with [os.ErrClosed]; a registration of this process for

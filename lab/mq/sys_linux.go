@@ -1,3 +1,5 @@
+//go:build linux
+
 package mq
 
 import (
@@ -137,7 +139,7 @@ func sysNotify(fd int, ev *sigevent) unix.Errno {
 // sysNotifyThread is mq_notify(2) with SIGEV_THREAD. The kernel copies the cookie before it returns. It sleeps when
 // the socket's buffer is full (netlink_attachskb).
 func sysNotifyThread(fd, socket int, c *cookie) unix.Errno {
-	ev := sigeventThread{cookie: c, signo: int32(socket), notify: SigevThread}
+	ev := sigeventThread{cookie: c, signo: int32(socket), notify: int32(SigevThread)}
 	_, _, errno := unix.Syscall(unix.SYS_MQ_NOTIFY, uintptr(fd), uintptr(unsafe.Pointer(&ev)), 0)
 	runtime.KeepAlive(c)
 	return errno

@@ -1,3 +1,5 @@
+//go:build linux
+
 package mq
 
 import (
@@ -211,6 +213,19 @@ func (d *direction) leave() {
 		d.expelled = false
 		d.expel(d.deadline)
 	}
+}
+
+func (d *direction) setDeadline(t time.Time) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.deadline = t
+	if d.closed {
+		return os.ErrClosed
+	}
+	if d.expelled { // leave sets it
+		return nil
+	}
+	return d.expel(t)
 }
 
 func (d *direction) shut() {
