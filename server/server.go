@@ -127,8 +127,7 @@ func (s *server) receive(wait time.Duration) (wire.Request, error) {
 	if wait == 0 {
 		n, _, err = s.queue.Load().TryReceive(b[:])
 	} else {
-		deadline := unix.NsecToTimespec(time.Now().Add(wait).UnixNano())
-		n, _, err = s.queue.Load().TimedReceive(b[:], &deadline)
+		n, _, err = s.queue.Load().ReceiveUntil(b[:], time.Now().Add(wait))
 	}
 	if err != nil {
 		return wire.Request{}, err

@@ -34,7 +34,8 @@ static const char *volatile reply_name; /* NULL when there is none to remove */
 //lab:begin cleanup exit
 /*
  * What is left is removed by atexit(3), or by the handler of the signal that
- * ends us.  Both calls are bare system calls, so a handler may make them.
+ * ends us.  signal-safety(7) lists unlink(2) and not mq_unlink(3), but on
+ * Linux both are bare system calls, so a handler may make them.
  */
 static void remove_leftovers(void)
 {

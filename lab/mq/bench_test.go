@@ -1,3 +1,5 @@
+//go:build linux
+
 package mq_test
 
 import (
@@ -49,57 +51,107 @@ func BenchmarkOpenClose(b *testing.B) {
 	}
 }
 
-// A message there and one back, each waited for.
+// ways to wait, as the benchmarks and their peers in other processes choose them.
+var waysToWait = []string{"Queue", "Blocking"}
+
+// end is what the benchmarks need of an open queue.
+type end struct {
+	send    func([]byte, uint) error
+	receive func([]byte) (int, uint, error)
+}
+
+func endOf(q *mq.Queue) end {
+	ctx := context.Background()
+	return end{
+		func(msg []byte, prio uint) error { return q.Send(ctx, msg, prio) },
+		func(buf []byte) (int, uint, error) { return q.Receive(ctx, buf) },
+	}
+}
+
+// openEnd opens a queue once more, to wait in this way.
+func openEnd(way, name string) (end, func() error, error) {
+	if way == "Blocking" {
+		b, err := mq.OpenBlocking(name, os.O_RDWR, 0, nil)
+		if err != nil {
+			return end{}, nil, err
+		}
+		return end{b.Send, b.Receive}, b.Close, nil
+	}
+	q, err := mq.Open(name, os.O_RDWR, 0, nil)
+	if err != nil {
+		return end{}, nil, err
+	}
+	return endOf(q), q.Close, nil
+}
+
+// A message there and one back, each waited for: by a goroutine of this process, by one of another, by a C program.
 func BenchmarkPingPong(b *testing.B) {
-	for _, peer := range []string{"goroutine", "process"} {
-		b.Run(peer, func(b *testing.B) {
-			there, back := newQueue(b, 1, 16), newQueue(b, 1, 16)
-			ended := make(chan error, 1)
-			if peer == "goroutine" {
-				go func() { ended <- echo(b.Context(), there, back) }()
-			} else {
-				child := actor("echo", there.Name(), back.Name())
-				child.Stderr = os.Stderr
-				must(b, child.Start())
-				go func() { ended <- child.Wait() }()
-			}
-			buf := make([]byte, 16)
-			b.ReportAllocs()
-			for b.Loop() {
-				must(b, there.Send(b.Context(), buf, 0), err2(back.Receive(b.Context(), buf)))
-			}
-			must(b, there.Send(b.Context(), nil, 0), <-ended)
-		})
+	for _, way := range waysToWait {
+		for _, peer := range []string{"goroutine", "process"} {
+			b.Run(way+"/"+peer, func(b *testing.B) {
+				names := [2]string{newQueue(b, 1, 16).Name(), newQueue(b, 1, 16).Name()}
+				var ends [2]end
+				for i, name := range names {
+					var close func() error
+					var err error
+					ends[i], close, err = openEnd(way, name)
+					must(b, err)
+					defer close()
+				}
+				ended := make(chan error, 1)
+				if peer == "goroutine" {
+					go func() { ended <- echoEnds(ends[0], ends[1]) }()
+				} else {
+					child := actor("echo", way, names[0], names[1])
+					child.Stderr = os.Stderr
+					must(b, child.Start())
+					go func() { ended <- child.Wait() }()
+				}
+				buf := make([]byte, 16)
+				b.ReportAllocs()
+				for b.Loop() {
+					must(b, ends[0].send(buf, 0), err2(ends[1].receive(buf)))
+				}
+				must(b, ends[0].send(nil, 0), <-ended)
+			})
+		}
 	}
 }
 
 // echo sends back what comes, until an empty message.
-func echo(ctx context.Context, there, back *mq.Queue) error {
+func echoEnds(there, back end) error {
 	buf := make([]byte, 16)
 	for {
-		n, _, err := there.Receive(ctx, buf)
+		n, _, err := there.receive(buf)
 		if err != nil || n == 0 {
 			return err
 		}
-		if err := back.Send(ctx, buf[:n], 0); err != nil {
+		if err := back.send(buf[:n], 0); err != nil {
 			return err
 		}
 	}
 }
 
+func echo(ctx context.Context, there, back *mq.Queue) error {
+	return echoEnds(
+		end{receive: func(buf []byte) (int, uint, error) { return there.Receive(ctx, buf) }},
+		end{send: func(msg []byte, prio uint) error { return back.Send(ctx, msg, prio) }},
+	)
+}
+
 func init() {
 	parts["echo"] = func(args []string) error {
-		there, err := mq.Open(args[0], os.O_RDONLY, 0, nil)
+		there, closeThere, err := openEnd(args[0], args[1])
 		if err != nil {
 			return err
 		}
-		defer there.Close()
-		back, err := mq.Open(args[1], os.O_WRONLY, 0, nil)
+		defer closeThere()
+		back, closeBack, err := openEnd(args[0], args[2])
 		if err != nil {
 			return err
 		}
-		defer back.Close()
-		return echo(context.Background(), there, back)
+		defer closeBack()
+		return echoEnds(there, back)
 	}
 	parts["receive all"] = func(args []string) error {
 		q, err := mq.Open(args[0], os.O_RDONLY, 0, nil)

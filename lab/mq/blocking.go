@@ -1,8 +1,12 @@
+//go:build linux
+
 package mq
 
 import (
+	"math"
 	"os"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -12,7 +16,7 @@ import (
 // installed with SA_RESTART, as all of Go's own are), and by an absolute deadline. Each waiting call costs a thread,
 // and neither a context nor Close ends it. All methods may be called by many goroutines at once.
 //
-// Prefer [Queue] where those properties are not the point.
+// A Blocking that is dropped without Close is closed as a dropped [Queue] is.
 type Blocking struct {
 	handle
 	users atomic.Int64 // callers inside, and one for being open; who comes last closes the descriptor
@@ -28,9 +32,9 @@ func newBlocking(name string, fd int) *Blocking {
 // Send is mq_send(3): it waits while the queue is full, or gives EAGAIN when O_NONBLOCK is set.
 func (b *Blocking) Send(msg []byte, prio uint) error { return b.TimedSend(msg, prio, nil) }
 
-// TimedSend is mq_timedsend(3). The deadline is absolute, by CLOCK_REALTIME, and goes to the kernel as it is: EINVAL
-// when it is no valid time, even if there is room; ETIMEDOUT when it passes while the queue is full; nil waits for
-// ever. See [unix.TimeToTimespec].
+// TimedSend is mq_timedsend(3) to the letter; Go programs use [Blocking.SendUntil]. The deadline is absolute, by
+// CLOCK_REALTIME, and goes to the kernel as it is: EINVAL when it is no valid time, even if there is room; ETIMEDOUT when
+// it passes while the queue is full; nil waits for ever.
 //
 // Further errors are *[Error] with EAGAIN, EINTR, EMSGSIZE, EINVAL (priority), EBADF and [os.ErrClosed].
 func (b *Blocking) TimedSend(msg []byte, prio uint, deadline *unix.Timespec) error {
@@ -43,6 +47,16 @@ func (b *Blocking) TimedSend(msg []byte, prio uint, deadline *unix.Timespec) err
 		return b.explainSend(len(msg), prio, errno)
 	}
 	return nil
+}
+
+// SendUntil is TimedSend for Go's time: the zero time waits for ever, and any that is past gives ETIMEDOUT if the queue is
+// full.
+func (b *Blocking) SendUntil(msg []byte, prio uint, deadline time.Time) error {
+	if deadline.IsZero() {
+		return b.TimedSend(msg, prio, nil)
+	}
+	ts := timespec(deadline)
+	return b.TimedSend(msg, prio, &ts)
 }
 
 // TrySend sends if there is room at this moment, as TimedSend does with a deadline that is past, but a full queue gives
@@ -70,6 +84,27 @@ func (b *Blocking) TimedReceive(buf []byte, deadline *unix.Timespec) (n int, pri
 		return 0, 0, b.explainReceive(len(buf), errno)
 	}
 	return n, prio, nil
+}
+
+// ReceiveUntil is TimedReceive for Go's time; see [Blocking.SendUntil].
+func (b *Blocking) ReceiveUntil(buf []byte, deadline time.Time) (n int, prio uint, err error) {
+	if deadline.IsZero() {
+		return b.TimedReceive(buf, nil)
+	}
+	ts := timespec(deadline)
+	return b.TimedReceive(buf, &ts)
+}
+
+// timespec keeps a time that the kernel has no number for before or after all that it has.
+func timespec(t time.Time) unix.Timespec {
+	if t.Unix() < 0 {
+		return expired
+	}
+	ts, err := unix.TimeToTimespec(t)
+	if err != nil { // where a timespec has 32 bits
+		ts.Sec = math.MaxInt32
+	}
+	return ts
 }
 
 // TryReceive receives what is in the queue at this moment; an empty one gives EAGAIN. See [Blocking.TrySend].
@@ -108,6 +143,7 @@ func (b *Blocking) Poll() (*Queue, error) {
 		return nil, newError("poll", b.name, err)
 	}
 	b.closed = true
+	b.closeIfDropped(false)
 	return newQueue(b.name, b.fd, true), nil
 }
 

@@ -1,8 +1,11 @@
+//go:build linux
+
 package mq_test
 
 import (
 	"fmt"
 	"math"
+	"math/bits"
 	"os"
 	"runtime"
 	"strings"
@@ -15,8 +18,8 @@ import (
 )
 
 var (
-	past   = unix.Timespec{Sec: 1}
-	always = unix.Timespec{Sec: math.MaxInt64} // TIME_T_MAX
+	past      = unix.Timespec{Sec: 1}
+	always, _ = unix.TimeToTimespec(time.Unix(math.MaxInt64>>(64-bits.UintSize), 0)) // TIME_T_MAX
 )
 
 func (th thread) result(t testing.TB) error {
@@ -80,6 +83,23 @@ func TestBlockingDeadlinesAreTheKernels(t *testing.T) {
 		wantError(t, err, unix.EINVAL) // one that is no time is
 		must(t, err2(b.Receive(buf)))
 		wantError(t, b.TimedSend([]byte("x"), 0, &c.deadline), unix.EINVAL)
+	}
+}
+
+func TestUntil(t *testing.T) {
+	b := newBlocking(t, newQueue(t, 1, 16))
+	buf := make([]byte, 16)
+	never, far := time.Time{}, time.Unix(math.MaxInt64, 0)
+	for _, deadline := range []time.Time{never, far} {
+		th := onThread(func() error { return err2(b.ReceiveUntil(buf, deadline)) })
+		th.asleep(t, unix.SYS_MQ_TIMEDRECEIVE)
+		must(t, b.SendUntil(nil, 0, deadline), th.result(t))
+	}
+	for _, deadline := range []time.Time{time.Unix(-1, 0), time.Unix(0, 0), time.Now().Add(5 * time.Millisecond)} {
+		wantError(t, err2(b.ReceiveUntil(buf, deadline)), unix.ETIMEDOUT)
+		must(t, b.SendUntil(nil, 0, deadline))
+		wantError(t, b.SendUntil(nil, 0, deadline), unix.ETIMEDOUT)
+		must(t, err2(b.ReceiveUntil(buf, deadline)))
 	}
 }
 

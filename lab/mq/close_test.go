@@ -1,3 +1,5 @@
+//go:build linux
+
 package mq_test
 
 import (
@@ -61,7 +63,7 @@ func TestEveryCallAfterClose(t *testing.T) {
 	_, _, owner := q.Owner()
 	for _, err := range []error{
 		q.Close(), b.Close(), q.Send(t.Context(), nil, 0), q.TrySend(nil, 0), b.Send(nil, 0), received, tried, slept, attr,
-		set, status, owner, q.Chmod(0), q.Notify(nothing), b.NotifyNone(), b.NotifySignal(unix.SIGUSR1, 0), q.Unnotify(),
+		set, status, owner, q.Chmod(0), q.Notify(nothing), b.NotifyNone(), b.NotifySignal(unix.SIGUSR1, 0), q.Unnotify(), q.SetDeadline(time.Time{}),
 		q.Control(func(uintptr) {}),
 	} {
 		wantError(t, err, os.ErrClosed)

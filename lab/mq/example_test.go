@@ -1,3 +1,5 @@
+//go:build linux
+
 package mq_test
 
 import (
@@ -44,8 +46,130 @@ func Example() {
 	// 0 whenever you like
 }
 
+// A server that waits by mq_notify, as one loop.
+func ExampleQueue_Notified() {
+	name := fmt.Sprintf("/example-notified-%d", os.Getpid())
+	q, err := mq.Open(name, os.O_RDONLY|os.O_CREATE|os.O_EXCL, 0o600, &mq.Attr{MaxMsg: 4, MsgSize: 128})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer q.Close()
+	go sendTo(name, "work") // another program's part
+
+	for m, err := range q.Notified(context.Background()) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(m.Priority, string(m.Body))
+		break
+	}
+	// Output: 0 work
+}
+
+// A deadline of the queue, as package net has them.
+func ExampleQueue_Messages() {
+	name := fmt.Sprintf("/example-messages-%d", os.Getpid())
+	q, err := mq.Open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600, &mq.Attr{MaxMsg: 2, MsgSize: 128})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer q.Close()
+	defer mq.Unlink(name)
+
+	q.TrySend([]byte("later"), 1)
+	q.TrySend([]byte("now"), 2)
+	q.SetReceiveDeadline(time.Now().Add(10 * time.Millisecond))
+	for m, err := range q.Messages(context.Background()) {
+		if os.IsTimeout(err) {
+			fmt.Println("no more")
+		} else if err != nil {
+			log.Fatal(err)
+		} else {
+			fmt.Println(string(m.Body))
+		}
+	}
+	// Output:
+	// now
+	// later
+	// no more
+}
+
+// A client that asks and waits for the answer: two waits, each in the kernel, as in C.
+func ExampleBlocking() {
+	name := fmt.Sprintf("/example-blocking-%d", os.Getpid())
+	q, err := mq.OpenBlocking(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600, &mq.Attr{MaxMsg: 1, MsgSize: 128})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer q.Close()
+	defer mq.Unlink(name)
+
+	if err := q.Send([]byte("question"), 0); err != nil {
+		log.Fatal(err)
+	}
+	buf := make([]byte, 128)
+	n, _, err := q.ReceiveUntil(buf, time.Now().Add(10*time.Second))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(string(buf[:n]))
+	_, _, err = q.ReceiveUntil(buf, time.Now())
+	fmt.Println(errors.Is(err, unix.ETIMEDOUT), os.IsTimeout(err))
+	// Output:
+	// question
+	// true true
+}
+
+// A program gets an open queue from the one that started it, as systemd's ListenMessageQueue does: descriptor 3.
+func ExampleInherit() {
+	q, err := mq.Inherit(3, "/from-the-starter")
+	if errors.Is(err, unix.EBADF) {
+		log.Print("not started with a queue: ", err)
+		return
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer q.Close()
+	for m, err := range q.Messages(context.Background()) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%d %q\n", m.Priority, m.Body)
+	}
+}
+
+// How many queues of a shape a user may have at once.
+func ExampleCost() {
+	limits, err := mq.SystemLimits()
+	if err != nil {
+		log.Fatal(err)
+	}
+	if limits.MsgMax < 10 || limits.MsgSizeMax < 8192 {
+		log.Print("only CAP_SYS_RESOURCE can make queues of 10 messages of 8192 bytes here")
+	}
+	log.Print(limits.MsgQueueBytes / mq.Cost(10, 8192)) // 9 of the usual 819200 bytes
+}
+
+func ExampleError() {
+	_, err := mq.Open("/no/such", os.O_RDONLY, 0, nil)
+	fmt.Println(err)
+	_, err = mq.Open("/no-such", os.O_RDONLY, 0, nil)
+	fmt.Println(err)
+	fmt.Println(errors.Is(err, os.ErrNotExist), errors.Is(err, unix.ENOENT))
+	if e, ok := errors.AsType[*mq.Error](err); ok {
+		fmt.Println(e.Op, e.Name)
+	}
+	// Output:
+	// queue /no/such: open: a name has one slash, at its beginning, and is not /. or /..
+	// queue /no-such: open: no such queue
+	// true true
+	// open /no-such
+}
+
 // A server never loses a message if its function registers again before it drains the queue: what came before the new
 // registration is found by the loop, what comes after the loop found the queue empty is announced.
+// [mq.Queue.Notified] does all of this.
 func ExampleQueue_Notify() {
 	name := fmt.Sprintf("/example-notify-%d", os.Getpid())
 	q, err := mq.Open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600, &mq.Attr{MaxMsg: 4, MsgSize: 128})

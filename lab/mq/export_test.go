@@ -1,3 +1,5 @@
+//go:build linux
+
 package mq
 
 import (
@@ -6,6 +8,9 @@ import (
 )
 
 // What the tests look at from outside, and nothing else does.
+
+// WordOf is what Cost makes of a machine's name.
+var WordOf = wordOf
 
 // DecodeCookie and EncodeCookie are the two ends of a notification's way through the kernel.
 var DecodeCookie = decodeCookie

@@ -1,9 +1,12 @@
+//go:build linux
+
 package mq_test
 
 import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"strings"
 	"testing"
@@ -37,7 +40,7 @@ func FuzzName(f *testing.F) {
 // Attributes become what was asked for or EINVAL, never something else.
 func FuzzAttr(f *testing.F) {
 	for _, a := range [][2]int{
-		{1, 1}, {0, 1}, {1, 0}, {-1, -1}, {10, 8192}, {11, 1}, {1, 8193}, {1 << 32, 1}, {1 << 62, 1 << 62},
+		{1, 1}, {0, 1}, {1, 0}, {-1, -1}, {10, 8192}, {11, 1}, {1, 8193}, {math.MaxInt, 1}, {math.MaxInt, math.MaxInt},
 	} {
 		f.Add(a[0], a[1])
 	}
@@ -66,7 +69,7 @@ func FuzzAttr(f *testing.F) {
 // A message of any content, size and priority comes back as it was, or is refused for the right reason.
 func FuzzMessage(f *testing.F) {
 	const size = 64
-	for _, prio := range []uint{0, 1, 32767, 32768, 1 << 31, 1 << 32, 1<<32 + 1} {
+	for _, prio := range []uint{0, 1, 32767, 32768, 1 << 31, math.MaxUint} {
 		f.Add([]byte("hello"), prio, size)
 	}
 	f.Add([]byte{}, uint(0), size-1)

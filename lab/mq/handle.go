@@ -1,7 +1,10 @@
+//go:build linux
+
 package mq
 
 import (
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -18,26 +21,51 @@ type Attr struct {
 // handle is what [Queue] and [Blocking] have in common: an open descriptor of a queue.
 type handle struct {
 	name string
-	fd   int
+	*descriptor
 
 	mu     sync.RWMutex // held for reading by calls that cannot sleep long, for writing to set closed
 	closed bool
+}
 
+// descriptor is what goroutines that wait have of a handle. Nothing that it refers to may refer to the handle, which would
+// then never be found to be dropped.
+type descriptor struct {
+	fd     int
 	shared atomic.Bool // others may have the open file description too, and clear O_NONBLOCK
 
-	full, empty Error // made once: a full or an empty queue is no reason to allocate
+	full, empty again // made once: a full or an empty queue is no reason to allocate
+
+	once  sync.Once
+	waits *waits // of a Queue, made by the first caller that has to wait
 }
 
 func (h *handle) init(name string, fd int) {
-	h.name, h.fd = name, fd
-	h.full = Error{Op: "send", Name: name, Err: unix.EAGAIN}
-	h.empty = Error{Op: "receive", Name: name, Err: unix.EAGAIN}
+	h.name, h.descriptor = name, &descriptor{fd: fd, full: again{"send", name}, empty: again{"receive", name}}
+	h.closeIfDropped(true)
 }
 
-// patience is the deadline of a call that must not sleep. Where O_NONBLOCK can be trusted it needs none, which is
+// closeIfDropped has the garbage collector close the descriptor of a handle that is dropped without Close, or not. It is a
+// finalizer, and no runtime.AddCleanup, which would add 0.7 us to an Open that takes 2.5, where this adds 0.3.
+func (h *handle) closeIfDropped(yes bool) {
+	if yes {
+		runtime.SetFinalizer(h, func(h *handle) { h.descriptor.close() })
+	} else {
+		runtime.SetFinalizer(h, nil)
+	}
+}
+
+// close closes the descriptor, and ends the waits.
+func (d *descriptor) close() error {
+	if d.waits != nil {
+		return d.waits.close()
+	}
+	return unix.Close(d.fd)
+}
+
+// nonBlocking is the deadline of a call that must not sleep. Where O_NONBLOCK can be trusted it needs none, which is
 // quicker.
-func (h *handle) patience() *unix.Timespec {
-	if h.shared.Load() {
+func (d *descriptor) nonBlocking() *unix.Timespec {
+	if d.shared.Load() {
 		return &expired
 	}
 	return nil
@@ -64,6 +92,7 @@ func (h *handle) shut() error {
 		return newError("close", h.name, os.ErrClosed)
 	}
 	h.closed = true
+	h.closeIfDropped(false)
 	return nil
 }
 
@@ -117,9 +146,9 @@ func (h *handle) Status() (Status, error) {
 	return s, err
 }
 
-// Chmod is fchmod(2). It sets the mode whatever the umask, which [Open] does not.
-func (h *handle) Chmod(mode uint32) error {
-	return h.use("chmod", func(fd int) error { return unix.Fchmod(fd, mode) })
+// Chmod is fchmod(2) with the permission bits of mode. It sets them whatever the umask, which [Open] does not.
+func (h *handle) Chmod(mode os.FileMode) error {
+	return h.use("chmod", func(fd int) error { return unix.Fchmod(fd, uint32(mode.Perm())) })
 }
 
 // Stat is fstat(2): who owns the queue, who may open it, and whether it still has a name (Nlink 0: it was unlinked).

@@ -1,3 +1,5 @@
+//go:build linux
+
 package mq
 
 import (
@@ -48,14 +50,14 @@ func (h *handle) Notify(f func(Event)) error {
 // value in its siginfo, where signalfd(2) can read it; os/signal cannot. Ask for the signal with signal.Notify
 // before, because most end a process that does not expect them. No function tells of a removal.
 func (h *handle) NotifySignal(sig syscall.Signal, value uintptr) error {
-	ev := sigevent{value: value, signo: int32(sig), notify: SigevSignal}
+	ev := sigevent{value: value, signo: int32(sig), notify: int32(SigevSignal)}
 	return h.use("notify", func(fd int) error { return failure(sysNotify(fd, &ev)) })
 }
 
 // NotifyNone is mq_notify(3) with SIGEV_NONE: it takes the place of a registration, until the next message to the
 // empty queue uses it up, and tells nobody.
 func (h *handle) NotifyNone() error {
-	ev := sigevent{notify: SigevNone}
+	ev := sigevent{notify: int32(SigevNone)}
 	return h.use("notify", func(fd int) error { return failure(sysNotify(fd, &ev)) })
 }
 

@@ -1,6 +1,12 @@
+//go:build linux
+
 package mq
 
-import "golang.org/x/sys/unix"
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
 
 // Open is mq_open(3) for a [Queue], which waits in Go's poller.
 //
@@ -12,7 +18,7 @@ import "golang.org/x/sys/unix"
 // Errors are *[Error] with the errno of mq_open(3): ENOENT, EEXIST, EACCES, EINVAL (name or attributes),
 // ENAMETOOLONG, EMFILE (descriptors, or the bytes of RLIMIT_MSGQUEUE), ENOSPC (queues_max). The text has the figures
 // in force.
-func Open(name string, flags int, perm uint32, attr *Attr) (*Queue, error) {
+func Open(name string, flags int, perm os.FileMode, attr *Attr) (*Queue, error) {
 	fd, err := open(name, flags|unix.O_NONBLOCK, perm, attr)
 	if err != nil {
 		return nil, err
@@ -20,9 +26,9 @@ func Open(name string, flags int, perm uint32, attr *Attr) (*Queue, error) {
 	return newQueue(name, fd, false), nil
 }
 
-// OpenBlocking is mq_open(3) for a [Blocking]. It does as [Open] but sets O_NONBLOCK only when flags have it
+// OpenBlocking is mq_open(3) for a [Blocking], which waits in the kernel. It does as [Open] but sets O_NONBLOCK only when flags have it
 // (syscall.O_NONBLOCK).
-func OpenBlocking(name string, flags int, perm uint32, attr *Attr) (*Blocking, error) {
+func OpenBlocking(name string, flags int, perm os.FileMode, attr *Attr) (*Blocking, error) {
 	fd, err := open(name, flags, perm, attr)
 	if err != nil {
 		return nil, err
@@ -68,7 +74,7 @@ func Unlink(name string) error {
 	return nil
 }
 
-func open(name string, flags int, perm uint32, attr *Attr) (int, error) {
+func open(name string, flags int, perm os.FileMode, attr *Attr) (int, error) {
 	short, errno := kernelName(name)
 	if errno != 0 {
 		return -1, newError("open", name, errno)
@@ -77,7 +83,7 @@ func open(name string, flags int, perm uint32, attr *Attr) (int, error) {
 	if attr != nil {
 		a = &mqAttr{maxMsg: attr.MaxMsg, msgSize: attr.MsgSize}
 	}
-	fd, errno := sysOpen(short, flags|unix.O_CLOEXEC, perm, a)
+	fd, errno := sysOpen(short, flags|unix.O_CLOEXEC, uint32(perm.Perm()), a)
 	if errno != 0 {
 		return -1, explainOpen(name, flags, attr, errno)
 	}

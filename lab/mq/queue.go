@@ -1,25 +1,25 @@
+//go:build linux
+
 package mq
 
 import (
 	"context"
-	"sync"
+	"errors"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // Queue is an open message queue that waits in Go's poller: a waiting call costs a parked goroutine, not a thread, and
-// ends with its context or with Close. All methods may be called by many goroutines at once.
+// ends with its context, a deadline or Close. All methods may be called by many goroutines at once. The package's
+// documentation says when to use it, and when [Blocking].
 //
 // A caller parked in the poller is not what POSIX calls blocked in mq_receive: it does not hold back a notification,
 // and where others sleep in the kernel on the same queue it gets what they leave. See [Blocking] for that.
 //
-// A Queue must be closed. One that is forgotten may keep its descriptor as long as the process lives.
-type Queue struct {
-	handle
-
-	once  sync.Once
-	waits *waits // made by the first caller that has to wait
-}
+// A Queue that is dropped without Close is closed when the garbage collector finds it, as an [os.File] is, unless this
+// process is registered through it. As every close of a descriptor, that ends the process's registration for the queue.
+type Queue struct{ handle }
 
 func newQueue(name string, fd int, shared bool) *Queue {
 	q := new(Queue)
@@ -83,6 +83,34 @@ func (q *Queue) TryReceive(buf []byte) (n int, prio uint, err error) {
 	return n, prio, nil
 }
 
+// SetDeadline sets both deadlines, that of Send and that of Receive.
+func (q *Queue) SetDeadline(t time.Time) error {
+	return errors.Join(q.SetSendDeadline(t), q.SetReceiveDeadline(t))
+}
+
+// SetSendDeadline has every Send that has to wait, also one that does so already, end at t with [os.ErrDeadlineExceeded];
+// the zero time stands for none. As that of mq_timedsend(3), it ends waits only: what can be done at once is done, however
+// late it is. It is the Queue's, where a context is the call's, and costs no allocation.
+func (q *Queue) SetSendDeadline(t time.Time) error {
+	return q.setDeadline(t, func(w *waits) *direction { return &w.send })
+}
+
+// SetReceiveDeadline is to Receive as [Queue.SetSendDeadline] is to Send.
+func (q *Queue) SetReceiveDeadline(t time.Time) error {
+	return q.setDeadline(t, func(w *waits) *direction { return &w.receive })
+}
+
+func (q *Queue) setDeadline(t time.Time, of func(*waits) *direction) error {
+	w, err := q.poll()
+	if err == nil {
+		err = of(w).setDeadline(t)
+	}
+	if err != nil {
+		return newError("set deadline", q.name, err)
+	}
+	return nil
+}
+
 // Close is mq_close(3). Callers that wait on this Queue end with [os.ErrClosed]; a registration of this process for
 // the queue ends, also one made through another descriptor, and its function is told [Removed]. The function may still
 // run after Close has returned. A second Close gives [os.ErrClosed].
@@ -90,22 +118,16 @@ func (q *Queue) Close() error {
 	if err := q.shut(); err != nil {
 		return err
 	}
-	var err error
-	if q.waits != nil {
-		err = q.waits.close()
-	} else {
-		err = unix.Close(q.fd)
-	}
-	if err != nil {
+	if err := q.descriptor.close(); err != nil {
 		return newError("close", q.name, err)
 	}
 	return nil
 }
 
 func (q *Queue) trySend(msg []byte, prio uint) error {
-	return q.handle.trySend(msg, prio, q.patience())
+	return q.handle.trySend(msg, prio, q.nonBlocking())
 }
 
 func (q *Queue) tryReceive(buf []byte) (int, uint, error) {
-	return q.handle.tryReceive(buf, q.patience())
+	return q.handle.tryReceive(buf, q.nonBlocking())
 }

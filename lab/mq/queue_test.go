@@ -1,8 +1,11 @@
+//go:build linux
+
 package mq_test
 
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"strings"
 	"testing"
@@ -66,7 +69,7 @@ func TestSendErrors(t *testing.T) {
 	}{
 		{q, 17, 0, unix.EMSGSIZE, "a message of 17 bytes, the queue takes 16"},
 		{q, 1, 32768, unix.EINVAL, "priority 32768, the highest is 32767"},
-		{q, 1, 1 << 32, unix.EINVAL, "priority 4294967296"},
+		{q, 1, math.MaxUint, unix.EINVAL, fmt.Sprint("priority ", uint(math.MaxUint))},
 		{r, 1, 0, unix.EBADF, "for receiving only"},
 	} {
 		for _, err := range []error{

@@ -1,23 +1,40 @@
+//go:build linux
+
 package mq
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
-// The values of Status.Notify: sigev_notify as the kernel keeps it.
+// Sigev is a way to be notified: sigev_notify of sigevent(7), as the kernel keeps it.
+type Sigev int
+
 const (
-	SigevSignal = 0
-	SigevNone   = 1
-	SigevThread = 2
+	SigevSignal Sigev = 0
+	SigevNone   Sigev = 1
+	SigevThread Sigev = 2
 )
+
+func (s Sigev) String() string {
+	switch s {
+	case SigevSignal:
+		return "SIGEV_SIGNAL"
+	case SigevNone:
+		return "SIGEV_NONE"
+	case SigevThread:
+		return "SIGEV_THREAD"
+	}
+	return "Sigev(" + strconv.Itoa(int(s)) + ")"
+}
 
 // Status is the line that a queue's file in mqueuefs holds; see mq_overview(7).
 type Status struct {
 	QSize     uint64 // bytes of all messages in the queue, not their number
-	Notify    int    // SigevSignal, SigevNone or SigevThread; SigevSignal also if nobody is registered
+	Notify    Sigev  // SigevSignal also if nobody is registered
 	Signo     int    // the signal, with SigevSignal
 	NotifyPID int    // the process registered, 0 for none or for one that this PID namespace does not see
 }
@@ -32,7 +49,7 @@ func ParseStatus(line string) (Status, error) {
 	fmt.Sscanf(line, "QSIZE:%d NOTIFY:%d SIGNO:%d NOTIFY_PID:%d", &s.QSize, &s.Notify, &s.Signo, &s.NotifyPID)
 	again := fmt.Sprintf("QSIZE:%d NOTIFY:%d SIGNO:%d NOTIFY_PID:%d", s.QSize, s.Notify, s.Signo, s.NotifyPID)
 	body, whole := strings.CutSuffix(line, "\n")
-	if !whole || strings.Join(strings.Fields(body), " ") != again || min(s.Notify, s.Signo, s.NotifyPID) < 0 {
+	if !whole || strings.Join(strings.Fields(body), " ") != again || min(int(s.Notify), s.Signo, s.NotifyPID) < 0 {
 		return Status{}, fmt.Errorf("status line %q is not like %q", line, again+"\n")
 	}
 	return s, nil

@@ -1,3 +1,5 @@
+//go:build linux
+
 package mq
 
 import (
@@ -79,7 +81,7 @@ func sysTrySend(fd int, msg []byte, prio uint, deadline *unix.Timespec) unix.Err
 			errno = sysSend(fd, msg, prio, deadline)
 		}
 		if errno != unix.EINTR {
-			return nonBlocking(errno)
+			return orAgain(errno)
 		}
 	}
 }
@@ -105,7 +107,7 @@ func sysTryReceive(fd int, buf []byte, deadline *unix.Timespec) (int, uint, unix
 			return int(n), uint(prio), 0
 		case unix.EINTR:
 		default:
-			return 0, 0, nonBlocking(errno)
+			return 0, 0, orAgain(errno)
 		}
 	}
 }
@@ -139,7 +141,7 @@ func sysNotify(fd int, ev *sigevent) unix.Errno {
 // sysNotifyThread is mq_notify(2) with SIGEV_THREAD. The kernel copies the cookie before it returns. It sleeps when
 // the socket's buffer is full (netlink_attachskb).
 func sysNotifyThread(fd, socket int, c *cookie) unix.Errno {
-	ev := sigeventThread{cookie: c, signo: int32(socket), notify: SigevThread}
+	ev := sigeventThread{cookie: c, signo: int32(socket), notify: int32(SigevThread)}
 	_, _, errno := unix.Syscall(unix.SYS_MQ_NOTIFY, uintptr(fd), uintptr(unsafe.Pointer(&ev)), 0)
 	runtime.KeepAlive(c)
 	return errno
@@ -148,7 +150,8 @@ func sysNotifyThread(fd, socket int, c *cookie) unix.Errno {
 // priority keeps a number too great for the kernel's unsigned int too great, instead of cutting it to a valid one.
 func priority(prio uint) uintptr { return uintptr(min(prio, math.MaxUint32)) }
 
-func nonBlocking(errno unix.Errno) unix.Errno {
+// orAgain is EAGAIN also for a call that had an expired deadline in the place of O_NONBLOCK.
+func orAgain(errno unix.Errno) unix.Errno {
 	if errno == unix.ETIMEDOUT {
 		return unix.EAGAIN
 	}

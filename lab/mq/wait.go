@@ -1,9 +1,12 @@
+//go:build linux
+
 package mq
 
 import (
 	"context"
 	"errors"
 	"os"
+	"runtime"
 	"sync"
 	"time"
 
@@ -32,13 +35,14 @@ type direction struct {
 	n       int
 	errno   unix.Errno
 
-	// What may end the turn. A context is watched until a caller with another one comes, because a loop that waits
-	// with one context is the rule and context.AfterFunc allocates.
+	// What may end the turn beside a deadline. The channel of the last context is watched until a caller comes with
+	// another: a loop that waits with one context is the rule. The context itself is the caller's; nothing of it is kept.
 	mu       sync.Mutex
-	watched  <-chan struct{} // the Done of the context that is watched
-	unwatch  func() bool
+	watched  <-chan struct{} // the Done of that context; nil when it has ended
+	changed  chan struct{}   // tells the watching goroutine of another watched, or of closed; nil until there is one
 	present  <-chan struct{} // the Done of the caller whose turn it is; nil in between, and if it has none
 	expelled bool
+	deadline time.Time // the user's, in force when nobody is expelled
 	closed   bool
 }
 
@@ -49,24 +53,24 @@ func (q *Queue) poll() (*waits, error) {
 	if q.closed {
 		return nil, os.ErrClosed
 	}
-	q.once.Do(func() { q.waits = newWaits(&q.handle) })
+	q.once.Do(func() { q.waits = newWaits(q.descriptor, q.name) })
 	return q.waits, nil
 }
 
 // newWaits registers the descriptor with Go's poller, which takes only what is O_NONBLOCK: set again, because whoever
 // shares the open file description may have cleared it. [os.File.Fd] of a duplicate does.
-func newWaits(h *handle) *waits {
-	unix.SetNonblock(h.fd, true)
-	w := &waits{file: os.NewFile(uintptr(h.fd), h.name)}
+func newWaits(q *descriptor, name string) *waits {
+	unix.SetNonblock(q.fd, true)
+	w := &waits{file: os.NewFile(uintptr(q.fd), name)}
 	conn, err := w.file.SyscallConn()
 	if err != nil { // only for a nil file
 		panic(err)
 	}
 	w.send.init(conn.Write, w.file.SetWriteDeadline, func(d *direction, fd int) {
-		d.errno = sysTrySend(fd, d.buf, d.prio, h.patience())
+		d.errno = sysTrySend(fd, d.buf, d.prio, q.nonBlocking())
 	})
 	w.receive.init(conn.Read, w.file.SetReadDeadline, func(d *direction, fd int) {
-		d.n, d.prio, d.errno = sysTryReceive(fd, d.buf, h.patience())
+		d.n, d.prio, d.errno = sysTryReceive(fd, d.buf, q.nonBlocking())
 	})
 	return w
 }
@@ -93,6 +97,7 @@ func (q *Queue) waitSend(ctx context.Context, msg []byte, prio uint) error {
 		return err
 	}
 	_, _, err = w.send.wait(ctx, msg, prio)
+	runtime.KeepAlive(q) // while somebody waits, it is not dropped
 	return err
 }
 
@@ -101,7 +106,9 @@ func (q *Queue) waitReceive(ctx context.Context, buf []byte) (int, uint, error) 
 	if err != nil {
 		return 0, 0, err
 	}
-	return w.receive.wait(ctx, buf, 0)
+	n, prio, err := w.receive.wait(ctx, buf, 0)
+	runtime.KeepAlive(q)
+	return n, prio, err
 }
 
 // wait attempts the call until it is done, the context ends or the queue is closed.
@@ -126,7 +133,10 @@ func (d *direction) wait(ctx context.Context, buf []byte, prio uint) (int, uint,
 	case err == nil:
 		return d.n, d.prio, failure(d.errno)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return 0, 0, ctx.Err()
+		if ended := ctx.Err(); ended != nil {
+			err = ended
+		}
+		return 0, 0, err
 	default:
 		return 0, 0, d.reason(err)
 	}
@@ -140,10 +150,13 @@ func (d *direction) arrive(ctx context.Context, done <-chan struct{}) error {
 		return os.ErrClosed
 	}
 	if d.watched != done {
-		if d.unwatch != nil {
-			d.unwatch()
+		d.watched = done
+		if d.changed == nil {
+			d.changed = make(chan struct{}, 1)
+			go d.watch()
+		} else {
+			d.tell()
 		}
-		d.watched, d.unwatch = done, context.AfterFunc(ctx, func() { d.interrupt(done) })
 	}
 	if err := ctx.Err(); err != nil { // ended before it was present: interrupt has come and gone
 		return err
@@ -152,10 +165,39 @@ func (d *direction) arrive(ctx context.Context, done <-chan struct{}) error {
 	return nil
 }
 
+// watch interrupts the callers whose context ends, until the queue is closed. That costs a goroutine for a queue that has
+// waited with a context; context.AfterFunc would cost five allocations for each new one, and keep it alive.
+func (d *direction) watch() {
+	for {
+		d.mu.Lock()
+		done, closed := d.watched, d.closed
+		d.mu.Unlock()
+		if closed {
+			return
+		}
+		select {
+		case <-done:
+			d.interrupt(done)
+		case <-d.changed:
+		}
+	}
+}
+
+// tell wakes watch, which looks at all that has changed. The caller has locked mu.
+func (d *direction) tell() {
+	select {
+	case d.changed <- struct{}{}:
+	default:
+	}
+}
+
 // interrupt ends the turn of the caller whose context ended, and of no other.
 func (d *direction) interrupt(done <-chan struct{}) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.watched == done {
+		d.watched = nil
+	}
 	if d.present == done {
 		d.expelled = true
 		d.expel(time.Unix(1, 0)) // fails only on a closed file, where nobody waits
@@ -169,17 +211,28 @@ func (d *direction) leave() {
 	d.present = nil
 	if d.expelled {
 		d.expelled = false
-		d.expel(time.Time{})
+		d.expel(d.deadline)
 	}
+}
+
+func (d *direction) setDeadline(t time.Time) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.deadline = t
+	if d.closed {
+		return os.ErrClosed
+	}
+	if d.expelled { // leave sets it
+		return nil
+	}
+	return d.expel(t)
 }
 
 func (d *direction) shut() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.closed = true
-	if d.unwatch != nil {
-		d.unwatch()
-	}
+	d.tell() // nobody, if nobody watches: a nil channel takes nothing
 }
 
 // reason tells a wait that Close ended from one that could not begin. The poller's own error for a closed file is not

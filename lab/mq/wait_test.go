@@ -1,7 +1,10 @@
+//go:build linux
+
 package mq_test
 
 import (
 	"context"
+	"os"
 	"runtime"
 	"testing"
 	"time"
@@ -157,13 +160,11 @@ func (c *lateContext) Err() error {
 
 func TestContextThatEndsBeforeTheTurnBegins(t *testing.T) {
 	q := newQueue(t, 1, 16)
-	before := runtime.NumGoroutine()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := receive(q, ctx) // from now on the context is watched
 	parked(t, 1)
 	must(t, q.Send(t.Context(), nil, 0), next(t, done))
 	cancel()
-	eventually(t, "the watcher has come and gone", func() bool { return runtime.NumGoroutine() <= before })
 	for range 20 { // it is left to chance whether the call sees first that it has its turn or that the context ended
 		wantError(t, next(t, receive(q, &lateContext{Context: ctx})), context.Canceled)
 	}
@@ -187,4 +188,43 @@ func TestForeignContext(t *testing.T) {
 	}
 	must(t, q.Close())
 	eventually(t, "nothing watches the contexts", func() bool { return runtime.NumGoroutine() <= before })
+}
+
+func TestDeadlineOfTheQueueEndsWaitsAndNothingElse(t *testing.T) {
+	q := newQueue(t, 1, 16)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	for _, ctx := range []context.Context{context.Background(), ctx} {
+		must(t, q.SetReceiveDeadline(time.Unix(1, 0)))
+		err := next(t, receive(q, ctx))
+		wantError(t, err, os.ErrDeadlineExceeded)
+		wantText(t, err, "queue "+q.Name()+": receive: ", "stayed empty until the deadline")
+		must(t, q.Send(ctx, nil, 0)) // that is the other deadline
+		must(t, next(t, receive(q, ctx)))
+
+		must(t, q.SetReceiveDeadline(time.Time{}))
+		done := receive(q, ctx)
+		parked(t, 1)
+		must(t, q.SetDeadline(time.Now())) // also one that waits already
+		wantError(t, next(t, done), os.ErrDeadlineExceeded)
+		must(t, q.Send(ctx, nil, 0))
+		wantError(t, q.Send(ctx, nil, 0), os.ErrDeadlineExceeded)
+		must(t, q.SetSendDeadline(time.Time{}), err2(q.TryReceive(make([]byte, 16))))
+	}
+	must(t, q.Close())
+	wantError(t, q.SetDeadline(time.Time{}), os.ErrClosed)
+}
+
+func TestContextThatEndsLeavesTheDeadlineOfTheQueue(t *testing.T) {
+	q := newQueue(t, 1, 16)
+	must(t, q.SetReceiveDeadline(time.Now().Add(time.Hour)))
+	ctx, cancel := context.WithCancel(t.Context())
+	done := receive(q, ctx)
+	parked(t, 1)
+	cancel()
+	wantError(t, next(t, done), context.Canceled)
+	done = receive(q, t.Context())
+	parked(t, 1)
+	must(t, q.SetReceiveDeadline(time.Now()))
+	wantError(t, next(t, done), os.ErrDeadlineExceeded)
 }

@@ -205,7 +205,7 @@ var _ = Describe("C. mq_close, mq_unlink, descriptors: the status line", func() 
 			Expect(q.Status()).To(Equal(mq.Status{Notify: sigevNone, NotifyPID: me}))
 			Expect(q.Unnotify()).To(Succeed())
 			register(q)
-			Expect(q.Status()).To(HaveField("Notify", sigevThread))
+			Expect(q.Status()).To(HaveField("Notify", mq.SigevThread))
 			Expect(q.Status()).To(HaveField("NotifyPID", me))
 		})
 

@@ -88,7 +88,7 @@ var _ = Describe("B. Limits: RLIMIT_MSGQUEUE", func() {
 		Expect(err).To(MatchError(unix.EMFILE))
 	})
 
-	It("A new user namespace counts its queues from zero", row(33), func() {
+	It("A new user namespace counts its queues from zero", row(33), since(5, 14), func() {
 		first, second := limited(cost), limited(cost)
 		_, err := first.open("/one", newOne)
 		Expect(err).NotTo(HaveOccurred())
@@ -98,7 +98,7 @@ var _ = Describe("B. Limits: RLIMIT_MSGQUEUE", func() {
 		Expect(err).NotTo(HaveOccurred())
 	})
 
-	It("A new user namespace counts its queues for the user who made it, too: EMFILE", row(33), func() {
+	It("A new user namespace counts its queues for the user who made it, too: EMFILE", row(33), since(5, 14), func() {
 		needPrivate()
 		newQueue(1, 16)
 		var old unix.Rlimit

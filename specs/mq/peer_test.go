@@ -20,7 +20,7 @@ import (
 )
 
 // peer is another process, which makes the system calls that a spec tells it, one at a time, on its main thread.
-// SIGUSR1 is blocked in it, so the signal stays pending until the spec asks what has come.
+// SIGUSR1 and a real-time signal are blocked in it, so they stay pending until the spec asks what has come.
 type peer struct {
 	cmd    *exec.Cmd
 	orders io.WriteCloser
@@ -70,7 +70,7 @@ func startPeer(changes ...func(*exec.Cmd)) *peer {
 	Expect(err).NotTo(HaveOccurred())
 	out, err := p.cmd.StdoutPipe()
 	Expect(err).NotTo(HaveOccurred())
-	Expect(startBlocking(unix.SIGUSR1, p.cmd)).To(Succeed())
+	Expect(startBlocking(peerSignals(), p.cmd)).To(Succeed())
 	p.orders, p.say, p.hear = in, json.NewEncoder(in), json.NewDecoder(out)
 	DeferCleanup(p.kill)
 	return p
@@ -82,13 +82,20 @@ func partCommand(part string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// startBlocking starts a process with a signal blocked: it inherits the mask of the thread.
-func startBlocking(sig syscall.Signal, cmd *exec.Cmd) error {
+// realTime is a real-time signal that neither the Go runtime nor a C library uses for itself.
+const realTime = syscall.Signal(40)
+
+// peerSignals are the signals that a peer has blocked.
+func peerSignals() *unix.Sigset_t {
+	return &unix.Sigset_t{Val: [16]uint64{1<<(unix.SIGUSR1-1) | 1<<(realTime-1)}}
+}
+
+// startBlocking starts a process with signals blocked: it inherits the mask of the thread.
+func startBlocking(set *unix.Sigset_t, cmd *exec.Cmd) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	var set, old unix.Sigset_t
-	set.Val[0] = 1 << (sig - 1)
-	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &set, &old); err != nil {
+	var old unix.Sigset_t
+	if err := unix.PthreadSigmask(unix.SIG_BLOCK, set, &old); err != nil {
 		return err
 	}
 	return errors.Join(cmd.Start(), unix.PthreadSigmask(unix.SIG_SETMASK, &old, nil))
@@ -191,7 +198,7 @@ func (p *peer) status(fd int) mq.Status {
 	return r.Status
 }
 
-// signals are the instances of SIGUSR1 that are pending; they are so no longer.
+// signals are the instances of its blocked signals that are pending; they are so no longer.
 func (p *peer) signals() []siginfo {
 	GinkgoHelper()
 	r, err := p.do(order{Call: "signals"})
@@ -327,9 +334,7 @@ var calls = map[string]func(order) (reply, error){
 }
 
 func pendingSignals(order) (r reply, err error) {
-	var set unix.Sigset_t
-	set.Val[0] = 1 << (unix.SIGUSR1 - 1)
-	fd, err := unix.Signalfd(-1, &set, unix.SFD_NONBLOCK|unix.SFD_CLOEXEC)
+	fd, err := unix.Signalfd(-1, peerSignals(), unix.SFD_NONBLOCK|unix.SFD_CLOEXEC)
 	if err != nil {
 		return r, err
 	}

@@ -1,5 +1,5 @@
 // Package mq_test states how POSIX message queues behave on Linux, and proves each sentence on the kernel it runs on.
-// A spec's title is the sentence; its label is the number of the behaviour ("row 109"), from 1 to 140. At its end the
+// A spec's title is the sentence; its label is the number of the behaviour ("row 109"), from 1 to 149. At its end the
 // suite prints which rows it has verified, and why the others are not.
 //
 // The suite runs in user, IPC and mount namespaces of its own where the system allows that, so that it may change

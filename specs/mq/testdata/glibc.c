@@ -2,6 +2,7 @@
  * usage: glibc WHAT /QUEUE
  * Exit status 0 if it is as the specs say; else the line that found otherwise is on stderr.
  */
+#define _GNU_SOURCE /* pthread_getattr_np(3) */
 #include <errno.h>
 #include <fcntl.h>
 #include <mqueue.h>
@@ -149,6 +150,127 @@ static void child_shares_socket(void)
 	MUST(calls->parent > 0); /* of registrations that only the child has made */
 }
 
+static void wait_for_call(void)
+{
+	struct timespec deadline;
+	clock_gettime(CLOCK_REALTIME, &deadline);
+	deadline.tv_sec += 60;
+	MUST(sem_timedwait(&called, &deadline) == 0);
+}
+
+/* Registers a function, and has a message call it. */
+static void call_by_message(mqd_t q, void (*function)(union sigval))
+{
+	struct sigevent thread = { .sigev_notify = SIGEV_THREAD, .sigev_notify_function = function };
+	MUST(mq_notify(q, &thread) == 0);
+	MUST(mq_send(q, "x", 1, 0) == 0);
+}
+
+static void see_mask(union sigval value)
+{
+	sigset_t mask;
+	(void)value;
+	MUST(pthread_sigmask(SIG_SETMASK, NULL, &mask) == 0);
+	for (int sig = 1; sig < 32; sig++)
+		MUST(sigismember(&mask, sig) == 0);
+	sem_post(&called);
+}
+
+static void mask_of_the_function(void)
+{
+	sigset_t all;
+	MUST(sem_init(&called, 0, 0) == 0);
+	MUST(sigfillset(&all) == 0 && pthread_sigmask(SIG_SETMASK, &all, NULL) == 0);
+	call_by_message(new_queue(), see_mask);
+	wait_for_call();
+}
+
+static int ready[2]; /* a pipe */
+
+static void say_ready_and_stay(union sigval value)
+{
+	(void)value;
+	MUST(write(ready[1], "r", 1) == 1);
+	for (;;)
+		pause();
+}
+
+/* Has SIGTERM blocked in every thread that it has made itself, and waits for no signal yet. */
+static void sigterm_meets_the_function(void)
+{
+	sigset_t term;
+	char byte;
+	int status;
+	MUST(pipe(ready) == 0);
+	pid_t child = fork();
+	if (child == 0) {
+		alarm(60);
+		MUST(sigemptyset(&term) == 0 && sigaddset(&term, SIGTERM) == 0);
+		MUST(pthread_sigmask(SIG_BLOCK, &term, NULL) == 0);
+		call_by_message(new_queue(), say_ready_and_stay);
+		for (;;)
+			pause();
+	}
+	MUST(read(ready[0], &byte, 1) == 1);
+	MUST(kill(child, SIGTERM) == 0);
+	MUST(waitpid(child, &status, 0) == child);
+	MUST(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+}
+
+static void no_room_for_a_thread(void)
+{
+	mqd_t q = new_queue();
+	pthread_attr_t huge; /* more than there are addresses: pthread_create(3) fails, as it does under RLIMIT_NPROC */
+	char buf[16];
+	MUST(sem_init(&called, 0, 0) == 0);
+	MUST(pthread_attr_init(&huge) == 0 && pthread_attr_setstacksize(&huge, (size_t)1 << (8 * sizeof(size_t) - 2)) == 0);
+	struct sigevent thread = {
+		.sigev_notify = SIGEV_THREAD, .sigev_notify_function = post, .sigev_notify_attributes = &huge,
+	};
+	MUST(mq_notify(q, &thread) == 0);
+	MUST(mq_send(q, "x", 1, 0) == 0);
+	MUST(registered_pid(q) == 0); /* used up */
+	MUST(mq_receive(q, buf, sizeof buf, NULL) == 1); /* it lay there */
+
+	/* The library's thread has notifications one after the other: it has done with the first when it comes to this. */
+	call_by_message(q, post);
+	wait_for_call();
+	MUST(sem_trywait(&called) == -1 && errno == EAGAIN);
+}
+
+static sem_t go_on;
+
+static void stay(union sigval value)
+{
+	(void)value;
+	sem_post(&called);
+	while (sem_wait(&go_on) == -1)
+		;
+}
+
+static void see_thread(union sigval value)
+{
+	pthread_attr_t mine, usual;
+	size_t size, usual_size;
+	int state;
+	(void)value;
+	MUST(pthread_getattr_np(pthread_self(), &mine) == 0 && pthread_getattr_default_np(&usual) == 0);
+	MUST(pthread_attr_getdetachstate(&mine, &state) == 0 && state == PTHREAD_CREATE_DETACHED);
+	MUST(pthread_attr_getstacksize(&mine, &size) == 0 && pthread_attr_getstacksize(&usual, &usual_size) == 0);
+	MUST(size == usual_size);
+	sem_post(&called);
+}
+
+static void slow_function(void)
+{
+	MUST(sem_init(&called, 0, 0) == 0 && sem_init(&go_on, 0, 0) == 0);
+	call_by_message(new_queue(), stay);
+	wait_for_call();
+	call_by_message(new_queue(), see_thread);
+	wait_for_call();
+	sem_post(&go_on);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct { const char *what; void (*show)(void); } all[] = {
@@ -157,6 +279,10 @@ int main(int argc, char **argv)
 		{ "fork after mq_notify", fork_after_notify },
 		{ "attributes destroyed after mq_notify", attributes_destroyed },
 		{ "child shares the socket of SIGEV_THREAD", child_shares_socket },
+		{ "signal mask of a SIGEV_THREAD function", mask_of_the_function },
+		{ "SIGTERM meets a SIGEV_THREAD function", sigterm_meets_the_function },
+		{ "no room for a thread", no_room_for_a_thread },
+		{ "slow SIGEV_THREAD function", slow_function },
 	};
 	MUST(argc == 3);
 	name = argv[2];
