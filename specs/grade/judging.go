@@ -24,7 +24,7 @@ const (
 	unusedProgram = "/bin/true"
 )
 
-var killedJudge = rubric.Text{EN: "the judge was killed while it judged this", ES: "mataron al juez mientras comprobaba esto"}
+var killedJudge = rubric.Text{EN: "the judge was killed while it judged this", ES: "algo mató al proceso que hacía esta prueba"}
 
 // judge judges the programs as often as it is asked for. A submission that used up its time is not judged again.
 func (a *attempt) judge(ctx context.Context) error {

@@ -46,7 +46,7 @@ func TestTheRubricInTheGuideIsTheOneThatJudges(t *testing.T) {
 func rubricTable(t *testing.T, language string) string {
 	head, title := "| step | row | points | what holds |", func(r rubric.Row) string { return r.Title.EN }
 	if language == "es" {
-		head, title = "| paso | fila | puntos | qué se cumple |", func(r rubric.Row) string { return r.Title.ES }
+		head, title = "| paso | prueba | puntos | qué se cumple |", func(r rubric.Row) string { return r.Title.ES }
 	}
 	places := map[string]string{}
 	for name, p := range pages(t, language) {
