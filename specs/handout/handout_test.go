@@ -125,6 +125,9 @@ func TestTheProgramsForTheProcessorAreFound(t *testing.T) {
 				cmd := exec.Command(filepath.Join(o.dir, name))
 				out, err := cmd.CombinedOutput()
 				expected := strings.Replace(on.says, "NAME", name, 1)
+				if o.lang == "es" {
+					expected = strings.NewReplacer("specs has programs for", "en specs hay programas para", "none for", "no para").Replace(expected)
+				}
 				if exit := cmd.ProcessState.ExitCode(); string(out) != expected || exit != on.exit {
 					t.Errorf("%s on %s: exit %d (%v), %q; expected %d, %q", name, on.machine, exit, err, out, on.exit, expected)
 				}
