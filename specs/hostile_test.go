@@ -206,12 +206,22 @@ var _ = Row("stuck", func(r row) {
 		Expect(s.WriteFile("large", large)).To(Succeed())
 		watch := harness.NewStopwatch()
 		c := r.stuckClient(ctx, s, int32(os.Getpid()))
+		untold := client(harness.Shape{Depth: 1, MsgSize: 256})
+		Expect(untold.Fill()).To(Succeed())
+		r.goesOn(untold.Request(ctx, s.Queue, "missing"), s, "asked for a missing file, with a reply queue that is full")
 		held := r.eventuallyFreed(ctx, s, c)
 		inTime := watch.Took() > 900*time.Millisecond && watch.Within(2*time.Second+harness.Slack)
 		r.must(held == nil && inTime, harness.Finding{
 			Did:   "started it with --stall 1 and read nothing of a large file",
 			Wants: "after 1 s the transfer is given up, not before, and everything that it held is freed",
 			Saw:   fmt.Sprintf("after %v it holds:\n%s", watch.Took(), strings.Join(held, "\n")),
+		})
+		held = r.eventuallyFreed(ctx, s, untold)
+		r.must(held == nil && watch.Within(2*time.Second+harness.Slack), harness.Finding{
+			Did:   "started it with --stall 1 and asked for a missing file, with a reply queue that stays full",
+			Wants: "after 1 s FAILURE is given up, too, and what was held for it is freed",
+			Saw:   fmt.Sprintf("after %v it holds:\n%s", watch.Took(), strings.Join(held, "\n")),
+			Cause: "FAILURE is sent by a call that waits for room without a limit",
 		})
 		c.Close()
 		r.mustServe(ctx, s, "let a transfer stall")
@@ -565,9 +575,9 @@ var _ = Row("leaks", func(r row) {
 		s := r.start(ctx)
 		Expect(s.WriteFile("file", random(1000))).To(Succeed())
 		c := client(harness.Small)
-		r.load(ctx, s, c, 300)
+		r.load(ctx, s, c, 200)
 		files, before := r.openFiles(ctx, s), r.status(s)
-		const requests = 1200
+		const requests = 800
 		r.load(ctx, s, c, requests)
 		open, ok := r.eventuallyOpen(ctx, s, files)
 		r.must(ok, harness.Finding{
@@ -598,7 +608,7 @@ var _ = Row("leaks", func(r row) {
 			// A runtime that collects its garbage grows for a while, and is then where it was. What a server keeps of each
 			// request makes it grow by as much again in a second run, and in a third.
 			const most = 4 << 20
-			const requests = most / 3800 // a request and what malloc(3) adds are more
+			const requests = most / 3200 // a whole request is more
 			memory := r.status(s).VmRSS
 			var grown []string
 			for range 3 {
@@ -621,7 +631,7 @@ var _ = Row("leaks", func(r row) {
 // makeDropped sends requests that are dropped for one reason or the other, and waits until they are.
 func (r row) makeDropped(ctx context.Context, s *harness.Server, c *harness.Client, n int) {
 	GinkgoHelper()
-	lost, err := wire.Request{PID: int32(os.Getpid()), Reply: "/no-such-queue", Path: "file"}.Append(nil)
+	lost, err := wire.Request{PID: int32(os.Getpid()), Reply: "/no-such-queue", Path: strings.Repeat("p", 4095)}.Append(nil)
 	Expect(err).NotTo(HaveOccurred())
 	for i := range n {
 		r.goesOn(harness.SendRaw(ctx, s.Queue, lost[:len(lost)-i%2]), s, "sent a request that is dropped")

@@ -277,6 +277,34 @@ var _ = Row("errors", func(r row) {
 	)
 })
 
+var _ = Row("errors", func(r row) {
+	It("says why in whole characters of UTF-8, in one message of any size", func(ctx SpecContext) {
+		s := r.start(ctx)
+		sizes := []int{256, 257, 258, 259, 1024}
+		for name, path := range map[string]string{
+			"of characters of two bytes": strings.Repeat(strings.Repeat("ñ", 100)+"/", 10),
+			"of characters of three":     strings.Repeat(strings.Repeat("文", 80)+"/", 8),
+			"of characters of four":      strings.Repeat(strings.Repeat("😀", 60)+"/", 8),
+			"of 4095 bytes":              strings.Repeat("a/", 2047) + "a",
+			"that is not UTF-8":          "caf\xe9 \xff\xfe\x80\xc3",
+			"that ends in a character":   "x" + strings.Repeat("y", 250) + "\xe6\x96",
+		} {
+			for _, size := range sizes {
+				c := client(harness.Shape{Depth: 2, MsgSize: size})
+				e := r.fetch(ctx, c, s, path)
+				text, failed := e.Failed()
+				r.must(failed && text != "" && utf8.ValidString(text) && !strings.ContainsRune(text, 0), harness.Finding{
+					Did:   fmt.Sprintf("asked for a missing file with a path %s, %.30q, with messages of %d bytes", name, path, size),
+					Wants: "FAILURE with the reason as UTF-8 text without NUL, cut to the message's size at a whole character",
+					Saw:   fmt.Sprintf("%s: ends in %q", e.Last(), text[max(0, len(text)-8):]),
+					Cause: "a text that has the path in it has whatever bytes that has, and may be longer than a message",
+				})
+				c.Close()
+			}
+		}
+	})
+})
+
 var _ = Row("confine", func(r row) {
 	const secret = "outside of the root"
 	It("reaches nothing outside of the root", func(ctx SpecContext) {
