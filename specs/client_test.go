@@ -33,6 +33,12 @@ func (r row) ask(ctx context.Context, f *harness.FakeServer, args ...string) (*h
 	GinkgoHelper()
 	args = append([]string{"--queue", f.Queue}, args...)
 	c := r.startClient(args...)
+	return c, r.accept(ctx, f, c, args)
+}
+
+// accept takes the request of a client that was started with these arguments.
+func (r row) accept(ctx context.Context, f *harness.FakeServer, c *harness.Running, args []string) *harness.Conversation {
+	GinkgoHelper()
 	limited, cancel := harness.WithTimeout(ctx, harness.Patience)
 	defer cancel()
 	conversation, err := f.Accept(limited)
@@ -43,7 +49,7 @@ func (r row) ask(ctx context.Context, f *harness.FakeServer, args ...string) (*h
 		})
 	}
 	DeferCleanup(conversation.Close)
-	return c, conversation
+	return conversation
 }
 
 // send answers; a client that has ended does not take it.
@@ -116,32 +122,68 @@ var _ = Row("output", func(r row) {
 			Saw: say("%d bytes in the file, error: %v; %v", len(got), err, e),
 		})
 	})
-	It("leaves no part of a file with -o when the server fails in the middle", func(ctx SpecContext) {
-		dir := filepath.Join(place().Dir, "out")
-		Expect(os.Mkdir(dir, 0o755)).To(Succeed())
-		c, conversation := r.ask(ctx, fakeServer(), "-o", filepath.Join(dir, "file"), "file")
-		r.send(ctx, conversation, wire.Info, wire.AppendInfo(nil, 1000))
-		r.send(ctx, conversation, wire.Data, random(256))
-		r.send(ctx, conversation, wire.Failure, []byte("read error"))
-		e := endOf(ctx, c, conversation)
-		entries, err := os.ReadDir(dir)
-		r.must(e.Exit != 0 && err == nil && len(entries) == 0, finding.Finding{
-			Did: say("sent INFO 1000, 256 bytes and FAILURE to mqfile -o FILE"), Wants: say("no file appears, not even in part"),
-			Saw: say("files: %v; %v", entries, e),
-		})
-	})
+	DescribeTable("leaves no file with -o, nor one beside it,",
+		func(ctx SpecContext, end func(ctx context.Context, c *harness.Running, conversation *harness.Conversation)) {
+			dir := filepath.Join(place().Dir, "out")
+			Expect(os.Mkdir(dir, 0o755)).To(Succeed())
+			c, conversation := r.ask(ctx, fakeServer(), "-o", filepath.Join(dir, "file"), "file")
+			r.send(ctx, conversation, wire.Info, wire.AppendInfo(nil, 1000))
+			r.send(ctx, conversation, wire.Data, random(256))
+			eventually(ctx, conversation.IsTaken)
+			end(ctx, c, conversation)
+			e := endOf(ctx, c, conversation)
+			entries, err := os.ReadDir(dir)
+			r.must(e.Exit != 0 && err == nil && len(entries) == 0, finding.Finding{
+				Did: say("sent INFO 1000 and 256 bytes to mqfile -o FILE, and let it end"), Wants: say("no file, not even in part or under another name"),
+				Saw: say("files: %.300v; %v", entries, e),
+			})
+		},
+		Entry("when the server fails in the middle", func(ctx context.Context, c *harness.Running, conversation *harness.Conversation) {
+			conversation.Send(ctx, wire.Failure, []byte("read error"))
+		}),
+		Entry("when the server ends too early", func(ctx context.Context, c *harness.Running, conversation *harness.Conversation) {
+			conversation.Send(ctx, wire.End, nil)
+		}),
+		Entry("after SIGINT", func(ctx context.Context, c *harness.Running, conversation *harness.Conversation) {
+			c.Signal(unix.SIGINT)
+		}),
+		Entry("after SIGTERM", func(ctx context.Context, c *harness.Running, conversation *harness.Conversation) {
+			c.Signal(unix.SIGTERM)
+		}),
+	)
 	It("fails when the bytes are not as many as INFO says", func(ctx SpecContext) {
-		for _, sent := range []int{0, 99, 101} {
+		for _, said := range []struct {
+			info uint64
+			sent int
+		}{{100, 0}, {100, 99}, {100, 101}, {1<<32 + 5, 5}, {1<<31 + 5, 5}} {
 			c, conversation := r.ask(ctx, fakeServer(), "file")
-			r.send(ctx, conversation, wire.Info, wire.AppendInfo(nil, 100))
-			if sent > 0 {
-				r.send(ctx, conversation, wire.Data, random(sent))
+			r.send(ctx, conversation, wire.Info, wire.AppendInfo(nil, said.info))
+			if said.sent > 0 {
+				r.send(ctx, conversation, wire.Data, random(said.sent))
 			}
 			conversation.Send(ctx, wire.End, nil)
 			e := endOf(ctx, c, conversation)
 			r.must(e.Exit != 0 && strings.HasPrefix(e.Stderr, "mqfile: "), finding.Finding{
-				Did:   say("sent INFO 100, %d bytes and END", sent),
+				Did:   say("sent INFO %d, %d bytes and END", said.info, said.sent),
 				Wants: say("a non-zero exit status and the reason on stderr"), Saw: say("%v", e),
+			})
+		}
+	})
+	It("fails when the bytes cannot be written", func(ctx SpecContext) {
+		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+		Expect(err).NotTo(HaveOccurred())
+		defer full.Close()
+		for _, content := range [][]byte{[]byte("x"), random(200)} { // no more than any reply queue holds: it may end at the first
+			f := fakeServer()
+			c, err := programs.StartClientTo(full, "--queue", f.Queue, "file")
+			r.must(err == nil, finding.Finding{Did: say("started mqfile"), Wants: say("it can be executed"), Saw: say("%v", err)})
+			conversation := r.accept(ctx, f, c, []string{"file"})
+			conversation.SendFile(ctx, content)
+			e := endOf(ctx, c, conversation)
+			r.must(e.Exit == 1 && strings.HasPrefix(e.Stderr, "mqfile: "), finding.Finding{
+				Did:   say("sent %d bytes to a client whose stdout is /dev/full, see full(4)", len(content)),
+				Wants: say("exit status 1 and the reason on stderr"), Saw: say("%v", e),
+				Cause: say("write(2) is not checked; or what is in a buffer is written only at the end, by fclose(3), and that is not checked"),
 			})
 		}
 	})
@@ -178,16 +220,53 @@ var _ = Row("exit", func(r row) {
 			Did: say("named a queue that does not exist"), Wants: say("exit status 3 and the reason on stderr"), Saw: say("%v", e),
 		})
 	})
-	It("returns 3 when nothing comes for 10 s", func(ctx SpecContext) {
+	It("returns 3 when nothing comes for 10 s, and waits for as long as something does", func(ctx SpecContext) {
+		// All at the same time, since it takes 10 s.
+		silent, _ := r.ask(ctx, fakeServer(), "file")
+		stopped, begun := r.ask(ctx, fakeServer(), "file")
+		r.send(ctx, begun, wire.Info, wire.AppendInfo(nil, 3))
+		slow, slowly := r.ask(ctx, fakeServer(), "file")
 		begin := time.Now()
-		c, _ := r.ask(ctx, fakeServer(), "file")
-		limited, cancel := harness.WithTimeout(ctx, 12*time.Second+harness.Slack)
+		at := func(d time.Duration) { <-time.After(time.Until(begin.Add(d))) }
+		at(500 * time.Millisecond) // what counts from the start ends 0.5 s sooner than what counts from here
+		begun.Send(ctx, wire.Data, []byte("x"))
+		last := time.Now()
+		at(3500 * time.Millisecond)
+		slowly.Send(ctx, wire.Info, wire.AppendInfo(nil, 1))
+		at(7 * time.Second)
+		slowly.Send(ctx, wire.Data, []byte("x"))
+		limited, cancel := harness.WithTimeout(ctx, 5*time.Second+harness.Slack)
 		defer cancel()
-		e := c.Wait(limited)
-		took := time.Since(begin).Round(time.Millisecond)
-		r.must(e.Exit == 3 && took > 9*time.Second, finding.Finding{
-			Did: say("took its request and answered nothing"), Wants: say("exit status 3 after 10 s"), Saw: say("%v after %v", e, took),
+		r.mustBeSilence(silent.Wait(limited), begin, say("took its request and answered nothing"))
+		at(10300 * time.Millisecond)
+		slowly.Send(ctx, wire.End, nil)
+		r.mustBeSilence(stopped.Wait(limited), last, say("answered INFO and DATA, and nothing more"))
+		e := endOf(ctx, slow, slowly)
+		r.must(e.Exit == 0 && string(e.Stdout) == "x", finding.Finding{
+			Did: say("answered INFO after 3.5 s, DATA after 7 s, END after 10.3 s"), Wants: say("the file: the 10 s count from one response to the next"),
+			Saw: say("%v", e),
 		})
+	})
+	It("returns 1 when what comes is no response", func(ctx SpecContext) {
+		info := wire.AppendInfo(nil, 1)
+		for what, messages := range map[rubric.Text][]harness.Message{
+			say("INFO of 4 bytes"):              {{Kind: wire.Info, Body: info[:4]}},
+			say("INFO twice"):                   {{Kind: wire.Info, Body: info}, {Kind: wire.Info, Body: info}},
+			say("DATA without INFO"):            {{Kind: wire.Data, Body: []byte("x")}},
+			say("END without INFO"):             {{Kind: wire.End}},
+			say("a message of priority 7"):      {{Kind: 7, Body: info}},
+			say("a message of priority 0"):      {{Kind: wire.Info, Body: info}, {Kind: 0, Body: []byte("x")}},
+			say("FAILURE in the middle of all"): {{Kind: wire.Info, Body: info}, {Kind: wire.Data, Body: []byte("x")}, {Kind: wire.Failure, Body: []byte("no")}},
+		} {
+			c, conversation := r.ask(ctx, fakeServer(), "file")
+			for _, m := range messages {
+				conversation.Send(ctx, m.Kind, m.Body) // it may have ended at the one before
+			}
+			e := endOf(ctx, c, conversation)
+			r.must(e.Exit == 1 && strings.HasPrefix(e.Stderr, "mqfile: "), finding.Finding{
+				Did: say("answered %v", what), Wants: say("exit status 1 and the reason after `mqfile: ` on stderr"), Saw: say("%v", e),
+			})
+		}
 	})
 	It("returns 130 on SIGINT and 143 on SIGTERM", func(ctx SpecContext) {
 		for sig, status := range map[unix.Signal]int{unix.SIGINT: 130, unix.SIGTERM: 143} {
@@ -202,6 +281,15 @@ var _ = Row("exit", func(r row) {
 		}
 	})
 })
+
+// mustBeSilence is about a client that got nothing from some moment on.
+func (r row) mustBeSilence(e harness.Ended, since time.Time, did rubric.Text) {
+	GinkgoHelper()
+	took := time.Since(since).Round(time.Millisecond)
+	r.must(e.Exit == 3 && took > 9*time.Second, finding.Finding{
+		Did: did, Wants: say("exit status 3 after 10 s"), Saw: say("%v after %v", e, took),
+	})
+}
 
 func (r row) client(ctx context.Context, args ...string) harness.Ended {
 	GinkgoHelper()

@@ -576,9 +576,9 @@ var _ = Row("leaks", func(r row) {
 		s := r.start(ctx)
 		Expect(s.WriteFile("file", random(1000))).To(Succeed())
 		c := client(harness.Small)
-		r.load(ctx, s, c, 300)
+		r.load(ctx, s, c, 200)
 		files, before := r.openFiles(ctx, s), r.status(s)
-		const requests = 1200
+		const requests = 800
 		r.load(ctx, s, c, requests)
 		open, ok := r.eventuallyOpen(ctx, s, files)
 		r.must(ok, finding.Finding{
@@ -610,7 +610,7 @@ var _ = Row("leaks", func(r row) {
 			// A runtime that collects its garbage grows for a while, and is then where it was. What a server keeps of each
 			// request makes it grow by as much again in a second run, and in a third.
 			const most = 4 << 20
-			const requests = most / 3800 // a request and what malloc(3) adds are more
+			const requests = most / 3200 // a whole request is more
 			memory := r.status(s).VmRSS
 			var grown []string
 			for range 3 {
@@ -633,7 +633,7 @@ var _ = Row("leaks", func(r row) {
 // makeDropped sends requests that are dropped for one reason or the other, and waits until they are.
 func (r row) makeDropped(ctx context.Context, s *harness.Server, c *harness.Client, n int) {
 	GinkgoHelper()
-	lost, err := wire.Request{PID: int32(os.Getpid()), Reply: "/no-such-queue", Path: "file"}.Append(nil)
+	lost, err := wire.Request{PID: int32(os.Getpid()), Reply: "/no-such-queue", Path: strings.Repeat("p", 4095)}.Append(nil)
 	Expect(err).NotTo(HaveOccurred())
 	for i := range n {
 		r.goesOn(harness.SendRaw(ctx, s.Queue, lost[:len(lost)-i%2]), s, say("sent a request that is dropped"))

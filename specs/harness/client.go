@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"os"
 	"os/exec"
 	"strings"
 
@@ -38,18 +39,30 @@ func (e Ended) String() string { return e.Text().EN }
 
 // StartClient starts the client under test.
 func (p Programs) StartClient(args ...string) (*Running, error) {
+	return p.startClient(nil, args)
+}
+
+func (p Programs) startClient(stdout *os.File, args []string) (*Running, error) {
 	cmd, err := p.Command(Setting{}, p.Client, args...)
 	if err != nil {
 		return nil, err
 	}
 	r := &Running{Args: args, cmd: cmd}
 	r.cmd.Stdout, r.cmd.Stderr = &r.stdout, &r.stderr
+	if stdout != nil {
+		r.cmd.Stdout = stdout
+	}
 	r.cmd.WaitDelay = Stretched(Patience)
 	if err := startOwn(r.cmd); err != nil {
 		return nil, err
 	}
 	r.PID = r.cmd.Process.Pid
 	return r, nil
+}
+
+// StartClientTo starts it with a file as stdout.
+func (p Programs) StartClientTo(stdout *os.File, args ...string) (*Running, error) {
+	return p.startClient(stdout, args)
 }
 
 // Signal sends a signal to the client.

@@ -74,6 +74,12 @@ func (c *Conversation) Send(ctx context.Context, kind uint, body []byte) error {
 	return err
 }
 
+// IsTaken tells whether the client has taken all that was sent.
+func (c *Conversation) IsTaken() bool {
+	attr, err := c.reply.Attr()
+	return err == nil && attr.CurMsgs == 0
+}
+
 // SendFile sends INFO, the content and END.
 func (c *Conversation) SendFile(ctx context.Context, content []byte) error {
 	err := c.Send(ctx, wire.Info, wire.AppendInfo(nil, uint64(len(content))))
