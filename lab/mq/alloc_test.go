@@ -84,3 +84,10 @@ func TestWaitAddsNoAllocationToItsContext(t *testing.T) {
 		}
 	}
 }
+
+func echo(ctx context.Context, there, back *mq.Queue) error {
+	return echoEnds(
+		end{receive: func(buf []byte) (int, uint, error) { return there.Receive(ctx, buf) }},
+		end{send: func(msg []byte, prio uint) error { return back.Send(ctx, msg, prio) }},
+	)
+}

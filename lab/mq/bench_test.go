@@ -132,13 +132,6 @@ func echoEnds(there, back end) error {
 	}
 }
 
-func echo(ctx context.Context, there, back *mq.Queue) error {
-	return echoEnds(
-		end{receive: func(buf []byte) (int, uint, error) { return there.Receive(ctx, buf) }},
-		end{send: func(msg []byte, prio uint) error { return back.Send(ctx, msg, prio) }},
-	)
-}
-
 func init() {
 	parts["echo"] = func(args []string) error {
 		there, closeThere, err := openEnd(args[0], args[1])
