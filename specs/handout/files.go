@@ -163,17 +163,24 @@ func linesWith(text []byte, prefix string) []byte {
 	return kept.Bytes()
 }
 
-// guide is lab/guide without the pages for whoever teaches.
+// projectOnly are the sections about commands that a handout has not.
+var projectOnly = regexp.MustCompile(`(?ms)^## scripts/handout$.*?^(## (?:Without|Sin) )`)
+
+// guide is lab/guide in the handout's language, without the pages for whoever teaches.
 func (o options) guide() (files []file, err error) {
 	root := filepath.Join(o.project, "lab/guide")
 	err = filepath.WalkDir(root, func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || entry.Name() == "instructor.md" {
 			return err
 		}
+		if filepath.Base(filepath.Dir(name)) != o.lang { // the other language, or the page that leads to both
+			return nil
+		}
 		content, err := os.ReadFile(name)
 		if err != nil {
 			return err
 		}
+		content = projectOnly.ReplaceAll(content, []byte("$1"))
 		rest, err := filepath.Rel(root, name)
 		files = append(files, file{path.Join("guide", rest), content, 0o644})
 		return err
@@ -196,6 +203,7 @@ func (o options) given() (files []file, err error) {
 		{"README." + o.lang + ".md", "README.md", 0o644},
 		{"specs", "scripts/specs", 0o755},
 		{"trace", "scripts/trace", 0o755},
+		{"submit", "scripts/submit", 0o755},
 		{"gitignore", ".gitignore", 0o644},
 	} {
 		text, err := template.ParseFS(templates, "files/"+f.from)
@@ -227,8 +235,9 @@ func write(dir string, files []file) error {
 // processors are those that a handout can judge on, as Go calls them and as uname -m does.
 var processors = map[string]string{"amd64": "x86_64", "arm64": "aarch64"}
 
-// buildSpecs makes the programs that judge, in a folder for each processor. They carry neither the reference nor the
-// names of this machine's directories.
+// buildSpecs makes the programs that judge, in a folder for each processor, and beside them the reference as programs
+// without symbols: with one of its two a student can try the other by hand. Those that judge carry nothing of the
+// reference, and none the names of this machine's directories.
 func (o options) buildSpecs(dir string) error {
 	for processor := range processors {
 		to := filepath.Join(dir, processor)
@@ -236,6 +245,8 @@ func (o options) buildSpecs(dir string) error {
 			{"build", "-o", filepath.Join(to, "judge"), "./specs/judge"},
 			{"build", "-o", filepath.Join(to, "launch"), "./specs/launch"},
 			{"build", "-o", filepath.Join(to, "trace"), "./specs/trace"},
+			{"build", "-o", filepath.Join(to, "reference/mqfiled"), "./server"},
+			{"build", "-o", filepath.Join(to, "reference/mqfile"), "./client"},
 			{"test", "-c", "-o", filepath.Join(to, "specs.test"), "./specs"},
 		} {
 			args := append([]string{build[0], "-trimpath", "-buildvcs=false", "-ldflags=-s -w"}, build[1:]...)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 )
 
@@ -94,5 +95,26 @@ func (o options) make() error {
 	if err := os.Chmod(work, 0o755); err != nil {
 		return err
 	}
+	if err := commit(work); err != nil {
+		return err
+	}
 	return os.Rename(work, dir)
+}
+
+// commit makes a git repository of the folder with one commit, so that a student sees what is his own. Where git is not
+// installed there is none.
+func commit(dir string) error {
+	if _, err := exec.LookPath("git"); err != nil {
+		return nil
+	}
+	for _, args := range [][]string{
+		{"init", "-q"}, {"add", "-A"},
+		{"-c", "user.name=handout", "-c", "user.email=", "-c", "commit.gpgsign=false", "commit", "-q", "-m", "handout"},
+	} {
+		cmd := exec.Command("git", append([]string{"-C", dir}, args...)...)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("git %s: %w\n%s", args[0], err, out)
+		}
+	}
+	return nil
 }

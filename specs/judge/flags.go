@@ -22,6 +22,7 @@ Judges a server and a client by the lab's contract.
   --client BIN   the client (default: this project's)
   --id ID        judge this row only; may be repeated
   --step N       judge the rows of this step only; may be repeated
+  --next         go step by step, and stop at the first step that fails
   --verbose      show every row that failed, whole, with what /proc and the logs say
   --json FILE    write the result as JSON, too
   --stream       print nothing but each row as JSON, on a line, when it begins and when it is judged
@@ -48,6 +49,7 @@ Comprueba un servidor y un cliente según el contrato de la práctica.
   --client BIN   el cliente (por omisión, el de este proyecto)
   --id ID        solo esta prueba; puede repetirse
   --step N       solo las pruebas de este paso; puede repetirse
+  --next         va paso a paso, y se para en el primero que falla
   --verbose      muestra entera cada prueba que falla, con lo que dicen /proc y los logs
   --json FILE    escribe además el resultado como JSON
   --stream       solo escribe cada prueba como JSON, en una línea, cuando empieza y cuando acaba
@@ -75,7 +77,7 @@ type options struct {
 	jobs            int
 	list            bool
 	watch, stream   bool
-	verbose         bool
+	verbose, next   bool
 	sources, build  string // with watch: the command that makes the programs of what is in the directory
 }
 
@@ -102,6 +104,7 @@ func parseFlags(args []string) (options, error) {
 	f.BoolVar(&o.list, "list", false, "")
 	f.BoolVar(&o.stream, "stream", false, "")
 	f.BoolVar(&o.verbose, "verbose", false, "")
+	f.BoolVar(&o.next, "next", false, "")
 	err := f.Parse(args)
 	words, known := wordsOf[o.lang]
 	if !known {

@@ -71,7 +71,19 @@ func run(args []string) (status int, err error) {
 	if o.stream {
 		p = &stream{out: json.NewEncoder(os.Stdout)}
 	}
-	results, err := judge(ctx, o, rows, p)
+	groups := [][]rubric.Row{rows}
+	if o.next {
+		groups = bySteps(rows)
+	}
+	var results []result
+	for _, group := range groups {
+		var more []result
+		more, err = judge(ctx, o, group, p)
+		results = append(results, more...)
+		if err != nil || newReport(more).exitStatus() != exitPassed {
+			break
+		}
+	}
 	if ctx.Err() != nil {
 		return exitError, errors.New(wordsOf[o.lang].interrupted)
 	}
@@ -89,6 +101,17 @@ func run(args []string) (status int, err error) {
 		report.print(os.Stdout, o, columns)
 	}
 	return report.exitStatus(), nil
+}
+
+// bySteps are the rows of each step, which come in order.
+func bySteps(rows []rubric.Row) (groups [][]rubric.Row) {
+	for i, row := range rows {
+		if i == 0 || row.Step != rows[i-1].Step {
+			groups = append(groups, nil)
+		}
+		groups[len(groups)-1] = append(groups[len(groups)-1], row)
+	}
+	return groups
 }
 
 // silence is the progress that nobody looks at.
