@@ -24,7 +24,7 @@ func run(args []string) error {
 	if opts.help {
 		return stdio.Print(usage)
 	}
-	//lab:begin output exit cleanup
+	//lab:begin output exit cleanup: send-request
 	//lab:instead return fmt.Errorf("%s is not asked for anything yet", opts.queue)
 	if err := checkDescriptors(); err != nil {
 		return err

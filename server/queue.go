@@ -12,7 +12,7 @@ import (
 	"daemonlab/lab/wire"
 )
 
-//lab:begin ready backlog failure
+//lab:begin ready backlog failure: make-queue
 
 // requestQueueDepth is how many requests may wait in the queue, where the system allows so many.
 const requestQueueDepth = 10

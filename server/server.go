@@ -15,7 +15,7 @@ import (
 	"daemonlab/lab/wire"
 )
 
-//lab:begin notify rearm threads concurrent malformed
+//lab:begin notify rearm threads concurrent malformed: receive
 
 // server takes requests from its queue and answers each on the reply queue that it names.
 type server struct {

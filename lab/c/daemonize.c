@@ -296,7 +296,7 @@ void drop_privileges(uid_t uid, gid_t gid)
  */
 void notify_original(enum news news)
 {
-    //lab:begin ready
+    //lab:begin ready: tell
     //lab:instead (void)news;
     if (!send_report(news, ""))
         fail("the original process is gone");
@@ -341,7 +341,7 @@ static void wait_until_gone(pid_t pid)
  */
 struct outcome await_daemon(void)
 {
-    //lab:begin ready failure
+    //lab:begin ready failure: await
     //lab:instead /* A guess for a beginning: in 200 ms the daemon has begun. */
     //lab:instead usleep(200 * 1000);
     //lab:instead return (struct outcome){.ready = true};

@@ -350,7 +350,7 @@ int main(int argc, char *argv[])
     if (strlen(argv[optind]) >= sizeof(((struct request *)0)->path))
         die(EXIT_USAGE, "the path is too long");
 
-    //lab:begin output exit cleanup
+    //lab:begin output exit cleanup: send-request
     //lab:instead (void)file;
     //lab:instead die(EXIT_FAILED, "%s is not asked for anything yet", queue);
     handle_signals();

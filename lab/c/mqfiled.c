@@ -244,7 +244,7 @@ static void run(const struct options *options)
              log_quote(root, sizeof root, options->root),
              log_quote(queue, sizeof queue, options->queue));
     serve_backlog();
-    //lab:begin sighup sigterm
+    //lab:begin sighup sigterm: wait
     //lab:instead for (;;)
     //lab:instead     pause();
     while (!atomic_load(&asked_to_stop)) {

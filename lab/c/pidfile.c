@@ -170,7 +170,7 @@ void remove_pid_file(void)
 
 void abandon_pid_file(void)
 {
-    //lab:begin failure
+    //lab:begin failure: undo
     if (made)
         remove_pid_file();
     else if (pid_fd != -1)
@@ -180,7 +180,7 @@ void abandon_pid_file(void)
 
 void discard_pid_file(const char *path, pid_t daemon)
 {
-    //lab:begin failure
+    //lab:begin failure: discard
     //lab:instead (void)path;
     //lab:instead (void)daemon;
     int fd = open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);

@@ -112,7 +112,7 @@ static void prepare_threads(void)
 
 void open_request_queue(const char *name)
 {
-    //lab:begin ready backlog failure
+    //lab:begin ready backlog failure: make-queue
     //lab:instead (void)name;
     if (!is_queue_name(name))
         fail("queue %s: a name is one slash and what follows it", name);
@@ -160,7 +160,7 @@ static bool is_named(void)
 
 void abandon_request_queue(void)
 {
-    //lab:begin failure
+    //lab:begin failure: undo
     if (made_queue && is_named())
         mq_unlink(queue_name);
     //lab:end
@@ -170,7 +170,7 @@ void abandon_request_queue(void)
  * the queue over.  The PID of one in another PID namespace reads 0. */
 void discard_request_queue(const char *name)
 {
-    //lab:begin failure
+    //lab:begin failure: discard
     //lab:instead (void)name;
     char line[128] = "";
     mqd_t left = mq_open(name, O_RDONLY | O_NONBLOCK);
@@ -243,7 +243,7 @@ static const char *check_job(const struct job *job)
 }
 //lab:end
 
-//lab:begin threads concurrent
+//lab:begin threads concurrent: receive
 /* The next request of the queue.  NULL when there is none, with errno. */
 static struct job *receive_job(void)
 {

@@ -207,7 +207,7 @@ func (p *PIDFile) Created() bool {
 // Abandon undoes LockPIDFile in a start that fails later: a file that it made is removed, one that an earlier instance
 // left has its old contents again. The lock stays until the process ends.
 func (p *PIDFile) Abandon() error {
-	//lab:begin failure
+	//lab:begin failure: undo
 	//lab:instead return nil
 	if p.created {
 		return p.Remove()
@@ -257,7 +257,7 @@ func (p *PIDFile) errorf(call string, err error) error {
 // RemoveStalePIDFile unlinks a PID file whose daemon has ended. A file that is locked, or that LockPIDFile would
 // refuse, stays.
 func RemoveStalePIDFile(path string) {
-	//lab:begin failure
+	//lab:begin failure: discard
 	p, err := openPIDFile(path, unix.O_RDWR)
 	if err != nil {
 		return

@@ -67,7 +67,7 @@ func (d *Daemon) Config(v any) error {
 // Made tells the original that the daemon has just made something that outlives it, a file or a queue. Should the
 // start fail, the original hands the name to [Options.Unmake].
 func (d *Daemon) Made(name string) error {
-	//lab:begin failure
+	//lab:begin failure: tell
 	//lab:instead return nil
 	return d.say(fmt.Sprintf(lineMade, os.Getpid(), name))
 	//lab:end
@@ -147,7 +147,7 @@ func inheritedPipe() *os.File {
 // readOutcome returns what the daemon has made, and nil if it is ready or why it is not. It reads to the end of file:
 // after an error the daemon still runs, and the pipe closes when it ends.
 func readOutcome(pipe io.Reader) (made []string, err error) {
-	//lab:begin ready failure
+	//lab:begin ready failure: await
 	//lab:instead // A guess for a beginning: in 200 ms the daemon has begun.
 	//lab:instead unix.Poll(nil, 200)
 	//lab:instead return nil, nil

@@ -13,7 +13,8 @@ import (
 //	...
 //	//lab:end
 //
-// In a handout a TODO for each id stands in the place of such a region, and below it the lines that the region names
+// In a handout a TODO for each id stands in the place of such a region, with the rubric's hint, or with a text of
+// todos.json that the mark names after a colon (lab:begin ready: make-queue), and below it the lines that the region names
 // with instead, so that what is left builds. A region ends with its file at the latest. One without an id is gone
 // without a word, and so is a file without any mark; what is to be given as it is says //lab:give. A Makefile has # in
 // the place of //.
@@ -56,7 +57,7 @@ func handedOut(source []byte) bool {
 }
 
 // cut takes the regions out of a source and has todo write what stands in their place.
-func cut(file string, source []byte, todo func(ids []string, indent string) []string) ([]byte, []region, error) {
+func cut(file string, source []byte, todo func(ids []string, key, indent string) []string) ([]byte, []region, error) {
 	var left bytes.Buffer
 	var regions []region
 	var open *region
@@ -78,8 +79,8 @@ func cut(file string, source []byte, todo func(ids []string, indent string) []st
 			open.removed = append(open.removed, strings.TrimSuffix(line, "\n"))
 		case m.kind == markGive && open == nil:
 		case m.kind == markBegin && open == nil:
-			ids := strings.Fields(m.text)
-			open = &region{file: file, todo: todo(ids, m.indent)}
+			ids, key, _ := strings.Cut(m.text, ":")
+			open = &region{file: file, todo: todo(strings.Fields(ids), strings.TrimSpace(key), m.indent)}
 		case m.kind == markInstead && open != nil:
 			open.todo = append(open.todo, strings.TrimRight(m.indent+m.text, " \t"))
 		case m.kind == markEnd && open != nil:

@@ -1,6 +1,8 @@
 package main
 
 import (
+	_ "embed"
+	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -11,33 +13,47 @@ import (
 
 // todos writes what a student finds in the place of a region: what the rubric says of its ids.
 type todos struct {
-	rows []rubric.Row
-	lang string
-	err  error // an id that is none
+	rows  []rubric.Row
+	texts map[string]rubric.Text
+	lang  string
+	err   error // an id or a text that is none
 }
 
+//go:embed todos.json
+var ownTexts []byte
+
 func newTodos(lang string) *todos {
-	return &todos{rows: rubric.Standard(), lang: lang}
+	t := &todos{rows: rubric.Standard(), lang: lang}
+	t.err = json.Unmarshal(ownTexts, &t.texts)
+	return t
 }
 
 // writer returns what writes the comments of a file. What to do is told where an id comes first in it; other places
 // have the title only.
-func (t *todos) writer(file string) func(ids []string, indent string) []string {
+func (t *todos) writer(file string) func(ids []string, key, indent string) []string {
 	told := map[string]bool{}
 	width := 79
 	if filepath.Ext(file) == ".go" {
 		width = 110
 	}
-	return func(ids []string, indent string) []string {
+	return func(ids []string, key, indent string) []string {
 		var text []string
+		own, known := t.texts[key]
+		if key != "" && !known {
+			t.err = fmt.Errorf("%s: a mark names %q, which todos.json has not", file, key)
+		}
+		margin := width - len(strings.ReplaceAll(indent, "\t", "    ")) - 3
 		for _, id := range ids {
 			row, ok := rubric.Find(t.rows, id)
 			if !ok {
 				t.err = fmt.Errorf("%s: a mark names %q, which is no row of the rubric", file, id)
 				return nil
 			}
-			text = append(text, wrap(t.text(row, !told[id]), width-len(strings.ReplaceAll(indent, "\t", "    "))-3)...)
-			told[id] = true
+			text = append(text, wrap(t.text(row, key == "" && !told[id]), margin)...)
+			told[id] = told[id] || key == ""
+		}
+		if key != "" {
+			text = append(text, wrap(own.In(t.lang), margin)...)
 		}
 		return comment(filepath.Ext(file), indent, text)
 	}
