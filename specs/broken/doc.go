@@ -17,5 +17,7 @@
 //
 //	go test -v ./specs/broken                       all of them, with the kill matrix
 //	go test -v ./specs/broken -only '^(fds|env)-'   some of them
-//	go test -short ./specs/broken                   only whether the patches apply and no row is without one
+//	go test -short ./specs/broken                   only whether the patches apply and each has its clause
+//
+// clauses.md has the contract clause by clause, each with its row and the programs that break it.
 package broken
