@@ -3,6 +3,7 @@ package specs_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -36,17 +37,27 @@ func (r row) ask(ctx context.Context, f *harness.FakeServer, args ...string) (*h
 	return c, r.accept(ctx, f, c, args)
 }
 
+// judgesRequests is the row whose fault a malformed request is.
+const judgesRequests = "output"
+
 // accept takes the request of a client that was started with these arguments.
 func (r row) accept(ctx context.Context, f *harness.FakeServer, c *harness.Running, args []string) *harness.Conversation {
 	GinkgoHelper()
 	limited, cancel := harness.WithTimeout(ctx, harness.Patience)
 	defer cancel()
-	conversation, err := f.Accept(limited)
+	conversation, err := f.Accept(limited, args[len(args)-1])
 	if err != nil {
-		r.fail(finding.Finding{
-			Did: say("started mqfile %v", say("%v", strings.Join(args, " "))), Wants: say("a well-formed request comes, and its reply queue is there"),
+		wrong := finding.Finding{
+			Did: say("started mqfile %v", strings.Join(args, " ")), Wants: say("a well-formed request comes, and its reply queue is there"),
 			Saw: say("%v; %v", err, c.End()),
-		})
+		}
+		if errors.Is(err, harness.ErrMalformed) {
+			wrong.Do = say("a request is int32_t pid, char reply[256], char path[4096], sent up to and with the path's NUL")
+			if r.ID != judgesRequests {
+				wrong.See = judgesRequests
+			}
+		}
+		r.fail(wrong)
 	}
 	DeferCleanup(conversation.Close)
 	return conversation

@@ -44,15 +44,15 @@ type Conversation struct {
 	reply   *mq.Queue
 }
 
-// Accept waits for a request. The caller closes the conversation.
-func (f *FakeServer) Accept(ctx context.Context) (*Conversation, error) {
+// Accept waits for a request, for the path if it is as it should be. The caller closes the conversation.
+func (f *FakeServer) Accept(ctx context.Context, path string) (*Conversation, error) {
 	buf := make([]byte, wire.RequestSize)
 	n, _, err := f.requests.Receive(ctx, buf)
 	came := time.Now()
 	if err != nil {
 		return nil, err
 	}
-	request, err := wire.ParseRequest(buf[:n])
+	request, err := parseRequest(buf[:n], path)
 	if err != nil {
 		return nil, err
 	}

@@ -118,7 +118,7 @@ func TestLosses(t *testing.T) {
 				defer close(done)
 				s.exchange(t.Context(), harness.Small, "file", 0, 0, fileOf([]byte{0}).check)
 			}()
-			conversation, err := f.Accept(t.Context())
+			conversation, err := f.Accept(t.Context(), "file")
 			if err != nil {
 				t.Fatal(err)
 			}
