@@ -140,27 +140,12 @@ var _ = Row("instance", func(r row) {
 		}
 	})
 	It("is named by its own PID where an earlier server left another", func(ctx SpecContext) {
-		p := place()
-		const stale = 1<<31 - 1 // PIDs do not go so far, see proc(5), pid_max
-		holder, err := harness.HoldPIDFile(p.PIDFile, stale)
-		Expect(err).NotTo(HaveOccurred())
-		defer holder.Close()
-		ended := make(chan struct{})
-		var second harness.Start
-		go func() {
-			defer close(ended)
-			second, err = programs.Run(ctx, harness.Hostile(), programs.Server, p.Args()...)
-		}()
-		holder.WaitForReader(ctx, ended)
-		Expect(holder.Write(os.Getpid())).To(Succeed())
-		<-ended
-		r.must(err == nil && second.Exit != 0 && strings.Contains(second.Stderr, strconv.Itoa(os.Getpid())), finding.Finding{
-			Did: say("locked the PID file, in which %d stood, of no process; started a server, and wrote %d, who "+
-				"holds the lock, when that server had the file open", stale, os.Getpid()),
-			Wants: say("it returns non-zero and names PID %d", os.Getpid()),
-			Saw:   say("exit status %d, stderr: %q, error: %v", second.Exit, second.Stderr, err),
-			Cause: unnamed,
-		})
+		for range 5 {
+			if r.namesTheHolder(ctx, place()) {
+				return
+			}
+		}
+		notJudged(say("this machine holds up processes for seconds"))
 	})
 	It("is not disturbed by a second start", func(ctx SpecContext) {
 		s := r.start(ctx)
@@ -185,6 +170,38 @@ var _ = Row("instance", func(r row) {
 		}
 	})
 })
+
+// namesTheHolder proves that a start names the one that has the lock and writes its PID only then. It reports whether this
+// machine let the suite write it before a program may give up.
+func (r row) namesTheHolder(ctx context.Context, p harness.Place) bool {
+	GinkgoHelper()
+	const stale = 1<<31 - 1 // PIDs do not go so far, see proc(5), pid_max
+	holder, err := harness.HoldPIDFile(p.PIDFile, stale)
+	Expect(err).NotTo(HaveOccurred())
+	defer holder.Close()
+	harness.HeldUp()
+	ended := make(chan struct{})
+	var second harness.Start
+	go func() {
+		defer close(ended)
+		second, err = programs.Run(ctx, harness.Hostile(), programs.Server, p.Args()...)
+	}()
+	holder.WaitForReader(ctx, ended)
+	Expect(holder.Write(os.Getpid())).To(Succeed())
+	<-ended
+	named := err == nil && second.Exit != 0 && strings.Contains(second.Stderr, strconv.Itoa(os.Getpid()))
+	if !named && harness.HeldUp() > harness.Slack/5 {
+		return false
+	}
+	r.must(named, finding.Finding{
+		Did: say("locked the PID file, in which %d stood, of no process; started a server, and wrote %d, who "+
+			"holds the lock, when that server had the file open", stale, os.Getpid()),
+		Wants: say("it returns non-zero and names PID %d", os.Getpid()),
+		Saw:   say("exit status %d, stderr: %q, error: %v", second.Exit, second.Stderr, err),
+		Cause: unnamed,
+	})
+	return true
+}
 
 // mustBeOne starts many servers at once on one PID file. Each has a queue of its own, so that only the lock decides.
 func (r row) mustBeOne(ctx context.Context, p harness.Place, servers int) {
