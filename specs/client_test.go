@@ -233,6 +233,7 @@ var _ = Row("exit", func(r row) {
 	})
 	It("returns 3 when nothing comes for 10 s, and waits for as long as something does", func(ctx SpecContext) {
 		// All at the same time, since it takes 10 s.
+		asked := time.Now()
 		silent, _ := r.ask(ctx, fakeServer(), "file")
 		stopped, begun := r.ask(ctx, fakeServer(), "file")
 		r.send(ctx, begun, wire.Info, wire.AppendInfo(nil, 3))
@@ -240,15 +241,15 @@ var _ = Row("exit", func(r row) {
 		begin := time.Now()
 		at := func(d time.Duration) { <-time.After(time.Until(begin.Add(d))) }
 		at(500 * time.Millisecond) // what counts from the start ends 0.5 s sooner than what counts from here
-		begun.Send(ctx, wire.Data, []byte("x"))
 		last := time.Now()
+		begun.Send(ctx, wire.Data, []byte("x"))
 		at(3500 * time.Millisecond)
 		slowly.Send(ctx, wire.Info, wire.AppendInfo(nil, 1))
 		at(7 * time.Second)
 		slowly.Send(ctx, wire.Data, []byte("x"))
 		limited, cancel := harness.WithTimeout(ctx, 5*time.Second+harness.Slack)
 		defer cancel()
-		r.mustBeSilence(silent.Wait(limited), begin, say("took its request and answered nothing"))
+		r.mustBeSilence(silent.Wait(limited), asked, say("took its request and answered nothing"))
 		at(10300 * time.Millisecond)
 		slowly.Send(ctx, wire.End, nil)
 		r.mustBeSilence(stopped.Wait(limited), last, say("answered INFO and DATA, and nothing more"))

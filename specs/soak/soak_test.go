@@ -92,7 +92,11 @@ func TestLosses(t *testing.T) {
 	right, wrong := send(wire.Data, []byte{0}), send(wire.Data, []byte{1})
 	end := send(wire.End, nil)
 	var s *session
-	slow := func(*testing.T, *harness.Conversation) { <-time.After(3 * harness.Patience) }
+	slow := func(t *testing.T, _ *harness.Conversation) { // by the clock that the session goes by
+		ctx, cancel := harness.WithTimeout(t.Context(), 3*harness.Patience)
+		defer cancel()
+		<-ctx.Done()
+	}
 	others := func(*testing.T, *harness.Conversation) { s.countMany(checked, passed) }
 	for name, c := range map[string]struct {
 		answers []func(*testing.T, *harness.Conversation)
