@@ -84,6 +84,11 @@ func missing(ctx context.Context) (row string, f harness.Finding) {
 		f.Wants, f.Saw = "FAILURE", fmt.Sprintf("%s, error: %v", e.Summary(), err)
 		return "errors", f
 	}
+	f.Did += ", then for the small one, with the same reply queue"
+	if e, err = fetchSoon(ctx, c, s, "small"); err != nil || outOfOrder(e, len(content), c.Shape.MsgSize) != "" {
+		f.Wants, f.Saw = "FAILURE alone, then INFO, DATA, END", fmt.Sprintf("%s, error: %v", e.Summary(), err)
+		return "protocol", f
+	}
 	return "", f
 }
 
