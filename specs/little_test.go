@@ -87,6 +87,11 @@ func missing(ctx context.Context) (row string, f finding.Finding) {
 		f.Wants, f.Saw = say("FAILURE"), say("%s, error: %v", e.Summary(), err)
 		return "errors", f
 	}
+	f.Did = say("%v, then for the small one, with the same reply queue", f.Did)
+	if e, err = fetchSoon(ctx, c, s, "small"); err != nil || outOfOrder(e, len(content), c.Shape.MsgSize) != (rubric.Text{}) {
+		f.Wants, f.Saw = say("FAILURE alone, then INFO, DATA, END"), say("%s, error: %v", e.Summary(), err)
+		return "protocol", f
+	}
 	return "", f
 }
 

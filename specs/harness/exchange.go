@@ -258,6 +258,9 @@ func (c *Client) Begin(ctx context.Context, messages int) (e Exchange, err error
 			return e, err
 		}
 		e.Messages = append(e.Messages, m)
+		if m.Kind == wire.Data {
+			e.Content = append(e.Content, m.Body...)
+		}
 	}
 	return e, nil
 }
