@@ -216,7 +216,7 @@ func (r row) goesOn(err error, s *harness.Server, did rubric.Text) {
 	if err == nil {
 		return
 	}
-	if why := harness.CannotLook(); errors.Is(err, os.ErrPermission) && why != "" && s.Alive() {
+	if why := harness.CannotLook(); errors.Is(err, os.ErrPermission) && why.EN != "" && s.Alive() {
 		notJudged(say("%s: %v: %s", did, err, why))
 	}
 	r.must(s.Alive() && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, context.DeadlineExceeded), finding.Finding{

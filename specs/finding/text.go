@@ -46,7 +46,7 @@ func format(lang, text string, args []any) string {
 		case interface{ Text() rubric.Text }:
 			said[i] = arg.Text().In(lang)
 		case bool:
-			said[i] = map[string][2]string{"en": {"no", "yes"}, "es": {"no", "sí"}}[lang][b2i(arg)]
+			said[i] = yesNo(lang, arg)
 		case error:
 			said[i] = Words(arg).In(lang)
 		}
@@ -54,11 +54,14 @@ func format(lang, text string, args []any) string {
 	return fmt.Sprintf(text, said...)
 }
 
-func b2i(b bool) int {
-	if b {
-		return 1
+func yesNo(lang string, yes bool) string {
+	switch {
+	case !yes:
+		return "no"
+	case lang == "es":
+		return "sí"
 	}
-	return 0
+	return "yes"
 }
 
 // Plain makes text of a program's fit to be shown: what does not print, directs text or is no UTF-8 is escaped, so that

@@ -10,6 +10,8 @@ import (
 
 	"daemonlab/lab/mq"
 	"daemonlab/lab/wire"
+	"daemonlab/specs/finding"
+	"daemonlab/specs/rubric"
 )
 
 // Locked tells whether another process holds a lock on the file, by flock(2) or by fcntl(2). Both are tried, since a
@@ -33,13 +35,13 @@ func Locked(path string) (bool, error) {
 
 // CannotLook says why this process may not see what a program of another user has open, as ptrace(2) puts it; empty if
 // it may, or is an ordinary user whose programs stay that user's.
-func CannotLook() string {
+func CannotLook() (why rubric.Text) {
 	status, err := proc.Process(os.Getpid()).Status()
 	if err != nil || os.Geteuid() != 0 || status.CapEff.Has(unix.CAP_SYS_PTRACE) {
-		return ""
+		return why
 	}
-	return "root lacks CAP_SYS_PTRACE here, as in most containers, and the daemon has become another user; judge as an " +
-		"ordinary user, or run the container with --cap-add SYS_PTRACE"
+	return finding.Say("root lacks CAP_SYS_PTRACE here, as in most containers, and the daemon has become another user; judge as an " +
+		"ordinary user, or run the container with --cap-add SYS_PTRACE")
 }
 
 // MountOwnQueues has /dev/mqueue show the queues of this process's IPC namespace, which is a new one where the judge may
