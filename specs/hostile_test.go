@@ -487,20 +487,28 @@ var _ = Row("sigterm", func(r row) {
 		}
 	})
 	It("ends in order when SIGTERM comes twice, and in the middle of log lines", func(ctx SpecContext) {
-		s := r.start(ctx)
-		signals := []unix.Signal{unix.SIGTERM, unix.SIGTERM}
-		if r.reopens(ctx, s) {
-			// A handler of SIGHUP that writes the log itself is met by SIGTERM while it does.
-			hups := slices.Repeat([]unix.Signal{unix.SIGHUP}, 200)
-			signals = slices.Concat(hups, signals, hups)
-		} else {
-			s = r.start(ctx) // SIGHUP may have ended the first one, which is the row `sighup`'s
+		const rounds = 10 // in each the signal comes at another moment of its work
+		for range rounds {
+			s := r.start(ctx)
+			signals := []unix.Signal{unix.SIGTERM, unix.SIGTERM}
+			survives := r.reopens(ctx, s)
+			if survives { // it writes the log while SIGTERM comes
+				hups := slices.Repeat([]unix.Signal{unix.SIGHUP}, 100)
+				signals = slices.Concat(hups, signals, hups)
+			} else {
+				s = r.start(ctx) // SIGHUP may have ended the first one, which is the row `sighup`'s
+			}
+			begin := time.Now()
+			for _, sig := range signals {
+				s.Signal(sig)
+			}
+			r.mustEndSince(ctx, s, begin, harness.NewStopwatch(), 2*time.Second)
+			r.clear()
+			s.Remove()
+			if !survives {
+				return
+			}
 		}
-		begin := time.Now()
-		for _, sig := range signals {
-			s.Signal(sig)
-		}
-		r.mustEndSince(ctx, s, begin, harness.NewStopwatch(), 2*time.Second)
 	})
 })
 
@@ -577,10 +585,10 @@ var _ = Row("leaks", func(r row) {
 		const requests = 800
 		r.load(ctx, s, c, requests)
 		open, ok := r.eventuallyOpen(ctx, s, files)
-		r.must(ok || open > files, finding.Finding{
+		r.can(ctx, ok || open > files, finding.Finding{
 			Did: say("made %d requests", requests), Wants: say("it has no children"), Saw: say("it has some"),
 		})
-		r.must(ok, finding.Finding{
+		r.can(ctx, ok, finding.Finding{
 			Did:   say("made %d requests: for a file, for a missing one, malformed ones, to a missing queue", requests),
 			Wants: say("as many descriptors as before"), Saw: say("%d, there were %d:\n%s", open, files, s.Process.Path("fd")),
 		})
@@ -589,7 +597,7 @@ var _ = Row("leaks", func(r row) {
 			after = r.status(s)
 			return after.Threads <= before.Threads+8
 		})
-		r.must(fewThreads, finding.Finding{
+		r.can(ctx, fewThreads, finding.Finding{
 			Did: say("made %d requests", requests), Wants: say("threads are where they were"),
 			Saw: say("%s: Threads: %d; before: %d", s.Process.Path("status"), after.Threads, before.Threads),
 		})
@@ -621,7 +629,7 @@ var _ = Row("leaks", func(r row) {
 				grown = append(grown, fmt.Sprintf("%d kB", (now-memory)>>10))
 				memory = now
 			}
-			r.fail(finding.Finding{
+			r.can(ctx, false, finding.Finding{
 				Did: say("made %d %v, three times", requests, kind.name), Wants: say("memory is where it was"),
 				Saw: say("%s: VmRSS has grown by %s", s.Process.Path("status"), strings.Join(grown, ", ")),
 			})
