@@ -104,7 +104,7 @@ var _ = Row("env", func(r row) {
 		}
 		r.must(junk == nil, finding.Finding{
 			Did: startedHostile, Wants: say("getenv(3) finds only PATH, HOME, USER, LOGNAME, SHELL, LANG, LC_* and TZ"),
-			Saw: say("%v: %v", env.Source, say("%v", strings.Join(junk, ", "))),
+			Saw: say("%s: %s", strings.TrimPrefix(env.Source, "environ of "), strings.Join(junk, ", ")),
 		})
 	})
 })

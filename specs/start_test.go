@@ -236,13 +236,13 @@ func (r row) mustBeOne(ctx context.Context, p harness.Place, servers int) {
 			})
 		}
 	}
-	if serving == 0 { // the queue is step 9's
-		serving = len(living)
-	}
 	f := finding.Finding{
 		Did:   say("started %d servers at the same instant on one PID file", servers),
 		Wants: say("one lives; the others return non-zero and name its PID"),
 		Saw:   say("%d have a queue; processes that live: %v\n%s", serving, pids(living), strings.Join(summary, "\n")),
+	}
+	if serving == 0 { // the queue is step 9's
+		serving = len(living)
 	}
 	r.must(succeeded == 1 && serving == 1, f)
 	f.Cause = unnamed

@@ -1,12 +1,15 @@
 package finding
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"daemonlab/lab/mq"
 	"daemonlab/specs/rubric"
 )
 
@@ -33,6 +36,10 @@ func Words(err error) rubric.Text {
 		return failure.Text
 	}
 	text := Say("%s", err.Error())
+	if queue := (*mq.Error)(nil); errors.As(err, &queue) {
+		text.ES = fmt.Sprintf("cola %q: %s", queue.Name, ofQueue(queue))
+		return text
+	}
 	if known := spanish[err.Error()]; known != "" {
 		text.ES = known
 	}
@@ -43,6 +50,27 @@ func Words(err error) rubric.Text {
 		text.ES = strings.ReplaceAll(text.ES, errno.Error(), strerror[errno])
 	}
 	return text
+}
+
+// ofQueue says why a call on a queue has failed.
+func ofQueue(err *mq.Error) string {
+	switch {
+	case err.Timeout():
+		return "se acabó el tiempo"
+	case errors.Is(err, unix.ENOENT):
+		return "no existe"
+	case errors.Is(err, unix.EMFILE):
+		return "no queda sitio para más colas de este usuario (RLIMIT_MSGQUEUE)"
+	case errors.Is(err, unix.ENOSPC):
+		return "no caben más colas en el sistema (queues_max)"
+	case errors.Is(err, unix.EAGAIN) && err.Op == "send":
+		return "está llena"
+	case errors.Is(err, unix.EAGAIN):
+		return "está vacía"
+	}
+	errno := unix.Errno(0)
+	errors.As(err, &errno)
+	return cmp.Or(strerror[errno], errno.Error())
 }
 
 // strerror is what strerror(3) says in a Spanish locale, of what a spec meets.
