@@ -45,7 +45,12 @@ func (r row) accept(ctx context.Context, f *harness.FakeServer, c *harness.Runni
 	GinkgoHelper()
 	limited, cancel := harness.WithTimeout(ctx, harness.Patience)
 	defer cancel()
+	harness.HeldUp()
 	conversation, err := f.Accept(limited, args[len(args)-1])
+	if held := harness.HeldUp(); errors.Is(err, context.DeadlineExceeded) && held > harness.Slack {
+		c.End()
+		notJudged(say("this machine held up processes for %v, and a client had not asked by then", held))
+	}
 	if err != nil {
 		wrong := finding.Finding{
 			Did: say("started mqfile %v", strings.Join(args, " ")), Wants: say("a well-formed request comes, and its reply queue is there"),
