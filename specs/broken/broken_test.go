@@ -65,8 +65,10 @@ func TestKillMatrix(t *testing.T) {
 	}
 	programs, err := broken.Load(".")
 	must(t, err)
+	others, err := broken.Languages("languages")
+	must(t, err)
 	begin := time.Now()
-	verdicts := judgeAll(t, chosen(t, programs), nil)
+	verdicts := judgeAll(t, chosen(t, append(programs, others...)), nil)
 	again(t, verdicts)
 	broken.Matrix(os.Stdout, verdicts)
 	t.Logf("in %v", time.Since(begin).Round(time.Second))

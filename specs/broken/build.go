@@ -18,6 +18,8 @@ func (p *Program) Missing() string {
 	commands := []string{"git", "go"}
 	if p.Language == "c" {
 		commands = []string{"git", "make", "gcc"}
+	} else if p.makefile != "" {
+		commands = []string{"make", compilers[p.Language]}
 	}
 	for _, command := range commands {
 		if _, err := exec.LookPath(command); err != nil {
@@ -29,8 +31,11 @@ func (p *Program) Missing() string {
 
 // Build applies the patch to a copy of the project's sources in dir, which is empty, and returns the program's file.
 func (p *Program) Build(ctx context.Context, project, dir string) (string, error) {
-	if p.source != "" {
+	switch {
+	case p.source != "":
 		return p.buildWild(ctx, project, dir)
+	case p.makefile != "":
+		return p.buildByMake(ctx, dir)
 	}
 	if err := p.Copy(ctx, project, dir); err != nil {
 		return "", err

@@ -12,6 +12,9 @@
 // the steps, says `Kills: none` and must fail nothing. Two more lines are for some: `May: leaks` names rows that the
 // fault fails when chance has it, and `Needs: root` says that the fault shows only in a server that root starts.
 //
+// The programs in languages are correct, and written in other languages from the contract alone: a server and a client in
+// each. They must fail nothing.
+//
 // The programs in wild break every rule at once: they hang, die, flood, hide and destroy. Of them the suite must give
 // a verdict in bounded time, and nothing of them may be left.
 //

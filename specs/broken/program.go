@@ -10,18 +10,19 @@ import (
 	"daemonlab/specs/rubric"
 )
 
-// Program is a server or a client that a patch makes of a right one.
+// Program is a server or a client, most often one that a patch makes of a right one.
 type Program struct {
 	Name     string // of the patch, without .patch
 	Fault    string
 	Kills    []string // rows that it must fail
 	May      []string // rows that it fails when chance has it
 	Program  string   // "server" or "client"
-	Language string   // "go" or "c"
+	Language string   // "go" or "c", or a directory of languages
 	Root     bool     // shows its fault only when root starts it
 
-	patch  []byte
-	source string // of a wild program, which has no patch
+	patch    []byte
+	source   string // of a wild program, which has no patch
+	makefile string // the directory with that of a program in another language, which has none either
 }
 
 // Load reads all patches of a directory.
