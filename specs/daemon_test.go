@@ -6,15 +6,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
-	"syscall"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/procfs"
+	"daemonlab/specs/facts"
 	"daemonlab/specs/finding"
 	"daemonlab/specs/harness"
 	"daemonlab/specs/rubric"
@@ -53,10 +52,8 @@ func (r row) mustHaveInheritedNothing(s *harness.Server, did rubric.Text) {
 	fds, err := s.Process.Descriptors()
 	r.goesOn(err, s, say("read %v", s.Process.Path("fd")))
 	var inherited []string
-	for _, fd := range fds {
-		if fd.Number > 2 && slices.Contains(s.Setting.Planted(), fd.ID) {
-			inherited = append(inherited, s.Process.Path("fd")+"/"+fd.String())
-		}
+	for _, fd := range facts.Inherited(fds, s.Setting.Planted()) {
+		inherited = append(inherited, s.Process.Path("fd")+"/"+fd.String())
 	}
 	r.must(inherited == nil, finding.Finding{
 		Did: did, Wants: say("no file that was open at the start is open in the daemon, at any number"),
@@ -67,8 +64,7 @@ func (r row) mustHaveInheritedNothing(s *harness.Server, did rubric.Text) {
 var _ = Row("signals", func(r row) {
 	It("ignores no signal that the starter ignored", func(ctx SpecContext) {
 		s := r.start(ctx)
-		ignored := r.status(s).SigIgn &^ procfs.NewSignalSet(syscall.SIGPIPE)
-		r.must(ignored == 0, finding.Finding{
+		r.must(facts.Ignored(r.status(s)) == 0, finding.Finding{
 			Did: startedHostile, Wants: say("SigIgn is 0; SIGPIPE alone may be ignored by the daemon's own choice"),
 			Saw: say("%s: SigIgn: %v", s.Process.Path("status"), r.status(s).SigIgn),
 		})
@@ -97,10 +93,8 @@ var _ = Row("env", func(r row) {
 				"what it was started with: build it without -s, or dynamically", env.Source))
 		}
 		var junk []string
-		for _, variable := range env.Vars {
-			if !mayStay(variable) {
-				junk = append(junk, fmt.Sprintf("%.60q", variable))
-			}
+		for _, variable := range facts.Junk(env.Vars) {
+			junk = append(junk, fmt.Sprintf("%.60q", variable))
 		}
 		r.must(junk == nil, finding.Finding{
 			Did: startedHostile, Wants: say("getenv(3) finds only PATH, HOME, USER, LOGNAME, SHELL, LANG, LC_* and TZ"),
@@ -109,23 +103,17 @@ var _ = Row("env", func(r row) {
 	})
 })
 
-func mayStay(variable string) bool {
-	name, _, ok := strings.Cut(variable, "=")
-	return variable == "" || ok && (strings.HasPrefix(name, "LC_") ||
-		slices.Contains([]string{"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ"}, name))
-}
-
 var _ = Row("session", func(r row) {
 	It("is in another session than the starter", func(ctx SpecContext) {
 		s := r.start(ctx)
-		r.must(r.stat(s).Session != s.Start.Session, finding.Finding{
+		r.must(facts.OwnSession(r.stat(s), s.Start.Session), finding.Finding{
 			Did: startedHostile, Wants: say("a session of its own: setsid(2) was called"),
 			Saw: say("%s: session %d, which is the starter's", s.Process.Path("stat"), r.stat(s).Session),
 		})
 	})
 	It("has no controlling terminal", func(ctx SpecContext) {
 		s := r.start(ctx)
-		r.must(r.stat(s).TTY == 0, finding.Finding{
+		r.must(facts.NoTerminal(r.stat(s)), finding.Finding{
 			Did: startedHostile, Wants: say("tty_nr is 0"),
 			Saw: say("%s: tty_nr %v", s.Process.Path("stat"), r.stat(s).TTY),
 		})
@@ -177,7 +165,7 @@ var _ = Row("orphan", func(r row) {
 var _ = Row("stdio", func(r row) {
 	It("has /dev/null at 0, 1 and 2", func(ctx SpecContext) {
 		s := r.start(ctx)
-		for n := range 3 {
+		for n := range facts.Stdio {
 			fd, err := s.Process.Descriptor(n)
 			if errors.Is(err, os.ErrPermission) {
 				r.goesOn(err, s, say("read %v", s.Process.Path("fd")))
@@ -186,7 +174,7 @@ var _ = Row("stdio", func(r row) {
 			if err != nil {
 				saw = say("%v", err.Error())
 			}
-			r.must(err == nil && fd.IsNull(), finding.Finding{
+			r.must(err == nil && facts.Null(fd), finding.Finding{
 				Did: startedHostile, Wants: say("descriptor %d is /dev/null", n), Saw: saw,
 			})
 		}
@@ -196,7 +184,7 @@ var _ = Row("stdio", func(r row) {
 var _ = Row("umask", func(r row) {
 	It("has umask 0", func(ctx SpecContext) {
 		s := r.start(ctx)
-		r.must(r.status(s).Umask == 0, finding.Finding{
+		r.must(facts.OpenMask(r.status(s)), finding.Finding{
 			Did: startedHostile, Wants: say("Umask: 0000"),
 			Saw: say("%s: Umask: %04o", s.Process.Path("status"), r.status(s).Umask),
 		})
@@ -208,7 +196,7 @@ var _ = Row("cwd", func(r row) {
 		s := r.start(ctx)
 		cwd, err := s.Process.Cwd()
 		r.goesOn(err, s, say("read %v", s.Process.Path("cwd")))
-		r.must(cwd == "/", finding.Finding{
+		r.must(facts.AtRoot(cwd), finding.Finding{
 			Did: startedHostile, Wants: say("the working directory is /"),
 			Saw: say("%s -> %s", s.Process.Path("cwd"), cwd),
 		})
@@ -290,11 +278,11 @@ var _ = Row("privileges", func(r row) {
 		s := r.startAt(ctx, place(), setting)
 		uid, gid := harness.Nobody()
 		for _, t := range r.threads(s) {
-			ids := t.Uid.All(uid) && t.Gid.All(gid) && len(t.Groups) == 0
+			ids := facts.Is(t, uid, gid)
 			if !ids {
 				cause = say("")
 			}
-			r.must(ids && t.CapPrm == 0 && t.CapEff == 0,
+			r.must(ids && facts.Powerless(t),
 				finding.Finding{
 					Did:   did,
 					Cause: cause,

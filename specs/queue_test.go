@@ -13,6 +13,7 @@ import (
 
 	"daemonlab/lab/mq"
 	"daemonlab/lab/procfs"
+	"daemonlab/specs/facts"
 	"daemonlab/specs/finding"
 	"daemonlab/specs/harness"
 	"daemonlab/specs/rubric"
@@ -35,7 +36,7 @@ func registration(s *harness.Server) (line rubric.Text, ok bool) {
 		return say("%v", err), false
 	}
 	return say("%s in mqueuefs: QSIZE:%d NOTIFY:%d SIGNO:%d NOTIFY_PID:%d; the daemon is PID %d", s.Queue,
-		status.QSize, status.Notify, status.Signo, status.NotifyPID, s.PID), status.Notify == mq.SigevThread && status.NotifyPID == s.PID
+		status.QSize, status.Notify, status.Signo, status.NotifyPID, s.PID), facts.Registered(status, s.PID)
 }
 
 // eventuallyRegistered waits for the registration: that it is there from the first instant on is the row `ready`'s, and

@@ -18,6 +18,7 @@ import (
 	"daemonlab/lab/mq"
 	"daemonlab/lab/procfs"
 	"daemonlab/lab/wire"
+	"daemonlab/specs/facts"
 	"daemonlab/specs/finding"
 	"daemonlab/specs/harness"
 	"daemonlab/specs/rubric"
@@ -27,10 +28,10 @@ var _ = Row("pidfile", func(r row) {
 	It("holds the daemon's PID and a newline, mode 0644", func(ctx SpecContext) {
 		s := r.start(ctx)
 		r.mustHoldPID(s, startedHostile)
-		info, err := os.Stat(s.PIDFile)
+		file, err := facts.ReadPIDFile(s.PIDFile)
 		Expect(err).NotTo(HaveOccurred()) // it was there a moment ago
-		r.must(info.Mode() == 0o644, finding.Finding{
-			Did: startedHostile, Wants: say("mode 0644"), Saw: say("%s has mode %#o", s.PIDFile, info.Mode()),
+		r.must(file.Mode == facts.PIDFileMode, finding.Finding{
+			Did: startedHostile, Wants: say("mode 0644"), Saw: say("%s has mode %#o", s.PIDFile, file.Mode),
 			Cause: say("the file is made before umask(0), or open(2) is given another mode"),
 		})
 	})
@@ -88,7 +89,7 @@ var _ = Row("pidfile", func(r row) {
 // mustStayLocked is about a daemon that lives: whether a request or SIGHUP ends it is other rows'.
 func (r row) mustStayLocked(s *harness.Server, did rubric.Text) {
 	GinkgoHelper()
-	locked, err := harness.Locked(s.PIDFile)
+	locked, err := facts.Locked(s.PIDFile)
 	if !s.Alive() {
 		return
 	}
@@ -110,10 +111,10 @@ func (r row) clear() {
 
 func (r row) mustHoldPID(s *harness.Server, did rubric.Text) {
 	GinkgoHelper()
-	content, err := os.ReadFile(s.PIDFile)
-	r.must(err == nil && string(content) == strconv.Itoa(s.PID)+"\n", finding.Finding{
+	file, err := facts.ReadPIDFile(s.PIDFile)
+	r.must(err == nil && file.Names(s.PID), finding.Finding{
 		Did: did, Wants: say("%s holds %q", s.PIDFile, strconv.Itoa(s.PID)+"\n"),
-		Saw: say("%.100q, error: %v", content, err),
+		Saw: say("%.100q, error: %v", file.Content, err),
 	})
 }
 

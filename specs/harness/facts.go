@@ -14,25 +14,6 @@ import (
 	"daemonlab/specs/rubric"
 )
 
-// Locked tells whether another process holds a lock on the file, by flock(2) or by fcntl(2). Both are tried, since a
-// program may use either; a lock that is got is given back at once.
-func Locked(path string) (bool, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return false, err
-	}
-	defer f.Close()
-	switch err := unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB); {
-	case errors.Is(err, unix.EWOULDBLOCK):
-		return true, nil
-	case err != nil:
-		return false, err
-	}
-	lock := unix.Flock_t{Type: unix.F_WRLCK}
-	err = unix.FcntlFlock(f.Fd(), unix.F_OFD_GETLK, &lock)
-	return lock.Type != unix.F_UNLCK, err
-}
-
 // CannotLook says why this process may not see what a program of another user has open, as ptrace(2) puts it; empty if
 // it may, or is an ordinary user whose programs stay that user's.
 func CannotLook() (why rubric.Text) {
