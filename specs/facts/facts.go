@@ -16,7 +16,7 @@ import (
 	"daemonlab/lab/procfs"
 )
 
-// Facts are what /proc shows of a process at one moment.
+// Facts are what /proc shows of a process at one moment. The environment is Live or not known.
 type Facts struct {
 	Stat        procfs.Stat
 	Status      procfs.Status
@@ -31,13 +31,15 @@ var proc = procfs.New("/proc")
 // Of reads the facts of a process.
 func Of(pid int) (f Facts, err error) {
 	p := proc.Process(pid)
-	var errs [6]error
+	var errs [5]error
 	f.Stat, errs[0] = p.Stat()
 	f.Status, errs[1] = p.Status()
 	f.Tasks, errs[2] = p.Tasks()
 	f.Descriptors, errs[3] = p.Descriptors()
 	f.Cwd, errs[4] = p.Cwd()
-	f.Env, errs[5] = p.LiveEnviron()
+	if f.Env, err = p.LiveEnviron(); err != nil {
+		f.Env = procfs.Environment{} // it is being changed, or nothing tells where it is
+	}
 	return f, errors.Join(errs[:]...)
 }
 

@@ -30,6 +30,9 @@ func texts(t *testing.T) map[string]string {
 	}
 	files(t, "../harness", false, map[string]int{"errors.New": 0}, note)
 	files(t, "..", true, map[string]int{"say": 0}, note)
+	for _, dir := range []string{"../trace", "../trace/birth", "../trace/draw", "../trace/record"} {
+		files(t, dir, false, map[string]int{"say": 0, "finding.Say": 0}, note)
+	}
 	return found
 }
 

@@ -29,11 +29,6 @@ func Hostile() Setting {
 	return Setting{Hostile: true}
 }
 
-// HostileDescription says in a finding what Hostile does.
-const HostileDescription = "started it with files open at descriptors 3, 7, 300 and 1023, HUP, INT, CHLD, USR2, TSTP and two " +
-	"real-time signals ignored, TERM, USR1 and a real-time signal blocked, umask 077, junk in the environment and a " +
-	"controlling terminal, which is stdin and stdout"
-
 // plantedAt are the descriptors of the files; the last is the highest that RLIMIT_NOFILE then allows.
 var plantedAt = []int{3, 7, 300, 1023}
 

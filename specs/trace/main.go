@@ -10,10 +10,14 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"daemonlab/specs/finding"
 	"daemonlab/specs/harness"
+	"daemonlab/specs/rubric"
 	"daemonlab/specs/trace/birth"
 	"daemonlab/specs/trace/draw"
 	"daemonlab/specs/trace/record"
@@ -46,10 +50,20 @@ func run(args []string) (status int, err error) {
 	if err != nil {
 		return exitError, err
 	}
+	page, err := openPage(o.html)
+	if err != nil {
+		return exitError, err
+	}
+	defer page.Close()
+	if _, err := os.Stdout.Stat(); err != nil {
+		return exitError, err
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 	defer stop()
 	harness.Now() // the clock goes from here on
-	taken, err := record.Take(ctx, filepath.Join(filepath.Dir(self), "launch"), o.command)
+	taken, err := record.Take(ctx, record.Options{
+		Launcher: filepath.Join(filepath.Dir(self), "launch"), DaemonOnly: o.daemonOnly, Waiting: waiting(o.lang),
+	}, o.command...)
 	if ctx.Err() != nil {
 		return 128 + int(unix.SIGINT), errors.New("interrupted")
 	}
@@ -57,7 +71,7 @@ func run(args []string) (status int, err error) {
 		return exitError, err
 	}
 	story := birth.Read(taken)
-	if err := errors.Join(err, publish(story, o)); err != nil {
+	if err := errors.Join(err, publish(story, o, page, guide(self, o.html))); err != nil {
 		return exitError, err
 	}
 	if !story.OK() {
@@ -66,16 +80,84 @@ func run(args []string) (status int, err error) {
 	return exitDaemon, nil
 }
 
-func publish(story *birth.Story, o options) error {
-	if o.html != "" {
-		if err := os.WriteFile(o.html, draw.HTML(story), 0o644); err != nil {
+// openPage finds out at once whether the page can be written. nil: none is wanted.
+func openPage(name string) (*os.File, error) {
+	if name == "" {
+		return nil, nil
+	}
+	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+}
+
+func publish(story *birth.Story, o options, page *os.File, guide draw.Guide) error {
+	if page != nil {
+		content, err := draw.HTML(story, o.lang, guide)
+		if err == nil {
+			_, err = page.Write(content)
+		}
+		if err != nil {
 			return err
 		}
 	}
-	return draw.Text(os.Stdout, story, colourful(os.Stdout))
+	return draw.Text(os.Stdout, story, draw.Terminal{Width: width(), Colour: colourful(os.Stdout), Lang: o.lang})
 }
 
-// colourful tells whether the output is a terminal whose user has not asked for plain text (no-color.org).
+// guide is that of the project, or of a student's folder, as the page leads there.
+func guide(self, page string) draw.Guide {
+	for _, dir := range []string{"../lab/guide", "../../guide"} {
+		dir = filepath.Join(filepath.Dir(self), dir)
+		from, err := filepath.Abs(filepath.Dir(page))
+		link, relErr := filepath.Rel(from, dir)
+		if _, statErr := os.Stat(filepath.Join(dir, "en")); errors.Join(err, relErr, statErr) == nil {
+			return draw.Guide{Dir: dir, Link: filepath.ToSlash(link)}
+		}
+	}
+	return draw.Guide{}
+}
+
+// waiting says on stderr, once that is worth a word, what is waited for and for how long already.
+func waiting(lang string) func(rubric.Text) func() {
+	_, notTerminal := unix.IoctlGetTermios(unix.Stderr, unix.TCGETS)
+	return func(what rubric.Text) func() {
+		done, said := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(said)
+			for n := 1; ; n++ {
+				select {
+				case <-done:
+					if n > 1 && notTerminal == nil {
+						fmt.Fprint(os.Stderr, "\x1b[K")
+					}
+					return
+				case <-time.After(time.Second):
+				}
+				line := finding.Say("waiting for %v: %d s; Ctrl-C ends", what, n).In(lang)
+				if notTerminal == nil {
+					fmt.Fprintf(os.Stderr, "\r\x1b[K%s\r", line)
+				} else if n&(n-1) == 0 { // a log has 1, 2, 4 ... seconds
+					fmt.Fprintln(os.Stderr, "trace: "+line)
+				}
+			}
+		}()
+		return func() {
+			close(done)
+			<-said
+		}
+	}
+}
+
+// width is that of the terminal, of $COLUMNS, or what fits most.
+func width() int {
+	const usual, most = 100, 120
+	if size, err := unix.IoctlGetWinsize(unix.Stdout, unix.TIOCGWINSZ); err == nil && size.Col > 0 {
+		return min(int(size.Col), most)
+	}
+	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n > 0 {
+		return min(n, most)
+	}
+	return usual
+}
+
+// colourful reports whether the output is a terminal whose user has not asked for plain text (no-color.org).
 func colourful(f *os.File) bool {
 	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
 	return err == nil && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"

@@ -9,7 +9,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"daemonlab/lab/mq"
 	"daemonlab/lab/procfs"
+	"daemonlab/specs/facts"
+	"daemonlab/specs/finding"
 	"daemonlab/specs/trace/birth"
 	"daemonlab/specs/trace/event"
 )
@@ -36,6 +39,16 @@ func call(pid int, name string, args ...uint64) event.Event {
 
 func on(file string, e event.Event) event.Event {
 	e.File = file
+	return e
+}
+
+func to(name string, e event.Event) event.Event {
+	e.To = name
+	return e
+}
+
+func existing(e event.Event) event.Event {
+	e.Existed = true
 	return e
 }
 
@@ -82,7 +95,7 @@ var (
 	registers = value(2, on(queue, call(daemon, "mq_notify", 6, 1)))
 	tells     = writes("ready", on(pipe, call(daemon, "write", 4)))
 	hears     = writes("ready", on(pipe, call(original, "read", 3)))
-	asks      = event.Event{Kind: event.Client, Path: "a request"}
+	asks      = event.Event{Kind: event.Client, Did: finding.Say("a request")}
 	notified  = writes(strings.Repeat("\x00", 31)+"\x01", on("socket:[8]", call(daemon, "read", 7)))
 	takes     = gives(20, on(queue, call(daemon, "mq_receive", 6)))
 	findsNone = gives(-int64(unix.EAGAIN), on(queue, call(daemon, "mq_receive", 6)))
@@ -129,67 +142,114 @@ func record(events []event.Event) *event.Record {
 	}
 	r.Before.Stat.Session = 50
 	user := procfs.Status{Uid: procfs.IDs{1, 1, 1, 1}, Gid: procfs.IDs{1, 1, 1, 1}}
-	r.After = map[int]event.Facts{daemon: {
+	r.After = map[int]facts.Facts{daemon: {
 		Stat: procfs.Stat{Pid: daemon, PPid: 1, Session: middle}, Status: user, Tasks: []procfs.Status{user}, Cwd: "/",
-		Descriptors: r.Before.Descriptors[:3],
+		Descriptors: r.Before.Descriptors[:3], Env: procfs.Environment{Live: true},
 	}}
+	r.ArmedAt, r.Armed = queue, mq.Status{Notify: mq.SigevThread, NotifyPID: daemon}
+	r.FindPIDFiles()
+	for i := range r.PIDFiles {
+		r.PIDFiles[i].PIDFile = facts.PIDFile{Content: "102\n", Mode: 0o644, Locked: true}
+	}
 	return r
 }
 
 var service = then(asks, notified, registers, takes, findsNone)
 
-// marks says of stories what is marked in them.
+var (
+	posix   = value(unix.F_WRLCK, on(pidFile, call(daemon, "fcntl", 5, unix.F_SETLK)))
+	ofd     = value(unix.F_WRLCK, on(pidFile, call(daemon, "fcntl", 5, unix.F_OFD_SETLK)))
+	closes  = on(pidFile, call(daemon, "close", 5))
+	another = on(pidFile, call(daemon, "close", 9))
+	removes = on(pidFile, call(daemon, "unlink"))
+	other   = "/run/d.new"
+)
+
+func unlocked(r *event.Record) { r.PIDFiles[0].Locked = false }
+func holds(text string) func(r *event.Record) {
+	return func(r *event.Record) { r.PIDFiles[0].Content = text }
+}
+
+// marks says of stories what is marked in them: what the state does not show to be wrong is right, whatever calls there
+// were on the way.
 var marks = map[string]struct {
 	events []event.Event
-	marks  []string // "id: beginning of the row, part of the text"
+	state  func(r *event.Record) // other than a right daemon's; nil: as that
+	marks  []string              // "id: beginning of the row, part of the text"
 }{
-	"all is right":                 {join(start(), service), nil},
-	"drained, registered, drained": {join(start(), then(asks, notified, takes, findsNone, registers, findsNone)), nil},
-	"written before the lock": {join(start(opens, writesPID, locks), service),
-		[]string{"pidfile: write(d.pid, without the lock"}},
-	"truncated before the lock": {join(start(opens, truncates, locks, writesPID), service),
+	"all is right":                 {join(start(), service), nil, nil},
+	"drained, registered, drained": {join(start(), then(asks, notified, takes, findsNone, registers, findsNone)), nil, nil},
+	"written before the lock": {join(start(opens, writesPID, locks), service), nil,
+		[]string{"instance: write(d.pid, before the lock"}},
+	"truncated before the lock": {join(start(opens, truncates, locks, writesPID), service), nil,
 		[]string{"instance: ftruncate(d.pid, before the lock"}},
-	"opened with O_TRUNC": {join(start(value(rdwr|unix.O_TRUNC, opens), locks, writesPID), service),
+	"opened with O_TRUNC": {join(start(value(rdwr|unix.O_TRUNC, opens), locks, writesPID), service), nil,
 		[]string{"instance: open(d.pid, O_TRUNC"}},
-	"follows links": {join(start(value(unix.O_RDWR|unix.O_CREAT, opens), locks, writesPID), service),
+	"opened with O_TRUNC and O_EXCL":       {join(start(value(rdwr|unix.O_TRUNC|unix.O_EXCL, opens), locks, writesPID), service), nil, nil},
+	"written before the lock, with O_EXCL": {join(start(value(rdwr|unix.O_EXCL, opens), writesPID, locks), service), nil, nil},
+	"removed before O_EXCL": {join(start(removes, value(rdwr|unix.O_EXCL, opens), locks, writesPID), service), nil,
+		[]string{"instance: unlink(d.pid, removed before the lock"}},
+	"follows links": {join(start(value(unix.O_RDWR|unix.O_CREAT, opens), locks, writesPID), service), nil,
 		[]string{"pidfile: open(d.pid, symbolic link"}},
-	"waits for the lock": {join(start(opens, on(pidFile, call(daemon, "flock", 5, unix.LOCK_EX)), writesPID), service),
+	"looks whether it is a link": {join(start(on(pidFile, call(daemon, "lstat")), value(unix.O_RDWR|unix.O_CREAT, opens), locks,
+		writesPID), service), nil, nil},
+	"waits for the lock": {join(start(opens, on(pidFile, call(daemon, "flock", 5, unix.LOCK_EX)), writesPID), service), nil,
 		[]string{"instance: flock(d.pid, would hang"}},
-	"names the original": {join(start(opens, locks, writes("100\n", writesPID)), service),
+	"names the original": {join(start(opens, locks, writes("100\n", writesPID)), service), holds("100\n"),
 		[]string{"pidfile: write(d.pid, 100 is the original, the daemon is 102"}},
-	"closes the lock": {join(start(opens, locks, writesPID, on(pidFile, call(daemon, "close", 5))), service),
-		[]string{"pidfile: close(d.pid, the lock is gone"}},
-	"closes another descriptor under flock": {
-		join(start(opens, locks, writesPID, on(pidFile, call(daemon, "close", 9))), service), nil},
-	"closes another descriptor under fcntl": {
-		join(start(opens, value(unix.F_WRLCK, on(pidFile, call(daemon, "fcntl", 5, unix.F_SETLK))), writesPID,
-			on(pidFile, call(daemon, "close", 9))), service),
-		[]string{"pidfile: close(d.pid, the lock is gone"}},
-	"told too early": {join(forks, then(opens, locks, writesPID, tells, registers, hears, ended(original)), service),
+	"names the original at first": {join(start(opens, locks, writes("100\n", writesPID), writesPID), service), nil, nil},
+	"writes no newline": {join(start(opens, locks, writes("102", writesPID)), service), holds("102"),
+		[]string{`pidfile: write(d.pid, "102\n"`}},
+	"strict mode": {join(start(opens, locks, writesPID), service), func(r *event.Record) { r.PIDFiles[0].Mode = 0o600 },
+		[]string{"pidfile: open(d.pid, mode 0600"}},
+	"renames a file to it": {join(start(on(other, opens), on(other, locks), on(other, writesPID),
+		to(pidFile, on(other, call(daemon, "rename")))), service), nil, nil},
+	"locks nothing": {join(start(existing(value(rdwr|unix.O_TRUNC, opens)), writesPID), service), unlocked,
+		[]string{"pidfile: write(d.pid, not locked"}},
+	"closes the lock": {join(start(opens, locks, writesPID, closes), service), unlocked,
+		[]string{"pidfile: close(d.pid, gone with the last"}},
+	"gives the lock up": {join(start(opens, locks, writesPID, on(pidFile, call(daemon, "flock", 5, unix.LOCK_UN))), service), unlocked,
+		[]string{"pidfile: flock(d.pid, given up"}},
+	"closes a copy under flock": {join(start(opens, locks, writesPID, closes), service), nil, nil},
+	"closes another descriptor under fcntl": {join(start(opens, posix, writesPID, another), service), unlocked,
+		[]string{"pidfile: close(d.pid, ends a lock of fcntl(2)"}},
+	"closes another descriptor under fcntl, by open file": {join(start(opens, ofd, writesPID, another), service), nil, nil},
+	"locks in the middle process by fcntl": {
+		join(start(opens, func() event.Event { e := posix; e.PID, e.TID = middle, middle; return e }(), writesPID), service), unlocked,
+		[]string{"pidfile: fcntl(d.pid, no child has it"}},
+	"umask put right": {join(start(), then(call(daemon, "umask", 0o22), call(daemon, "umask", 0)), service), nil, nil},
+	"told too early": {join(forks, then(opens, locks, writesPID, tells, registers, hears, ended(original)), service), nil,
 		[]string{"ready: write(pipe, before mq_notify"}},
-	"returns too early": {join(forks, then(opens, locks, writesPID, ended(original), registers), service),
+	"returns too early": {join(forks, then(opens, locks, writesPID, ended(original), registers), service), nil,
 		[]string{"ready: exit(0), before the daemon is registered"}},
 	"registers with a signal": {join(forks, then(opens, locks, writesPID, value(0, registers), tells, hears,
-		ended(original)), service), []string{"notify: mq_notify(SIGEV_SIGNAL), not SIGEV_THREAD"}},
-	"drains first": {join(start(), then(asks, notified, takes, findsNone, registers)),
+		ended(original)), service), func(r *event.Record) { r.Armed.Notify = mq.SigevSignal },
+		[]string{"notify: mq_notify(SIGEV_SIGNAL), not SIGEV_THREAD"}},
+	"drains first": {join(start(), then(asks, notified, takes, findsNone, registers)), nil,
 		[]string{"rearm: mq_notify(SIGEV_THREAD), emptied before"}},
-	"takes one": {join(start(), then(asks, notified, registers, takes)),
+	"takes one": {join(start(), then(asks, notified, registers, takes)), nil,
 		[]string{"rearm: mq_notify(SIGEV_THREAD), is not emptied"}},
-	"never registers again": {join(start(), then(asks, notified, takes, findsNone)),
+	"never registers again": {join(start(), then(asks, notified, takes, findsNone)), nil,
 		[]string{"rearm: read(netlink), no other follows"}},
-	"leaves a request": {join(start(), service, then(event.Event{Kind: event.Client, Path: "no answer", Unserved: true})),
+	"leaves a request": {join(start(), service, then(event.Event{Kind: event.Client, Did: finding.Say("no answer"), Unserved: true})), nil,
 		[]string{"rearm: no answer, left unserved"}},
-	"waits in the queue at the end": {join(start(), then(asks, notified, registers, takes, interrupted(findsNone))), nil},
+	"waits in the queue at the end": {join(start(), then(asks, notified, registers, takes, interrupted(findsNone))), nil, nil},
 	"is interrupted on the way": {join(forks, then(opens, interrupted(locks), locks, writesPID, interrupted(registers),
-		registers, tells, hears, ended(original)), service), nil},
-	"serves by a child": {join(start(), service, then(born(daemon, 103))),
+		registers, tells, hears, ended(original)), service), nil, nil},
+	"serves by a child": {join(start(), service, then(born(daemon, 103))), nil,
 		[]string{"threads: fork() = 103, a child process"}},
+	"refuses SIGTERM": {join(start(), service), func(r *event.Record) { r.Refused = 7 * time.Second },
+		[]string{"sigterm: , after SIGTERM"}},
 }
 
 func TestMarks(t *testing.T) {
 	for name, want := range marks {
 		t.Run(name, func(t *testing.T) {
-			story := birth.Read(record(want.events))
+			r := record(want.events)
+			if want.state != nil {
+				want.state(r)
+			}
+			story := birth.Read(r)
 			var got []birth.Row
 			for _, row := range story.Rows {
 				if row.Marks != nil {
@@ -202,18 +262,64 @@ func TestMarks(t *testing.T) {
 			for i, row := range got {
 				id, rest, _ := strings.Cut(want.marks[i], ": ")
 				call, text, _ := strings.Cut(rest, ", ")
-				if m := row.Marks[0]; m.ID != id || !strings.HasPrefix(row.Text, call) || !strings.Contains(m.Text, text) {
-					t.Errorf("row %q has the mark %v, not %q", row.Text, m, want.marks[i])
+				if m := row.Marks[0]; m.ID != id || !strings.HasPrefix(row.Text.EN, call) || !strings.Contains(m.Text.EN, text) {
+					t.Errorf("row %q has the mark %v, not %q", row.Text.EN, m, want.marks[i])
 				}
 			}
 			if !slices.IsSortedFunc(story.Rows, func(a, b birth.Row) int { return cmp.Compare(a.At, b.At) }) {
 				t.Errorf("the rows are not in the order of time: %v", story.Rows)
 			}
-			if story.OK() != (want.marks == nil) && !strings.HasPrefix(want.marks[0], "threads") {
+			if story.OK() != (want.marks == nil) {
 				t.Errorf("the story as a whole is %v", story.OK())
 			}
 		})
 	}
+}
+
+// TestWhoIsTheDaemon has starts of programs that have to do with no queue.
+func TestWhoIsTheDaemon(t *testing.T) {
+	executed := forks[0]
+	const worker = 103
+	wrote := func(pid int, text string) event.Event {
+		e := writes(text, writesPID)
+		e.PID, e.TID = pid, pid
+		return e
+	}
+	lives := func(parent int) facts.Facts { return facts.Facts{Stat: procfs.Stat{Pid: 1, PPid: parent}} }
+	for name, want := range map[string]struct {
+		events []event.Event
+		after  map[int]facts.Facts
+		daemon int
+	}{
+		"a master with workers": {then(executed, born(original, daemon), ended(original), wrote(daemon, "102\n"), born(daemon, worker)),
+			map[int]facts.Facts{daemon: lives(1), worker: lives(daemon)}, daemon},
+		"without a PID file": {then(executed, born(original, daemon), ended(original), born(daemon, worker)),
+			map[int]facts.Facts{daemon: lives(1), worker: lives(daemon)}, daemon},
+		"a supervisor that names its child": {then(executed, born(original, daemon), ended(original), born(daemon, worker),
+			wrote(daemon, "103\n")), map[int]facts.Facts{daemon: lives(1), worker: lives(daemon)}, worker},
+		"one that stays": {then(executed, born(original, worker)), map[int]facts.Facts{original: lives(1), worker: lives(original)}, original},
+		"none":           {then(executed, ended(original)), nil, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := record(want.events)
+			r.After, r.ArmedAt = want.after, ""
+			for i := range r.PIDFiles {
+				r.PIDFiles[i].Content = content(r)
+			}
+			if got := r.Daemon(); got != want.daemon {
+				t.Errorf("the daemon is %d, not %d", got, want.daemon)
+			}
+		})
+	}
+}
+
+func content(r *event.Record) (text string) {
+	for i := range r.Events {
+		if _, ok := r.Events[i].WrittenPID(); ok {
+			text = string(r.Events[i].Data)
+		}
+	}
+	return text
 }
 
 // TestSessions has starts that fork in other ways.
@@ -231,7 +337,7 @@ func TestSessions(t *testing.T) {
 			"no second fork"},
 		"one fork": {then(executed, born(original, daemon), setsid(daemon)), daemon, "no second fork"},
 		"in the original": {then(executed, gives(-int64(unix.EPERM), call(original, "setsid")), born(original, middle),
-			born(middle, daemon), ended(middle)), 50, "EPERM: the original leads its process group"},
+			born(middle, daemon), ended(middle)), 50, "setsid fails with EPERM"},
 		"a process group": {then(executed, born(original, middle), call(middle, "setpgid"), born(middle, daemon),
 			ended(middle)), 50, "setsid is missing"},
 	} {
@@ -241,7 +347,7 @@ func TestSessions(t *testing.T) {
 			after.Stat.Session = want.session
 			r.After[daemon] = after
 			v := birth.Read(r).Verdict("session")
-			if v.OK || !strings.Contains(v.Text, want.text) {
+			if v.OK || !strings.Contains(v.Text.EN, want.text) {
 				t.Errorf("the verdict is %v, %q, not %q", v.OK, v.Text, want.text)
 			}
 		})
@@ -250,16 +356,16 @@ func TestSessions(t *testing.T) {
 
 // TestWhatIsMissing changes one fact about the daemon.
 func TestWhatIsMissing(t *testing.T) {
-	for id, change := range map[string]func(before, after *event.Facts){
-		"fds":     func(before, after *event.Facts) { after.Descriptors = before.Descriptors },
-		"signals": func(before, after *event.Facts) { before.Status.SigIgn, after.Status.SigIgn = 1, 1 },
-		"sigmask": func(_, after *event.Facts) { after.Status.SigBlk = 1 },
-		"env":     func(_, after *event.Facts) { after.Env = []string{"PATH=/bin", "PATHS=/tmp"} },
-		"session": func(_, after *event.Facts) { after.Stat.TTY = 1 },
-		"stdio":   func(_, after *event.Facts) { after.Descriptors = after.Descriptors[:2] },
-		"umask":   func(_, after *event.Facts) { after.Status.Umask = 0o22 },
-		"cwd":     func(_, after *event.Facts) { after.Cwd = "/root" },
-		"privileges": func(before, after *event.Facts) {
+	for id, change := range map[string]func(before, after *facts.Facts){
+		"fds":     func(before, after *facts.Facts) { after.Descriptors = before.Descriptors },
+		"signals": func(before, after *facts.Facts) { before.Status.SigIgn, after.Status.SigIgn = 1, 1 },
+		"sigmask": func(_, after *facts.Facts) { after.Status.SigBlk = 1 },
+		"env":     func(_, after *facts.Facts) { after.Env.Vars = []string{"PATH=/bin", "PATHS=/tmp"} },
+		"session": func(_, after *facts.Facts) { after.Stat.TTY = 1 },
+		"stdio":   func(_, after *facts.Facts) { after.Descriptors = after.Descriptors[:2] },
+		"umask":   func(_, after *facts.Facts) { after.Status.Umask = 0o22 },
+		"cwd":     func(_, after *facts.Facts) { after.Cwd = "/root" },
+		"privileges": func(before, after *facts.Facts) {
 			before.Status.Uid = procfs.IDs{}
 			after.Tasks = append(after.Tasks, procfs.Status{})
 		},

@@ -2,90 +2,85 @@ package birth
 
 import (
 	"fmt"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
-	"golang.org/x/sys/unix"
-
+	"daemonlab/lab/mq"
 	"daemonlab/lab/procfs"
+	"daemonlab/specs/facts"
 	"daemonlab/specs/rubric"
 	"daemonlab/specs/trace/event"
 )
 
-// A check compares what the daemon has become with what its starter left: wrong is "" when the step was taken, right
-// then says by what that is seen.
-type check func(r *reader, before, after *event.Facts) (wrong, right string)
-
-// checks are the ids that a trace can tell of. The other rows of the rubric need more than one start to be judged.
-var checks = []struct {
-	id    string
-	check check
-}{
-	{"fds", checkDescriptors}, {"signals", checkSignals}, {"sigmask", checkMask}, {"env", checkEnvironment},
-	{"session", checkSession}, {"orphan", checkOrphan}, {"stdio", checkStdio}, {"umask", checkUmask}, {"cwd", checkCwd},
-	{"pidfile", checkPIDFile}, {"privileges", checkPrivileges}, {"ready", checkReady}, {"notify", checkNotify},
-	{"rearm", checkRearm},
+// fault is something wrong with what the daemon has become. The last call that fits is the one that spoilt it or came
+// short; without one the mark stands where the start ends.
+type fault struct {
+	text rubric.Text
+	by   func(e *event.Event) bool
 }
 
-// giveVerdicts goes through the ids. What is wrong and not marked at any row gets one of its own, where the start ends.
+// A check tells what is wrong by the facts; without faults right says what is seen.
+type check func(r *reader) (faults []fault, right rubric.Text)
+
+// checks are the ids that a trace can tell of. The other rows of the rubric need more than one start to be judged.
+var checks = map[string]check{
+	"fds": checkDescriptors, "signals": checkSignals, "sigmask": checkMask, "env": checkEnvironment,
+	"session": checkSession, "orphan": checkOrphan, "stdio": checkStdio, "umask": checkUmask, "cwd": checkCwd,
+	"pidfile": checkPIDFile, "privileges": checkPrivileges, "ready": checkReady, "notify": checkNotify,
+	"rearm": checkRearm, "sigterm": checkSigterm,
+}
+
+// ofLab are the ids of programs that have to do with a queue.
+var ofLab = []string{"notify", "rearm"}
+
+// giveVerdicts goes through the ids. Of no daemon only its start is worth a word.
 func (r *reader) giveVerdicts() {
 	for _, row := range rubric.Standard() {
-		marked := r.marked(row.ID)
-		text, wrong, ok := r.verdictOn(row.ID)
-		switch {
-		case marked != "":
-			text = marked
-		case !ok:
-			continue
-		case wrong && (r.daemon != 0 || row.ID == "ready"): // of no daemon it need not be said for every step
-			r.missing(Mark{row.ID, text})
+		var right rubric.Text
+		check, known := checks[row.ID]
+		known = known && (r.daemon != 0 || row.ID == "ready") && (r.story.Lab || !slices.Contains(ofLab, row.ID))
+		if known {
+			var faults []fault
+			faults, right = check(r)
+			if r.marked(row.ID) == nil || row.ID == "pidfile" { // a call that is marked says it better
+				for _, f := range faults {
+					r.markFault(row.ID, f)
+				}
+			}
 		}
-		r.story.Verdicts = append(r.story.Verdicts, Verdict{Row: row, OK: marked == "" && !wrong, Text: text})
+		if m := r.marked(row.ID); m != nil {
+			r.story.Verdicts = append(r.story.Verdicts, Verdict{Row: row, Text: m.Text})
+		} else if known {
+			r.story.Verdicts = append(r.story.Verdicts, Verdict{Row: row, OK: true, Text: right})
+		}
 	}
 }
 
-func (r *reader) marked(id string) string {
+func (r *reader) marked(id string) *Mark {
 	for _, row := range r.story.Rows {
 		for _, m := range row.Marks {
 			if m.ID == id {
-				return m.Text
+				return &m
 			}
 		}
 	}
-	return ""
+	return nil
 }
 
-func (r *reader) verdictOn(id string) (text string, wrong, ok bool) {
-	for _, c := range checks {
-		if c.id != id {
-			continue
-		}
-		after, lives := r.After[r.daemon]
-		if !lives {
-			return "there is no daemon", true, true
-		}
-		wrongText, right := c.check(r, &r.Before, &after)
-		if wrongText != "" {
-			return wrongText, true, true
-		}
-		return right, false, true
+// markFault puts a fault at its call, else where the start ends.
+func (r *reader) markFault(id string, f fault) {
+	m := Mark{id, f.text}
+	if f.by != nil && r.mark(m, func(row *Row) bool { return row.Phase == Birth && row.has(f.by) }) {
+		return
 	}
-	return "", false, false
-}
-
-// missing puts a mark where the start ends, in the column of the daemon.
-func (r *reader) missing(m Mark) {
-	at := len(r.story.Rows)
-	for i, row := range r.story.Rows {
-		if row.Phase != Birth {
-			at = i
-			break
-		}
-	}
-	if m.ID == "rearm" {
+	at := slices.IndexFunc(r.story.Rows, func(row Row) bool { return row.Phase != Birth })
+	if at < 0 || id == "rearm" || id == "sigterm" {
 		at = len(r.story.Rows)
 	}
-	row := Row{PID: r.daemon, Marks: []Mark{m}, ID: m.ID}
+	row := Row{PID: r.daemon, Marks: []Mark{m}, ID: id}
 	if at > 0 {
 		row.At, row.Phase = r.story.Rows[at-1].At, r.story.Rows[at-1].Phase
 	}
@@ -96,221 +91,295 @@ func (r *reader) missing(m Mark) {
 	r.story.Rows = slices.Insert(r.story.Rows, at, row)
 }
 
-func checkDescriptors(_ *reader, before, after *event.Facts) (wrong, right string) {
-	var starters, left []int
-	for _, b := range before.Descriptors {
-		if b.Number <= stderr {
-			continue
-		}
-		starters = append(starters, b.Number)
-		for _, a := range after.Descriptors {
-			if a.Number > stderr && a.ID == b.ID {
-				left = append(left, a.Number)
-			}
+// mark marks the last row that fits.
+func (r *reader) mark(m Mark, fits func(row *Row) bool) bool {
+	for i := range slices.Backward(r.story.Rows) {
+		if row := &r.story.Rows[i]; fits(row) {
+			row.Marks = append(row.Marks, m)
+			return true
 		}
 	}
-	if left != nil {
-		return fmt.Sprintf("what the starter had open is open still, at %s", list(left)), ""
-	}
-	return "", fmt.Sprintf("what the starter had open at %s is closed", list(starters))
+	return false
 }
 
-func checkSignals(_ *reader, before, after *event.Facts) (wrong, right string) {
-	// A daemon may ignore SIGPIPE itself.
-	left := after.Status.SigIgn & before.Status.SigIgn &^ procfs.NewSignalSet(unix.SIGPIPE)
-	if left != 0 {
-		return "still ignored, as the starter left it: " + signals(left), ""
+// by picks the calls of these names by the daemon and those it comes from.
+func (r *reader) by(names ...string) func(e *event.Event) bool {
+	return func(e *event.Event) bool {
+		return e.Kind == event.Call && slices.Contains(names, e.Name) && slices.Contains(r.line, e.PID)
 	}
-	return "", "not ignored any more: " + signals(before.Status.SigIgn)
 }
 
-func checkMask(_ *reader, before, after *event.Facts) (wrong, right string) {
-	if after.Status.SigBlk != 0 {
-		return "blocked: " + signals(after.Status.SigBlk), ""
+// one is the usual answer of a check.
+func one(wrong bool, f fault, right rubric.Text) ([]fault, rubric.Text) {
+	if wrong {
+		return []fault{f}, right
 	}
-	return "", "not blocked any more: " + signals(before.Status.SigBlk)
+	return nil, right
 }
 
-var needed = []string{"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ"}
-
-// junkOf lists the variables that a daemon has no need of.
-func junkOf(env []string) (junk []string) {
-	for _, variable := range env {
-		name, _, ok := strings.Cut(variable, "=")
-		if variable != "" && (!ok || !strings.HasPrefix(name, "LC_") && !slices.Contains(needed, name)) {
-			junk = append(junk, fmt.Sprintf("%.24s", name))
+func checkDescriptors(r *reader) ([]fault, rubric.Text) {
+	var starters []procfs.FileID
+	var numbers, left []int
+	for _, d := range r.Before.Descriptors {
+		if d.Number >= facts.Stdio {
+			starters, numbers = append(starters, d.ID), append(numbers, d.Number)
 		}
 	}
-	return junk
+	for _, d := range facts.Inherited(r.after.Descriptors, starters) {
+		left = append(left, d.Number)
+	}
+	return one(left != nil, fault{say("what the starter had open is open still, at %s", list(left)), r.by("close_range", "close")},
+		say("what the starter had open at %s is closed", list(numbers)))
 }
 
-func checkEnvironment(_ *reader, before, after *event.Facts) (wrong, right string) {
-	if after.EnvUnknown {
-		return "", "a static and stripped program does not tell where its variables are"
+func checkSignals(r *reader) ([]fault, rubric.Text) {
+	before := r.Before.Status.SigIgn
+	ignored := facts.Ignored(r.after.Status)
+	f := fault{say("ignored, as the starter left it: %v", signals(ignored&before)), r.by("sigaction")}
+	if ignored&before == 0 {
+		f.text = say("the daemon ignores %v of its own accord", signals(ignored))
+		f.by = func(e *event.Event) bool { return e.Name == "sigaction" && e.Value == sigIgn && e.PID == r.daemon }
 	}
-	if junk := junkOf(after.Env); junk != nil {
-		return "the starter's variables are still there: " + strings.Join(junk, ", "), ""
-	}
-	return "", fmt.Sprintf("%d of %d variables are left", len(after.Env), len(before.Env))
+	return one(ignored != 0, f, say("not ignored any more: %v", signals(before)))
 }
 
-func checkSession(r *reader, before, after *event.Facts) (wrong, right string) {
-	_, led := r.After[after.Stat.Session]
+func checkMask(r *reader) ([]fault, rubric.Text) {
+	blocked := r.after.Status.SigBlk
+	return one(blocked != 0, fault{say("blocked: %v", signals(blocked)), r.by("sigprocmask")},
+		say("not blocked any more: %v", signals(r.Before.Status.SigBlk)))
+}
+
+func checkEnvironment(r *reader) ([]fault, rubric.Text) {
+	if !r.after.Env.Live {
+		return nil, say("not judged: nothing in the program tells where its variables are")
+	}
+	var names []string
+	for _, variable := range facts.Junk(r.after.Env.Vars) {
+		name, _, _ := strings.Cut(variable, "=")
+		names = append(names, fmt.Sprintf("%.24s", name))
+	}
+	return one(names != nil, fault{text: say("variables that no daemon needs: %s", strings.Join(names, ", "))},
+		say("%d of %d variables are left", len(r.after.Env.Vars), len(r.Before.Env.Vars)))
+}
+
+func checkSession(r *reader) ([]fault, rubric.Text) {
+	s := r.after.Stat
+	right := say("session %d, whose leader is gone, no terminal", s.Session)
+	_, led := r.After[s.Session]
 	switch {
-	case after.Stat.Session == before.Stat.Session:
-		return "no setsid: the daemon is in the session of its starter", ""
-	case after.Stat.SessionLeader():
-		return "no second fork after setsid: the daemon leads its session", ""
+	case !facts.OwnSession(s, r.Before.Stat.Session):
+		f := fault{say("no setsid: the daemon is in the session of its starter"), r.by("setsid")}
+		if setsid := r.find(r.by("setsid")); setsid != nil && setsid.Failed() {
+			f.text = say("setsid fails with %s: whoever leads a process group has to fork first", setsid.Errno())
+		} else if r.find(r.by("setpgid")) != nil {
+			f = fault{say("a process group is no session: setsid is missing"), r.by("setpgid")}
+		}
+		return []fault{f}, right
+	case s.SessionLeader():
+		return []fault{{say("no second fork after setsid: the daemon leads its session, and a terminal that it opens becomes its " +
+			"controlling terminal"), r.by("setsid")}}, right
 	case led:
-		return fmt.Sprintf("the leader of its session, %d, is still there", after.Stat.Session), ""
-	case after.Stat.TTY != 0:
-		return fmt.Sprintf("it has a controlling terminal, %v", after.Stat.TTY), ""
+		return []fault{{text: say("the leader of its session, %d, is still there", s.Session)}}, right
+	case !facts.NoTerminal(s):
+		return []fault{{text: say("it has a controlling terminal, %v", s.TTY.String())}}, right
 	}
-	return "", fmt.Sprintf("session %d, whose leader is gone, no terminal", after.Stat.Session)
+	return nil, right
 }
 
-func checkOrphan(r *reader, _, after *event.Facts) (wrong, right string) {
+// checkOrphan looks for what the start has left beside the daemon. The children of a daemon that is not this lab's are
+// its own affair.
+func checkOrphan(r *reader) (faults []fault, right rubric.Text) {
 	for _, p := range r.story.Processes {
-		if _, lives := r.After[p.PID]; lives && p.PID != r.daemon {
-			return fmt.Sprintf("%d (%s) is still there", p.PID, p.Role), ""
+		_, lives := r.After[p.PID]
+		own := !r.story.Lab && p.Role == say("daemon's child")
+		if lives && p.PID != r.daemon && !own {
+			faults = append(faults, fault{text: say("%d (%v) is still there", p.PID, p.Role)})
 		}
 	}
-	return "", fmt.Sprintf("its parent is %d", after.Stat.PPid)
+	return faults, say("its parent is %d", r.after.Stat.PPid)
 }
 
-func checkStdio(_ *reader, _, after *event.Facts) (wrong, right string) {
-	var others []string
-	for fd := range stderr + 1 {
-		i := slices.IndexFunc(after.Descriptors, func(d procfs.Descriptor) bool { return d.Number == fd })
+func checkStdio(r *reader) (faults []fault, right rubric.Text) {
+	for n := range facts.Stdio {
+		i := slices.IndexFunc(r.after.Descriptors, func(d procfs.Descriptor) bool { return d.Number == n })
+		text := say("%d is closed, not /dev/null", n)
 		switch {
-		case i < 0:
-			others = append(others, fmt.Sprintf("%d is closed", fd))
-		case !after.Descriptors[i].IsNull():
-			others = append(others, fmt.Sprintf("%d is %s", fd, after.Descriptors[i].Target))
+		case i >= 0 && facts.Null(r.after.Descriptors[i]):
+			continue
+		case i >= 0:
+			text = say("%d is %s, not /dev/null", n, fileName(r.after.Descriptors[i].Target))
 		}
+		faults = append(faults, fault{text, func(e *event.Event) bool {
+			return r.by("dup2", "dup3")(e) && e.Args[1] == uint64(n) || isOpen(e) && e.PID == r.daemon && e.Result == int64(n)
+		}})
 	}
-	if others != nil {
-		return "not /dev/null: " + strings.Join(others, ", "), ""
-	}
-	return "", "0, 1 and 2 are /dev/null"
+	return faults, say("0, 1 and 2 are /dev/null")
 }
 
-func checkUmask(_ *reader, _, after *event.Facts) (wrong, right string) {
-	if after.Status.Umask != 0 {
-		return fmt.Sprintf("the umask is %03o", after.Status.Umask), ""
-	}
-	return "", "the umask is 0"
+func checkUmask(r *reader) ([]fault, rubric.Text) {
+	return one(!facts.OpenMask(r.after.Status), fault{say("the umask is %03o", r.after.Status.Umask), r.by("umask")},
+		say("the umask is 0"))
 }
 
-func checkCwd(_ *reader, _, after *event.Facts) (wrong, right string) {
-	if after.Cwd != "/" {
-		return "the working directory is " + after.Cwd, ""
-	}
-	return "", "the working directory is /"
+func checkCwd(r *reader) ([]fault, rubric.Text) {
+	return one(!facts.AtRoot(r.after.Cwd), fault{say("the working directory is %s", r.after.Cwd), r.by("chdir", "fchdir")},
+		say("the working directory is /"))
 }
 
-func checkPIDFile(r *reader, _, _ *event.Facts) (wrong, right string) {
-	wrote := r.first(func(e *event.Event) bool {
-		_, ok := writtenPID(e)
-		return ok && r.isPIDFile(e)
-	})
-	switch {
-	case r.pidFile == "":
-		return "no PID file was locked or written", ""
-	case wrote == nil:
-		return "no PID was written into " + base(r.pidFile), ""
+func checkPIDFile(r *reader) (faults []fault, right rubric.Text) {
+	f := r.pidFile
+	if f == nil {
+		return []fault{{text: say("no PID was written into a file")}}, right
 	}
-	return "", "locked, then written by the daemon"
+	name := base(f.Name())
+	on := func(fits func(e *event.Event) bool) func(e *event.Event) bool {
+		return func(e *event.Event) bool { return (r.isPIDFile(e.File) || r.isPIDFile(e.To)) && fits(e) }
+	}
+	if f.Err != nil {
+		return []fault{{say("%s cannot be read: %v", name, f.Err), on(r.by("unlink", "rename"))}}, right
+	}
+	if !f.Names(r.daemon) {
+		text := say("%s holds %q, not %q", name, f.Content, fmt.Sprintln(r.daemon))
+		if pid, err := strconv.Atoi(strings.TrimSpace(f.Content)); err == nil && pid != r.daemon && slices.Contains(r.PIDs(), pid) {
+			text = say("%d is the %v, the daemon is %d", pid, r.story.Role(pid), r.daemon)
+		}
+		faults = append(faults, fault{text, on(isWrite)})
+	}
+	if f.Mode != facts.PIDFileMode {
+		faults = append(faults, fault{say("%s has mode %#o, not %#o", name, f.Mode, facts.PIDFileMode),
+			on(func(e *event.Event) bool { return e.Name == "fchmod" || e.Name == "chmod" || isOpen(e) && !e.Existed })})
+	}
+	if !f.Locked {
+		faults = append(faults, r.unlocked(name, on))
+	}
+	return faults, say("%s is locked and holds the daemon's PID", name)
 }
 
-func checkPrivileges(r *reader, before, after *event.Facts) (wrong, right string) {
-	if !r.startedByRoot() {
-		return "", fmt.Sprintf("started by user %d, who has none to give up", before.Status.Uid[0])
+// unlocked explains why there is no lock. A lock of flock(2), or of fcntl(2) with F_OFD_SETLK, belongs to the open file:
+// it goes with the last of its descriptors. One of F_SETLK belongs to the process, and goes when it closes any.
+func (r *reader) unlocked(name string, on func(func(e *event.Event) bool) func(e *event.Event) bool) fault {
+	lock := r.findLast(on(func(e *event.Event) bool { return isLock(e) && !e.Failed() }))
+	if lock == nil {
+		return fault{say("%s is not locked: nothing keeps a second instance from starting", name), on(isWrite)}
 	}
-	for _, t := range after.Tasks {
-		kept := ""
+	after := func(fits func(e *event.Event) bool) func(e *event.Event) bool {
+		return on(func(e *event.Event) bool { return e.At > lock.At && fits(e) })
+	}
+	if gone := after(isUnlock); r.find(gone) != nil {
+		return fault{say("the lock is given up"), gone}
+	}
+	posix := lock.Name == "fcntl" && !isOFD(lock)
+	if posix && lock.PID != r.daemon {
+		return fault{say("the lock is gone: one of fcntl(2) belongs to the process that took it, and no child has it"),
+			on(func(e *event.Event) bool { return e.At == lock.At })}
+	}
+	closes := after(func(e *event.Event) bool { return e.Name == "close" && (!posix || e.PID == lock.PID) })
+	if posix {
+		return fault{say("the lock is gone: closing any descriptor of the file ends a lock of fcntl(2)"), closes}
+	}
+	return fault{say("the lock is gone with the last descriptor of the file that it was taken through"), closes}
+}
+
+func checkPrivileges(r *reader) ([]fault, rubric.Text) {
+	st := r.after.Status
+	uid, gid := st.Uid[1], st.Gid[1]
+	if r.Before.Status.Uid[1] != 0 {
+		return nil, say("started by user %d, who has none to give up", r.Before.Status.Uid[0])
+	}
+	identity := r.by("setgroups", "setresgid", "setresuid", "setgid", "setuid", "setregid", "setreuid", "capset")
+	for _, t := range r.after.Tasks {
 		switch {
 		case slices.Contains(t.Uid[:], 0):
-			kept = fmt.Sprintf("UIDs %v", t.Uid[:])
+			return []fault{{say("thread %d is root or can become it: UIDs %s", t.Pid, list(t.Uid[:])), identity}}, rubric.Text{}
 		case slices.Contains(t.Gid[:], 0):
-			kept = fmt.Sprintf("GIDs %v", t.Gid[:])
-		case len(t.Groups) > 0:
-			kept = fmt.Sprintf("supplementary groups %v", t.Groups)
-		case t.CapPrm|t.CapEff != 0:
-			kept = "capabilities"
-		}
-		if kept != "" {
-			return fmt.Sprintf("thread %d has kept %s", t.Pid, kept), ""
+			return []fault{{say("thread %d has kept root's group: GIDs %s", t.Pid, list(t.Gid[:])), identity}}, rubric.Text{}
+		case !facts.Is(t, uid, gid):
+			return []fault{{say("thread %d has UIDs %s, GIDs %s and groups %s", t.Pid, list(t.Uid[:]), list(t.Gid[:]), list(t.Groups)),
+				identity}}, rubric.Text{}
+		case !facts.Powerless(t):
+			return []fault{{say("thread %d has kept capabilities: %s", t.Pid, capNames(uint64(t.CapPrm|t.CapEff))), identity}}, rubric.Text{}
 		}
 	}
-	return "", fmt.Sprintf("user %d in all %d threads", after.Status.Uid[0], len(after.Tasks))
+	return nil, say("user %d in each of %d threads", uid, len(r.after.Tasks))
 }
 
-func checkReady(r *reader, _, _ *event.Facts) (wrong, right string) {
+// checkReady looks at the original, which returns when all is done and not before.
+func checkReady(r *reader) ([]fault, rubric.Text) {
+	isEnd := func(e *event.Event) bool { return e.Kind == event.Ended && e.PID == r.original }
+	end, registered := r.find(isEnd), r.registered()
+	right := say("the original returned when the daemon was ready")
+	if r.Exit < 0 || end == nil {
+		return []fault{{text: say("the original did not return")}}, right
+	}
+	late := func(e *event.Event) bool {
+		return e.At > end.At && e.PID == r.daemon && !e.Failed() && e.Kind == event.Call && r.started(e)
+	}
+	f := fault{by: isEnd}
+	switch s := status(end); {
+	case s.Signaled():
+		f.text = say("the original is killed by %s", procfs.SignalName(s.Signal()))
+	case s.ExitStatus() != 0:
+		f.text = say("the start fails: exit status %d", s.ExitStatus())
+	case r.daemon == 0:
+		f.text = say("it returns 0, and no process is left")
+	case r.story.Lab && registered == nil:
+		f.text = say("it returns 0, but nobody is registered for notification then or later")
+	case r.story.Lab && registered.At > end.At:
+		f.text = say("it returns 0 before the daemon is registered for notification")
+	case r.find(late) != nil:
+		f.text = say("it returns 0 before the daemon has done this: %s", callText(r.find(late)))
+	default:
+		return nil, right
+	}
+	return []fault{f}, right
+}
+
+// started picks what has to be done before the original returns: the PID written, privileges dropped.
+func (r *reader) started(e *event.Event) bool {
+	if pid, ok := e.WrittenPID(); ok && pid == r.daemon {
+		return r.isPIDFile(e.File) && r.find(func(w *event.Event) bool {
+			before, ok := w.WrittenPID()
+			return ok && before == pid && w.At < e.At
+		}) == nil
+	}
+	return r.Before.Status.Uid[1] == 0 && (e.Name == "setresuid" || e.Name == "setuid") && signed(e.Args[0]) > 0 &&
+		e.At < r.served()
+}
+
+func checkNotify(r *reader) ([]fault, rubric.Text) {
+	last := r.findLast(func(e *event.Event) bool { return e.Name == "mq_notify" && e.Args[1] != 0 && e.At < r.served() })
+	by := func(e *event.Event) bool { return last != nil && e.At == last.At }
+	right := say("registered with SIGEV_THREAD")
 	switch {
-	case r.Exit < 0:
-		return "the original did not return", ""
-	case r.told() == nil:
-		return "", "the original returned after the registration"
+	case facts.Registered(r.Armed, r.daemon):
+		return nil, right
+	case last == nil:
+		return []fault{{say("no mq_notify"), r.by("mq_open")}}, right
+	case last.Failed():
+		return []fault{{say("%s fails with %s", last.Name, last.Errno()), by}}, right
+	case last.Value != uint64(mq.SigevThread):
+		return []fault{{say("not SIGEV_THREAD: the transfer does not start in a thread of its own"), by}}, right
+	case last.PID != r.daemon:
+		return []fault{{say("the registration belongs to this process, and goes with it"), by}}, right
 	}
-	return "", "registered, then told, then the original returned"
+	return []fault{{say("the registration is gone: closing a descriptor of the queue ends it"), by}}, right
 }
 
-func checkNotify(r *reader, _, _ *event.Facts) (wrong, right string) {
-	if r.registered() == nil {
-		return "no mq_notify", ""
-	}
-	return "", "registered with SIGEV_THREAD"
+func checkRearm(r *reader) ([]fault, rubric.Text) {
+	asked := r.find(func(e *event.Event) bool { return e.Kind == event.Client })
+	return one(asked == nil, fault{text: say("no request was sent: there was nobody to serve it")},
+		say("registered again, then received until the queue was empty"))
 }
 
-func checkRearm(r *reader, _, _ *event.Facts) (wrong, right string) {
-	asked := r.first(func(e *event.Event) bool { return e.Kind == event.Client })
-	if asked == nil {
-		return "no request was sent: there was no daemon to serve it", ""
-	}
-	return "", "registered again, then received until the queue was empty"
+func checkSigterm(r *reader) ([]fault, rubric.Text) {
+	return one(r.Refused > 0, fault{text: say("it runs on %d s after SIGTERM, and this trace has to end it", int(r.Refused.Seconds()))},
+		say("it ends by SIGTERM"))
 }
 
-// judgeRearm looks at the last registration of the service: after it the queue must have been seen empty, for what came
-// before it notifies nobody.
-func (r *reader) judgeRearm() {
-	last := -1
-	for i, row := range r.story.Rows {
-		e := &row.events[0]
-		if row.Phase == Service && e.Name == "mq_notify" && e.PID == r.daemon && !e.Failed() && e.Args[1] != 0 {
-			last = i
-		}
+// served is when the first request was sent, or all was over.
+func (r *reader) served() (at time.Duration) {
+	if e := r.find(func(e *event.Event) bool { return e.Kind == event.Client || e.Kind == event.Told }); e != nil {
+		return e.At
 	}
-	if last < 0 {
-		r.judgeUnarmed()
-		return
-	}
-	armed := &r.story.Rows[last]
-	received := false
-	for i := range r.Events {
-		e := &r.Events[i]
-		if e.PID != r.daemon || e.File != r.queue || e.Began < armed.events[0].At {
-			continue
-		}
-		if e.Name == "mq_getattr" || e.Name == "mq_receive" && (isEmpty(e) || e.Cut) {
-			return
-		}
-		received = received || e.Name == "mq_receive"
-	}
-	text := "the queue is emptied before this registration and not after it: a request that comes in between wakes nobody"
-	if received {
-		text = "after this registration the queue is not emptied: what lies there behind the first request wakes nobody"
-	}
-	armed.Marks = append(armed.Marks, Mark{"rearm", text})
-}
-
-// judgeUnarmed marks the last notification that no registration followed.
-func (r *reader) judgeUnarmed() {
-	for i := len(r.story.Rows) - 1; i >= 0; i-- {
-		row := &r.story.Rows[i]
-		if row.Phase == Service && row.PID == r.daemon && isCookie(&row.events[0]) {
-			row.Marks = append(row.Marks, Mark{"rearm", "the notification has used the registration up, and no other follows"})
-			return
-		}
-	}
+	return math.MaxInt64
 }

@@ -2,9 +2,7 @@ package draw_test
 
 import (
 	"bytes"
-	"encoding/xml"
-	"errors"
-	"io"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -12,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"daemonlab/lab/procfs"
+	"daemonlab/specs/facts"
+	"daemonlab/specs/finding"
 	"daemonlab/specs/trace/birth"
 	"daemonlab/specs/trace/draw"
 	"daemonlab/specs/trace/event"
@@ -27,32 +27,41 @@ func story() *birth.Story {
 		{Kind: event.Call, PID: 101, TID: 101, Name: "chdir", Path: long},
 		{Kind: event.Call, PID: 101, TID: 101, Name: "mq_open", Path: long, Result: 3},
 		{Kind: event.Ended, PID: 100, TID: 100},
-		{Kind: event.Client, Path: "a request"},
+		{Kind: event.Client, Did: finding.Say("a request")},
 		{Kind: event.Told, Result: 15},
 		{Kind: event.Ended, PID: 101, TID: 101},
 	}
 	for i := range events {
-		events[i].At = time.Duration(i) * time.Second
+		events[i].At = time.Duration(i) * 3 * time.Second
 	}
 	return birth.Read(&event.Record{Command: []string{"<server>", "--root", long}, Events: events, Stderr: "<b>\x1b[2J",
-		After: map[int]event.Facts{101: {Stat: procfs.Stat{Pid: 101, Session: 101}}}})
+		ArmedAt: long,
+		After:   map[int]facts.Facts{101: {Stat: procfs.Stat{Pid: 101, Session: 101}}}})
+}
+
+func drawn(t *testing.T, on draw.Terminal) string {
+	var out bytes.Buffer
+	if err := draw.Text(&out, story(), on); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
 }
 
 func TestTextFitsATerminal(t *testing.T) {
-	var out bytes.Buffer
-	if err := draw.Text(&out, story(), false); err != nil {
-		t.Fatal(err)
-	}
-	text := out.String()
-	for line := range strings.Lines(text) {
-		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 120 {
-			t.Errorf("%d characters: %q", n, line)
+	for _, on := range []draw.Terminal{{Width: 80}, {Width: 120}, {Width: 60, Lang: "es"}} {
+		text := drawn(t, on)
+		for line := range strings.Lines(text) {
+			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > on.Width {
+				t.Errorf("%d of %d characters: %q", n, on.Width, line)
+			}
+		}
+		if strings.Contains(text, "\x1b") {
+			t.Error("escape sequences, though no colour was asked for")
 		}
 	}
-	if strings.Contains(text, "\x1b") {
-		t.Error("escape sequences, though no colour was asked for")
-	}
-	for _, want := range []string{"fork() = 101 ---", ">o", "5 session", "!! session: no second fork", "X exit(0)", "!!  no"} {
+	text := drawn(t, draw.Terminal{Width: 80})
+	for _, want := range []string{"*-o original fork() = 101", "5 session", "!! session: no second fork", "X daemon   exit(0)",
+		"session     !!  no second fork", "24.00 s"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
@@ -60,45 +69,45 @@ func TestTextFitsATerminal(t *testing.T) {
 }
 
 func TestColourSaysNothingOfItsOwn(t *testing.T) {
-	var coloured, bare bytes.Buffer
-	draw.Text(&coloured, story(), true)
-	draw.Text(&bare, story(), false)
-	stripped := regexp.MustCompile(`\x1b\[[0-9;]*m`).ReplaceAllString(coloured.String(), "")
-	if stripped != bare.String() {
+	coloured, bare := drawn(t, draw.Terminal{Width: 80, Colour: true}), drawn(t, draw.Terminal{Width: 80})
+	if regexp.MustCompile(`\x1b\[[0-9;]*m`).ReplaceAllString(coloured, "") != bare {
 		t.Error("with the colours taken away the text is another")
 	}
-	if coloured.Len() == bare.Len() {
+	if len(coloured) == len(bare) {
 		t.Error("no colours")
 	}
 }
 
+func page(t *testing.T, guide draw.Guide) string {
+	content, err := draw.HTML(story(), "es", guide)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
 func TestPageStandsAlone(t *testing.T) {
-	page := string(draw.HTML(story()))
-	for _, reference := range []string{"src=", "href=", "url(", "@import", "<script", "<server>"} {
+	page := page(t, draw.Guide{})
+	for _, reference := range []string{"src=", "href=", "url(", "@import", "<script", "<server>", "\x1b"} {
 		if strings.Contains(page, reference) {
 			t.Errorf("%q in the page", reference)
 		}
 	}
-	for _, want := range []string{"fork() = 101", "!! session: no second fork", "&lt;server&gt;", "<th>id</th>"} {
+	for _, want := range []string{"fork() = 101", "!! session", "no second fork", "falta el segundo fork", "&lt;server&gt;",
+		`<html lang="es">`, "setsid(2)"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("no %q in the page", want)
 		}
 	}
 }
 
-func TestPicturesAreWellFormed(t *testing.T) {
-	pictures := regexp.MustCompile(`(?s)<svg.*?</svg>`).FindAllString(string(draw.HTML(story())), -1)
-	if len(pictures) != 2 {
-		t.Fatalf("%d pictures", len(pictures))
-	}
-	for _, p := range pictures {
-		decoder := xml.NewDecoder(strings.NewReader(p))
-		for {
-			if _, err := decoder.Token(); errors.Is(err, io.EOF) {
-				break
-			} else if err != nil {
-				t.Fatal(err)
-			}
+// TestPageLeadsIntoTheGuide looks for the headings that the links name.
+func TestPageLeadsIntoTheGuide(t *testing.T) {
+	links := regexp.MustCompile(`href="[^"]*"`).FindAllString(page(t, draw.Guide{Dir: "../../../lab/guide", Link: "lab/guide"}), -1)
+	for _, want := range []string{"lab/guide/en/daemon.md#session-a-session-of-its-own-without-leader-or-terminal",
+		"lab/guide/es/daemon.md#session-una-sesión-propia-sin-líder-y-sin-terminal"} {
+		if decoded, err := url.PathUnescape(strings.Join(links, " ")); err != nil || !strings.Contains(decoded, want) {
+			t.Errorf("no %q in the page", want)
 		}
 	}
 }

@@ -1,202 +1,180 @@
-// Package draw draws a story, as text for a terminal and as a page with a picture.
+// Package draw draws a story, for a terminal and as a page. Both have the same layout: a line a row, on its left a narrow
+// lane for each process or thread.
 package draw
 
 import (
 	"fmt"
-	"slices"
 	"strings"
-	"unicode"
+	"time"
+	"unicode/utf8"
 
-	"daemonlab/specs/harness"
+	"daemonlab/specs/finding"
+	"daemonlab/specs/rubric"
 	"daemonlab/specs/trace/birth"
 )
 
-// section is a part of the picture with columns of its own.
+var say = finding.Say
+
+// section is a part of the picture with lanes of its own.
 type section struct {
-	title string
-	lanes []lane
-	rows  []placed
+	Title rubric.Text
+	Lanes []lane
+	Lines []line
 }
 
-// lane is a column.
+// lane is a process, or a thread of the service.
 type lane struct {
-	title, below string
-	from, to     int // rows between which somebody lives in it
+	Name     rubric.Text
+	Head     []cell
+	from, to int // lines between which somebody lives in it
 }
 
-// placed is a row in its lane.
-type placed struct {
+// line is a row of the story beside its lanes.
+type line struct {
 	*birth.Row
-	lane   int
-	target int // lane of To, -1 without one
-	text   string
+	Who         rubric.Text
+	Cells, Mark []cell // of the row itself, and of its marks
 }
 
-// tag is what stands in the margin: the step's number and the id.
-func (p *placed) tag() string {
-	if p.ID == "" {
-		return ""
+// cell is what stands in a lane: nothing, | a life, * a call, o who is made or told, X an end, ! a mark. A line to another
+// lane comes from the left or goes on to the right.
+type cell struct {
+	Sign        rune
+	Left, Right bool
+}
+
+// maxLanes is how many fit side by side. What else there is shares the last.
+const maxLanes = 8
+
+// sections lays out the start, with a lane for each process, and the rest, with one for each thread at work.
+func sections(s *birth.Story) (parts []section) {
+	start, rest := section{Title: say("The start")}, section{Title: say("The end")}
+	if s.Lab {
+		rest.Title = say("The service, and the end")
 	}
-	return fmt.Sprintf("%d %s", p.Step, p.ID)
-}
-
-// sections lays out the start, with a lane for each process, and the service, with one for each thread at work.
-func sections(s *birth.Story) []section {
-	start := section{title: "The start: a column for each process"}
-	service := section{title: "The service: a column for each thread of the daemon that takes part"}
 	for i := range s.Rows {
 		row := &s.Rows[i]
 		part := &start
 		if row.Phase != birth.Birth {
-			part = &service
+			part = &rest
 		}
-		part.rows = append(part.rows, placed{Row: row, target: -1, text: row.Text})
+		part.Lines = append(part.Lines, line{Row: row, Who: s.Role(row.PID)})
 	}
-	start.placeProcesses(s)
-	if len(service.rows) == 0 {
-		return []section{start}
+	start.place(s, func(pid, _ int) int { return pid })
+	rest.place(s, func(_, tid int) int { return tid })
+	for _, part := range []section{start, rest} {
+		if len(part.Lines) > 0 {
+			parts = append(parts, part)
+		}
 	}
-	service.placeThreads(s)
-	return []section{start, service}
+	return parts
 }
 
-// maxLanes is how many fit side by side. What else there is shares the last.
-const maxLanes = 4
-
-func (c *section) placeProcesses(s *birth.Story) {
-	laneOf := map[int]int{}
-	for i, p := range s.Processes {
-		laneOf[p.PID] = min(i, maxLanes-1)
-		if i < maxLanes {
-			c.lanes = append(c.lanes, lane{title: p.Role, below: fmt.Sprintf("PID %d", p.PID), to: len(c.rows)})
-		} else {
-			c.lanes[maxLanes-1].title, c.lanes[maxLanes-1].below = "others", ""
-		}
-	}
-	for i := range c.rows {
-		row := &c.rows[i]
-		row.lane = laneOf[row.PID]
-		if row.To != 0 {
-			row.target = laneOf[row.To]
-		}
-		if row.Begins() && row.target < maxLanes-1 {
-			c.lanes[row.target].from = i
-		}
-		if row.Ends() && row.lane < maxLanes-1 {
-			c.lanes[row.lane].to = i
-		}
-	}
-}
-
-// placeThreads gives each thread a lane that is free from its first row to its last, the tracer's client the first.
-func (c *section) placeThreads(s *birth.Story) {
-	c.lanes = []lane{{title: "client", below: "of this trace", to: len(c.rows)}}
-	busyUntil := []int{len(c.rows)}
-	laneOf := map[int]int{0: 0}
-	for i := range c.rows {
-		row := &c.rows[i]
-		place, known := laneOf[row.TID]
+// place gives whoever acts a lane, in the order in which they come.
+func (c *section) place(s *birth.Story, actor func(pid, tid int) int) {
+	lanes := map[int]int{}
+	laneOf := func(pid, tid, i int) int {
+		who := actor(pid, tid)
+		at, known := lanes[who]
 		if !known {
-			place = c.freeLane(&busyUntil, i)
-			laneOf[row.TID] = place
-			busyUntil[place] = c.lastRowOf(row.TID)
-			row.text = fmt.Sprintf("[%s] %s", threadName(s, row.Row), row.text)
-		}
-		row.lane = place
-		if row.To != 0 {
-			row.target = 1
-		}
-	}
-	if len(c.lanes) == 1 {
-		c.lanes = append(c.lanes, lane{title: "daemon", to: len(c.rows)})
-	}
-}
-
-func threadName(s *birth.Story, row *birth.Row) string {
-	if row.TID == row.PID {
-		return fmt.Sprintf("%s %d", s.Role(row.PID), row.PID)
-	}
-	return fmt.Sprintf("thread %d", row.TID)
-}
-
-func (c *section) lastRowOf(tid int) (last int) {
-	for i := range c.rows {
-		if c.rows[i].TID == tid {
-			last = i
-		}
-	}
-	return last
-}
-
-// freeLane is one whose thread has nothing more to do, a new one, or the one that is free soonest.
-func (c *section) freeLane(busyUntil *[]int, now int) int {
-	for i, until := range *busyUntil {
-		if until < now {
-			return i
-		}
-	}
-	if len(c.lanes) < maxLanes {
-		c.lanes = append(c.lanes, lane{title: "daemon", below: "a thread", to: len(c.rows)})
-		*busyUntil = append(*busyUntil, 0)
-		return len(c.lanes) - 1
-	}
-	soonest := slices.Min((*busyUntil)[1:])
-	return 1 + slices.Index((*busyUntil)[1:], soonest)
-}
-
-// wrap breaks text into lines of so many characters: between words, else behind a sign that joins them, else anywhere.
-func wrap(text string, width int) (lines []string) {
-	var line []rune
-	add := func(part []rune) {
-		if len(line) > 0 {
-			line = append(line, ' ')
-		}
-		line = append(line, part...)
-	}
-	for field := range strings.FieldsSeq(printable(text)) {
-		word := []rune(field)
-		for room := width - len(line); len(word) > room || len(line) > 0 && len(word) == room; room = width {
-			cut := 0
-			if len(word) > width {
-				cut = joint(word[:max(room-1, 0)])
+			at = min(len(lanes), maxLanes-1)
+			lanes[who] = at
+			if len(c.Lanes) <= at {
+				name := say("%v, PID %d", s.Role(pid), who)
+				switch {
+				case who == 0:
+					name = say("this trace")
+				case who != pid:
+					name = say("thread %d of the %v", who, s.Role(pid))
+				}
+				c.Lanes = append(c.Lanes, lane{Name: name, from: i, to: len(c.Lines)})
+			} else {
+				c.Lanes[at].Name, c.Lanes[at].to = say("others"), len(c.Lines)
 			}
-			if cut == 0 && len(line) == 0 {
-				cut = width
-			}
-			if cut > 0 {
-				add(word[:cut])
-			}
-			word = word[cut:]
-			lines, line = append(lines, string(line)), nil
 		}
-		add(word)
+		return at
 	}
-	return append(lines, string(line))
-}
-
-// joint is where the part behind the last sign that joins words begins, 0 without one.
-func joint(word []rune) int {
-	for i := len(word) - 1; i >= 0; i-- {
-		if strings.ContainsRune("(|,", word[i]) || word[i] == '/' && i > 0 && word[i-1] != '(' {
-			return i + 1
+	at := make([]int, len(c.Lines))
+	to := make([]int, len(c.Lines))
+	for i := range c.Lines {
+		l := &c.Lines[i]
+		at[i], to[i] = laneOf(l.PID, l.TID, i), -1
+		if l.TID != l.PID && actor(l.PID, l.TID) == l.TID {
+			l.Who = say("thread")
+		}
+		if l.To != 0 {
+			to[i] = laneOf(l.To, l.To, i)
+		}
+		if l.Ends() && at[i] < maxLanes-1 {
+			c.Lanes[at[i]].to = i
 		}
 	}
-	return 0
+	for i := range c.Lines {
+		c.Lines[i].Cells, c.Lines[i].Mark = c.cells(i, at[i], to[i], false), c.cells(i, at[i], -1, true)
+	}
+	for n := range c.Lanes {
+		c.Lanes[n].Head = make([]cell, n+1)
+		for m := range n {
+			c.Lanes[n].Head[m].Sign = '|'
+		}
+		c.Lanes[n].Head[n].Sign = 'o'
+	}
 }
 
-// printable keeps what a program has put into its names from commanding a terminal.
-func printable(text string) string {
-	return strings.Map(func(c rune) rune {
-		if unicode.IsPrint(c) || unicode.IsSpace(c) {
-			return c
+func (c *section) cells(i, at, to int, mark bool) []cell {
+	cells := make([]cell, len(c.Lanes))
+	for n, l := range c.Lanes {
+		if l.from < i && i < l.to || mark && l.from <= i && i < l.to {
+			cells[n].Sign = '|'
 		}
-		return '?'
-	}, text)
+	}
+	switch {
+	case mark:
+		cells[at].Sign = '!'
+	case c.Lines[i].Ends():
+		cells[at].Sign = 'X'
+	default:
+		cells[at].Sign = '*'
+	}
+	if to >= 0 && to != at {
+		cells[to].Sign = 'o'
+		for n := min(at, to); n <= max(at, to); n++ {
+			cells[n].Left, cells[n].Right = n > min(at, to), n < max(at, to)
+		}
+	}
+	return cells
+}
+
+// tag is what stands in the margin: the step's number and the id.
+func (l *line) tag() string {
+	if l.ID == "" || l.Text.EN == "" {
+		return ""
+	}
+	return fmt.Sprintf("%d %s", l.Step, l.ID)
+}
+
+// When is the time, for as long as the trace may take.
+func (l *line) When() string {
+	if l.At >= 10*time.Second {
+		return fmt.Sprintf("%.2f s", l.At.Seconds())
+	}
+	return fmt.Sprintf("%.1f ms", float64(l.At.Microseconds())/1000)
 }
 
 // heading says what was traced and how.
-func heading(s *birth.Story) (title, setting string) {
-	return "What became of: " + strings.Join(s.Command, " "), "The trace " + harness.HostileDescription + "."
+func heading(s *birth.Story) (title, setting rubric.Text) {
+	return say("What became of %s", strings.Join(s.Command, " ")), say("It was started with files open at descriptors 3, 7, " +
+		"300 and 1023, HUP, INT, CHLD, USR2, TSTP and two real-time signals ignored, TERM, USR1 and a real-time signal blocked, " +
+		"umask 077, junk in the environment and a controlling terminal, which is stdin and stdout.")
+}
+
+// legend says what is judged.
+func legend(s *birth.Story) rubric.Text {
+	if s.Lab {
+		return say("What is marked with !! is wrong by what /proc shows when the start is over, or by the order of the calls.")
+	}
+	return say("No queue was opened: it is judged as a daemon only. What is marked with !! is wrong by what /proc shows when " +
+		"the start is over, or by the order of the calls.")
 }
 
 func status(v birth.Verdict) string {
@@ -204,4 +182,27 @@ func status(v birth.Verdict) string {
 		return "ok"
 	}
 	return "!!"
+}
+
+// wrap breaks text into lines of so many characters: between words, else behind a sign that joins them, else anywhere.
+func wrap(text string, width int) (lines []string) {
+	for _, word := range strings.Fields(finding.Escape(text, "")) {
+		for n := len(lines); ; n = len(lines) {
+			if n > 0 && utf8.RuneCountInString(lines[n-1])+1+utf8.RuneCountInString(word) <= width {
+				lines[n-1] += " " + word
+				break
+			}
+			letters := []rune(word)
+			if len(letters) <= width {
+				lines = append(lines, word)
+				break
+			}
+			cut := width
+			if at := strings.LastIndexAny(string(letters[:width]), "(|,/"); at > 0 {
+				cut = utf8.RuneCountInString(string(letters[:width])[:at+1])
+			}
+			lines, word = append(lines, string(letters[:cut])), string(letters[cut:])
+		}
+	}
+	return lines
 }

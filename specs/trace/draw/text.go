@@ -7,14 +7,23 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"daemonlab/specs/rubric"
 	"daemonlab/specs/trace/birth"
 )
 
+// Terminal is what a text is drawn for.
+type Terminal struct {
+	Width  int // in characters
+	Colour bool
+	Lang   string // of a rubric.Text
+}
+
 // Widths in characters.
 const (
-	textWidth = 119
-	timeWidth = 10
-	tagWidth  = 13
+	minWidth  = 60
+	timeWidth = 11
+	whoWidth  = 9
+	tagWidth  = 14
 )
 
 // Escape sequences; they only underline what the text says already.
@@ -28,144 +37,118 @@ const (
 // text is a drawing of lines.
 type text struct {
 	bytes.Buffer
-	colour bool
+	Terminal
 }
 
-// Text draws the story for a terminal, with colours if it is to.
-func Text(w io.Writer, s *birth.Story, colour bool) error {
-	t := &text{colour: colour}
+// Text draws the story for a terminal.
+func Text(w io.Writer, s *birth.Story, on Terminal) error {
+	t := &text{Terminal: on}
+	t.Width = max(t.Width, minWidth)
 	title, setting := heading(s)
 	t.paragraph(title, bold)
 	t.paragraph(setting, "")
-	t.paragraph("Signs: * a call, o a process that begins or is told, X its end, !! missing or out of order. On the right "+
-		"the step and its id.", "")
+	t.paragraph(legend(s), "")
+	t.paragraph(say("Signs: * a call, o a process that begins or is told, X its end. On the right the lab's step and the row."), "")
 	for _, c := range sections(s) {
 		t.section(c)
 	}
 	if s.LeftOut > 0 {
-		t.paragraph(fmt.Sprintf("%d more calls are not shown.", s.LeftOut), "")
+		t.paragraph(say("%d more calls are not shown.", s.LeftOut), "")
 	}
-	t.verdicts(s)
+	fmt.Fprintf(t, "\n%s\n", t.paint(bold, say("Step by step").In(t.Lang)))
+	for _, v := range s.Verdicts {
+		colour := red
+		if v.OK {
+			colour = green
+		}
+		t.hang(fmt.Sprintf("%3d  %-10s  %s  ", v.Step, v.ID, t.paint(colour, status(v))), 21, v.Text, "")
+	}
 	if s.Stderr != "" {
-		t.paragraph(fmt.Sprintf("\nIt said: %q", s.Stderr), "")
+		fmt.Fprintln(t)
+		t.paragraph(say("It said: %q", s.Stderr), "")
 	}
 	_, err := w.Write(t.Bytes())
 	return err
 }
 
 func (t *text) paint(colour, s string) string {
-	if !t.colour || colour == "" || s == "" {
+	if !t.Colour || colour == "" || s == "" {
 		return s
 	}
 	return colour + s + plain
 }
 
-func (t *text) paragraph(s, colour string) {
-	for _, line := range wrap(s, textWidth) {
-		fmt.Fprintln(t, t.paint(colour, line))
+func (t *text) paragraph(s rubric.Text, colour string) { t.hang("", 0, s, colour) }
+
+// hang puts text behind a head that is as wide as the indentation of the lines that follow.
+func (t *text) hang(head string, indent int, s rubric.Text, colour string) {
+	for _, words := range wrap(s.In(t.Lang), t.Width-indent) {
+		fmt.Fprintln(t, strings.TrimRight(head+t.paint(colour, words), " "))
+		head = strings.Repeat(" ", indent)
 	}
 }
 
 func (t *text) section(c section) {
-	width := (textWidth - timeWidth - tagWidth) / len(c.lanes)
-	fmt.Fprintf(t, "\n%s\n", t.paint(bold, c.title))
-	for _, name := range []func(lane) string{func(l lane) string { return l.title }, func(l lane) string { return l.below }} {
-		line := strings.Repeat(" ", timeWidth)
-		for _, l := range c.lanes {
-			line += fmt.Sprintf("%-*.*s", width, width-1, name(l))
-		}
-		fmt.Fprintln(t, strings.TrimRight(line, " "))
+	fmt.Fprintf(t, "\n%s\n", t.paint(bold, c.Title.In(t.Lang)))
+	margin := timeWidth + 2*len(c.Lanes)
+	for n, l := range c.Lanes {
+		t.hang(strings.Repeat(" ", timeWidth)+lanes(l.Head), timeWidth+2*n+2, l.Name, "")
 	}
-	for i := range c.rows {
-		t.row(c, i, width)
-	}
-}
-
-// row draws a call over as many lines as its lane needs, and its marks below.
-func (t *text) row(c section, i, width int) {
-	row := &c.rows[i]
-	if row.text != "" {
-		for n, words := range wrap(row.text, width-3) {
-			when, tag := "", ""
+	for i := range c.Lines {
+		l := &c.Lines[i]
+		left := fmt.Sprintf("%*s  ", timeWidth-2, l.When())
+		for n, words := range wrap(l.Text.In(t.Lang), t.Width-margin-whoWidth-tagWidth) {
+			who, tag := "", ""
 			if n == 0 {
-				when, tag = fmt.Sprintf("%6.1f ms", float64(row.At.Microseconds())/1000), row.tag()
+				who, tag = fit(l.Who.In(t.Lang), whoWidth-1), l.tag()
 			}
-			line := fmt.Sprintf("%-*s%s %s", timeWidth, when, t.lanes(c, i, n, width, words), t.paint(bold, tag))
-			fmt.Fprintln(t, strings.TrimRight(line, " "))
+			pad := max(t.Width-tagWidth-margin-whoWidth-utf8.RuneCountInString(words), 0)
+			fmt.Fprintln(t, strings.TrimRight(left+lanes(l.Cells)+who+strings.Repeat(" ", whoWidth-utf8.RuneCountInString(who))+
+				words+strings.Repeat(" ", pad)+" "+t.paint(bold, tag), " "))
+			left = strings.Repeat(" ", timeWidth)
+			l.Cells = lives(l.Cells)
 		}
-	}
-	for _, m := range row.Marks {
-		for n, words := range wrap(m.ID+": "+m.Text, textWidth-timeWidth-width*row.lane-5) {
-			sign := "!! "
-			if n > 0 {
-				sign = "   "
-			}
-			line := string(t.lifelines(c, i, row.lane, width)) + sign + words
-			fmt.Fprintf(t, "%*s%s\n", timeWidth, "", t.paint(red, line))
+		for _, m := range l.Marks {
+			t.hang(strings.Repeat(" ", timeWidth)+lanes(l.Mark), margin, say("!! %s: %v", m.ID, m.Text), red)
 		}
 	}
 }
 
-// lifelines draws the lanes before one.
-func (t *text) lifelines(c section, i, before, width int) []rune {
-	line := []rune(strings.Repeat(" ", width*before))
-	for n := range before {
-		if c.lanes[n].from < i && i < c.lanes[n].to {
-			line[n*width] = '|'
-		}
+func fit(s string, width int) string {
+	if letters := []rune(s); len(letters) > width {
+		return string(letters[:width])
 	}
-	return line
+	return s
 }
 
-// lanes draws line n of a row: all lifelines, the words in their lane, and an arrow to another lane.
-func (t *text) lanes(c section, i, n, width int, words string) string {
-	row := &c.rows[i]
-	line := t.lifelines(c, i, len(c.lanes), width)
-	at := row.lane * width
-	if n > 0 {
-		copy(line[at+2:], []rune(words))
-		return string(line)
+// lives are the lanes beside a text that goes on.
+func lives(cells []cell) (next []cell) {
+	for _, c := range cells {
+		sign := '|'
+		if c.Sign == 0 || c.Sign == 'X' {
+			sign = 0
+		}
+		next = append(next, cell{Sign: sign})
 	}
-	line[at] = '*'
-	if row.Ends() {
-		line[at] = 'X'
-	}
-	copy(line[at+2:], []rune(words))
-	if row.target >= 0 && row.target != row.lane {
-		arrow(line, at, at+2+utf8.RuneCountInString(words), row.target*width)
-	}
-	return string(line)
+	return next
 }
 
-// arrow goes from a call, whose words end somewhere, to another lane.
-func arrow(line []rune, at, end, target int) {
-	line[target] = 'o'
-	if target < at {
-		line[target+1] = '<'
-		for i := target + 2; i < at-1; i++ {
-			line[i] = '-'
+func lanes(cells []cell) string {
+	var line strings.Builder
+	for _, c := range cells {
+		switch {
+		case c.Left && c.Right:
+			line.WriteByte('-')
+		case c.Sign != 0:
+			line.WriteRune(c.Sign)
+		default:
+			line.WriteByte(' ')
 		}
-		return
-	}
-	for i := end + 1; i < target-1; i++ {
-		line[i] = '-'
-	}
-	line[target-1] = '>'
-}
-
-func (t *text) verdicts(s *birth.Story) {
-	fmt.Fprintf(t, "\n%s\n", t.paint(bold, "Step by step"))
-	for _, v := range s.Verdicts {
-		colour := red
-		if v.OK {
-			colour = green
-		}
-		for n, words := range wrap(v.Text, textWidth-22) {
-			if n > 0 {
-				fmt.Fprintf(t, "%22s%s\n", "", words)
-				continue
-			}
-			fmt.Fprintf(t, "  %2d  %-12s%s  %s\n", v.Step, v.ID, t.paint(colour, status(v)), words)
+		if c.Right {
+			line.WriteByte('-')
+		} else {
+			line.WriteByte(' ')
 		}
 	}
+	return line.String()
 }

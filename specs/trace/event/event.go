@@ -8,7 +8,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"daemonlab/lab/procfs"
+	"daemonlab/lab/mq"
+	"daemonlab/specs/facts"
+	"daemonlab/specs/rubric"
 )
 
 // Kind is what an event tells.
@@ -20,7 +22,7 @@ const (
 	Executed             // the process runs another program, Path
 	Ended                // the process is gone, with the wait status Result
 	Adopted              // the process has another parent, Result
-	Client               // what a client of the tracer's own did, Path
+	Client               // what a client of the tracer's own did, Did
 	Told                 // the tracer sent the process the signal Result
 )
 
@@ -35,19 +37,21 @@ type Event struct {
 	Args    [6]uint64 // of the system call
 	Result  int64     // a negative one is -errno
 	Path    string    // a name among the arguments; of a queue with its slash
-	File    string    // what the descriptor among the arguments, or the new one, leads to, as in /proc/PID/fd
-	Value   uint64    // what an argument points to: handler, set of signals, kind of notification or lock
-	Old     uint64    // the set of blocked signals before
+	File    string    // what that name, the descriptor among the arguments or the new one leads to, as in /proc/PID/fd
+	To      string    // the second name of rename(2) and link(2), from the root
+	Value   uint64    // what an argument points to: handler, set of signals, kind of notification or lock, capabilities
+	Old     uint64    // the set of blocked signals before; of capset(2) what is permitted
 	Data    []byte    // first bytes written or read
 	Files   []string  // both ends of a new pipe
 	Existed bool      // Path was there before the call
 	Env     []string  // of a new program
 	Cut     bool      // a signal or the thread's end interrupted the call; Result is -EINTR
 
-	Unserved bool // a client got no answer
+	Did      rubric.Text // by a client
+	Unserved bool        // a client got no answer
 }
 
-// Failed tells whether a system call returned an error.
+// Failed reports whether a system call returned an error.
 func (e *Event) Failed() bool {
 	return e.Kind == Call && e.Result < 0
 }
@@ -63,23 +67,32 @@ func (e *Event) Errno() string {
 	return fmt.Sprintf("errno %d", -e.Result)
 }
 
-// Facts are what /proc shows of a process at one moment.
-type Facts struct {
-	Stat        procfs.Stat
-	Status      procfs.Status
-	Tasks       []procfs.Status
-	Descriptors []procfs.Descriptor
-	Cwd         string
-	Env         []string
-	EnvUnknown  bool // Env is only what the last exec gave it
+// Registers reports whether a process has asked for notification.
+func (e *Event) Registers() bool {
+	return e.Name == "mq_notify" && !e.Failed() && e.Args[1] != 0
 }
 
 // Record is a whole trace.
 type Record struct {
-	Command []string
-	Events  []Event
-	Before  Facts         // of the command at its first instruction: what its starter has left it
-	After   map[int]Facts // of each process that lived when the start was over, by PID
-	Exit    int           // of the command; -1 when it had to be ended
-	Stderr  string        // what it said
+	Command  []string
+	Events   []Event
+	Before   facts.Facts         // of the command at its first instruction: what its starter has left it
+	After    map[int]facts.Facts // of each process that lived when the start was over, by PID
+	PIDFiles []PIDFile           // as they were then, in the order of their first PID
+	Armed    mq.Status           // of the request queue, then
+	ArmedAt  string              // the request queue, "" when none was opened
+	Exit     int                 // of the command; -1 when it had to be ended
+	Stderr   string              // what it said
+	Refused  time.Duration       // for which SIGTERM ended nothing; 0: it did
+	Killed   bool                // what ends by SIGKILL at the end was ended by the tracer
 }
+
+// PIDFile is a file that the PID of a process of the trace was written into.
+type PIDFile struct {
+	facts.PIDFile
+	Called []string // the names that it has had; the last is its own
+	Err    error    // why it could not be read
+}
+
+// Name is what the file is called.
+func (f *PIDFile) Name() string { return f.Called[len(f.Called)-1] }

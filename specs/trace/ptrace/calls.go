@@ -36,17 +36,32 @@ var calls = map[uint64]decoder{
 	unix.SYS_UMASK:           {name: "umask"},
 	unix.SYS_CHDIR:           {name: "chdir", enter: pathAt(0)},
 	unix.SYS_FCHDIR:          {name: "fchdir", enter: fileAt(0)},
-	unix.SYS_OPENAT:          {name: "openat", enter: openedAt(1, 2), exit: newFile},
+	unix.SYS_OPENAT:          {name: "openat", enter: openedAt(0, 2), exit: newFile},
 	unix.SYS_OPENAT2:         {name: "openat2", enter: openHow, exit: newFile},
+	unix.SYS_NEWFSTATAT:      {name: "lstat", enter: statedAt},
+	unix.SYS_READLINKAT:      {name: "lstat", enter: namedAt(0, 1)},
 	unix.SYS_FLOCK:           {name: "flock", enter: fileAt(0)},
 	unix.SYS_FCNTL:           {name: "fcntl", enter: lock},
 	unix.SYS_WRITE:           {name: "write", enter: written},
 	unix.SYS_PWRITE64:        {name: "pwrite", enter: written},
+	unix.SYS_WRITEV:          {name: "writev", enter: gathered},
+	unix.SYS_PWRITEV:         {name: "pwritev", enter: gathered},
+	unix.SYS_PWRITEV2:        {name: "pwritev", enter: gathered},
+	unix.SYS_SENDTO:          {name: "sendto", enter: sentTo},
+	unix.SYS_SENDMSG:         {name: "sendmsg", enter: sentMessage},
+	unix.SYS_CONNECT:         {name: "connect", enter: connected},
 	unix.SYS_READ:            {name: "read", enter: fileAt(0), exit: received},
 	unix.SYS_RECVFROM:        {name: "recv", enter: fileAt(0), exit: received},
 	unix.SYS_FTRUNCATE:       {name: "ftruncate", enter: fileAt(0)},
+	unix.SYS_TRUNCATE:        {name: "truncate", enter: named(0)},
 	unix.SYS_FCHMOD:          {name: "fchmod", enter: fileAt(0)},
-	unix.SYS_UNLINKAT:        {name: "unlink", enter: pathAt(1)},
+	unix.SYS_FCHMODAT:        {name: "chmod", enter: modeOf(0, 1)},
+	sysFchmodat2:             {name: "chmod", enter: modeOf(0, 1)},
+	unix.SYS_UNLINKAT:        {name: "unlink", enter: namedAt(0, 1)},
+	unix.SYS_RENAMEAT:        {name: "rename", enter: renamedAt(0, 1, 2, 3)},
+	unix.SYS_RENAMEAT2:       {name: "rename", enter: renamedAt(0, 1, 2, 3)},
+	unix.SYS_LINKAT:          {name: "link", enter: renamedAt(0, 1, 2, 3)},
+	unix.SYS_SYMLINKAT:       {name: "symlink", enter: namedAt(1, 2)},
 	unix.SYS_PIPE2:           {name: "pipe", exit: pipe},
 	unix.SYS_SETGROUPS:       {name: "setgroups"},
 	unix.SYS_SETRESGID:       {name: "setresgid"},
@@ -55,8 +70,10 @@ var calls = map[uint64]decoder{
 	unix.SYS_SETREUID:        {name: "setreuid"},
 	unix.SYS_SETGID:          {name: "setgid"},
 	unix.SYS_SETUID:          {name: "setuid"},
-	unix.SYS_CAPSET:          {name: "capset"},
+	unix.SYS_CAPSET:          {name: "capset", enter: capabilities},
 	unix.SYS_PRCTL:           {name: "prctl"},
+	unix.SYS_SETNS:           {name: "setns", enter: fileAt(0)},
+	unix.SYS_UNSHARE:         {name: "unshare"},
 	unix.SYS_MQ_OPEN:         {name: "mq_open", enter: queueOpened},
 	unix.SYS_MQ_UNLINK:       {name: "mq_unlink", enter: queueAt(0)},
 	unix.SYS_MQ_NOTIFY:       {name: "mq_notify", enter: notification},
@@ -65,8 +82,14 @@ var calls = map[uint64]decoder{
 	unix.SYS_MQ_GETSETATTR:   {name: "mq_getattr", enter: fileAt(0)},
 }
 
-// maxData is enough of what is written to tell a PID or a word of readiness.
-const maxData = 64
+const (
+	// maxData is enough of what is written to tell a PID or a word of readiness.
+	maxData = 64
+	// sysFchmodat2 is the same number on every architecture (Linux 6.6).
+	sysFchmodat2 = 452
+	// here stands for a directory descriptor that a call does not have.
+	here = -1
+)
 
 func pathAt(i int) func(process, *event.Event) {
 	return func(p process, e *event.Event) { e.Path = p.text(e.Args[i]) }
@@ -76,22 +99,73 @@ func fileAt(i int) func(process, *event.Event) {
 	return func(p process, e *event.Event) { e.File = p.file(e.Args[i]) }
 }
 
+func named(path int) func(process, *event.Event) { return namedAt(here, path) }
+
+// namedAt has the name and where it leads from the root.
+func namedAt(dir, path int) func(process, *event.Event) {
+	return func(p process, e *event.Event) {
+		e.Path = p.text(e.Args[path])
+		e.File = p.absolute(directory(e, dir), e.Path)
+	}
+}
+
+func directory(e *event.Event, dir int) int32 {
+	if dir == here {
+		return unix.AT_FDCWD
+	}
+	return int32(e.Args[dir])
+}
+
+func renamedAt(dir, path, toDir, to int) func(process, *event.Event) {
+	return func(p process, e *event.Event) {
+		namedAt(dir, path)(p, e)
+		e.To = p.absolute(directory(e, toDir), p.text(e.Args[to]))
+	}
+}
+
+// modeOf moves the mode to where fchmod(2) has it.
+func modeOf(dir, path int) func(process, *event.Event) {
+	return func(p process, e *event.Event) {
+		namedAt(dir, path)(p, e)
+		e.Args[1] = e.Args[path+1]
+	}
+}
+
+// statedAt keeps the calls that see a symbolic link as such.
+func statedAt(p process, e *event.Event) {
+	if e.Args[3]&unix.AT_SYMLINK_NOFOLLOW == 0 {
+		e.Name = ""
+		return
+	}
+	namedAt(0, 1)(p, e)
+}
+
 func queueAt(i int) func(process, *event.Event) {
 	// The system call has the name without the slash of mq_open(3).
 	return func(p process, e *event.Event) { e.Path = "/" + p.text(e.Args[i]) }
 }
 
-// openedAt moves the flags to Value, wherever the call has them.
-func openedAt(path, flags int) func(process, *event.Event) {
+// openedAt moves the flags to Value, wherever the call has them; the path is before them.
+func openedAt(dir, flags int) func(process, *event.Event) {
 	return func(p process, e *event.Event) {
-		e.Path, e.Value = p.text(e.Args[path]), e.Args[flags]
-		e.Existed = e.Value&unix.O_CREAT != 0 && p.exists(e.Path)
+		namedAt(dir, flags-1)(p, e)
+		e.Value = e.Args[flags]
+		e.Existed = exists(e.File)
 	}
 }
 
 func openHow(p process, e *event.Event) {
-	e.Path, e.Value = p.text(e.Args[1]), p.word64(e.Args[2])
-	e.Existed = e.Value&unix.O_CREAT != 0 && p.exists(e.Path)
+	const resolve = 16 // offset in struct open_how
+	namedAt(0, 1)(p, e)
+	e.Value, e.Existed = p.word64(e.Args[2]), exists(e.File)
+	if p.word64(e.Args[2]+resolve)&unix.RESOLVE_NO_SYMLINKS != 0 {
+		e.Value |= unix.O_NOFOLLOW
+	}
+}
+
+func created(p process, e *event.Event) {
+	namedAt(here, 0)(p, e)
+	e.Value, e.Existed = unix.O_CREAT|unix.O_WRONLY|unix.O_TRUNC, exists(e.File)
 }
 
 func newFile(p process, e *event.Event) {
@@ -130,6 +204,25 @@ func written(p process, e *event.Event) {
 	e.File, e.Data = p.file(e.Args[0]), p.bytes(e.Args[1], int(min(e.Args[2], maxData)))
 }
 
+func gathered(p process, e *event.Event) {
+	e.File, e.Data = p.file(e.Args[0]), p.vector(e.Args[1], e.Args[2])
+}
+
+// sentTo, sentMessage and connected have in Path the name of a socket of unix(7), where the call has one.
+func sentTo(p process, e *event.Event) {
+	written(p, e)
+	e.Path = p.socket(e.Args[4], e.Args[5])
+}
+
+func sentMessage(p process, e *event.Event) { // struct msghdr: name, its length, vector, its length
+	e.File, e.Path = p.file(e.Args[0]), p.socket(p.word64(e.Args[1]), uint64(p.word32(e.Args[1]+8)))
+	e.Data = p.vector(p.word64(e.Args[1]+16), p.word64(e.Args[1]+24))
+}
+
+func connected(p process, e *event.Event) {
+	e.File, e.Path = p.file(e.Args[0]), p.socket(e.Args[1], e.Args[2])
+}
+
 func received(p process, e *event.Event) {
 	if e.Result > 0 {
 		e.Data = p.bytes(e.Args[1], int(min(e.Result, maxData)))
@@ -148,6 +241,13 @@ func waited(p process, e *event.Event) {
 	if e.Result == 0 && e.Args[2] != 0 {
 		e.Result = int64(p.word32(e.Args[2] + siPID))
 	}
+}
+
+// capabilities reads effective and permitted of both halves, see capget(2).
+func capabilities(p process, e *event.Event) {
+	const half = 12
+	e.Value = uint64(p.word32(e.Args[1])) | uint64(p.word32(e.Args[1]+half))<<32
+	e.Old = uint64(p.word32(e.Args[1]+4)) | uint64(p.word32(e.Args[1]+half+4))<<32
 }
 
 func queueOpened(p process, e *event.Event) {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -70,15 +71,49 @@ func (p process) proc(elem ...string) string {
 	return filepath.Join(append([]string{"/proc", strconv.Itoa(int(p))}, elem...)...)
 }
 
-// exists tells whether a name leads to a file, the last link not followed.
-func (p process) exists(name string) bool {
-	if !filepath.IsAbs(name) {
-		cwd, err := os.Readlink(p.proc("cwd"))
-		if err != nil {
-			return false
-		}
-		name = filepath.Join(cwd, name)
+// absolute is a name as it leads from the root, before any link is followed; with AT_EMPTY_PATH the descriptor's file.
+func (p process) absolute(dir int32, name string) string {
+	name = strings.Replace(name, "/proc/self/", p.proc()+"/", 1)
+	switch {
+	case name == "" && dir != unix.AT_FDCWD:
+		return p.file(uint64(dir))
+	case strings.HasPrefix(name, p.proc("fd")+"/"): // a file that is linked by its descriptor, see open(2), O_TMPFILE
+		target, _ := os.Readlink(name)
+		return target
+	case filepath.IsAbs(name):
+		return filepath.Clean(name)
+	case dir == unix.AT_FDCWD:
+		cwd, _ := os.Readlink(p.proc("cwd"))
+		return filepath.Join(cwd, name)
 	}
+	return filepath.Join(p.file(uint64(dir)), name)
+}
+
+// exists reports whether a name leads to a file, the last link not followed.
+func exists(name string) bool {
 	_, err := os.Lstat(name)
 	return err == nil
+}
+
+// vector reads the beginning of what an array of struct iovec leads to.
+func (p process) vector(array, n uint64) (data []byte) {
+	for i := range min(n, maxData) {
+		room := uint64(maxData - len(data))
+		data = append(data, p.bytes(p.word64(array+16*i), int(min(p.word64(array+16*i+8), room)))...)
+	}
+	return data
+}
+
+// socket is the name in an address of unix(7), an abstract one with @, "" of any other.
+func (p process) socket(address, size uint64) string {
+	sa := p.bytes(address, int(min(size, unix.SizeofSockaddrUnix)))
+	if len(sa) < 3 || binary.NativeEndian.Uint16(sa) != unix.AF_UNIX {
+		return ""
+	}
+	name, abstract := strings.CutPrefix(string(sa[2:]), "\x00")
+	name, _, _ = strings.Cut(name, "\x00")
+	if abstract {
+		return "@" + name
+	}
+	return name
 }

@@ -56,6 +56,9 @@ func New(observe func(event.Event)) *Tracer {
 var ErrDenied = errors.New("ptrace is denied here: by /proc/sys/kernel/yama/ptrace_scope (2 or 3), or by the seccomp " +
 	"filter of a container")
 
+// ErrTraced means that another tracer follows this program, and with it all that it starts.
+var ErrTraced = errors.New("something traces this already, so ptrace(2) is not to be had: run it without that")
+
 // Run starts the command and follows it until nothing of it is left. What cmd runs executes the program that is meant;
 // events begin with that. The caller must not wait for cmd.
 func (t *Tracer) Run(cmd *exec.Cmd) error {
@@ -67,14 +70,25 @@ func (t *Tracer) Run(cmd *exec.Cmd) error {
 	}
 	cmd.SysProcAttr.Ptrace = true
 	if err := cmd.Start(); err != nil {
-		if errors.Is(err, unix.EPERM) {
-			err = fmt.Errorf("%w (%w)", ErrDenied, err)
-		}
-		return err
+		return denied(err)
 	}
 	t.root = cmd.Process.Pid
 	cmd.Process.Release()
 	return t.follow()
+}
+
+// denied says why ptrace(2) is not allowed: a thread has one tracer at most.
+func denied(err error) error {
+	if !errors.Is(err, unix.EPERM) {
+		return err
+	}
+	proc := procfs.New("/proc")
+	status, _ := proc.Process(os.Getpid()).Status()
+	if status.TracerPid == 0 {
+		return fmt.Errorf("%w (%w)", ErrDenied, err)
+	}
+	tracer, _ := proc.Process(status.TracerPid).Status()
+	return fmt.Errorf("%w: PID %d (%q)", ErrTraced, status.TracerPid, tracer.Name)
 }
 
 // follow waits for stops of this thread's own tracees: other goroutines may have children that are not its concern.

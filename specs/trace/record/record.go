@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"os/exec"
 	"slices"
@@ -18,10 +17,15 @@ import (
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/procfs"
+	"daemonlab/specs/facts"
+	"daemonlab/specs/finding"
 	"daemonlab/specs/harness"
+	"daemonlab/specs/rubric"
 	"daemonlab/specs/trace/event"
 	"daemonlab/specs/trace/ptrace"
 )
+
+var say = finding.Say
 
 const (
 	// still is how long nothing that matters must happen before a server counts as at rest. That it will do no more
@@ -31,33 +35,42 @@ const (
 	grace = 6 * time.Second
 )
 
-// taker takes one record.
-type taker struct {
-	programs harness.Programs
-	tracer   *ptrace.Tracer
-	done     chan struct{} // closed when nothing is left
-	err      error         // of the tracer, once done
-	news     chan struct{} // one is waiting when there are events that nobody has looked at
-
-	mu        sync.Mutex
-	record    event.Record
-	original  int
-	ending    bool // what ends now is ended by the tracer
-	factsErr  error
-	cleanings cleanings
+// Options say how to record.
+type Options struct {
+	Launcher   string // the program of specs/launch
+	DaemonOnly bool   // the command has to do with no queue
+	// Waiting is called when something is waited for, and done when it is there. It may be nil.
+	Waiting func(what rubric.Text) (done func())
 }
 
-// Take starts the command and records it. launcher is the program of specs/launch. The error says why nothing could be
-// recorded; a server that goes wrong is no error.
-func Take(ctx context.Context, launcher string, command []string) (*event.Record, error) {
+// taker takes one record.
+type taker struct {
+	Options
+	tracer *ptrace.Tracer
+	done   chan struct{} // closed when nothing is left
+	err    error         // of the tracer, once done
+	news   chan struct{} // one is waiting when there are events that nobody has looked at
+
+	mu       sync.Mutex
+	record   event.Record
+	original int
+	factsErr error
+}
+
+// Take starts the command and records it. The error says why nothing could be recorded; a server that goes wrong is no
+// error.
+func Take(ctx context.Context, o Options, command ...string) (*event.Record, error) {
 	program, err := exec.LookPath(command[0])
 	if err != nil {
 		return nil, err
 	}
-	t := &taker{programs: harness.Programs{Launcher: launcher}, done: make(chan struct{}), news: make(chan struct{}, 1)}
-	t.record = event.Record{Command: command, After: map[int]event.Facts{}, Exit: -1}
+	if o.Waiting == nil {
+		o.Waiting = func(rubric.Text) func() { return func() {} }
+	}
+	t := &taker{Options: o, done: make(chan struct{}), news: make(chan struct{}, 1)}
+	t.record = event.Record{Command: command, After: map[int]facts.Facts{}, Exit: -1}
 	t.tracer = ptrace.New(t.observe)
-	cmd, err := t.programs.Command(harness.Hostile(), program, command[1:]...)
+	cmd, err := harness.Programs{Launcher: o.Launcher}.Command(harness.Hostile(), program, command[1:]...)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +85,7 @@ func Take(ctx context.Context, launcher string, command []string) (*event.Record
 	}()
 	t.direct(ctx)
 	t.end(ctx)
-	t.cleanings.clean(slices.Collect(maps.Keys(t.processes())))
+	clean(&t.record)
 	t.record.Stderr, err = said.text()
 	return &t.record, errors.Join(t.err, t.factsErr, t.launched(), err, ctx.Err())
 }
@@ -110,13 +123,13 @@ func (t *taker) observe(e event.Event) {
 	t.mu.Lock()
 	if t.original == 0 {
 		t.original = e.PID
-		t.record.Before, t.factsErr = factsBefore(e)
+		t.record.Before, t.factsErr = facts.Of(e.PID)
+		t.record.Before.Env = procfs.Environment{Vars: e.Env, Live: true} // libc has not found it yet
 	}
-	if e.Kind == event.Ended && e.PID == t.original && !t.ending {
+	if e.Kind == event.Ended && e.PID == t.original && !t.record.Killed {
 		t.record.Exit = exitStatus(e)
 	}
 	t.record.Events = append(t.record.Events, e)
-	t.cleanings.note(&e)
 	t.mu.Unlock()
 	select {
 	case t.news <- struct{}{}:
@@ -158,9 +171,10 @@ func (t *taker) find(fits func(e *event.Event) bool) event.Event {
 }
 
 // await waits until something is so, as long as limit.
-func (t *taker) await(ctx context.Context, limit time.Duration, so func() bool) bool {
+func (t *taker) await(ctx context.Context, what rubric.Text, limit time.Duration, so func() bool) bool {
 	ctx, cancel := harness.WithTimeout(ctx, limit)
 	defer cancel()
+	defer t.Waiting(what)()
 	for !so() {
 		select {
 		case <-t.news:
@@ -177,6 +191,7 @@ func (t *taker) await(ctx context.Context, limit time.Duration, so func() bool) 
 func (t *taker) rest(ctx context.Context, limit time.Duration) {
 	ctx, cancel := harness.WithTimeout(ctx, limit)
 	defer cancel()
+	defer t.Waiting(say("it to come to rest"))()
 	for {
 		select {
 		case <-t.news:
@@ -190,73 +205,96 @@ func (t *taker) rest(ctx context.Context, limit time.Duration) {
 	}
 }
 
-func registers(e *event.Event) bool {
-	return e.Name == "mq_notify" && !e.Failed() && e.Args[1] != 0
-}
-
-// direct goes through the start and the service.
+// direct goes through the start and the service. A command that returns and has opened no queue, nor been told of one,
+// is not this lab's: nothing is waited for then.
 func (t *taker) direct(ctx context.Context) {
 	returned := func(e *event.Event) bool { return e.Kind == event.Ended && e.PID == t.original }
-	if !t.await(ctx, 2*harness.Patience, func() bool { return t.has(returned) }) {
+	if !t.await(ctx, say("the command to return"), 2*harness.Patience, func() bool { return t.has(returned) }) {
 		t.look()
 		return
 	}
-	if t.record.Exit == 0 {
-		t.await(ctx, harness.Patience, func() bool { return t.has(registers) || len(t.tracer.Living()) == 0 })
+	if !t.ofLab() {
+		t.rest(ctx, harness.Patience)
 	}
-	t.rest(ctx, harness.Patience)
+	if t.record.Exit == 0 && t.ofLab() {
+		t.await(ctx, finding.Same("mq_notify"), harness.Patience, func() bool {
+			return t.has((*event.Event).Registers) || len(t.tracer.Living()) == 0
+		})
+		t.rest(ctx, harness.Patience)
+	}
 	t.look()
-	if queue := t.queue(); queue != "" && len(t.tracer.Living()) > 0 {
-		t.ask(ctx, queue)
+	if t.record.ArmedAt != "" && len(t.tracer.Living()) > 0 {
+		t.ask(ctx, t.record.ArmedAt)
 	}
+}
+
+func (t *taker) ofLab() bool {
+	return !t.DaemonOnly && (t.queue() != "" || slices.ContainsFunc(t.record.Command, func(argument string) bool {
+		return strings.HasPrefix(strings.TrimLeft(argument, "-"), "queue")
+	}))
 }
 
 // queue is where requests go.
 func (t *taker) queue() string {
-	if e := t.find(registers); e.File != "" {
+	if e := t.find((*event.Event).Registers); e.File != "" {
 		return e.File
 	}
 	return t.find(func(e *event.Event) bool { return e.Name == "mq_open" && !e.Failed() }).Path
 }
 
-// look keeps what /proc shows of every process that lives.
+// look keeps what /proc shows of every process that lives, the PID files and the registration.
 func (t *taker) look() {
 	for _, pid := range t.tracer.Living() {
-		facts, err := factsAfter(pid)
-		t.mu.Lock()
+		f, err := facts.Of(pid)
 		if err == nil {
-			t.record.After[pid] = facts
+			t.record.After[pid] = f
 		} else if !procfs.Gone(err) {
 			t.factsErr = errors.Join(t.factsErr, err)
 		}
-		t.mu.Unlock()
+	}
+	if !t.DaemonOnly {
+		t.record.ArmedAt = t.queue()
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.record.FindPIDFiles()
+	for i := range t.record.PIDFiles {
+		f := &t.record.PIDFiles[i]
+		f.PIDFile, f.Err = facts.ReadPIDFile(f.Name())
+	}
+	if t.record.ArmedAt != "" {
+		t.record.Armed, _, _ = harness.QueueStatus(t.record.ArmedAt) // one that cannot be opened arms nobody
 	}
 }
 
-// end asks what lives to end, and ends it by force when it does not.
+// end asks the daemon to end, and ends by force what is left then.
 func (t *taker) end(ctx context.Context) {
 	t.mu.Lock()
-	t.ending = true
+	daemon := t.record.Daemon()
 	t.mu.Unlock()
-	limit := harness.Slack
-	if t.has(registers) {
-		limit += grace
-	}
-	if living := t.tracer.Living(); len(living) > 0 {
+	ended := func() bool { return !slices.Contains(t.tracer.Living(), daemon) }
+	if daemon != 0 && !ended() && ctx.Err() == nil {
+		began := harness.Now()
 		t.add(event.Event{Kind: event.Told, Result: int64(unix.SIGTERM)})
-		for _, pid := range living {
-			t.tracer.Signal(pid, unix.SIGTERM)
+		t.tracer.Signal(daemon, unix.SIGTERM)
+		if !t.await(ctx, say("the end of PID %d, which has got SIGTERM", daemon), grace+harness.Slack, ended) && ctx.Err() == nil {
+			t.record.Refused = harness.Now() - began
+		} else {
+			t.rest(ctx, harness.Slack)
 		}
 	}
-	if !t.await(ctx, limit, func() bool { return len(t.tracer.Living()) == 0 }) {
-		t.killAll()
-	}
+	t.killAll()
 	<-t.done
 }
 
 // killAll goes on until nothing is left, since a process may fork in that instant.
 func (t *taker) killAll() {
 	for {
+		if len(t.tracer.Living()) > 0 {
+			t.mu.Lock()
+			t.record.Killed = true
+			t.mu.Unlock()
+		}
 		t.tracer.Kill()
 		select {
 		case <-t.done:
@@ -264,13 +302,4 @@ func (t *taker) killAll() {
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
-}
-
-// processes are all that there have been.
-func (t *taker) processes() map[int]bool {
-	pids := map[int]bool{}
-	for _, e := range t.record.Events {
-		pids[e.PID] = true
-	}
-	return pids
 }

@@ -112,7 +112,7 @@ func traced(t *testing.T, server string) *birth.Story {
 
 func take(t *testing.T, ctx context.Context, command ...string) *event.Record {
 	t.Helper()
-	taken, err := record.Take(ctx, launcher, command)
+	taken, err := record.Take(ctx, record.Options{Launcher: launcher}, command...)
 	if errors.Is(err, ptrace.ErrDenied) {
 		t.Skip(err)
 	}
@@ -157,12 +157,12 @@ var chains = [][]step{
 		{"daemon", "notify", "mq_notify(SIGEV_THREAD)"},
 		{"daemon", "ready", "write(pipe, "},
 		{"original", "ready", "exit(0)"},
-		{"client", "", "mq_send(/spec-request-"},
+		{"trace", "", "mq_send(/spec-request-"},
 		{"daemon", "notify", "*(netlink): notified"},
 		{"daemon", "rearm", "mq_notify(SIGEV_THREAD)"},
 		{"daemon", "rearm", "mq_receive(/spec-request-"},
-		{"client", "", "got INFO 1000, 2 x DATA, END"},
-		{"client", "", "kill(SIGTERM)"},
+		{"trace", "", "got INFO 1000, 2 x DATA, END"},
+		{"trace", "", "kill(SIGTERM)"},
 		{"daemon", "notify", "mq_unlink(/spec-request-"},
 		{"daemon", "", "exit(0)"},
 	},
@@ -174,7 +174,7 @@ func TestRightServers(t *testing.T) {
 			story := traced(t, build(t))
 			for _, v := range story.Verdicts {
 				if !v.OK {
-					t.Errorf("%s is marked: %s", v.ID, v.Text)
+					t.Errorf("%s is marked: %s", v.ID, v.Text.EN)
 				}
 			}
 			for _, chain := range chains {
@@ -210,13 +210,13 @@ func inOrder(t *testing.T, story *birth.Story, chain []step) {
 // is compares a row with what it is to be.
 func is(story *birth.Story, row *birth.Row, role, id, call string) bool {
 	begin, rest, open := strings.Cut(call, "*")
-	text, ok := strings.CutPrefix(row.Text, begin)
-	return ok && (!open && rest == "" || strings.Contains(text, rest)) && row.ID == id && story.Role(row.PID) == role
+	text, ok := strings.CutPrefix(row.Text.EN, begin)
+	return ok && (!open && rest == "" || strings.Contains(text, rest)) && row.ID == id && story.Role(row.PID).EN == role
 }
 
 func pidOf(story *birth.Story, role string) int {
 	for _, p := range story.Processes {
-		if p.Role == role {
+		if p.Role.EN == role {
 			return p.PID
 		}
 	}
@@ -226,7 +226,7 @@ func pidOf(story *birth.Story, role string) int {
 func listing(story *birth.Story) string {
 	var b strings.Builder
 	for i, row := range story.Rows {
-		fmt.Fprintf(&b, "%3d %-9s %-10s %s %v\n", i, story.Role(row.PID), row.ID, row.Text, row.Marks)
+		fmt.Fprintf(&b, "%3d %-9s %-10s %s %v\n", i, story.Role(row.PID).EN, row.ID, row.Text.EN, row.Marks)
 	}
 	return b.String()
 }
@@ -237,8 +237,8 @@ func dropsRoot(t *testing.T, story *birth.Story) {
 	t.Helper()
 	var calls []string
 	for _, row := range story.Rows {
-		if row.ID == "privileges" && story.Role(row.PID) == "daemon" {
-			name, _, _ := strings.Cut(row.Text, "(")
+		if row.ID == "privileges" && story.Role(row.PID).EN == "daemon" {
+			name, _, _ := strings.Cut(row.Text.EN, "(")
 			calls = append(calls, name)
 		}
 	}
@@ -284,7 +284,7 @@ func TestBrokenServers(t *testing.T) {
 			}
 			for _, v := range story.Verdicts {
 				if v.OK == (v.ID == want.id) {
-					t.Errorf("the verdict on %s is %v: %s", v.ID, v.OK, v.Text)
+					t.Errorf("the verdict on %s is %v: %s", v.ID, v.OK, v.Text.EN)
 				}
 			}
 		})
@@ -313,7 +313,7 @@ func build(t *testing.T, p *broken.Program) <-chan built {
 func marked(story *birth.Story, id, call, mark string) bool {
 	for _, row := range story.Rows {
 		for _, m := range row.Marks {
-			if m.ID == id && strings.HasPrefix(row.Text, call) && strings.Contains(m.Text, mark) {
+			if m.ID == id && strings.HasPrefix(row.Text.EN, call) && strings.Contains(m.Text.EN, mark) {
 				return true
 			}
 		}
@@ -331,20 +331,22 @@ func TestNoDaemon(t *testing.T) {
 		name     string
 		command  []string
 		ready    string
+		ok       bool
 		patience time.Duration
 	}{
-		{"hangs", []string{"sleep", "1000"}, "did not return", 250 * time.Millisecond},
-		{"fails", []string{"sh", "-c", "echo out of order >&2; exit 3"}, "exit status 3", usual},
-		{"returns at once", []string{"true"}, "nobody is registered", usual},
-		{"leaves a process", []string{"sh", "-c", "sleep 1000 &"}, "nobody is registered", time.Second},
-		{"dies", []string{"sh", "-c", "kill -SEGV $$"}, "killed by segmentation fault", usual},
+		{"hangs", []string{"sleep", "1000"}, "did not return", false, 250 * time.Millisecond},
+		{"fails", []string{"sh", "-c", "echo out of order >&2; exit 3"}, "exit status 3", false, usual},
+		{"returns at once", []string{"true"}, "no process is left", false, usual},
+		{"leaves a process", []string{"sh", "-c", "sleep 1000 &"}, "when the daemon was ready", true, usual},
+		{"leaves one without a queue", []string{"sh", "-c", "sleep 1000 &", "--queue"}, "nobody is registered", false, time.Second},
+		{"dies", []string{"sh", "-c", "kill -SEGV $$"}, "killed by SIGSEGV", false, usual},
 	} {
 		t.Run(want.name, func(t *testing.T) {
 			harness.Patience = want.patience
 			taken := take(t, t.Context(), want.command...)
 			v := birth.Read(taken).Verdict("ready")
-			if v.OK || !strings.Contains(v.Text, want.ready) {
-				t.Errorf("the verdict on ready is %v, %q, not %q", v.OK, v.Text, want.ready)
+			if v.OK != want.ok || !strings.Contains(v.Text.EN, want.ready) {
+				t.Errorf("the verdict on ready is %v, %q, not %q", v.OK, v.Text.EN, want.ready)
 			}
 			if want.name == "fails" && taken.Stderr != "out of order\n" {
 				t.Errorf("stderr is %q", taken.Stderr)
@@ -354,7 +356,7 @@ func TestNoDaemon(t *testing.T) {
 }
 
 func TestNoProgram(t *testing.T) {
-	_, err := record.Take(t.Context(), launcher, []string{"/no/such/program"})
+	_, err := record.Take(t.Context(), record.Options{Launcher: launcher}, "/no/such/program")
 	if !errors.Is(err, unix.ENOENT) {
 		t.Errorf("error %v", err)
 	}
@@ -365,7 +367,7 @@ func TestInterrupted(t *testing.T) {
 	defer cancel()
 	time.AfterFunc(50*time.Millisecond, cancel)
 	begin := time.Now()
-	taken, err := record.Take(ctx, launcher, []string{"sleep", "1000"})
+	taken, err := record.Take(ctx, record.Options{Launcher: launcher}, "sleep", "1000")
 	if errors.Is(err, ptrace.ErrDenied) {
 		t.Skip(err)
 	}

@@ -2,7 +2,6 @@ package record
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"daemonlab/specs/harness"
+	"daemonlab/specs/rubric"
 	"daemonlab/specs/trace/event"
 )
 
@@ -33,13 +33,13 @@ func (t *taker) askTogether(ctx context.Context, queue, name string, clients int
 	for range clients {
 		client, err := harness.NewClient(harness.Small)
 		if err != nil {
-			t.tell(fmt.Sprintf("no reply queue: %v", err), false)
+			t.tell(say("no reply queue: %v", err), false)
 			return
 		}
 		defer client.Close()
-		t.tell(fmt.Sprintf("mq_send(%s, request %q)", queue, name), false)
+		t.tell(say("mq_send(%s, request %q)", queue, name), false)
 		if err := client.Request(ctx, queue, name); err != nil {
-			t.tell(err.Error(), true)
+			t.tell(say("no room for the request: %v", err), true)
 			return
 		}
 		waiting = append(waiting, client)
@@ -47,15 +47,15 @@ func (t *taker) askTogether(ctx context.Context, queue, name string, clients int
 	for _, client := range waiting {
 		exchange, err := client.Finish(ctx, name)
 		if err != nil {
-			t.tell(fmt.Sprintf("no answer: %v", err), true)
+			t.tell(say("no answer: %v", err), true)
 			continue
 		}
-		t.tell("got "+exchange.Summary().EN, false)
+		t.tell(say("got %v", exchange.Summary()), false)
 	}
 }
 
-func (t *taker) tell(text string, unserved bool) {
-	t.add(event.Event{Kind: event.Client, Path: text, Unserved: unserved})
+func (t *taker) tell(did rubric.Text, unserved bool) {
+	t.add(event.Event{Kind: event.Client, Did: did, Unserved: unserved})
 }
 
 // maxServed bounds the file that is asked for, in bytes: a long transfer tells no more than a short one.

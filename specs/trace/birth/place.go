@@ -1,0 +1,243 @@
+package birth
+
+import (
+	"slices"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/specs/facts"
+	"daemonlab/specs/trace/event"
+)
+
+// place says which step an event belongs to and whether it is shown. Those of a process that follow each other and are
+// of one group, which is not "", share a row.
+func (r *reader) place(e *event.Event) (id, group string, shown bool) {
+	start := r.phase == Birth
+	switch e.Kind {
+	case event.Born:
+		if r.phase != Birth {
+			return "threads", "", true
+		}
+		return "session", "", true
+	case event.Executed:
+		if e.PID != r.original && r.junk && facts.Junk(e.Env) == nil {
+			r.junk, id = false, "env"
+		}
+		return id, "", true
+	case event.Ended:
+		switch {
+		case !start:
+		case e.PID == r.original:
+			id = "ready"
+		case slices.Contains(r.line, e.PID):
+			id = "orphan"
+		}
+		return id, "", true
+	case event.Adopted:
+		return "orphan", "", e.PID == r.daemon
+	case event.Client, event.Told:
+		return "", "", true
+	}
+	if r.isPIDFile(e.File) || r.isPIDFile(e.To) {
+		return r.placePIDFile(e)
+	}
+	if !slices.Contains(r.line, e.PID) {
+		return "", "", false
+	}
+	if start {
+		return r.placeStart(e)
+	}
+	return r.placeService(e)
+}
+
+func (r *reader) placePIDFile(e *event.Event) (id, group string, shown bool) {
+	switch e.Name {
+	case "close":
+		return "pidfile", "", r.phase == Birth && r.locked
+	case "lstat", "dup", "dup2", "dup3", "read":
+		return "", "", false
+	case "open", "openat", "openat2", "creat":
+		return "pidfile", "", r.phase == Birth
+	}
+	return "pidfile", "", true
+}
+
+func (r *reader) placeStart(e *event.Event) (id, group string, shown bool) {
+	failed := e.Failed()
+	switch e.Name {
+	case "clone", "clone3", "fork", "vfork":
+		return "session", "", failed
+	case "setsid", "setpgid":
+		return "session", "", true
+	case "wait4", "waitid":
+		if slices.Contains(r.line, int(e.Result)) {
+			id = "orphan"
+		}
+		return id, "", e.Result > 0
+	case "execve":
+		return "", "exec", failed
+	case "close_range":
+		return "fds", "", e.Args[1] >= facts.Stdio
+	case "close":
+		_, starters := r.inherited(e)
+		return "fds", "close", e.Args[0] >= facts.Stdio && (starters || e.Result == -int64(unix.EBADF))
+	case "sigaction":
+		return r.placeAction(e)
+	case "sigprocmask":
+		return "sigmask", "", r.unblocks(e)
+	case "umask":
+		return "umask", "", true
+	case "chdir", "fchdir":
+		if e.Path+e.File == "/" {
+			id = "cwd"
+		}
+		return id, "", true
+	case "dup2", "dup3":
+		return "stdio", "dup", e.Args[1] < facts.Stdio && !failed && (e.File == "/dev/null" || e.PID == r.daemon)
+	case "open", "openat", "openat2", "creat":
+		return "stdio", "", !failed && e.Result < facts.Stdio
+	case "setgroups", "setresgid", "setresuid", "setgid", "setuid", "setregid", "setreuid", "capset":
+		return "privileges", callText(e), true
+	case "prctl":
+		name := prctls[e.Args[0]]
+		if name.privileges {
+			id = "privileges"
+		}
+		return id, callText(e), name.name != ""
+	case "setns", "unshare":
+		return "", callText(e), true
+	case "pipe":
+		return "ready", "", r.pipe != "" && slices.Contains(e.Files, r.pipe)
+	case "read":
+		return "ready", "told", r.isPipe(e) && e.PID == r.original
+	case "symlink":
+		return "", "", false
+	}
+	if isWrite(e) && r.isPipe(e) {
+		return "ready", "", true
+	}
+	if isSend(e) && isManager(r.sockets[e.File]) {
+		return "", "send " + e.File, true
+	}
+	return r.placeQueue(e)
+}
+
+func (r *reader) placeService(e *event.Event) (id, group string, shown bool) {
+	if isCookie(e) {
+		return "notify", "", true
+	}
+	if e.Name == "mq_send" { // without the attempts that found a reply queue full
+		return "", "send " + e.File, e.Result != -int64(unix.EAGAIN) && e.Result != -int64(unix.ETIMEDOUT)
+	}
+	return r.placeQueue(e)
+}
+
+func (r *reader) placeQueue(e *event.Event) (id, group string, shown bool) {
+	start := r.phase == Birth
+	switch e.Name {
+	case "mq_open":
+		if e.Path == r.ArmedAt {
+			id = "notify"
+		}
+		return id, "", !start || id != "" || r.ArmedAt == ""
+	case "mq_unlink":
+		return "notify", "", e.Path == r.ArmedAt
+	case "mq_notify":
+		if start {
+			return "notify", "", true
+		}
+		return "rearm", "", true
+	case "mq_receive":
+		if start {
+			return "backlog", "", e.File == r.ArmedAt
+		}
+		return "rearm", "", e.File == r.ArmedAt
+	}
+	return "", "", false
+}
+
+// inherited reports whether a descriptor is still the one that the starter left at that number.
+func (r *reader) inherited(e *event.Event) (fd int, ok bool) {
+	for _, d := range r.Before.Descriptors {
+		if d.Number >= facts.Stdio && uint64(d.Number) == e.Args[0] {
+			return d.Number, d.Target == e.File
+		}
+	}
+	return 0, false
+}
+
+const (
+	sigDfl = 0
+	sigIgn = 1
+	// glibc keeps these for itself (nptl(7)).
+	sigCancel = 32
+	sigSetxid = 33
+)
+
+// placeAction makes a step of what changes a signal that the starter ignored: an exec resets what is caught.
+func (r *reader) placeAction(e *event.Event) (id, group string, shown bool) {
+	switch {
+	case e.Failed():
+		return "", "", false
+	case e.Value == sigIgn:
+		return "", "ignored", true
+	case e.Value != sigDfl:
+		return "", "handled", e.Args[0] != sigCancel && e.Args[0] != sigSetxid
+	case r.Before.Status.SigIgn.Has(syscall.Signal(e.Args[0])):
+		id = "signals"
+	}
+	return id, "default", true
+}
+
+// Values of how, see sigprocmask(2).
+const (
+	sigUnblock = 1
+	sigSetmask = 2
+)
+
+// unblocks picks the calls that end the blocking of what the starter blocked. A runtime blocks everything for a moment
+// now and then, and sets back what was before: that is none.
+func (r *reader) unblocks(e *event.Event) bool {
+	starters := uint64(r.Before.Status.SigBlk)
+	after := e.Old
+	switch e.Args[0] {
+	case sigUnblock:
+		after = e.Old &^ e.Value
+	case sigSetmask:
+		after = e.Value
+	}
+	own := e.Old &^ starters // a runtime may have unblocked some of the starter's at once, never blocked others for long
+	return e.Old != 0 && own == 0 && after&starters == 0
+}
+
+const (
+	cookieSize = 32 // NOTIFY_COOKIE_LEN
+	wokenUp    = 1  // NOTIFY_WOKENUP, its last byte
+)
+
+// isCookie picks what tells of a message, see mq_notify(2).
+func isCookie(e *event.Event) bool {
+	return e.Result == cookieSize && len(e.Data) == cookieSize && e.Data[cookieSize-1] == wokenUp &&
+		strings.HasPrefix(e.File, "socket:") && (e.Name == "read" || e.Name == "recv")
+}
+
+func isPipe(file string) bool { return strings.HasPrefix(file, "pipe:") }
+
+func isWrite(e *event.Event) bool {
+	return e.Name == "write" || e.Name == "pwrite" || e.Name == "writev" || e.Name == "pwritev"
+}
+
+func isOpen(e *event.Event) bool {
+	return e.Name == "open" || e.Name == "openat" || e.Name == "openat2" || e.Name == "creat"
+}
+
+func isSend(e *event.Event) bool {
+	return isWrite(e) || e.Name == "sendto" || e.Name == "sendmsg"
+}
+
+// isManager picks the sockets of syslog and of a service manager, see sd_notify(3).
+func isManager(socket string) bool {
+	return socket == "/dev/log" || strings.Contains(socket, "/run/systemd/")
+}

@@ -1,0 +1,355 @@
+package birth
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/procfs"
+	"daemonlab/lab/wire"
+	"daemonlab/specs/facts"
+	"daemonlab/specs/finding"
+	"daemonlab/specs/rubric"
+	"daemonlab/specs/trace/event"
+)
+
+// same is text that no language changes: calls, as the kernel has them.
+var same = finding.Same
+
+// draw gives a row its text.
+func (r *reader) draw(row *Row) {
+	e := &row.events[0]
+	switch e.Kind {
+	case event.Born:
+		row.To, row.Text = int(e.Result), same("%s() = %d", e.Name, e.Result)
+	case event.Executed:
+		row.Text = same("execve(%s)", base(e.Path))
+		if row.ID == "env" {
+			row.Text = say("execve(%s) with %d variables", base(e.Path), len(e.Env))
+		}
+	case event.Ended:
+		row.Text = r.ending(row, status(e))
+	case event.Adopted:
+		row.Text = say("adopted by %d (%s)", e.Result, e.Path)
+	case event.Client:
+		row.Text = e.Did
+	case event.Told:
+		row.To, row.Text = r.daemon, same("kill(%s)", procfs.SignalName(syscall.Signal(e.Result)))
+	default:
+		row.Text = r.call(row, e)
+	}
+}
+
+func (r *reader) ending(row *Row, s unix.WaitStatus) rubric.Text {
+	switch {
+	case r.Killed && row.Phase == End && s.Signaled() && s.Signal() == unix.SIGKILL:
+		return say("ended by this trace")
+	case s.Signaled():
+		return say("killed by %s", procfs.SignalName(s.Signal()))
+	}
+	return same("exit(%d)", s.ExitStatus())
+}
+
+func (r *reader) call(row *Row, e *event.Event) rubric.Text {
+	text := callText(e)
+	switch e.Name {
+	case "close":
+		if row.ID == "fds" {
+			return r.closes(row)
+		}
+	case "dup2", "dup3":
+		var to []string
+		for _, e := range row.events {
+			to = append(to, fmt.Sprint(e.Args[1]))
+		}
+		return same("%s(%s, %s)", e.Name, fileName(e.File), strings.Join(to, ", "))
+	case "sigaction":
+		return actions(row)
+	case "setgroups", "setresgid", "setresuid", "setgid", "setuid", "setregid", "setreuid", "capset":
+		if n := len(row.events); n > 1 {
+			return say("%s, in %d threads", text, n)
+		}
+	case "read", "recv":
+		if isCookie(e) {
+			return say("%s(netlink): notified", e.Name)
+		}
+		n := int64(0)
+		for _, e := range row.events {
+			n += max(e.Result, 0)
+		}
+		if row.events[len(row.events)-1].Result == 0 {
+			return say("read(pipe): %d bytes, then its end", n)
+		}
+		return same("read(pipe) = %d", n)
+	case "write", "pwrite", "writev", "pwritev", "sendto", "sendmsg":
+		return r.writes(row, e)
+	case "mq_receive":
+		switch {
+		case e.Result == -int64(unix.EAGAIN), e.Result == -int64(unix.ETIMEDOUT):
+			return say("%s: empty", text)
+		case e.Cut:
+			return say("mq_receive(%s) waits", e.File)
+		}
+	case "mq_send":
+		return same("%s", sends(row))
+	}
+	return same("%s", text)
+}
+
+func base(path string) string { return filepath.Base(strings.TrimSuffix(path, " (deleted)")) }
+
+// fileName is what a descriptor leads to; the files of the tracer's own are the starter's.
+func fileName(file string) string {
+	for _, own := range []string{"trace-said-", "specs-planted-"} {
+		if strings.HasPrefix(base(file), own) {
+			return "starter's file"
+		}
+	}
+	return file
+}
+
+// signed shows -1 as programs have it.
+func signed(arg uint64) int32 { return int32(arg) }
+
+// callText is a call with the arguments that matter.
+func callText(e *event.Event) string {
+	a, name := e.Args, e.Name
+	var args, result string
+	switch e.Name {
+	case "setpgid", "setreuid", "setregid":
+		args = fmt.Sprintf("%d, %d", signed(a[0]), signed(a[1]))
+	case "setresuid", "setresgid":
+		args = fmt.Sprintf("%d, %d, %d", signed(a[0]), signed(a[1]), signed(a[2]))
+	case "setuid", "setgid", "setgroups":
+		args = fmt.Sprint(signed(a[0]))
+	case "capset":
+		args = fmt.Sprintf("effective %v, permitted %v", capNames(e.Value), capNames(e.Old))
+	case "prctl":
+		args = prctls[a[0]].name
+		if a[0] != unix.PR_SET_NO_NEW_PRIVS {
+			args += fmt.Sprintf(", %d", a[1])
+		}
+	case "unshare":
+		args = cloneFlags(a[0])
+	case "setns":
+		args = e.File
+	case "execve", "execveat":
+		args = e.Path
+	case "wait4", "waitid", "setsid":
+		result = fmt.Sprintf(" = %d", e.Result)
+	case "close_range":
+		args = fmt.Sprintf("%d, max", a[0])
+		if last := a[1] & 0xffffffff; last != 0xffffffff {
+			args = fmt.Sprintf("%d, %d", a[0], last)
+		}
+		if a[2]&unix.CLOSE_RANGE_CLOEXEC != 0 {
+			args += ", CLOEXEC"
+		}
+	case "sigprocmask":
+		args = "SETMASK, none"
+		if a[0] == sigUnblock {
+			args = "UNBLOCK, " + signals(procfs.SignalSet(e.Value)).EN
+		}
+	case "umask":
+		args = fmt.Sprintf("%03o", a[0]&0o777)
+	case "chdir", "fchdir":
+		args = e.Path + e.File
+	case "close", "unlink", "symlink":
+		args = base(e.File)
+	case "open", "openat", "openat2", "creat":
+		name, args = "open", base(e.Path)+", "+openFlags(e.Value)
+		if !e.Failed() && e.Result < facts.Stdio {
+			args, result = e.Path, fmt.Sprintf(" = %d", e.Result)
+		}
+	case "flock", "fcntl":
+		args = base(e.File) + ", " + lockName(e)
+	case "ftruncate", "truncate":
+		args = fmt.Sprintf("%s, %d", base(e.File), a[1])
+	case "fchmod", "chmod":
+		args = fmt.Sprintf("%s, %04o", base(e.File), a[1])
+	case "rename", "link":
+		args = base(e.File) + ", " + base(e.To)
+	case "mq_open":
+		args = e.Path + ", " + openFlags(e.Value)
+	case "mq_unlink":
+		args = e.Path
+	case "mq_notify":
+		args = "NULL"
+		if a[1] != 0 {
+			args = map[uint64]string{0: "SIGEV_SIGNAL", 1: "SIGEV_NONE", 2: "SIGEV_THREAD"}[e.Value]
+		}
+	case "mq_receive":
+		args, result = e.File, fmt.Sprintf(" = %d", e.Result)
+	}
+	if e.Failed() {
+		result = " = " + e.Errno()
+	}
+	return name + "(" + args + ")" + result
+}
+
+func capNames(set uint64) string {
+	text := procfs.CapSet(set).String() // the mask, and the names in parentheses
+	_, names, _ := strings.Cut(strings.TrimSuffix(text, ")"), "(")
+	return names
+}
+
+// prctls are what a daemon sets, see prctl(2).
+var prctls = map[uint64]struct {
+	name       string
+	privileges bool
+}{
+	unix.PR_SET_NO_NEW_PRIVS: {"NO_NEW_PRIVS", true}, unix.PR_SET_KEEPCAPS: {"KEEPCAPS", true},
+	unix.PR_CAPBSET_DROP: {"CAPBSET_DROP", true}, unix.PR_CAP_AMBIENT: {"CAP_AMBIENT", true},
+	unix.PR_SET_SECUREBITS: {"SECUREBITS", true}, unix.PR_SET_DUMPABLE: {"DUMPABLE", false},
+	unix.PR_SET_PDEATHSIG: {"PDEATHSIG", false}, unix.PR_SET_CHILD_SUBREAPER: {"CHILD_SUBREAPER", false},
+	unix.PR_SET_SECCOMP: {"SECCOMP", false},
+}
+
+type flag struct {
+	bit  uint64
+	name string
+}
+
+func flagNames(flags uint64, of []flag) (words []string) {
+	for _, f := range of {
+		if flags&f.bit != 0 {
+			words = append(words, f.name)
+		}
+	}
+	return words
+}
+
+func openFlags(flags uint64) string {
+	access := []string{"RDONLY", "WRONLY", "RDWR", "3"}[flags&unix.O_ACCMODE]
+	return strings.Join(append([]string{access}, flagNames(flags, []flag{
+		{unix.O_CREAT, "CREAT"}, {unix.O_EXCL, "EXCL"}, {unix.O_TRUNC, "TRUNC"}, {unix.O_APPEND, "APPEND"},
+		{unix.O_NOFOLLOW, "NOFOLLOW"}, {unix.O_NONBLOCK, "NONBLOCK"},
+	})...), "|")
+}
+
+func cloneFlags(flags uint64) string {
+	return strings.Join(flagNames(flags, []flag{
+		{unix.CLONE_NEWNS, "NEWNS"}, {unix.CLONE_NEWUSER, "NEWUSER"}, {unix.CLONE_NEWPID, "NEWPID"}, {unix.CLONE_NEWNET, "NEWNET"},
+		{unix.CLONE_NEWIPC, "NEWIPC"}, {unix.CLONE_NEWUTS, "NEWUTS"}, {unix.CLONE_FS, "FS"}, {unix.CLONE_FILES, "FILES"},
+	}), "|")
+}
+
+func lockName(e *event.Event) string {
+	if e.Name == "fcntl" {
+		return map[uint64]string{unix.F_SETLK: "SETLK", unix.F_SETLKW: "SETLKW", unix.F_OFD_SETLK: "OFD_SETLK",
+			unix.F_OFD_SETLKW: "OFD_SETLKW"}[e.Args[1]] + ", " +
+			map[uint64]string{unix.F_RDLCK: "RDLCK", unix.F_WRLCK: "WRLCK", unix.F_UNLCK: "UNLCK"}[e.Value]
+	}
+	return strings.Join(flagNames(e.Args[1], []flag{{unix.LOCK_SH, "LOCK_SH"}, {unix.LOCK_EX, "LOCK_EX"},
+		{unix.LOCK_UN, "LOCK_UN"}, {unix.LOCK_NB, "NB"}}), "|")
+}
+
+func (r *reader) closes(row *Row) rubric.Text {
+	least, greatest := row.events[0].Args[0], row.events[0].Args[0]
+	var starters []int
+	for i := range row.events {
+		e := &row.events[i]
+		least, greatest = min(least, e.Args[0]), max(greatest, e.Args[0])
+		if fd, ok := r.inherited(e); ok {
+			starters = append(starters, fd)
+		}
+	}
+	switch {
+	case len(row.events) == 1:
+		return same("close(%d)", least)
+	case starters == nil:
+		return say("close(%d ... %d), %d calls", least, greatest, len(row.events))
+	}
+	return say("close(%d ... %d), %d calls, the starter's %s among them", least, greatest, len(row.events), list(starters))
+}
+
+func actions(row *Row) rubric.Text {
+	set := procfs.SignalSet(0)
+	for _, e := range row.events {
+		set |= procfs.NewSignalSet(syscall.Signal(e.Args[0]))
+	}
+	switch row.events[0].Value {
+	case sigDfl:
+		return say("sigaction: SIG_DFL for %v", signals(set))
+	case sigIgn:
+		return say("sigaction: SIG_IGN for %v", signals(set))
+	}
+	return say("sigaction: a handler for %v", signals(set))
+}
+
+const maxWord = 24 // bytes of a word that are shown
+
+func (r *reader) writes(row *Row, e *event.Event) rubric.Text {
+	word := fmt.Sprint(e.Result)
+	if text := strings.TrimRight(string(e.Data), "\n"); len(text) <= maxWord && finding.Escape(text, "") == text && !e.Failed() {
+		word = fmt.Sprintf("%q", text)
+	}
+	where := "pipe"
+	switch {
+	case r.isPIDFile(e.File):
+		where, word = base(e.File), fmt.Sprintf("%q", e.Data)
+	case r.isPipe(e):
+		row.To = r.original
+	default:
+		where = r.sockets[e.File]
+		if n := len(row.events); n > 1 {
+			return say("%s(%s), %d messages", e.Name, where, n)
+		}
+	}
+	if e.Failed() {
+		return same("%s(%s) = %s", e.Name, where, e.Errno())
+	}
+	return same("%s(%s, %s)", e.Name, where, word)
+}
+
+var kinds = map[uint64]string{
+	uint64(wire.Info): "INFO", uint64(wire.Failure): "FAILURE", uint64(wire.Data): "DATA", uint64(wire.End): "END",
+}
+
+// sends shows the messages of a transfer as one, by their priorities.
+func sends(row *Row) string {
+	var words []string
+	count := 0
+	for i := range row.events {
+		e := &row.events[i]
+		count++
+		if i+1 < len(row.events) && row.events[i+1].Args[3] == e.Args[3] && !e.Failed() {
+			continue
+		}
+		word := kinds[e.Args[3]]
+		if word == "" {
+			word = fmt.Sprintf("%d", e.Args[3])
+		}
+		if count > 1 {
+			word = fmt.Sprintf("%d x %s", count, word)
+		}
+		if e.Failed() {
+			word += " = " + e.Errno()
+		}
+		words, count = append(words, word), 0
+	}
+	return "mq_send: " + strings.Join(words, ", ")
+}
+
+// maxSignals is how many are named; of more the number is told.
+const maxSignals = 8
+
+func signals(set procfs.SignalSet) rubric.Text {
+	members := set.Signals()
+	if len(members) > maxSignals {
+		return say("%d signals", len(members))
+	}
+	var names []string
+	for _, s := range members {
+		names = append(names, strings.TrimPrefix(procfs.SignalName(s), "SIG"))
+	}
+	return same("%s", strings.Join(names, " "))
+}
+
+// list joins numbers.
+func list(numbers []int) string {
+	return strings.Trim(strings.Join(strings.Fields(fmt.Sprint(numbers)), ", "), "[]")
+}
