@@ -16,13 +16,16 @@ func (r *reader) judge(e *event.Event) []Mark {
 		return []Mark{{"rearm", say("a request is left unserved")}}
 	case e.Kind == event.Born && r.phase == Service && e.PID == r.daemon && r.story.Lab:
 		return []Mark{{"threads", say("a child process: transfers are to run in threads")}}
-	case e.Kind != event.Call || e.Failed() || r.phase != Birth:
+	case e.Kind != event.Call || r.phase != Birth:
+		return nil
+	case (e.Name == "lstat" || e.Name == "unlink") && r.isPIDFile(e.File):
+		r.seen = true // whether it was there or not
+	}
+	switch {
+	case e.Failed():
 		return nil
 	case isWrite(e) && r.isPipe(e):
 		return r.judgeWord(e)
-	case e.Name == "lstat":
-		r.seen = r.seen || r.isPIDFile(e.File)
-		return nil
 	case r.isPIDFile(e.File):
 		return r.judgePIDFile(e)
 	}
@@ -39,12 +42,12 @@ func (r *reader) judgeWord(e *event.Event) []Mark {
 }
 
 // judgePIDFile looks for what takes a running instance's PID away: whatever changes the file before it is locked, unless
-// nothing was there. Where nobody ever locks it, that alone is what is wrong.
+// nothing was there. Where no lock is kept, that alone is what is wrong.
 func (r *reader) judgePIDFile(e *event.Event) (marks []Mark) {
 	if isLock(e) {
 		taken := r.locked
 		r.locked = true
-		if waits(e) && !taken {
+		if waits(e) && !taken && r.pidFile.Locked { // one that is given up at once keeps nobody waiting
 			return []Mark{{"instance", say("waits for the lock: a second instance would hang instead of failing")}}
 		}
 		return nil
@@ -52,7 +55,7 @@ func (r *reader) judgePIDFile(e *event.Event) (marks []Mark) {
 	if isOpen(e) && r.follows(e) {
 		marks = append(marks, Mark{"pidfile", say("no O_NOFOLLOW: a symbolic link has another file overwritten")})
 	}
-	if !r.locked && r.find(func(e *event.Event) bool { return isLock(e) && !e.Failed() && r.isPIDFile(e.File) }) != nil {
+	if !r.locked && r.pidFile.Locked {
 		if text, lost := r.loses(e); lost {
 			marks = append(marks, Mark{"instance", text})
 		}

@@ -3,6 +3,7 @@ package birth
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -18,6 +19,7 @@ type reader struct {
 	original int
 	daemon   int   // 0: there is none
 	line     []int // the daemon and its ancestors, the nearest first
+	born     map[int]time.Duration
 	after    facts.Facts
 	pidFile  *event.PIDFile
 	pipe     string // through which the original is told, "" when it is not
@@ -27,14 +29,14 @@ type reader struct {
 	phase   Phase
 	locked  bool // some process has got a lock on the PID file
 	written bool // the PID file
-	seen    bool // the PID file's name, by a call that does not follow links
+	seen    bool // the PID file's name, by a call that does not follow links, or removed
 	junk    bool // is in the environment
 }
 
 // Read makes the story of a record.
 func Read(record *event.Record) *Story {
 	r := &reader{Record: record, story: Story{Command: record.Command, Stderr: record.Stderr, Lab: record.ArmedAt != ""},
-		sockets: map[string]string{}}
+		sockets: map[string]string{}, born: map[int]time.Duration{}}
 	r.Events = slices.DeleteFunc(r.Events, isInterrupted)
 	slices.SortStableFunc(r.Events, func(a, b event.Event) int { return cmp.Compare(a.At, b.At) })
 	r.findProcesses()
@@ -128,7 +130,7 @@ func (r *reader) findProcesses() {
 	parents := map[int]int{}
 	for _, e := range r.Events {
 		if e.Kind == event.Born {
-			parents[int(e.Result)] = e.PID
+			parents[int(e.Result)], r.born[int(e.Result)] = e.PID, e.At
 		}
 	}
 	pids := slices.DeleteFunc(r.PIDs(), func(pid int) bool { return pid == 0 })

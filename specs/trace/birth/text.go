@@ -164,6 +164,8 @@ func callText(e *event.Event) string {
 		if !e.Failed() && e.Result < facts.Stdio {
 			args, result = e.Path, fmt.Sprintf(" = %d", e.Result)
 		}
+	case "write", "pwrite", "writev", "pwritev":
+		args = fmt.Sprintf("%s, %q", base(e.File), e.Data)
 	case "flock", "fcntl":
 		args = base(e.File) + ", " + lockName(e)
 	case "ftruncate", "truncate":

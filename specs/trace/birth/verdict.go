@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"daemonlab/lab/mq"
@@ -102,10 +103,11 @@ func (r *reader) mark(m Mark, fits func(row *Row) bool) bool {
 	return false
 }
 
-// by picks the calls of these names by the daemon and those it comes from.
+// by picks the calls of these names that the daemon has its state by: its own, and its ancestors' before they forked it.
 func (r *reader) by(names ...string) func(e *event.Event) bool {
 	return func(e *event.Event) bool {
-		return e.Kind == event.Call && slices.Contains(names, e.Name) && slices.Contains(r.line, e.PID)
+		at := slices.Index(r.line, e.PID)
+		return e.Kind == event.Call && slices.Contains(names, e.Name) && at >= 0 && (at == 0 || e.At <= r.born[r.line[at-1]])
 	}
 }
 
@@ -135,10 +137,16 @@ func checkDescriptors(r *reader) ([]fault, rubric.Text) {
 func checkSignals(r *reader) ([]fault, rubric.Text) {
 	before := r.Before.Status.SigIgn
 	ignored := facts.Ignored(r.after.Status)
-	f := fault{say("ignored, as the starter left it: %v", signals(ignored&before)), r.by("sigaction")}
-	if ignored&before == 0 {
-		f.text = say("the daemon ignores %v of its own accord", signals(ignored))
-		f.by = func(e *event.Event) bool { return e.Name == "sigaction" && e.Value == sigIgn && e.PID == r.daemon }
+	ignores := func(e *event.Event) bool { return r.by("sigaction")(e) && e.Value == sigIgn }
+	left := ignored & before
+	for i := range r.Events {
+		if e := &r.Events[i]; ignores(e) {
+			left &^= procfs.NewSignalSet(syscall.Signal(e.Args[0]))
+		}
+	}
+	f := fault{say("ignored, as the starter left it: %v", signals(left)), r.by("sigaction")}
+	if left == 0 {
+		f = fault{say("the daemon ignores %v of its own accord", signals(ignored)), ignores}
 	}
 	return one(ignored != 0, f, say("not ignored any more: %v", signals(before)))
 }
@@ -260,7 +268,7 @@ func checkPIDFile(r *reader) (faults []fault, right rubric.Text) {
 func (r *reader) unlocked(name string, on func(func(e *event.Event) bool) func(e *event.Event) bool) fault {
 	lock := r.findLast(on(func(e *event.Event) bool { return isLock(e) && !e.Failed() }))
 	if lock == nil {
-		return fault{say("%s is not locked: nothing keeps a second instance from starting", name), on(isWrite)}
+		return fault{say("%s is not locked while the daemon runs", name), on(isWrite)}
 	}
 	after := func(fits func(e *event.Event) bool) func(e *event.Event) bool {
 		return on(func(e *event.Event) bool { return e.At > lock.At && fits(e) })

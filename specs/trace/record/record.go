@@ -54,6 +54,7 @@ type taker struct {
 	mu       sync.Mutex
 	record   event.Record
 	original int
+	ending   bool // what ends from here on is ended by the tracer
 	factsErr error
 }
 
@@ -126,7 +127,7 @@ func (t *taker) observe(e event.Event) {
 		t.record.Before, t.factsErr = facts.Of(e.PID)
 		t.record.Before.Env = procfs.Environment{Vars: e.Env, Live: true} // libc has not found it yet
 	}
-	if e.Kind == event.Ended && e.PID == t.original && !t.record.Killed {
+	if e.Kind == event.Ended && e.PID == t.original && !t.ending {
 		t.record.Exit = exitStatus(e)
 	}
 	t.record.Events = append(t.record.Events, e)
@@ -271,6 +272,7 @@ func (t *taker) look() {
 func (t *taker) end(ctx context.Context) {
 	t.mu.Lock()
 	daemon := t.record.Daemon()
+	t.ending = true
 	t.mu.Unlock()
 	ended := func() bool { return !slices.Contains(t.tracer.Living(), daemon) }
 	if daemon != 0 && !ended() && ctx.Err() == nil {
