@@ -126,7 +126,7 @@ func then(events ...event.Event) []event.Event { return events }
 
 // record times the events and says that the daemon has become what it should.
 func record(events []event.Event) *event.Record {
-	r := &event.Record{Command: []string{"d"}, Events: append([]event.Event(nil), events...)}
+	r := &event.Record{Command: []string{"d"}, Lab: true, Events: append([]event.Event(nil), events...)}
 	for i := range r.Events {
 		r.Events[i].At = time.Duration(i+1) * time.Millisecond
 		r.Events[i].Began = r.Events[i].At
@@ -309,7 +309,7 @@ func TestWhoIsTheDaemon(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := record(want.events)
-			r.After, r.ArmedAt = want.after, ""
+			r.After, r.Lab = want.after, false
 			for i := range r.PIDFiles {
 				r.PIDFiles[i].Content = content(r)
 			}

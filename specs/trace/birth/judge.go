@@ -53,6 +53,7 @@ func (r *reader) judgePIDFile(e *event.Event) (marks []Mark) {
 		return nil
 	}
 	if isOpen(e) && r.follows(e) {
+		r.seen = true
 		marks = append(marks, Mark{"pidfile", say("no O_NOFOLLOW: a symbolic link has another file overwritten")})
 	}
 	if !r.locked && r.pidFile.Locked {

@@ -35,7 +35,7 @@ type reader struct {
 
 // Read makes the story of a record.
 func Read(record *event.Record) *Story {
-	r := &reader{Record: record, story: Story{Command: record.Command, Stderr: record.Stderr, Lab: record.ArmedAt != ""},
+	r := &reader{Record: record, story: Story{Command: record.Command, Stderr: record.Stderr, Lab: record.Lab},
 		sockets: map[string]string{}, born: map[int]time.Duration{}}
 	r.Events = slices.DeleteFunc(r.Events, isInterrupted)
 	slices.SortStableFunc(r.Events, func(a, b event.Event) int { return cmp.Compare(a.At, b.At) })

@@ -65,7 +65,7 @@ func (r *reader) call(row *Row, e *event.Event) rubric.Text {
 		for _, e := range row.events {
 			to = append(to, fmt.Sprint(e.Args[1]))
 		}
-		return same("%s(%s, %s)", e.Name, fileName(e.File), strings.Join(to, ", "))
+		return same("%s(%v, %s)", e.Name, fileName(e.File), strings.Join(to, ", "))
 	case "sigaction":
 		return actions(row)
 	case "setgroups", "setresgid", "setresuid", "setgid", "setuid", "setregid", "setreuid", "capset":
@@ -102,13 +102,13 @@ func (r *reader) call(row *Row, e *event.Event) rubric.Text {
 func base(path string) string { return filepath.Base(strings.TrimSuffix(path, " (deleted)")) }
 
 // fileName is what a descriptor leads to; the files of the tracer's own are the starter's.
-func fileName(file string) string {
+func fileName(file string) rubric.Text {
 	for _, own := range []string{"trace-said-", "specs-planted-"} {
 		if strings.HasPrefix(base(file), own) {
-			return "starter's file"
+			return say("a file of the starter's")
 		}
 	}
-	return file
+	return same("%s", file)
 }
 
 // signed shows -1 as programs have it.

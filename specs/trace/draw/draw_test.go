@@ -35,7 +35,7 @@ func story() *birth.Story {
 		events[i].At = time.Duration(i) * 3 * time.Second
 	}
 	return birth.Read(&event.Record{Command: []string{"<server>", "--root", long}, Events: events, Stderr: "<b>\x1b[2J",
-		ArmedAt: long,
+		Lab: true, ArmedAt: long,
 		After:   map[int]facts.Facts{101: {Stat: procfs.Stat{Pid: 101, Session: 101}}}})
 }
 

@@ -75,6 +75,7 @@ func (e *Event) Registers() bool {
 // Record is a whole trace.
 type Record struct {
 	Command  []string
+	Lab      bool // it has to do with a queue; else nobody waits for one
 	Events   []Event
 	Before   facts.Facts         // of the command at its first instruction: what its starter has left it
 	After    map[int]facts.Facts // of each process that lived when the start was over, by PID

@@ -253,7 +253,7 @@ func (t *taker) look() {
 			t.factsErr = errors.Join(t.factsErr, err)
 		}
 	}
-	if !t.DaemonOnly {
+	if t.record.Lab = t.ofLab(); t.record.Lab {
 		t.record.ArmedAt = t.queue()
 	}
 	t.mu.Lock()
