@@ -11,6 +11,7 @@ import (
 
 	"daemonlab/lab/mq"
 	"daemonlab/lab/procfs"
+	"daemonlab/lab/wire"
 	"daemonlab/specs/facts"
 	"daemonlab/specs/finding"
 	"daemonlab/specs/trace/birth"
@@ -146,7 +147,7 @@ func record(events []event.Event) *event.Record {
 		Stat: procfs.Stat{Pid: daemon, PPid: 1, Session: middle}, Status: user, Tasks: []procfs.Status{user}, Cwd: "/",
 		Descriptors: r.Before.Descriptors[:3], Env: procfs.Environment{Live: true},
 	}}
-	r.ArmedAt, r.Armed = queue, mq.Status{Notify: mq.SigevThread, NotifyPID: daemon}
+	r.ArmedAt, r.Mode, r.Armed = queue, wire.QueueMode, mq.Status{Notify: mq.SigevThread, NotifyPID: daemon}
 	r.FindPIDFiles()
 	for i := range r.PIDFiles {
 		r.PIDFiles[i].PIDFile = facts.PIDFile{Content: "102\n", Mode: 0o644, Locked: true}
@@ -245,6 +246,11 @@ var marks = map[string]struct {
 		registers, tells, hears, ended(original)), service), nil, nil},
 	"serves by a child": {join(start(), service, then(born(daemon, 103))), nil,
 		[]string{"threads: fork() = 103, a child process"}},
+	"loses the lock in its service": {join(start(), service), func(r *event.Record) { r.Lost = true },
+		[]string{"pidfile: , not locked any more"}},
+	"strict queue": {join(start(), service), func(r *event.Record) { r.Mode = 0o600 }, []string{"ready: , mode 0600"}},
+	"leaves its PID file": {join(start(), service), func(r *event.Record) { r.Left = []string{pidFile} },
+		[]string{"sigterm: , leaves this: /run/d.pid"}},
 	"refuses SIGTERM": {join(start(), service), func(r *event.Record) { r.Refused = 7 * time.Second },
 		[]string{"sigterm: , after SIGTERM"}},
 }

@@ -11,6 +11,7 @@ import (
 
 	"daemonlab/lab/mq"
 	"daemonlab/lab/procfs"
+	"daemonlab/lab/wire"
 	"daemonlab/specs/facts"
 	"daemonlab/specs/rubric"
 	"daemonlab/specs/trace/event"
@@ -260,6 +261,9 @@ func checkPIDFile(r *reader) (faults []fault, right rubric.Text) {
 	if !f.Locked {
 		faults = append(faults, r.unlocked(name, on))
 	}
+	if r.Lost {
+		faults = append(faults, fault{say("%s is not locked any more when requests have been served", name), nil})
+	}
 	return faults, say("%s is locked and holds the daemon's PID", name)
 }
 
@@ -334,6 +338,9 @@ func checkReady(r *reader) ([]fault, rubric.Text) {
 		f.text = say("it returns 0, but nobody is registered for notification then or later")
 	case r.story.Lab && registered.At > end.At:
 		f.text = say("it returns 0 before the daemon is registered for notification")
+	case r.story.Lab && r.Mode != wire.QueueMode:
+		f.text = say("the request queue has mode %#o, not %#o", r.Mode, wire.QueueMode)
+		f.by = func(e *event.Event) bool { return e.Name == "mq_open" && e.Path == r.ArmedAt }
 	case r.find(late) != nil:
 		f.text = say("it returns 0 before the daemon has done this: %s", callText(r.find(late)))
 	default:
@@ -380,8 +387,11 @@ func checkRearm(r *reader) ([]fault, rubric.Text) {
 }
 
 func checkSigterm(r *reader) ([]fault, rubric.Text) {
-	return one(r.Refused > 0, fault{text: say("it runs on %d s after SIGTERM, and this trace has to end it", int(r.Refused.Seconds()))},
-		say("it ends by SIGTERM"))
+	f := fault{text: say("it runs on %d s after SIGTERM, and this trace has to end it", int(r.Refused.Seconds()))}
+	if r.Refused == 0 {
+		f.text = say("SIGTERM leaves this: %s", strings.Join(r.Left, ", "))
+	}
+	return one(r.Refused > 0 || r.Left != nil, f, say("it ends by SIGTERM"))
 }
 
 // served is when the first request was sent, or all was over.

@@ -36,7 +36,7 @@ func story() *birth.Story {
 	}
 	return birth.Read(&event.Record{Command: []string{"<server>", "--root", long}, Events: events, Stderr: "<b>\x1b[2J",
 		Lab: true, ArmedAt: long,
-		After:   map[int]facts.Facts{101: {Stat: procfs.Stat{Pid: 101, Session: 101}}}})
+		After: map[int]facts.Facts{101: {Stat: procfs.Stat{Pid: 101, Session: 101}}}})
 }
 
 func drawn(t *testing.T, on draw.Terminal) string {

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/mq"
+	"daemonlab/specs/harness"
 	"daemonlab/specs/trace/event"
 )
 
@@ -35,6 +36,19 @@ func clean(r *event.Record) {
 			removeIf(name, func(pid int) bool { return pid == 0 && made[name] || slices.Contains(pids, pid) })
 		}
 	}
+}
+
+// left are the queue and the PID file, unless that was emptied.
+func left(r *event.Record) (names []string) {
+	if r.ArmedAt != "" && harness.QueueExists(r.ArmedAt) {
+		names = append(names, r.ArmedAt)
+	}
+	if f := r.PIDFile(r.Daemon()); f != nil {
+		if info, err := os.Stat(f.Name()); err == nil && info.Size() > 0 {
+			names = append(names, f.Name())
+		}
+	}
+	return names
 }
 
 // removeIf removes a regular file that holds nothing, which is 0, or a PID, if that is to go.

@@ -86,6 +86,7 @@ func Take(ctx context.Context, o Options, command ...string) (*event.Record, err
 	}()
 	t.direct(ctx)
 	t.end(ctx)
+	t.record.Left = left(&t.record)
 	clean(&t.record)
 	t.record.Stderr, err = said.text()
 	return &t.record, errors.Join(t.err, t.factsErr, t.launched(), err, ctx.Err())
@@ -226,6 +227,10 @@ func (t *taker) direct(ctx context.Context) {
 	t.look()
 	if t.record.ArmedAt != "" && len(t.tracer.Living()) > 0 {
 		t.ask(ctx, t.record.ArmedAt)
+		if f := t.record.PIDFile(t.record.Daemon()); f != nil && f.Locked && len(t.tracer.Living()) > 0 {
+			locked, err := facts.Locked(f.Name())
+			t.record.Lost = err == nil && !locked
+		}
 	}
 }
 
@@ -265,6 +270,7 @@ func (t *taker) look() {
 	}
 	if t.record.ArmedAt != "" {
 		t.record.Armed, _, _ = harness.QueueStatus(t.record.ArmedAt) // one that cannot be opened arms nobody
+		t.record.Mode, _ = harness.QueueMode(t.record.ArmedAt)
 	}
 }
 
