@@ -112,13 +112,11 @@ func (r *reader) placeStart(e *event.Event) (id, group string, shown bool) {
 		return "ready", "", r.pipe != "" && slices.Contains(e.Files, r.pipe)
 	case "read":
 		return "ready", "told", r.isPipe(e) && e.PID == r.original
-	case "symlink":
-		return "", "", false
 	}
-	if isWrite(e) && r.isPipe(e) {
+	switch {
+	case isWrite(e) && r.isPipe(e):
 		return "ready", "", true
-	}
-	if isSend(e) && isManager(r.sockets[e.File]) {
+	case isSend(e) && isManager(r.sockets[e.File]):
 		return "", "send " + e.File, true
 	}
 	return r.placeQueue(e)

@@ -186,20 +186,21 @@ func (r *reader) isPIDFile(name string) bool {
 // find finds the first event that fits, findLast the last.
 func (r *reader) find(fits func(e *event.Event) bool) *event.Event {
 	for i := range r.Events {
-		if fits(&r.Events[i]) {
-			return &r.Events[i]
+		if e := &r.Events[i]; fits(e) {
+			return e
 		}
 	}
 	return nil
 }
 
-func (r *reader) findLast(fits func(e *event.Event) bool) *event.Event {
-	for i := len(r.Events) - 1; i >= 0; i-- {
-		if fits(&r.Events[i]) {
-			return &r.Events[i]
+func (r *reader) findLast(fits func(e *event.Event) bool) (last *event.Event) {
+	r.find(func(e *event.Event) bool {
+		if fits(e) {
+			last = e
 		}
-	}
-	return nil
+		return false
+	})
+	return last
 }
 
 // registered is the first registration for notification of the daemon.

@@ -317,10 +317,10 @@ func checkPrivileges(r *reader) ([]fault, rubric.Text) {
 
 // checkReady looks at the original, which returns when all is done and not before.
 func checkReady(r *reader) ([]fault, rubric.Text) {
-	isEnd := func(e *event.Event) bool { return e.Kind == event.Ended && e.PID == r.original }
+	isEnd := func(e *event.Event) bool { return e.Kind == event.Ended && e.PID == r.original && e.At < r.served() }
 	end, registered := r.find(isEnd), r.registered()
 	right := say("the original returned when the daemon was ready")
-	if r.Exit < 0 || end == nil {
+	if end == nil {
 		return []fault{{text: say("the original did not return")}}, right
 	}
 	late := func(e *event.Event) bool {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf8"
 
 	"daemonlab/specs/rubric"
 	"daemonlab/specs/trace/birth"
@@ -100,11 +99,10 @@ func (t *text) section(c section) {
 		for n, words := range wrap(l.Text.In(t.Lang), t.Width-margin-whoWidth-tagWidth) {
 			who, tag := "", ""
 			if n == 0 {
-				who, tag = fit(l.Who.In(t.Lang), whoWidth-1), l.tag()
+				who, tag = l.Who.In(t.Lang), l.tag()
 			}
-			pad := max(t.Width-tagWidth-margin-whoWidth-utf8.RuneCountInString(words), 0)
-			fmt.Fprintln(t, strings.TrimRight(left+lanes(l.Cells)+who+strings.Repeat(" ", whoWidth-utf8.RuneCountInString(who))+
-				words+strings.Repeat(" ", pad)+" "+t.paint(bold, tag), " "))
+			fmt.Fprintln(t, strings.TrimRight(fmt.Sprintf("%s%s%-*.*s%-*s %s", left, lanes(l.Cells), whoWidth, whoWidth-1, who,
+				t.Width-tagWidth-margin-whoWidth, words, t.paint(bold, tag)), " "))
 			left = strings.Repeat(" ", timeWidth)
 			l.Cells = lives(l.Cells)
 		}
@@ -114,21 +112,13 @@ func (t *text) section(c section) {
 	}
 }
 
-func fit(s string, width int) string {
-	if letters := []rune(s); len(letters) > width {
-		return string(letters[:width])
-	}
-	return s
-}
-
 // lives are the lanes beside a text that goes on.
 func lives(cells []cell) (next []cell) {
-	for _, c := range cells {
-		sign := '|'
-		if c.Sign == 0 || c.Sign == 'X' {
-			sign = 0
+	next = make([]cell, len(cells))
+	for i, c := range cells {
+		if c.Sign != 0 && c.Sign != 'X' {
+			next[i].Sign = '|'
 		}
-		next = append(next, cell{Sign: sign})
 	}
 	return next
 }

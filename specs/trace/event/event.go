@@ -83,7 +83,6 @@ type Record struct {
 	Armed    mq.Status           // of the request queue, then
 	ArmedAt  string              // the request queue, "" when none was opened
 	Mode     uint32              // its permission bits, then
-	Exit     int                 // of the command; -1 when it had to be ended
 	Stderr   string              // what it said
 	Lost     bool                // the lock on the PID file, after the requests
 	Left     []string            // the queue and the PID file, when it was over

@@ -54,7 +54,6 @@ type taker struct {
 	mu       sync.Mutex
 	record   event.Record
 	original int
-	ending   bool // what ends from here on is ended by the tracer
 	factsErr error
 }
 
@@ -69,17 +68,19 @@ func Take(ctx context.Context, o Options, command ...string) (*event.Record, err
 		o.Waiting = func(rubric.Text) func() { return func() {} }
 	}
 	t := &taker{Options: o, done: make(chan struct{}), news: make(chan struct{}, 1)}
-	t.record = event.Record{Command: command, After: map[int]facts.Facts{}, Exit: -1}
+	t.record = event.Record{Command: command, After: map[int]facts.Facts{}}
 	t.tracer = ptrace.New(t.observe)
 	cmd, err := harness.Programs{Launcher: o.Launcher}.Command(harness.Hostile(), program, command[1:]...)
 	if err != nil {
 		return nil, err
 	}
-	said, err := newSaid(cmd)
+	said, err := os.CreateTemp("", "trace-said-") // a daemon may keep it open as long as it likes
 	if err != nil {
 		return nil, err
 	}
 	defer said.Close()
+	os.Remove(said.Name())
+	cmd.Stdout, cmd.Stderr = said, said
 	go func() {
 		t.err = t.tracer.Run(cmd)
 		close(t.done)
@@ -88,7 +89,8 @@ func Take(ctx context.Context, o Options, command ...string) (*event.Record, err
 	t.end(ctx)
 	t.record.Left = left(&t.record)
 	clean(&t.record)
-	t.record.Stderr, err = said.text()
+	text, err := io.ReadAll(io.NewSectionReader(said, 0, maxSaid))
+	t.record.Stderr = strings.ToValidUTF8(string(text), "?")
 	return &t.record, errors.Join(t.err, t.factsErr, t.launched(), err, ctx.Err())
 }
 
@@ -100,25 +102,7 @@ func (t *taker) launched() error {
 	return nil
 }
 
-// said is a file for what the command writes. A daemon may keep it open as long as it likes.
-type said struct{ *os.File }
-
-func newSaid(cmd *exec.Cmd) (said, error) {
-	file, err := os.CreateTemp("", "trace-said-")
-	if err != nil {
-		return said{}, err
-	}
-	os.Remove(file.Name())
-	cmd.Stdout, cmd.Stderr = file, file
-	return said{file}, nil
-}
-
-const maxSaid = 4000 // bytes that are kept
-
-func (s said) text() (string, error) {
-	text, err := io.ReadAll(io.NewSectionReader(s, 0, maxSaid))
-	return strings.ToValidUTF8(string(text), "?"), err
-}
+const maxSaid = 4000 // bytes of what the command writes that are kept
 
 // observe runs in the tracer's thread.
 func (t *taker) observe(e event.Event) {
@@ -128,24 +112,12 @@ func (t *taker) observe(e event.Event) {
 		t.record.Before, t.factsErr = facts.Of(e.PID)
 		t.record.Before.Env = procfs.Environment{Vars: e.Env, Live: true} // libc has not found it yet
 	}
-	if e.Kind == event.Ended && e.PID == t.original && !t.ending {
-		t.record.Exit = exitStatus(e)
-	}
 	t.record.Events = append(t.record.Events, e)
 	t.mu.Unlock()
 	select {
 	case t.news <- struct{}{}:
 	default:
 	}
-}
-
-// exitStatus is that of a shell, 128 plus the signal's number for a process that was killed.
-func exitStatus(e event.Event) int {
-	status := unix.WaitStatus(e.Result)
-	if status.Signaled() {
-		return 128 + int(status.Signal())
-	}
-	return status.ExitStatus()
 }
 
 // add records something that this process does.
@@ -218,7 +190,7 @@ func (t *taker) direct(ctx context.Context) {
 	if !t.ofLab() {
 		t.rest(ctx, harness.Patience)
 	}
-	if t.record.Exit == 0 && t.ofLab() {
+	if t.find(returned).Result == 0 && t.ofLab() {
 		t.await(ctx, finding.Same("mq_notify"), harness.Patience, func() bool {
 			return t.has((*event.Event).Registers) || len(t.tracer.Living()) == 0
 		})
@@ -278,7 +250,6 @@ func (t *taker) look() {
 func (t *taker) end(ctx context.Context) {
 	t.mu.Lock()
 	daemon := t.record.Daemon()
-	t.ending = true
 	t.mu.Unlock()
 	ended := func() bool { return !slices.Contains(t.tracer.Living(), daemon) }
 	if daemon != 0 && !ended() && ctx.Err() == nil {

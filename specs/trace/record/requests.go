@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -73,40 +72,21 @@ func (t *taker) served() string {
 		}
 	}
 	for _, argument := range t.record.Command[1:] {
-		_, value, _ := strings.Cut(argument, "=")
-		dirs = append(dirs, t.absolute(argument), t.absolute(value))
+		for _, dir := range append([]string{argument}, strings.SplitAfter(argument, "=")[1:]...) {
+			if !filepath.IsAbs(dir) {
+				dir = filepath.Join(t.record.Before.Cwd, dir)
+			}
+			dirs = append(dirs, dir)
+		}
 	}
 	for _, dir := range append(dirs, t.record.Before.Cwd) {
-		if name := smallFile(dir); name != "" {
-			return name
+		entries, _ := os.ReadDir(dir)
+		for _, entry := range entries {
+			info, err := entry.Info()
+			if err == nil && info.Mode().IsRegular() && info.Mode()&0o004 != 0 && info.Size() > 0 && info.Size() <= maxServed {
+				return entry.Name()
+			}
 		}
 	}
 	return "no-such-file"
-}
-
-func (t *taker) absolute(path string) string {
-	if path == "" || filepath.IsAbs(path) {
-		return path
-	}
-	return filepath.Join(t.record.Before.Cwd, path)
-}
-
-// smallFile is the name of the largest file of a directory that is small and that everybody may read.
-func smallFile(dir string) string {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return ""
-	}
-	sizes := map[string]int64{}
-	var names []string
-	for _, entry := range entries {
-		info, err := entry.Info()
-		if err == nil && info.Mode().IsRegular() && info.Mode()&0o004 != 0 && info.Size() <= maxServed {
-			names, sizes[entry.Name()] = append(names, entry.Name()), info.Size()
-		}
-	}
-	if names == nil {
-		return ""
-	}
-	return slices.MaxFunc(names, func(a, b string) int { return int(sizes[a] - sizes[b]) })
 }
