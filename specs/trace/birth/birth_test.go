@@ -96,7 +96,7 @@ var (
 	registers = value(2, on(queue, call(daemon, "mq_notify", 6, 1)))
 	tells     = writes("ready", on(pipe, call(daemon, "write", 4)))
 	hears     = writes("ready", on(pipe, call(original, "read", 3)))
-	asks      = event.Event{Kind: event.Client, Did: finding.Say("a request")}
+	asks      = event.Event{Kind: event.Client, Name: "mq_send", Did: finding.Say("a request")}
 	notified  = writes(strings.Repeat("\x00", 31)+"\x01", on("socket:[8]", call(daemon, "read", 7)))
 	takes     = gives(20, on(queue, call(daemon, "mq_receive", 6)))
 	findsNone = gives(-int64(unix.EAGAIN), on(queue, call(daemon, "mq_receive", 6)))
@@ -157,6 +157,8 @@ func record(events []event.Event) *event.Record {
 
 var service = then(asks, notified, registers, takes, findsNone)
 
+const noLock = "instance: , no lock"
+
 var (
 	posix   = value(unix.F_WRLCK, on(pidFile, call(daemon, "fcntl", 5, unix.F_SETLK)))
 	ofd     = value(unix.F_WRLCK, on(pidFile, call(daemon, "fcntl", 5, unix.F_OFD_SETLK)))
@@ -208,23 +210,23 @@ var marks = map[string]struct {
 	"removes a link": {join(start(gives(-int64(unix.ENOENT), removes), value(unix.O_RDWR|unix.O_CREAT|unix.O_EXCL, opens), locks,
 		writesPID), service), nil, nil},
 	"locks for a moment": {join(start(opens, on(pidFile, call(daemon, "flock", 5, unix.LOCK_EX)), writesPID,
-		on(pidFile, call(daemon, "flock", 5, unix.LOCK_UN))), service), unlocked, []string{"pidfile: flock(d.pid, given up"}},
+		on(pidFile, call(daemon, "flock", 5, unix.LOCK_UN))), service), unlocked, []string{"pidfile: flock(d.pid, given up", noLock}},
 	"umask of a parent after the fork": {join(start(), then(call(daemon, "umask", 0o77), call(middle, "umask", 0)), service),
 		func(r *event.Record) { f := r.After[daemon]; f.Status.Umask = 0o77; r.After[daemon] = f },
 		[]string{"umask: umask(077), is 077"}},
 	"locks nothing": {join(start(existing(value(rdwr|unix.O_TRUNC, opens)), writesPID), service), unlocked,
-		[]string{"pidfile: write(d.pid, not locked"}},
+		[]string{"pidfile: write(d.pid, not locked", noLock}},
 	"closes the lock": {join(start(opens, locks, writesPID, closes), service), unlocked,
-		[]string{"pidfile: close(d.pid, gone with the last"}},
+		[]string{"pidfile: close(d.pid, gone with the last", noLock}},
 	"gives the lock up": {join(start(opens, locks, writesPID, on(pidFile, call(daemon, "flock", 5, unix.LOCK_UN))), service), unlocked,
-		[]string{"pidfile: flock(d.pid, given up"}},
+		[]string{"pidfile: flock(d.pid, given up", noLock}},
 	"closes a copy under flock": {join(start(opens, locks, writesPID, closes), service), nil, nil},
 	"closes another descriptor under fcntl": {join(start(opens, posix, writesPID, another), service), unlocked,
-		[]string{"pidfile: close(d.pid, ends a lock of fcntl(2)"}},
+		[]string{"pidfile: close(d.pid, ends a lock of fcntl(2)", noLock}},
 	"closes another descriptor under fcntl, by open file": {join(start(opens, ofd, writesPID, another), service), nil, nil},
 	"locks in the middle process by fcntl": {
 		join(start(opens, func() event.Event { e := posix; e.PID, e.TID = middle, middle; return e }(), writesPID), service), unlocked,
-		[]string{"pidfile: fcntl(d.pid, no child has it"}},
+		[]string{"pidfile: fcntl(d.pid, no child has it", noLock}},
 	"umask put right": {join(start(), then(call(daemon, "umask", 0o22), call(daemon, "umask", 0)), service), nil, nil},
 	"told too early": {join(forks, then(opens, locks, writesPID, tells, registers, hears, ended(original)), service), nil,
 		[]string{"ready: write(pipe, before mq_notify"}},
@@ -239,8 +241,10 @@ var marks = map[string]struct {
 		[]string{"rearm: mq_notify(SIGEV_THREAD), is not emptied"}},
 	"never registers again": {join(start(), then(asks, notified, takes, findsNone)), nil,
 		[]string{"rearm: read(netlink), no other follows"}},
-	"leaves a request": {join(start(), service, then(event.Event{Kind: event.Client, Did: finding.Say("no answer"), Unserved: true})), nil,
+	"leaves a request": {join(start(), service, then(asks, event.Event{Kind: event.Client, Did: finding.Say("no answer"), Unserved: true})), nil,
 		[]string{"rearm: no answer, left unserved"}},
+	"answers nothing": {join(start(), service, then(event.Event{Kind: event.Client, Did: finding.Say("no answer"), Unserved: true})), nil,
+		[]string{"protocol: no answer, does not come to an end"}},
 	"waits in the queue at the end": {join(start(), then(asks, notified, registers, takes, interrupted(findsNone))), nil, nil},
 	"is interrupted on the way": {join(forks, then(opens, interrupted(locks), locks, writesPID, interrupted(registers),
 		registers, tells, hears, ended(original)), service), nil, nil},

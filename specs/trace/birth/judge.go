@@ -12,8 +12,14 @@ import (
 // judge marks what no state shows: order, and what another process would meet.
 func (r *reader) judge(e *event.Event) []Mark {
 	switch {
-	case e.Kind == event.Client && e.Unserved:
+	case e.Kind == event.Client && e.Name == "mq_send":
+		r.waiting++
+	case e.Name == "mq_receive" && e.File == r.ArmedAt && !e.Failed() && r.phase == Service:
+		r.waiting--
+	case e.Kind == event.Client && e.Unserved && r.waiting > 0:
 		return []Mark{{"rearm", say("a request is left unserved")}}
+	case e.Kind == event.Client && e.Unserved:
+		return []Mark{{"protocol", say("a request is taken, and its answer does not come to an end")}}
 	case e.Kind == event.Born && r.phase == Service && e.PID == r.daemon && r.story.Lab:
 		return []Mark{{"threads", say("a child process: transfers are to run in threads")}}
 	case e.Kind != event.Call || r.phase != Birth:

@@ -31,6 +31,7 @@ type reader struct {
 	written bool // the PID file
 	seen    bool // the PID file's name, by a call that does not follow links, or removed
 	junk    bool // is in the environment
+	waiting int  // requests that nobody has received
 }
 
 // Read makes the story of a record.

@@ -32,11 +32,12 @@ var checks = map[string]check{
 	"fds": checkDescriptors, "signals": checkSignals, "sigmask": checkMask, "env": checkEnvironment,
 	"session": checkSession, "orphan": checkOrphan, "stdio": checkStdio, "umask": checkUmask, "cwd": checkCwd,
 	"pidfile": checkPIDFile, "privileges": checkPrivileges, "ready": checkReady, "notify": checkNotify,
-	"rearm": checkRearm, "sigterm": checkSigterm,
+	"rearm": checkRearm, "sigterm": checkSigterm, "instance": checkInstance,
 }
 
-// ofLab are the ids of programs that have to do with a queue.
-var ofLab = []string{"notify", "rearm"}
+// ofLab are the ids of programs that have to do with a queue: what else keeps a second instance of others from starting,
+// such as a port, is not known.
+var ofLab = []string{"instance", "notify", "rearm"}
 
 // giveVerdicts goes through the ids. Of no daemon only its start is worth a word.
 func (r *reader) giveVerdicts() {
@@ -290,6 +291,12 @@ func (r *reader) unlocked(name string, on func(func(e *event.Event) bool) func(e
 		return fault{say("the lock is gone: closing any descriptor of the file ends a lock of fcntl(2)"), closes}
 	}
 	return fault{say("the lock is gone with the last descriptor of the file that it was taken through"), closes}
+}
+
+func checkInstance(r *reader) ([]fault, rubric.Text) {
+	other := r.find(func(e *event.Event) bool { return isLock(e) && !e.Failed() && !r.isPIDFile(e.File) })
+	return one((r.pidFile == nil || !r.pidFile.Locked) && other == nil,
+		fault{text: say("no lock keeps a second instance from starting")}, say("a lock keeps a second instance from starting"))
 }
 
 func checkPrivileges(r *reader) ([]fault, rubric.Text) {

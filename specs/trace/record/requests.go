@@ -36,7 +36,7 @@ func (t *taker) askTogether(ctx context.Context, queue, name string, clients int
 			return
 		}
 		defer client.Close()
-		t.tell(say("mq_send(%s, request %q)", queue, name), false)
+		t.add(event.Event{Kind: event.Client, Name: "mq_send", Did: say("mq_send(%s, request %q)", queue, name)})
 		if err := client.Request(ctx, queue, name); err != nil {
 			t.tell(say("no room for the request: %v", err), true)
 			return
