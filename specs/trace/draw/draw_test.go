@@ -60,7 +60,7 @@ func TestTextFitsATerminal(t *testing.T) {
 		}
 	}
 	text := drawn(t, draw.Terminal{Width: 80})
-	for _, want := range []string{"*-o original fork() = 101", "5 session", "!! session: no second fork", "X daemon   exit(0)",
+	for _, want := range []string{"*-o original   fork() = 101", "5 session", "!! session: no second fork", "X daemon     exit(0)",
 		"session     !!  no second fork", "24.00 s"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)

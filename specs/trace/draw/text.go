@@ -21,7 +21,7 @@ type Terminal struct {
 const (
 	minWidth  = 60
 	timeWidth = 11
-	whoWidth  = 9
+	whoWidth  = 11
 	tagWidth  = 14
 )
 
