@@ -130,7 +130,9 @@ func record(events []event.Event) *event.Record {
 	r := &event.Record{Command: []string{"d"}, Lab: true, Events: append([]event.Event(nil), events...)}
 	for i := range r.Events {
 		r.Events[i].At = time.Duration(i+1) * time.Millisecond
-		r.Events[i].Began = r.Events[i].At
+		if r.Events[i].Kind == event.Call {
+			r.Events[i].Began = r.Events[i].At
+		}
 	}
 	null := procfs.Descriptor{Mode: unix.S_IFCHR, Rdev: unix.Mkdev(1, 3)}
 	for fd := range 3 {
@@ -282,6 +284,9 @@ func TestMarks(t *testing.T) {
 				if m := row.Marks[0]; m.ID != id || !strings.HasPrefix(row.Text.EN, call) || !strings.Contains(m.Text.EN, text) {
 					t.Errorf("row %q has the mark %v, not %q", row.Text.EN, m, want.marks[i])
 				}
+			}
+			if story.Rows[0].PID != original {
+				t.Errorf("the story begins with %v", story.Rows[0])
 			}
 			if !slices.IsSortedFunc(story.Rows, func(a, b birth.Row) int { return cmp.Compare(a.At, b.At) }) {
 				t.Errorf("the rows are not in the order of time: %v", story.Rows)

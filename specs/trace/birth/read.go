@@ -109,7 +109,7 @@ func (r *reader) take(e *event.Event) {
 		row = &r.story.Rows[len(r.story.Rows)-1]
 	}
 	row.At, row.ID, row.Marks = e.At, cmp.Or(row.ID, id), append(row.Marks, marks...)
-	if e.Name == "mq_send" || e.Cut {
+	if e.Kind == event.Call && e.Name == "mq_send" || e.Cut {
 		row.At = e.Began // a client can have the message before the call returns; what is interrupted waited from then on
 	}
 	row.events = append(row.events, *e)
