@@ -161,22 +161,38 @@ func (t *taker) await(ctx context.Context, what rubric.Text, limit time.Duration
 	return true
 }
 
-// rest waits until the server is at rest, as long as limit.
+// rest waits until the server is at rest, as long as limit: for some time nothing that matters has happened, and each of
+// its threads sleeps whenever it is looked at. One that has not had a processor yet is in the middle of its start.
 func (t *taker) rest(ctx context.Context, limit time.Duration) {
 	ctx, cancel := harness.WithTimeout(ctx, limit)
 	defer cancel()
 	defer t.Waiting(say("it to come to rest"))()
-	for {
+	const looks = 5
+	for quiet := 0; quiet < looks; {
 		select {
 		case <-t.news:
-		case <-time.After(harness.Stretched(still)):
-			return
+			quiet = 0
+		case <-time.After(harness.Stretched(still / looks)):
+			if quiet++; !t.asleep() {
+				quiet = 0
+			}
 		case <-t.done:
 			return
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// asleep reports whether no thread runs, or stands still for the tracer.
+func (t *taker) asleep() bool {
+	for _, pid := range t.tracer.Living() {
+		tasks, _ := procfs.New("/proc").Process(pid).Tasks()
+		if slices.ContainsFunc(tasks, func(s procfs.Status) bool { return s.State != 'S' && !s.State.Ended() }) {
+			return false
+		}
+	}
+	return true
 }
 
 // direct goes through the start and the service. A command that returns and has opened no queue, nor been told of one,
