@@ -16,6 +16,7 @@
 
 #include <getopt.h>
 #include <mqueue.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/stat.h>
 
@@ -75,8 +76,6 @@ void watch_signals()
         if (old.sa_handler != SIG_IGN || signal == SIGINT || signal == SIGTERM)
             sigaddset(&ending, signal);
     }
-    signal(SIGINT, SIG_DFL); // an ignored one would not wait for sigwait(3)
-    signal(SIGTERM, SIG_DFL);
     signal(SIGPIPE, SIG_IGN); // an error of write(2), as SIGXFSZ is
     signal(SIGXFSZ, SIG_IGN);
     pthread_sigmask(SIG_BLOCK, &ending, nullptr);
@@ -120,12 +119,15 @@ public:
     {
         while (size > 0) {
             ssize_t n = ::write(file_.get(), bytes, size);
-            if (n == -1 && errno == EINTR)
-                continue;
-            if (n == -1)
+            if (n == -1 && errno == EAGAIN) { // the starter has made it so
+                pollfd room{file_.get(), POLLOUT, 0};
+                poll(&room, 1, -1);
+            } else if (n == -1 && errno != EINTR) {
                 throw system_error("output");
-            bytes += n;
-            size -= n;
+            } else if (n > 0) {
+                bytes += n;
+                size -= n;
+            }
         }
     }
 

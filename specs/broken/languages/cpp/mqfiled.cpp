@@ -29,6 +29,7 @@
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -42,7 +43,8 @@ using Clock = std::chrono::steady_clock;
 
 namespace {
 
-constexpr unsigned most_transfers = 256; // at once: each has up to three descriptors
+constexpr rlim_t most_transfers = 256; // at once
+constexpr rlim_t descriptors_each = 3; // the reply queue, a pidfd, the file
 
 // ---- the command line ----
 
@@ -292,8 +294,7 @@ class Reply {
 public:
     // cut becomes readable when transfers have to end.
     Reply(const Request &request, int cut)
-        : queue_(mq_open(request.reply, O_WRONLY | O_NONBLOCK)),
-          client_(static_cast<int>(syscall(SYS_pidfd_open, request.pid, 0))), cut_(cut)
+        : queue_(mq_open(request.reply, O_WRONLY | O_NONBLOCK)), cut_(cut)
     {
         mq_attr shape;
         if (!queue_ || mq_getattr(queue_.get(), &shape) == -1)
@@ -301,6 +302,7 @@ public:
         if (shape.mq_msgsize < smallest_message)
             throw std::runtime_error("reply queue: its messages are too small");
         piece_ = shape.mq_msgsize;
+        client_ = Fd(static_cast<int>(syscall(SYS_pidfd_open, request.pid, 0)));
     }
 
     std::size_t piece() const { return piece_; }
@@ -367,6 +369,10 @@ public:
     {
         if (!cut_)
             throw system_error("eventfd");
+        rlimit files;
+        if (getrlimit(RLIMIT_NOFILE, &files) == -1)
+            throw system_error("RLIMIT_NOFILE");
+        places_ = std::clamp<rlim_t>(files.rlim_cur / descriptors_each, 10, most_transfers + 5) - 5; // some are its own
     }
 
     Log log;
@@ -394,6 +400,7 @@ private:
     const milliseconds stall_;
     Fd queue_;
     long message_size_ = 0;
+    rlim_t places_;
     std::atomic<bool> cutting_ = false;
 
     std::mutex mutex_;
@@ -495,7 +502,7 @@ void Server::drain()
 std::optional<std::vector<char>> Server::take()
 {
     std::lock_guard lock(mutex_);
-    if (stopping_ || running_ == most_transfers)
+    if (stopping_ || running_ >= places_)
         return {};
     std::vector<char> message(message_size_);
     ssize_t size = mq_receive(queue_.get(), message.data(), message.size(), nullptr);

@@ -6,6 +6,7 @@ import ctypes
 import errno
 import os
 import secrets
+import select
 import signal
 import stat
 import struct
@@ -113,7 +114,10 @@ class Output:
 
     def write(self, data):
         while data:
-            data = data[os.write(self.fd, data) :]
+            try:
+                data = data[os.write(self.fd, data) :]
+            except BlockingIOError:  # the starter has made it so
+                select.select([], [self.fd], [])
 
     def finish(self):
         if self.target is not None:

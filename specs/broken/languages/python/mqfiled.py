@@ -9,6 +9,7 @@ import fcntl
 import math
 import os
 import pwd
+import resource
 import select
 import signal
 import socket
@@ -23,7 +24,8 @@ libc = ctypes.CDLL("librt.so.1", use_errno=True)  # which loads libc, where newe
 REQUEST = struct.Struct("=i256s")  # the path follows
 REQUEST_MAX = REQUEST.size + 4096
 END, DATA, FAILURE, INFO = 1, 2, 3, 4  # priorities: a queue hands out the highest first
-MOST_TRANSFERS = 256  # at once: each has up to three descriptors
+MOST_TRANSFERS = 256  # at once
+DESCRIPTORS_EACH = 3  # the reply queue, a pidfd, the file
 LAST_WORD = 0.25  # seconds that a cut client may take to make room for FAILURE
 
 
@@ -127,12 +129,13 @@ class Log:
             self.line(f"{reason(error)}; keeping the old file")
 
     def line(self, text):
+        text = text.encode(errors="backslashreplace").decode()
         if self.to_syslog:
             syslog.syslog(text)
         if self.fd is not None:
             date = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
             with contextlib.suppress(OSError):  # one write(2) with O_APPEND: the lines of two threads do not mix
-                os.write(self.fd, f"{date} {text}\n".encode(errors="backslashreplace"))
+                os.write(self.fd, f"{date} {text}\n".encode())
 
 
 def is_at(fd, path):
@@ -251,6 +254,8 @@ class Server:
         self.cut, self.cutter = os.pipe()  # closing the writing end makes the other one readable for all
         self.idle = threading.Condition()
         self.running = 0  # under the condition's lock
+        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.places = min(max(files // DESCRIPTORS_EACH - 5, 5), MOST_TRANSFERS)  # some are the server's own
         self.stopping = False
         self.asked = set()
         # glibc keeps the address, so the callback must live as long as the server.
@@ -314,7 +319,7 @@ class Server:
         """Takes a request and counts it in one step, so that none is taken once stop has begun. What finds no place
         stays in the queue until a transfer ends."""
         with self.idle:
-            if self.stopping or self.running == MOST_TRANSFERS:
+            if self.stopping or self.running >= self.places:
                 return None
             buffer = ctypes.create_string_buffer(self.message_size)
             size = libc.mq_receive(self.queue, buffer, self.message_size, None)
@@ -411,7 +416,7 @@ class Server:
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # the original may be gone
 
     def run(self):
-        self.log.line(f"serving on {self.name}")
+        self.log.line(f"serving on {self.name!r}")
         while not self.asked & {signal.SIGTERM, signal.SIGINT}:
             if signal.SIGHUP in self.asked:
                 self.asked.discard(signal.SIGHUP)
@@ -466,15 +471,15 @@ def find_account(name):
     return (entry.pw_uid, entry.pw_gid) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
 
 
-def be_daemon(options, uid, gid, root, news):
+def tell(news, line):
     """The news for the original are lines: "pid N", what was made, then "ready" or "failed WHY"."""
+    with contextlib.suppress(BrokenPipeError):  # the original is gone
+        os.write(news, (line + "\n").encode(errors="backslashreplace"))
 
-    def tell(line):
-        with contextlib.suppress(BrokenPipeError):  # the original is gone
-            os.write(news, (line + "\n").encode(errors="backslashreplace"))
 
+def be_daemon(options, uid, gid, root, news):
     try:
-        tell(f"pid {os.getpid()}")
+        tell(news, f"pid {os.getpid()}")
         server = Server(options.queue, root, options.stall)
         server.handle_signals()
         with closing(os.open("/dev/null", os.O_RDWR)) as null:
@@ -485,17 +490,17 @@ def be_daemon(options, uid, gid, root, news):
         server.log.open(options.log, uid, gid)
         pidfile = PidFile(options.pidfile)
         if pidfile.made:
-            tell("pidfile")
+            tell(news, "pidfile")
         pidfile.write()
         if os.geteuid() == 0:
             drop_privileges(uid, gid)
         if server.open_queue():
-            tell("queue")
+            tell(news, "queue")
         server.listen()
     except Exception as error:
-        tell(f"failed {reason(error)}")
+        tell(news, f"failed {reason(error)}")
         os._exit(1)
-    tell("ready")
+    tell(news, "ready")
     os.close(news)
     server.run()
     server.stop(pidfile)
@@ -555,9 +560,12 @@ def start(options):
     middle = os.fork()
     if middle == 0:
         os.close(reader)
-        os.setsid()
-        if os.fork() == 0:
-            be_daemon(options, uid, gid, root, writer)
+        try:
+            os.setsid()
+            if os.fork() == 0:
+                be_daemon(options, uid, gid, root, writer)
+        except OSError as error:
+            tell(writer, f"failed {reason(error)}")
         os._exit(0)
     os.close(writer)
     os.waitpid(middle, 0)
