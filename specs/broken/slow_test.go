@@ -2,7 +2,6 @@ package broken_test
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -32,5 +31,5 @@ func TestTheReferenceOnATenthOfAProcessor(t *testing.T) {
 			t.Log(strings.TrimSpace(line))
 		}
 	}
-	must(t, os.Remove(group))
+	must(t, harness.RemoveGroup(group))
 }

@@ -1,13 +1,17 @@
 package harness
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // StarvedGroup makes a control group (cgroups(7)) that has so many percent of a processor. Who writes 0 to its
-// cgroup.procs enters it. The caller removes the directory once the processes have ended.
+// cgroup.procs enters it. The caller calls [RemoveGroup] once the processes have ended.
 func StarvedGroup(percent float64) (dir string, err error) {
 	if dir, err = newGroup("/sys/fs/cgroup", "cpu.max", percent); err != nil {
 		var errV1 error
@@ -16,6 +20,16 @@ func StarvedGroup(percent float64) (dir string, err error) {
 		}
 	}
 	return dir, nil
+}
+
+// RemoveGroup removes a control group. Its last process may still be ending, of which version 1 tells nobody.
+func RemoveGroup(dir string) error {
+	for deadline := Now() + Patience; ; time.Sleep(10 * time.Millisecond) {
+		err := os.Remove(dir)
+		if !errors.Is(err, unix.EBUSY) || Now() > deadline {
+			return err
+		}
+	}
 }
 
 // newGroup makes a control group below a hierarchy's root. Both versions of cgroups(7) have the quota in microseconds of

@@ -69,7 +69,7 @@ func (s *session) clear() error {
 	}
 	err := harness.KillAdopted()
 	if s.group != "" {
-		err = errors.Join(err, os.Remove(s.group))
+		err = errors.Join(err, harness.RemoveGroup(s.group))
 	}
 	s.orphans.removeAll(&s.ledger)
 	s.races = s.showRaces()
