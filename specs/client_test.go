@@ -49,7 +49,7 @@ func (r row) accept(ctx context.Context, f *harness.FakeServer, c *harness.Runni
 	conversation, err := f.Accept(limited, args[len(args)-1])
 	if held := harness.HeldUp(); errors.Is(err, context.DeadlineExceeded) && held > harness.Slack {
 		c.End()
-		notJudged(say("this machine held up processes for %v, and a client had not asked by then", held))
+		notJudged(say("this machine held up processes for %v, and a client had sent no request", held))
 	}
 	if err != nil {
 		wrong := finding.Finding{

@@ -256,7 +256,7 @@ var _ = Row("cwd", func(r row) {
 	})
 })
 
-// reopens tells whether SIGHUP makes a log that was renamed anew.
+// reopens reports whether SIGHUP makes a log that was renamed anew.
 func (r row) reopens(ctx context.Context, s *harness.Server) bool {
 	GinkgoHelper()
 	return os.Rename(s.Log, s.Log+".1") == nil && s.Signal(unix.SIGHUP) == nil &&

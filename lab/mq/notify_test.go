@@ -33,7 +33,7 @@ func want(t testing.TB, events <-chan mq.Event, ev mq.Event) {
 	}
 }
 
-// registered tells whether this process is registered. A message that is announced ends the registration before its
+// registered reports whether this process is registered. A message that is announced ends the registration before its
 // mq_send returns, so the answer needs no waiting.
 func registered(t testing.TB, q *mq.Queue) bool {
 	t.Helper()

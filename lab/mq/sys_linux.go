@@ -8,8 +8,6 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-
-	_ "daemonlab/lab/only64"
 )
 
 // This is the only file of the package that imports unsafe: the six system calls of mq_overview(7), with nothing

@@ -38,7 +38,6 @@ var parts = map[string][]part{
 		{"lab/wire", "lab/wire", false},
 		{"lab/log", "lab/log", false},
 		{"lab/stdio", "lab/stdio", false},
-		{"lab/only64", "lab/only64", false},
 	},
 	"c": {
 		{"lab/c", ".", true},

@@ -166,7 +166,8 @@ func TestOfAHandoutEveryMissingStepIsToldOf(t *testing.T) {
 // solve puts what was taken out of a handout back into it, and the packages that the reference uses for that.
 func solve(t *testing.T, o options) {
 	t.Helper()
-	for _, p := range append(parts[o.language], part{from: "lab/procfs", to: "lab/procfs"}, part{from: "lab/pidfd", to: "lab/pidfd"}) {
+	for _, p := range append(parts[o.language], part{from: "lab/procfs", to: "lab/procfs"}, part{from: "lab/pidfd", to: "lab/pidfd"},
+		part{from: "lab/only64", to: "lab/only64"}) {
 		entries, err := os.ReadDir(filepath.Join(o.project, p.from))
 		must(t, err)
 		for _, e := range entries {

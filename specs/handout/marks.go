@@ -51,7 +51,7 @@ func parseMark(line string) (mark, bool) {
 	return m, true
 }
 
-// handedOut tells whether anything of a source is.
+// handedOut reports whether anything of a source is.
 func handedOut(source []byte) bool {
 	return len(withoutMarks(source)) < len(source)
 }

@@ -279,7 +279,7 @@ func (e Exchange) Last() Message {
 	return e.Messages[len(e.Messages)-1]
 }
 
-// Failed tells whether the server said FAILURE, and what.
+// Failed reports whether the server said FAILURE, and what.
 func (e Exchange) Failed() (string, bool) {
 	last := e.Last()
 	return string(last.Body), last.Kind == wire.Failure
@@ -337,7 +337,7 @@ func QueueStatus(name string) (mq.Status, mq.Attr, error) {
 	return status, attr, err
 }
 
-// QueueExists tells whether there is a queue of that name.
+// QueueExists reports whether there is a queue of that name.
 func QueueExists(name string) bool {
 	q, err := mq.Open(name, os.O_WRONLY, 0, nil)
 	if err == nil {

@@ -83,7 +83,7 @@ func onDescriptor(q *mq.Queue, f func(fd int) error) error {
 	return errors.Join(err, callErr)
 }
 
-// MaySetSecurebits tells whether programs can be started with securebits, see capabilities(7).
+// MaySetSecurebits reports whether programs can be started with securebits, see capabilities(7).
 func MaySetSecurebits() bool {
 	st, err := proc.Process(os.Getpid()).Status()
 	return err == nil && st.CapEff.Has(unix.CAP_SETPCAP)

@@ -74,7 +74,7 @@ func (c *Conversation) Send(ctx context.Context, kind uint, body []byte) error {
 	return err
 }
 
-// IsTaken tells whether the client has taken all that was sent.
+// IsTaken reports whether the client has taken all that was sent.
 func (c *Conversation) IsTaken() bool {
 	attr, err := c.reply.Attr()
 	return err == nil && attr.CurMsgs == 0

@@ -88,7 +88,7 @@ func (s Stopwatch) Took() time.Duration {
 	return time.Since(s.begun).Round(time.Millisecond)
 }
 
-// Within tells whether no more than limit has passed since it was started, on the clock of [Now].
+// Within reports whether no more than limit has passed since it was started, on the clock of [Now].
 func (s Stopwatch) Within(limit time.Duration) bool {
 	return Now()-s.now <= limit
 }

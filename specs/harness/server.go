@@ -312,7 +312,7 @@ func (s *Server) WaitForEnd(ctx context.Context) (unix.WaitStatus, error) {
 	return exitStatus(s.PID)
 }
 
-// Alive tells whether the daemon still runs.
+// Alive reports whether the daemon still runs.
 func (s *Server) Alive() bool {
 	ended, err := s.Process.Ended()
 	return err == nil && !ended

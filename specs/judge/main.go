@@ -71,19 +71,7 @@ func run(args []string) (status int, err error) {
 	if o.stream {
 		p = &stream{out: json.NewEncoder(os.Stdout)}
 	}
-	groups := [][]rubric.Row{rows}
-	if o.next {
-		groups = bySteps(rows)
-	}
-	var results []result
-	for _, group := range groups {
-		var more []result
-		more, err = judge(ctx, o, group, p)
-		results = append(results, more...)
-		if err != nil || newReport(more).exitStatus() != exitPassed {
-			break
-		}
-	}
+	results, err := judgeInTurn(ctx, o, rows, p)
 	if ctx.Err() != nil {
 		return exitError, errors.New(wordsOf[o.lang].interrupted)
 	}
@@ -101,6 +89,22 @@ func run(args []string) (status int, err error) {
 		report.print(os.Stdout, o, columns)
 	}
 	return report.exitStatus(), nil
+}
+
+// judgeInTurn judges the rows, with --next step by step as long as none fails.
+func judgeInTurn(ctx context.Context, o options, rows []rubric.Row, p progress) (results []result, err error) {
+	groups := [][]rubric.Row{rows}
+	if o.next {
+		groups = bySteps(rows)
+	}
+	for _, group := range groups {
+		more, err := judge(ctx, o, group, p)
+		results = append(results, more...)
+		if err != nil || newReport(more).exitStatus() != exitPassed {
+			return results, err
+		}
+	}
+	return results, nil
 }
 
 // bySteps are the rows of each step, which come in order.

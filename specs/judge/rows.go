@@ -196,7 +196,7 @@ func (o options) judgeRow(ctx context.Context, row rubric.Row) result {
 	return r
 }
 
-// killed tells whether a signal ended the suite's process. Its own faults do not, so it was the program's, which runs
+// killed reports whether a signal ended the suite's process. Its own faults do not, so it was the program's, which runs
 // beside it.
 func killed(state *os.ProcessState) bool {
 	if state == nil {
@@ -205,7 +205,7 @@ func killed(state *os.ProcessState) bool {
 	return state.Sys().(syscall.WaitStatus).Signaled()
 }
 
-// interrupted tells whether a signal that ends had the suite stop, which is not ours as long as we go on.
+// interrupted reports whether a signal that ends had the suite stop, which is not ours as long as we go on.
 func interrupted(specs types.SpecReports) bool {
 	return slices.ContainsFunc(specs, func(s types.SpecReport) bool { return s.State == types.SpecStateInterrupted })
 }

@@ -106,7 +106,7 @@ func receiveError(q interface {
 	return err
 }
 
-// registered tells whether a process is registered. A message that is announced ends the registration before mq_send
+// registered reports whether a process is registered. A message that is announced ends the registration before mq_send
 // returns, so a look right after a send proves that there was none.
 func registered(q interface{ Status() (mq.Status, error) }) bool {
 	GinkgoHelper()

@@ -128,7 +128,7 @@ func (t *taker) add(e event.Event) {
 	t.record.Events = append(t.record.Events, e)
 }
 
-// has tells whether an event that fits has been recorded.
+// has reports whether an event that fits has been recorded.
 func (t *taker) has(fits func(e *event.Event) bool) bool {
 	return t.find(fits).At != 0
 }

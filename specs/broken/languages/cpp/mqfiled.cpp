@@ -768,7 +768,7 @@ void remove_pidfile(const std::string &path)
         unlink(path.c_str());
 }
 
-// mqueuefs tells whether another server has registered for it meanwhile.
+// mqueuefs reports whether another server has registered for it meanwhile.
 void remove_queue(const std::string &name)
 {
     char line[128] = "";

@@ -157,7 +157,7 @@ def is_alive(pid):
 
 class PidFile:
     def __init__(self, path):
-        """Opens and locks. self.made tells whether this start made the file."""
+        """Opens and locks. self.made reports whether this start made the file."""
         self.path = path
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
         begin = time.monotonic()
@@ -533,7 +533,7 @@ def wait_for_end(pid):
 
 
 def remove_queue(name):
-    """mqueuefs tells whether another server has registered for it meanwhile."""
+    """mqueuefs reports whether another server has registered for it meanwhile."""
     with contextlib.suppress(OSError), closing(mq_open(name, os.O_RDONLY | os.O_NONBLOCK)) as queue:
         if b"NOTIFY_PID:0 " in os.read(queue, 128):
             libc.mq_unlink(os.fsencode(name))
