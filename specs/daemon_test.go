@@ -268,28 +268,9 @@ var _ = Row("privileges", func(r row) {
 		if os.Geteuid() != 0 {
 			skip(say("only root has privileges to give up"))
 		}
-		setting := harness.Hostile()
-		did, cause := say("started it as root, with supplementary groups"), rubric.Text{}
-		if harness.MaySetSecurebits() {
-			setting.Orders = []string{"--securebits", "no-setuid-fixup"}
-			did = say("%v and the securebit no-setuid-fixup, with which setresuid(2) leaves the capabilities as they are", did)
-			cause = say("capset(2) is not called: capabilities go with root's user ID only where no securebit keeps them, see capabilities(7)")
-		}
-		s := r.startAt(ctx, place(), setting)
-		uid, gid := harness.Nobody()
-		for _, t := range r.threads(s) {
-			ids := facts.Is(t, uid, gid)
-			if !ids {
-				cause = say("")
-			}
-			r.must(ids && facts.Powerless(t),
-				finding.Finding{
-					Did:   did,
-					Cause: cause,
-					Wants: say("all UIDs are %d and all GIDs %d (nobody), no groups, CapPrm and CapEff 0", uid, gid),
-					Saw:   say("%s of thread %d:\nUid: %v\nGid: %v\nGroups: %v\nCapPrm: %v\nCapEff: %v", s.Process.Path("task"), t.Pid, t.Uid, t.Gid, t.Groups, t.CapPrm, t.CapEff),
-				})
-		}
+		r.mustBecome(ctx, "nobody")
+		r.clear()
+		r.mustBecome(ctx, "daemon", "--user", "daemon")
 	})
 	It("stays the user that started it, if that was not root", func(ctx SpecContext) {
 		if os.Geteuid() == 0 {
@@ -304,6 +285,34 @@ var _ = Row("privileges", func(r row) {
 		}
 	})
 })
+
+func (r row) mustBecome(ctx context.Context, account string, flags ...string) {
+	GinkgoHelper()
+	uid, gid, err := harness.Account(account)
+	if err != nil {
+		notJudged(say("%v", err))
+	}
+	setting := harness.Hostile()
+	did, cause := say("started mqfiled %v as root, with supplementary groups", strings.Join(flags, " ")), rubric.Text{}
+	if harness.MaySetSecurebits() {
+		setting.Orders = []string{"--securebits", "no-setuid-fixup"}
+		did = say("%v and the securebit no-setuid-fixup, with which setresuid(2) leaves the capabilities as they are", did)
+		cause = say("capset(2) is not called: capabilities go with root's user ID only where no securebit keeps them, see capabilities(7)")
+	}
+	s := r.startAt(ctx, place(), setting, flags...)
+	for _, t := range r.threads(s) {
+		ids := facts.Is(t, uid, gid)
+		if !ids {
+			cause = say("")
+		}
+		r.must(ids && facts.Powerless(t), finding.Finding{
+			Did:   did,
+			Cause: cause,
+			Wants: say("all UIDs are %d and all GIDs %d (%s), no groups, CapPrm and CapEff 0", uid, gid, account),
+			Saw:   say("%s of thread %d:\nUid: %v\nGid: %v\nGroups: %v\nCapPrm: %v\nCapEff: %v", s.Process.Path("task"), t.Pid, t.Uid, t.Gid, t.Groups, t.CapPrm, t.CapEff),
+		})
+	}
+}
 
 func (r row) threads(s *harness.Server) []procfs.Status {
 	GinkgoHelper()

@@ -71,6 +71,18 @@ var _ = Row("pidfile", func(r row) {
 			r.mustStayLocked(s, say("sent it SIGHUP"))
 		}
 	})
+	It("is where the contract says if no flag does", func(ctx SpecContext) {
+		p, setting := place(), harness.Hostile()
+		did := say("started it without --pidfile, with XDG_RUNTIME_DIR")
+		if os.Geteuid() == 0 {
+			did = say("started it as root without --pidfile, with a directory of its own at /run")
+			p.PIDFile = "/run/mqfiled.pid"
+			ownRun(p)
+		}
+		setting.Orders = []string{"--env", "XDG_RUNTIME_DIR=" + filepath.Join(p.Dir, "run")}
+		s := r.startBy(ctx, p, setting, "--root", p.Root, "--queue", p.Queue, "--log", p.Log)
+		r.mustHoldPID(s, did)
+	})
 	It("is refused if it is a symbolic link", func(ctx SpecContext) {
 		p := place()
 		victim := filepath.Join(p.Dir, "victim")
@@ -85,6 +97,16 @@ var _ = Row("pidfile", func(r row) {
 		})
 	})
 })
+
+// ownRun mounts the place's directory over /run, which is the machine's, for this process and what it starts.
+func ownRun(p harness.Place) {
+	GinkgoHelper()
+	if !harness.OwnNamespaces() {
+		skip(say("this judge may not make namespaces: the PID file of root's server without --pidfile is the machine's"))
+	}
+	Expect(unix.Mount(filepath.Join(p.Dir, "run"), "/run", "", unix.MS_BIND, "")).To(Succeed())
+	DeferCleanup(func() { unix.Unmount("/run", unix.MNT_DETACH) })
+}
 
 // mustStayLocked is about a daemon that lives: whether a request or SIGHUP ends it is other rows'.
 func (r row) mustStayLocked(s *harness.Server, did rubric.Text) {
@@ -273,6 +295,18 @@ var _ = Row("ready", func(r row) {
 			r.clear()
 			s.Remove() // its queue counts against RLIMIT_MSGQUEUE as long as it has its name
 		}
+	})
+	It("serves at /mqfiled if no flag names a queue", func(ctx SpecContext) {
+		if !harness.OwnNamespaces() {
+			skip(say("this judge may not make namespaces: what a server does without --queue is the machine's"))
+		}
+		p := place()
+		p.Queue = wire.DefaultQueue
+		s := r.startBy(ctx, p, harness.Hostile(), "--root", p.Root, "--pidfile", p.PIDFile, "--log", p.Log)
+		r.must(harness.QueueExists(p.Queue), finding.Finding{
+			Did: say("started it without --queue"), Wants: say("the request queue is %s", p.Queue), Saw: say("there is none"),
+		})
+		r.mustServe(ctx, s, say("started it without --queue"))
 	})
 	It("has a request queue that anybody may send to", func(ctx SpecContext) {
 		s := r.start(ctx)

@@ -21,8 +21,8 @@ import (
 // endings are the statuses of adopted processes that were reaped, by PID.
 var endings sync.Map
 
-// Ending says how the daemon has ended, if it has without having been told to: by which signal or with which status, and, after a fault in a C
-// program, in which line, as far as the kernel's log may be read.
+// Ending says how the daemon has ended, if it has without having been told to: by which signal or with which status, and,
+// after a fault in a C program, in which line, as far as the kernel's log may be read.
 func (s *Server) Ending() (how rubric.Text, ended bool) {
 	if s.toEnd || s.Alive() {
 		return rubric.Text{}, false

@@ -25,15 +25,21 @@ func CannotLook() (why rubric.Text) {
 		"ordinary user, or run the container with --cap-add SYS_PTRACE")
 }
 
-// MountOwnQueues has /dev/mqueue show the queues of this process's IPC namespace, which is a new one where the judge may
-// make any. What is mounted there is the outer namespace's.
-func MountOwnQueues() error {
-	const dir = "/dev/mqueue"
+// OwnNamespaces reports whether this process has queues and mounts to itself, as it has where the judge may make an IPC
+// and a mount namespace for each row.
+func OwnNamespaces() bool {
 	ours, err := os.Readlink("/proc/self/ns/ipc")
 	outer, outerErr := os.Readlink(fmt.Sprintf("/proc/%d/ns/ipc", os.Getppid()))
+	return err == nil && outerErr == nil && ours != outer
+}
+
+// MountOwnQueues has /dev/mqueue show the queues of this process's own IPC namespace, if it has one. What is mounted
+// there is the outer namespace's.
+func MountOwnQueues() error {
+	const dir = "/dev/mqueue"
 	var fs unix.Statfs_t
-	if err != nil || outerErr != nil || ours == outer || unix.Statfs(dir, &fs) != nil || fs.Type != mqueueMagic {
-		return err
+	if !OwnNamespaces() || unix.Statfs(dir, &fs) != nil || fs.Type != mqueueMagic {
+		return nil
 	}
 	return os.NewSyscallError("mount "+dir, unix.Mount("mqueue", dir, "mqueue", 0, ""))
 }
@@ -41,17 +47,14 @@ func MountOwnQueues() error {
 // mqueueMagic is MQUEUE_MAGIC in the kernel's ipc/mqueue.c.
 const mqueueMagic = 0x19800202
 
-// Nobody is the account that a server started by root becomes. It is not looked up by lab/daemon: the programs that
-// judge are handed to students, and have nothing of what these are to write.
-func Nobody() (uid, gid int) {
-	account, err := user.Lookup("nobody")
+// Account is one that a server started by root becomes. It is not looked up by lab/daemon: the programs that judge are
+// handed to students, and have nothing of what these are to write.
+func Account(name string) (uid, gid int, err error) {
+	account, err := user.Lookup(name)
 	if err == nil {
 		_, err = fmt.Sscan(account.Uid+" "+account.Gid, &uid, &gid)
 	}
-	if err != nil {
-		panic(err)
-	}
-	return uid, gid
+	return uid, gid, err
 }
 
 // QueueMode is the permission bits of a queue.
