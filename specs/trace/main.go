@@ -80,17 +80,21 @@ func run(args []string) (status int, err error) {
 	return exitDaemon, nil
 }
 
-// openPage finds out at once whether the page can be written. nil: none is wanted.
+// openPage finds out at once whether the page can be written; an older one stays until there is another. nil: none is
+// wanted.
 func openPage(name string) (*os.File, error) {
 	if name == "" {
 		return nil, nil
 	}
-	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o644)
 }
 
 func publish(story *birth.Story, o options, page *os.File, guide draw.Guide) error {
 	if page != nil {
 		content, err := draw.HTML(story, o.lang, guide)
+		if err == nil {
+			err = page.Truncate(0)
+		}
 		if err == nil {
 			_, err = page.Write(content)
 		}
