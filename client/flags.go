@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"daemonlab/lab/mq"
+	"daemonlab/lab/version"
 	"daemonlab/lab/wire"
 )
 
@@ -25,6 +26,7 @@ message queues.
   --wait SECONDS  for room, when the queues of this user take up all that
                   RLIMIT_MSGQUEUE allows (default 30); ls /dev/mqueue shows
                   them, rm there removes one that a killed client left
+  --version       which release this is
   --help          this text
 
 Examples:
@@ -42,7 +44,7 @@ type options struct {
 	output string        // "" for stdout
 	wait   time.Duration // for room for a reply queue
 	path   string        // as the server will see it; may be empty
-	help   bool
+	print  string        // text to print instead
 }
 
 // parse reads the arguments. Flags may stand before and after PATH; after "--" PATH may begin with a dash.
@@ -53,9 +55,13 @@ func parse(args []string) (options, error) {
 	flags.Func("queue", "", func(s string) error { o.queue = s; return mq.CheckName(s) })
 	flags.Func("o", "", func(s string) (err error) { o.output, err = nonEmpty(s); return })
 	flags.Func("wait", "", func(s string) (err error) { o.wait, err = parseSeconds(s); return })
+	which := flags.Bool("version", false, "")
 	paths, err := parseAround(flags, args)
-	if errors.Is(err, flag.ErrHelp) {
-		return options{help: true}, nil
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return options{print: usage}, nil
+	case err == nil && *which:
+		return options{print: version.Line("mqfile")}, nil
 	}
 	if err == nil && len(paths) != 1 {
 		err = fmt.Errorf("one PATH is needed, not %d", len(paths))

@@ -21,8 +21,8 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	if opts.help {
-		return stdio.Print(usage)
+	if opts.print != "" {
+		return stdio.Print(opts.print)
 	}
 	//lab:begin output exit cleanup: send-request
 	//lab:instead return fmt.Errorf("%s is not asked for anything yet", opts.queue)

@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"time"
 
-	"daemonlab/lab/stdio"
+	"daemonlab/lab/version"
 	"daemonlab/lab/wire"
 )
 
@@ -26,6 +26,7 @@ Serves the files below a directory to mqfile clients, as a daemon.
   --log FILE       log file, reopened on SIGHUP (default: syslog, if it answers)
   --stall SECONDS  give up a client that takes nothing for so long (default 60)
   --foreground     do not daemonize: for systemd (Type=notify) or debugging
+  --version        which release this is
   --help           this text
 `
 
@@ -70,6 +71,7 @@ type config struct {
 type options struct {
 	config
 	foreground, status, stop bool
+	print                    string // text to print instead
 }
 
 func parseFlags(args []string) (options, error) {
@@ -90,16 +92,17 @@ func parseFlags(args []string) (options, error) {
 	f.BoolVar(&o.stop, "stop", false, "")
 	//lab:end
 
+	which := f.Bool("version", false, "")
+
 	err := f.Parse(args)
 	if err == nil && f.NArg() > 0 {
 		err = fmt.Errorf("unexpected argument %q", f.Arg(0))
 	}
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		if writeErr := stdio.Print(usageText()); writeErr != nil {
-			return o, writeErr
-		}
-		return o, err
+		return options{print: usageText()}, nil
+	case err == nil && *which:
+		return options{print: version.Line("mqfiled")}, nil
 	case err != nil:
 		fmt.Fprintf(os.Stderr, "mqfiled: %v\n\n%s", err, usageText())
 		return o, errUsage

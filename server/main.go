@@ -2,12 +2,12 @@ package main
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 
 	"daemonlab/lab/daemon"
 	"daemonlab/lab/log"
+	"daemonlab/lab/stdio"
 )
 
 // Exit statuses.
@@ -24,7 +24,7 @@ func main() {
 
 	err := run(os.Args[1:])
 	switch {
-	case err == nil, errors.Is(err, flag.ErrHelp):
+	case err == nil:
 		return
 	case errors.Is(err, errUsage):
 		os.Exit(statusUsage)
@@ -42,6 +42,9 @@ func run(args []string) error {
 	o, err := parseFlags(args)
 	if err != nil {
 		return err
+	}
+	if o.print != "" {
+		return stdio.Print(o.print)
 	}
 	//lab:begin
 	switch {

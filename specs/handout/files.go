@@ -38,6 +38,7 @@ var parts = map[string][]part{
 		{"lab/wire", "lab/wire", false},
 		{"lab/log", "lab/log", false},
 		{"lab/stdio", "lab/stdio", false},
+		{"lab/version", "lab/version", false},
 	},
 	"c": {
 		{"lab/c", ".", true},

@@ -91,8 +91,8 @@ func (c *changes) watchDirectories() error {
 	return nil
 }
 
-// look is what tells one version of the files from another. There are programs when all can be executed.
-func (c *changes) look() (v version, programs bool) {
+// look is what tells one state of the files from another. There are programs when all can be executed.
+func (c *changes) look() (v state, programs bool) {
 	programs = true
 	files, _ := c.find()
 	for _, file := range files {
@@ -104,7 +104,7 @@ func (c *changes) look() (v version, programs bool) {
 	return v, programs
 }
 
-type version []look
+type state []look
 
 type look struct {
 	file     string
@@ -114,7 +114,7 @@ type look struct {
 }
 
 // await returns when the files look different from what was seen, or when ctx ends.
-func (c *changes) await(ctx context.Context, seen version) error {
+func (c *changes) await(ctx context.Context, seen state) error {
 	for {
 		if now, _ := c.look(); !slices.Equal(now, seen) {
 			return ctx.Err()

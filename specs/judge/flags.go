@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 
+	"daemonlab/lab/version"
 	"daemonlab/specs/rubric"
 )
 
@@ -30,6 +31,7 @@ Judges a server and a client by the lab's contract.
   --jobs N       rows judged at a time (default 4)
   --watch        judge again whenever a program is built anew, first what failed, until Ctrl-C
   --list         list the rows
+  --version      which release this is
   --help         this text
 
 Exit status: 0 all passed, 1 some failed, 2 the suite itself could not run.
@@ -57,6 +59,7 @@ Comprueba un servidor y un cliente según el contrato de la práctica.
   --jobs N       pruebas a la vez (por omisión, 4)
   --watch        lo repite cada vez que se compila un programa, primero lo que falló, hasta Ctrl-C
   --list         enumera las pruebas
+  --version      qué versión es
   --help         este texto
 
 Estado de salida: 0 todo bien, 1 algo falla, 2 las pruebas no han podido ejecutarse.
@@ -105,6 +108,7 @@ func parseFlags(args []string) (options, error) {
 	f.BoolVar(&o.stream, "stream", false, "")
 	f.BoolVar(&o.verbose, "verbose", false, "")
 	f.BoolVar(&o.next, "next", false, "")
+	which := f.Bool("version", false, "")
 	err := f.Parse(args)
 	words, known := wordsOf[o.lang]
 	if !known {
@@ -114,6 +118,9 @@ func parseFlags(args []string) (options, error) {
 	case errors.Is(err, flag.ErrHelp):
 		fmt.Print(words.usage)
 		return o, err
+	case err == nil && *which:
+		fmt.Print(version.Line("specs"))
+		return o, flag.ErrHelp
 	case err == nil && f.NArg() > 0:
 		err = fmt.Errorf(words.unexpected, f.Arg(0))
 	case err == nil && !known:

@@ -48,7 +48,7 @@ func watch(ctx context.Context, o options, rows []rubric.Row) (status int, err e
 
 // round judges all rows, of copies of the programs, so that they can be built anew meanwhile. That
 // ends the round.
-func (o options) round(ctx context.Context, programs *changes, seen version, b *board) error {
+func (o options) round(ctx context.Context, programs *changes, seen state, b *board) error {
 	dir, err := os.MkdirTemp("", "specs-watch-")
 	if err != nil {
 		return err
