@@ -74,9 +74,9 @@ func (p *Program) sources() []string {
 }
 
 // goBuild builds without the directory's name in what the compiler sees, so that the builds of all copies share their
-// cache.
+// cache. The symbols stay, since env needs them.
 func goBuild(ctx context.Context, dir, file, pkg string) error {
-	return run(ctx, dir, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", file, pkg)
+	return run(ctx, dir, "go", "build", "-trimpath", "-buildvcs=false", "-o", file, pkg)
 }
 
 // apply takes a patch only if it fits exactly. git is told to look for no repository: in one, it would leave out the

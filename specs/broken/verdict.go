@@ -48,7 +48,7 @@ func (v Verdict) Wrong() (lines []string) {
 	failed := v.Failed()
 	for _, id := range v.Program.Kills {
 		if !slices.Contains(failed, id) {
-			lines = append(lines, "has passed "+id)
+			lines = append(lines, "has not failed "+id)
 		}
 	}
 	for _, r := range v.Results {
