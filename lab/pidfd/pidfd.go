@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -45,11 +46,19 @@ func (p *Process) Signal(sig unix.Signal) error {
 }
 
 // Wait returns nil when the process has ended, which a zombie has as well, or ctx's error. It costs no thread: a pidfd
-// is readable from the process's end on, and the goroutine is parked in Go's poller until then. A ctx that ends spoils
-// p for a further Wait.
+// is readable from the process's end on, and the goroutine is parked in Go's poller until then.
 func (p *Process) Wait(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, func() { p.file.Close() })
-	defer stop()
+	interrupted := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		p.file.SetReadDeadline(time.Unix(1, 0)) // long past
+		close(interrupted)
+	})
+	defer func() {
+		if !stop() {
+			<-interrupted
+			p.file.SetReadDeadline(time.Time{})
+		}
+	}()
 	conn, err := p.file.SyscallConn()
 	if err != nil {
 		return err

@@ -49,7 +49,7 @@ func TestWaitReturnsWhenTheProcessEnds(t *testing.T) {
 }
 
 func TestWaitEndsWithItsContext(t *testing.T) {
-	pid, _ := start(t)
+	pid, kill := start(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	p := open(t, pid)
@@ -57,6 +57,10 @@ func TestWaitEndsWithItsContext(t *testing.T) {
 	cancel()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Error(err)
+	}
+	kill()
+	if err := p.Wait(t.Context()); err != nil {
+		t.Errorf("a further Wait: %v", err)
 	}
 }
 

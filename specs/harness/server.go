@@ -184,7 +184,8 @@ type Server struct {
 	PID     int
 	Process procfs.Process
 	program string
-	toEnd   bool // it was told to end
+	toEnd   bool   // it was told to end
+	used    uint64 // clock ticks of the processor, when [Server.Works] was asked
 	handle  *pidfd.Process
 }
 
@@ -302,6 +303,16 @@ func (s *Server) FavourMain() error {
 // Continue has it go on.
 func (s *Server) Continue() {
 	s.Signal(unix.SIGCONT)
+}
+
+// Works reports whether the daemon has used the processor, or has waited for the disk, since it was asked before. On a
+// busy machine such a one may be late and right; the clock of [Now] knows nothing of disks.
+func (s *Server) Works() bool {
+	stat, _ := s.Process.Stat()
+	tasks, _ := s.Process.Tasks()
+	before := s.used
+	s.used = stat.UserTime + stat.SysTime
+	return s.used != before || slices.ContainsFunc(tasks, func(t procfs.Status) bool { return t.State == 'D' })
 }
 
 // WaitForEnd waits until the daemon has ended, reaps it and tells how it ended.
