@@ -498,10 +498,16 @@ var _ = Row("sigterm", func(r row) {
 			} else {
 				s = r.start(ctx) // SIGHUP may have ended the first one, which is the row `sighup`'s
 			}
+			// It has something to finish, so that the second SIGTERM finds it alive.
+			Expect(s.WriteFile("large", large[:64<<10])).To(Succeed())
+			c := r.stuckClient(ctx, s, int32(os.Getpid()))
 			begin := time.Now()
 			for _, sig := range signals {
 				s.Signal(sig)
 				delivered(ctx, s, sig)
+			}
+			if s.Alive() {
+				c.Finish(ctx, "large")
 			}
 			r.mustEndSince(ctx, s, begin, harness.NewStopwatch(), 2*time.Second)
 			r.clear()
