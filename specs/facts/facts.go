@@ -1,5 +1,5 @@
 // Package facts says what the contract wants of a daemon's state, a predicate a row, on what /proc shows. The specs fail
-// a row by it, and the trace marks one.
+// a row by it, the trace marks one, and the demo shows them.
 package facts
 
 import (
