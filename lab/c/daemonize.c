@@ -187,6 +187,8 @@ bool double_fork(void)
     //lab:instead
     //lab:instead if (child == -1)
     //lab:instead     fail("fork: %m");
+    //lab:instead if (child == 0)
+    //lab:instead     setsid(); /* SIGHUP would end it when the original goes */
     //lab:instead return child == 0;
     int ends[2];
     pid_t grandchild;

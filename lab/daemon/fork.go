@@ -40,7 +40,9 @@ func fork(config, pipe *os.File, env []string) (int, error) {
 	//lab:begin session orphan
 	//lab:instead // One fork for a beginning, straight to the daemon.
 	//lab:instead files := []uintptr{0, 1, 2, configFD: uintptr(p.config), pipeFD: uintptr(p.pipe)}
-	//lab:instead pid, err := syscall.ForkExec("/proc/self/exe", os.Args, &syscall.ProcAttr{Env: env, Files: files})
+	//lab:instead // In a session of its own: SIGHUP would end it when the original goes.
+	//lab:instead own := &syscall.SysProcAttr{Setsid: true}
+	//lab:instead pid, err := syscall.ForkExec("/proc/self/exe", os.Args, &syscall.ProcAttr{Env: env, Files: files, Sys: own})
 	//lab:instead if err != nil {
 	//lab:instead 	return 0, err
 	//lab:instead }

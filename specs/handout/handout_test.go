@@ -72,10 +72,10 @@ type verdict struct {
 }
 
 // judge runs the folder's own command.
-func judge(t *testing.T, o options) (v verdict) {
+func judge(t *testing.T, o options, more ...string) (v verdict) {
 	t.Helper()
 	report := filepath.Join(t.TempDir(), "report.json")
-	out, err := exec.Command(filepath.Join(o.dir, "scripts/specs"), "--json", report).CombinedOutput()
+	out, err := exec.Command(filepath.Join(o.dir, "scripts/specs"), append(more, "--json", report)...).CombinedOutput()
 	if exit := (*exec.ExitError)(nil); err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 1) {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -193,6 +193,55 @@ func TestAHandoutWithTheRegionsOfTheReferenceGetsAllPoints(t *testing.T) {
 			t.Errorf("%d points: %+v", v.Score, v.Specs)
 		}
 	})
+}
+
+// upTo puts back into a source what the steps up to this one are about, and what no row is.
+func upTo(step int, source []byte) []byte {
+	var left bytes.Buffer
+	done := false // the region that the line is in
+	for line := range bytes.Lines(source) {
+		m, isMark := parseMark(strings.TrimSpace(string(line)))
+		if m.kind == markBegin {
+			ids, _, _ := strings.Cut(m.text, ":")
+			done = !slices.ContainsFunc(strings.Fields(ids), func(id string) bool {
+				row, _ := rubric.Find(rubric.Standard(), id)
+				return row.Step > step
+			})
+		}
+		if !isMark || !done {
+			left.Write(line)
+		}
+		done = done && m.kind != markEnd
+	}
+	return left.Bytes()
+}
+
+// The README promises that steps 1 to 7 become green in their order, and which rows need step 9.
+func TestTheStepsCanBeTakenInTheirOrder(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
+	if _, err := exec.LookPath("gcc"); err != nil {
+		t.Skip("there is no gcc")
+	}
+	o := options{project: project, language: "c", lang: "es", dir: filepath.Join(t.TempDir(), "handout")}
+	must(t, o.make())
+	for step := 1; step <= 7; step++ {
+		sources, err := filepath.Glob(filepath.Join(project, "lab/c/*.[ch]"))
+		must(t, err)
+		for _, name := range sources {
+			source, err := os.ReadFile(name)
+			must(t, err)
+			left, _, err := cut(name, upTo(step, source), newTodos(o.lang).writer(name))
+			must(t, err)
+			must(t, write(o.dir, []file{{filepath.Base(name), left, 0o644}}))
+		}
+		for _, s := range judge(t, o, "--step", fmt.Sprint(step)).Specs {
+			if s.Status == "failed" && s.ID != "ready" {
+				t.Errorf("after step %d: %s: %+v", step, s.ID, s.Finding.Saw)
+			}
+		}
+	}
 }
 
 func TestAHandoutIsTheReferenceButForItsTODOs(t *testing.T) {

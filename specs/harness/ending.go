@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"daemonlab/lab/procfs"
 	"daemonlab/specs/finding"
 	"daemonlab/specs/rubric"
 )
@@ -32,16 +33,37 @@ func (s *Server) Ending() (how rubric.Text, ended bool) {
 	if !known {
 		return finding.Say("the daemon has ended"), true
 	}
-	status := noted.(unix.WaitStatus)
+	return sayEnding(s.PID, noted.(unix.WaitStatus), s.program), true
+}
+
+func sayEnding(pid int, status unix.WaitStatus, program string) rubric.Text {
 	if !status.Signaled() {
-		return finding.Say("the daemon ended: exit status %d", status.ExitStatus()), true
+		return finding.Say("the daemon ended: exit status %d", status.ExitStatus())
 	}
-	how = finding.Say("the daemon ended: signal %d, %s", status.Signal(),
-		unix.SignalName(status.Signal()))
-	if line := crashLine(s.PID, s.program); line != "" {
-		how = finding.Say("%s, in %s", how, line)
+	how := finding.Say("the daemon ended: signal %d, %s", status.Signal(), unix.SignalName(status.Signal()))
+	if line := crashLine(pid, program); line != "" {
+		return finding.Say("%s, in %s", how, line)
 	}
-	return how, true
+	return how
+}
+
+// endingOfLast says, on a line of its own, how the last process of a start has ended that left none.
+func endingOfLast(ended []procfs.Stat, program string) rubric.Text {
+	if len(ended) == 0 {
+		return rubric.Text{} // not adopted: it ended before its parent
+	}
+	pid := ended[len(ended)-1].Pid
+	reap(pid)
+	noted, known := endings.Load(pid)
+	if !known {
+		return rubric.Text{}
+	}
+	status := noted.(unix.WaitStatus)
+	how := finding.Say("\n%v", sayEnding(pid, status, program))
+	if status.Signaled() && status.Signal() == unix.SIGHUP {
+		return finding.Say("%v: the kernel hangs up whoever is in the session of a terminal whose leader has ended, see setsid(2), step 5", how)
+	}
+	return how
 }
 
 // segfault is what the kernel logs of a fault that ends a process, see arch/x86/mm/fault.c and print_vma_addr in

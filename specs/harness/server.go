@@ -206,7 +206,7 @@ func (p Programs) StartServerBy(ctx context.Context, place Place, s Setting, arg
 	if start.Exit != 0 {
 		return nil, finding.Failed(errNotStarted, "%v; %v", start.ended(), start.said())
 	}
-	pid, err := place.findDaemon()
+	pid, err := place.findDaemon(p.Server)
 	if err != nil {
 		return nil, finding.Failed(err, "%v; %v", err, start.said())
 	}
@@ -237,13 +237,13 @@ func (s Start) ended() rubric.Text {
 
 // findDaemon picks the daemon among the processes that the start has left: the one registered for notification, else
 // the one that the PID file names, else the last of the line.
-func (p Place) findDaemon() (int, error) {
-	left, err := Adopted()
+func (p Place) findDaemon(program string) (int, error) {
+	left, ended, err := adopted()
 	if err != nil {
 		return 0, err
 	}
 	if len(left) == 0 {
-		return 0, finding.Failed(ErrNoDaemon, "the start returned 0 but no daemon is there")
+		return 0, finding.Failed(ErrNoDaemon, "the start returned 0 but no daemon is there%v", endingOfLast(ended, program))
 	}
 	candidates := []int{left[len(left)-1].Pid}
 	if content, err := os.ReadFile(p.PIDFile); err == nil {
