@@ -221,10 +221,12 @@ var _ = Row("cwd", func(r row) {
 				Did: did, Wants: say("PID file and log are where these names lead from there"),
 				Saw: say("%s is there: %v; %s: %v", p.PIDFile, exists(p.PIDFile), p.Log, exists(p.Log)),
 			})
-			e := r.fetch(ctx, client(harness.Small), s, "still")
-			r.can(ctx, string(e.Content) == "in the root", finding.Finding{
-				Did: say("%v, asked for a file of that root", did), Wants: say("its content"), Saw: e.Summary(),
-			})
+			if harness.QueueExists(p.Queue) { // it is step 9's
+				e := r.fetch(ctx, client(harness.Small), s, "still")
+				r.can(ctx, string(e.Content) == "in the root", finding.Finding{
+					Did: say("%v, asked for a file of that root", did), Wants: say("its content"), Saw: e.Summary(),
+				})
+			}
 			r.must(r.reopens(ctx, s) || !r.reopens(ctx, r.start(ctx)), finding.Finding{
 				Did: say("%v, renamed the log and sent SIGHUP", did), Wants: say("a new log where the name led at the start"),
 				Saw: say("no %v", s.Log), Cause: say("the name is resolved when the log is opened again, in the working directory /"),

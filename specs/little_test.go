@@ -32,9 +32,25 @@ func (r row) canBut(ctx context.Context, f finding.Finding, hiding ...string) {
 	if by == r.ID || !slices.Contains(hiding, by) {
 		r.fail(f)
 	}
-	little.See = by
-	little.Cause = say("not judged: the fault that this shows hides whatever else this row is about; see `%s`", by)
-	r.fail(little)
+	r.see(by, little)
+}
+
+// see fails the spec with a finding that is a fault of another row.
+func (r row) see(by string, f finding.Finding) {
+	GinkgoHelper()
+	f.See = by
+	f.Cause = say("not judged: the fault that this shows hides whatever else this row is about; see `%s`", by)
+	r.fail(f)
+}
+
+// hasQueue fails the spec with `notify`, where a student comes to the request queue, if the server makes none at all.
+func (r row) hasQueue(ctx context.Context, queue string, did rubric.Text) {
+	GinkgoHelper()
+	soon, cancel := harness.WithTimeout(ctx, harness.Slack)
+	defer cancel()
+	if !eventually(soon, func() bool { return harness.QueueExists(queue) }) {
+		r.see("notify", finding.Finding{Did: did, Wants: say("there is a request queue"), Saw: say("queue %s: there is none", queue)})
+	}
 }
 
 // hiding are the rows whose faults can hide this one's.

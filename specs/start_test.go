@@ -287,6 +287,9 @@ var _ = Row("ready", func(r row) {
 		for range 10 {
 			s := r.start(ctx)
 			status, _, err := harness.QueueStatus(s.Queue)
+			if errors.Is(err, os.ErrNotExist) {
+				r.hasQueue(ctx, s.Queue, say("waited for the original to return 0"))
+			}
 			r.must(err == nil && status.NotifyPID == s.PID, finding.Finding{
 				Did: say("looked at the queue as soon as the original had returned 0"), Wants: say("the daemon is registered"),
 				Saw: say("%s: NOTIFY_PID:%d, the daemon is PID %d, error: %v", s.Queue, status.NotifyPID, s.PID, err),
@@ -415,6 +418,9 @@ var _ = Row("failure", func(r row) {
 			flags := fmt.Sprintf("--root%s%s --queue%s%s --pidfile%s%s --log%s%s --user%snobody --stall%s1.5", between, p.Root,
 				between, p.Queue, between, p.PIDFile, between, p.Log, between, between)
 			start := r.run(ctx, strings.Fields(flags)...)
+			if start.Exit == 0 {
+				r.hasQueue(ctx, p.Queue, say("started mqfiled %v", flags))
+			}
 			r.must(start.Exit == 0 && exists(p.PIDFile) && exists(p.Log) && harness.QueueExists(p.Queue), finding.Finding{
 				Did: say("started mqfiled %v", flags), Wants: say("the start succeeds; queue, PID file and log are there"),
 				Saw: say("exit status %d, stderr: %q", start.Exit, start.Stderr),

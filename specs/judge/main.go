@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -91,7 +92,7 @@ func run(args []string) (status int, err error) {
 	return report.exitStatus(), nil
 }
 
-// judgeInTurn judges the rows, with --next step by step as long as none fails.
+// judgeInTurn judges the rows, with --next step by step as long as none fails for a fault of its own.
 func judgeInTurn(ctx context.Context, o options, rows []rubric.Row, p progress) (results []result, err error) {
 	groups := [][]rubric.Row{rows}
 	if o.next {
@@ -100,7 +101,7 @@ func judgeInTurn(ctx context.Context, o options, rows []rubric.Row, p progress) 
 	for _, group := range groups {
 		more, err := judge(ctx, o, group, p)
 		results = append(results, more...)
-		if err != nil || newReport(more).exitStatus() != exitPassed {
+		if err != nil || slices.ContainsFunc(more, result.isToMend) {
 			return results, err
 		}
 	}

@@ -102,6 +102,11 @@ func rank(s result) int {
 	return 1
 }
 
+// isToMend is false where what another row is about has to come first.
+func (s result) isToMend() bool {
+	return s.Status == statusError || s.Status == statusFailed && (s.Finding == nil || s.Finding.See == "")
+}
+
 func (r report) table(w io.Writer, words words, lang string, columns int) {
 	var lines strings.Builder
 	table := tabwriter.NewWriter(&lines, 0, 0, 2, ' ', 0)
