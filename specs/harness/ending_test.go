@@ -37,3 +37,15 @@ func TestALineIsNamedInWhichAProgramEnded(t *testing.T) {
 		t.Errorf("%q", line)
 	}
 }
+
+// Rows are judged several at a time, and the queues of all of them count against one limit.
+func TestAProgramWithoutRoomForItsQueueIsStartedAgain(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "program")
+	script := "#!/bin/sh\n[ -e $0.again ] || { touch $0.again; echo 'mqfiled: /q: Too many open files' >&2; exit 1; }\n"
+	if err := os.WriteFile(program, []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if start, err := (Programs{Launcher: program}).Run(t.Context(), Setting{}, "mqfiled"); err != nil || start.Exit != 0 {
+		t.Errorf("%+v, %v", start, err)
+	}
+}

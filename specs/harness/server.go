@@ -17,6 +17,7 @@ import (
 	"daemonlab/lab/mq"
 	"daemonlab/lab/pidfd"
 	"daemonlab/lab/procfs"
+	"daemonlab/lab/wire"
 	"daemonlab/specs/finding"
 	"daemonlab/specs/rubric"
 )
@@ -82,8 +83,27 @@ type Start struct {
 // ErrHangs means that the original process did not return.
 var ErrHangs = errors.New("the original process did not return")
 
-// Run starts a program in a setting and waits until the process that was started has ended.
+// Run starts a program in a setting and waits until the process that was started has ended. One that says EMFILE is
+// started again when there is room for a request queue: rows that are judged beside it may have had RLIMIT_MSGQUEUE.
 func (p Programs) Run(ctx context.Context, s Setting, program string, args ...string) (Start, error) {
+	const starts = 3
+	for n := 1; ; n++ {
+		start, err := p.runOnce(ctx, s, program, args...)
+		if err != nil || !start.saysEMFILE() || n == starts {
+			return start, err
+		}
+		if q, err := makeQueue(QueueName("room"), &mq.Attr{MaxMsg: 10, MsgSize: wire.RequestSize}); err == nil {
+			mq.Unlink(q.Name())
+			q.Close()
+		}
+	}
+}
+
+func (s Start) saysEMFILE() bool {
+	return s.Exit != 0 && strings.Contains(strings.ToLower(s.Stderr), unix.EMFILE.Error())
+}
+
+func (p Programs) runOnce(ctx context.Context, s Setting, program string, args ...string) (Start, error) {
 	cmd, err := p.Command(s, program, args...)
 	if err != nil {
 		return Start{}, err
@@ -222,6 +242,10 @@ var errNotStarted = errors.New("the start failed")
 func (s Start) said() rubric.Text {
 	if s.Stderr == "" {
 		return finding.Say("nothing on stderr")
+	}
+	if s.saysEMFILE() {
+		return finding.Say("stderr: %.500q: its descriptors are used up, or what the queues of this user may have in all "+
+			"(RLIMIT_MSGQUEUE): see ls /dev/mqueue", s.Stderr)
 	}
 	return finding.Same("stderr: %.500q", s.Stderr)
 }
