@@ -220,7 +220,7 @@ func TestAHandoutWithTheRegionsOfTheReferenceGetsAllPoints(t *testing.T) {
 	})
 }
 
-// upTo puts back into a source what the steps up to this one are about, and what no row is.
+// upTo puts back into a source the regions that a step up to this one comes to first, and those of none.
 func upTo(step int, source []byte) []byte {
 	var left bytes.Buffer
 	done := false // the region that the line is in
@@ -228,10 +228,9 @@ func upTo(step int, source []byte) []byte {
 		m, isMark := parseMark(strings.TrimSpace(string(line)))
 		if m.kind == markBegin {
 			ids, _, _ := strings.Cut(m.text, ":")
-			done = !slices.ContainsFunc(strings.Fields(ids), func(id string) bool {
-				row, _ := rubric.Find(rubric.Standard(), id)
-				return row.Step > step
-			})
+			first, _, _ := strings.Cut(ids, " ")
+			row, _ := rubric.Find(rubric.Standard(), first)
+			done = row.Step <= step
 		}
 		if !isMark || !done {
 			left.Write(line)

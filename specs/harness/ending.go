@@ -38,7 +38,8 @@ func (s *Server) Ending() (how rubric.Text, ended bool) {
 
 func sayEnding(pid int, status unix.WaitStatus, program string) rubric.Text {
 	if !status.Signaled() {
-		return finding.Say("the daemon ended: exit status %d", status.ExitStatus())
+		return finding.Say("the daemon ended: exit status %d: main returned, or exit(3) was called, which in a thread ends the process",
+			status.ExitStatus())
 	}
 	how := finding.Say("the daemon ended: signal %d, %s", status.Signal(), unix.SignalName(status.Signal()))
 	if line := crashLine(pid, program); line != "" {
