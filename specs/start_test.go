@@ -229,7 +229,7 @@ func (r row) namesTheHolder(ctx context.Context, p harness.Place) bool {
 // mustBeOne starts many servers at once on one PID file. Each has a queue of its own, so that only the lock decides.
 func (r row) mustBeOne(ctx context.Context, p harness.Place, servers int) {
 	GinkgoHelper()
-	starts := make([]harness.Start, servers)
+	starts, errs := make([]harness.Start, servers), make([]error, servers)
 	var wg sync.WaitGroup
 	queue := func(i int) string { return fmt.Sprintf("%s-%d", p.Queue, i) }
 	for i := range starts {
@@ -238,7 +238,7 @@ func (r row) mustBeOne(ctx context.Context, p harness.Place, servers int) {
 		mq.Unlink(own.Queue) // of the round before
 		DeferCleanup(func() { mq.Unlink(own.Queue) })
 		wg.Go(func() {
-			starts[i], _ = programs.Run(ctx, harness.Setting{}, programs.Server, own.Args()...)
+			starts[i], errs[i] = programs.Run(ctx, harness.Setting{}, programs.Server, own.Args()...)
 		})
 	}
 	wg.Wait()
@@ -263,6 +263,10 @@ func (r row) mustBeOne(ctx context.Context, p harness.Place, servers int) {
 		Did:   say("started %d servers at the same instant on one PID file", servers),
 		Wants: say("one lives; the others return non-zero and name its PID"),
 		Saw:   say("%d have a queue; processes that live: %v\n%s", serving, pids(living), strings.Join(summary, "\n")),
+	}
+	if err := errors.Join(errs...); errors.Is(err, harness.ErrHangs) {
+		f.Saw, f.Do, f.Hangs = say("%v", errs[slices.IndexFunc(errs, func(err error) bool { return err != nil })]), byHand, true
+		r.fail(f)
 	}
 	if serving == 0 { // the queue is step 9's
 		serving = len(living)

@@ -192,8 +192,24 @@ func (r row) fetch(ctx context.Context, c *harness.Client, s *harness.Server, pa
 		Did:   say("asked for %q, with a reply queue of %d messages of %d bytes", path, c.Shape.Depth, c.Shape.MsgSize),
 		Wants: say("the exchange ends with END or FAILURE"),
 		Saw:   say("%v", err),
+		Cause: unanswered(s, e),
 	})
 	return e
+}
+
+// unanswered tells a request that nobody has received from one that the server took for something else.
+func unanswered(s *harness.Server, e harness.Exchange) rubric.Text {
+	status, _, err := harness.QueueStatus(s.Queue)
+	switch {
+	case err != nil || len(e.Messages) > 0:
+		return rubric.Text{}
+	case status.QSize > 0:
+		return say("nobody has received the request: QSIZE:%d NOTIFY_PID:%d", status.QSize, status.NotifyPID)
+	}
+	log, _ := os.ReadFile(s.Log)
+	lines := strings.Split(strings.TrimSpace(string(log)), "\n")
+	return say("the request was received, and perhaps not understood: pid is at offset 0, reply at 4, path at 260, 4356 bytes in "+
+		"all; the log ends with: %.300s", lines[len(lines)-1])
 }
 
 // mustServe proves that the server still answers.

@@ -237,8 +237,11 @@ func (c *Client) FinishSlowly(ctx context.Context, path string, period, while ti
 		if err == nil && (len(e.Messages) == maxMessages || len(e.Content) > maxContent) {
 			err = ErrEndless
 		}
+		if err != nil && len(e.Messages) > 0 {
+			err = finding.Failed(err, "%v after %v", err, e.Summary())
+		}
 		if err != nil {
-			return e, finding.Failed(err, "%v after %v", err, e.Summary())
+			return e, err
 		}
 		e.Messages = append(e.Messages, m)
 		switch m.Kind {
