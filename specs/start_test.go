@@ -265,7 +265,7 @@ func (r row) mustBeOne(ctx context.Context, p harness.Place, servers int) {
 		Saw:   say("%d have a queue; processes that live: %v\n%s", serving, pids(living), strings.Join(summary, "\n")),
 	}
 	if err := errors.Join(errs...); errors.Is(err, harness.ErrHangs) {
-		f.Saw, f.Do, f.Hangs = say("%v", errs[slices.IndexFunc(errs, func(err error) bool { return err != nil })]), byHand, true
+		f.Saw, f.Do, f.Hangs = say("%v", errs[slices.IndexFunc(errs, func(err error) bool { return err != nil })]), whereItIs, true
 		r.fail(f)
 	}
 	if serving == 0 { // the queue is step 9's

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,6 +15,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	"daemonlab/lab/mq"
+	"daemonlab/lab/procfs"
 	"daemonlab/lab/wire"
 	"daemonlab/specs/finding"
 	"daemonlab/specs/harness"
@@ -99,6 +101,10 @@ var server *harness.Server
 // byHand says how to look at a start that fails.
 var byHand = say("start it by hand with a --root, a --queue and a --pidfile of your own, and look at $?, stderr and `ps -ef`")
 
+// whereItIs says how to look at a start that does not end.
+var whereItIs = say("start it by hand with a --queue and a --pidfile of your own, and ask gdb where it is: " +
+	"gdb -p $(pgrep -n mqfiled) -batch -ex bt")
+
 // toFind says how to find out why a daemon has ended.
 var toFind = say("its log says why, or gdb where: gdb -ex 'set follow-fork-mode child' -ex 'set detach-on-fork on' -ex run " +
 	"--args mqfiled --queue /test --pidfile /tmp/test.pid; then send what the spec sent")
@@ -159,7 +165,10 @@ func (r row) startBy(ctx context.Context, p harness.Place, s harness.Setting, ar
 			Hangs: errors.Is(err, harness.ErrHangs),
 			Do:    byHand,
 		}
-		r.must(!f.Hangs, f)       // once more would cost as much again
+		if f.Hangs {
+			f.Do = whereItIs
+			r.fail(f) // once more would cost as much again
+		}
 		r.canBut(ctx, f, "ready") // a start in a plain setting shows no more of this one
 	}
 	server = started
@@ -205,6 +214,11 @@ func unanswered(s *harness.Server, e harness.Exchange) rubric.Text {
 		return rubric.Text{}
 	case status.QSize > 0:
 		return say("nobody has received the request: QSIZE:%d NOTIFY_PID:%d", status.QSize, status.NotifyPID)
+	}
+	tasks, _ := s.Process.Tasks()
+	if slices.ContainsFunc(tasks, func(t procfs.Status) bool { return t.State == 'R' }) {
+		return say("one of its threads still runs, so it probably is in an endless loop: gdb -p $(pgrep mqfiled) -batch -ex " +
+			"'thread apply all bt' shows the line")
 	}
 	log, _ := os.ReadFile(s.Log)
 	lines := strings.Split(strings.TrimSpace(string(log)), "\n")
