@@ -90,6 +90,7 @@ func (r row) fail(f finding.Finding) {
 			f.Saw = say("%v\n%v", how, f.Saw)
 			f.Cause, f.Do = rubric.Text{}, toFind
 		}
+		AddReportEntry(finding.Facts, server.Evidence(), ReportEntryVisibilityNever)
 	}
 	AddReportEntry(finding.Entry, f, ReportEntryVisibilityNever)
 	Fail(r.ID + ": " + r.Title.EN + "\n" + f.Text(r.Row, "en"))
@@ -173,9 +174,6 @@ func (r row) startBy(ctx context.Context, p harness.Place, s harness.Setting, ar
 	}
 	server = started
 	DeferCleanup(func() {
-		if CurrentSpecReport().Failed() {
-			AddReportEntry(finding.Facts, started.Evidence(), ReportEntryVisibilityNever)
-		}
 		started.Close()
 		server = nil
 	})

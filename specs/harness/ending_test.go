@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,5 +48,31 @@ func TestAProgramWithoutRoomForItsQueueIsStartedAgain(t *testing.T) {
 	}
 	if start, err := (Programs{Launcher: program}).Run(t.Context(), Setting{}, "mqfiled"); err != nil || start.Exit != 0 {
 		t.Errorf("%+v, %v", start, err)
+	}
+}
+
+func TestWhatAStartWaitsForIsTold(t *testing.T) {
+	for script, says := range map[string]string{"sleep 1000; :": "it waits for its child", "read line <&3": "it reads from a pipe"} {
+		reader, writer, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command("sh", "-c", script)
+		cmd.ExtraFiles = []*os.File{reader}
+		cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		said := ""
+		for deadline := time.Now().Add(5 * time.Second); !strings.HasPrefix(said, says) && time.Now().Before(deadline); {
+			said = whatItDoes(cmd.Process.Pid).EN
+		}
+		unix.Kill(-cmd.Process.Pid, unix.SIGKILL)
+		cmd.Wait()
+		reader.Close()
+		writer.Close()
+		if !strings.HasPrefix(said, says) {
+			t.Errorf("of %q: %s", script, said)
+		}
 	}
 }

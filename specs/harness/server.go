@@ -170,6 +170,14 @@ func whatItDoes(original int) rubric.Text {
 	const ticks = 100 // a second, see sysconf(3)
 	switch used := time.Duration(busiest.UserTime+busiest.SysTime) * time.Second / ticks; {
 	case busiest.Pid == 0:
+		in, _ := os.ReadFile(proc.Process(original).Path("wchan")) // the kernel function that it sleeps in, see proc(5)
+		children, _ := proc.Children(original)
+		switch {
+		case strings.Contains(string(in), "do_wait") && len(children) > 0:
+			return finding.Say("it waits for its child, PID %d, to end: wait(2)", children[0].Pid)
+		case strings.Contains(string(in), "pipe_read"):
+			return finding.Say("it reads from a pipe that nobody writes to and somebody has open for writing")
+		}
 		return finding.Say("it waits")
 	case busiest.Pid == original:
 		return finding.Say("an endless loop in it, %v of processor time so far", used)
