@@ -179,6 +179,21 @@ var _ = Row("stdio", func(r row) {
 			})
 		}
 	})
+	// Where 0, 1 and 2 lead between the word to the original and dup2(2) is seen by luck only.
+	It("says nothing to its starter", func(ctx SpecContext) {
+		output, err := harness.NewOutput()
+		Expect(err).NotTo(HaveOccurred())
+		DeferCleanup(output.Close)
+		s := r.startAt(ctx, place(), harness.Setting{Output: output})
+		Expect(s.WriteFile("still", nil)).To(Succeed())
+		client(harness.Small).Fetch(ctx, s.Queue, "still")
+		said := output.By(s.PID)
+		r.must(said == "", finding.Finding{
+			Did: say("started it and asked for a file"), Wants: say("the daemon writes nothing to the stdout and stderr of the start"),
+			Saw:   say("PID %d, the daemon, wrote %.300q", s.PID, said),
+			Cause: say("a printf is left in that comes before dup2(2); what a daemon has to say goes to its log"),
+		})
+	})
 })
 
 var _ = Row("umask", func(r row) {

@@ -68,3 +68,52 @@ func (p errorPipe) read(buf []byte) (n int) {
 	})
 	return max(n, 0)
 }
+
+// Output is what a start may write to, and tells who has written: a socket, of which the kernel knows each sender.
+type Output struct {
+	reader, writer *os.File
+}
+
+// NewOutput makes one.
+func NewOutput() (*Output, error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("socketpair", err)
+	}
+	o := &Output{os.NewFile(uintptr(fds[0]), "output"), os.NewFile(uintptr(fds[1]), "output")}
+	if err := unix.SetsockoptInt(fds[0], unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err != nil {
+		o.Close()
+		return nil, os.NewSyscallError("setsockopt SO_PASSCRED", err)
+	}
+	return o, unix.SetNonblock(fds[1], false) // for the program
+}
+
+// By is what a process has written so far that nobody has read.
+func (o *Output) By(pid int) (text string) {
+	buf, control := make([]byte, 4096), make([]byte, unix.CmsgSpace(unix.SizeofUcred))
+	conn, err := o.reader.SyscallConn()
+	if err != nil {
+		return ""
+	}
+	conn.Read(func(fd uintptr) bool {
+		for {
+			n, size, _, _, err := unix.Recvmsg(int(fd), buf, control, 0)
+			if err != nil || n <= 0 {
+				return true
+			}
+			messages, _ := unix.ParseSocketControlMessage(control[:size])
+			for _, m := range messages { // a read never goes from one sender to the next, see unix(7)
+				if sender, err := unix.ParseUnixCredentials(&m); err == nil && int(sender.Pid) == pid {
+					text += string(buf[:n])
+				}
+			}
+		}
+	})
+	return text
+}
+
+// Close closes both ends.
+func (o *Output) Close() {
+	o.reader.Close()
+	o.writer.Close()
+}

@@ -112,6 +112,9 @@ func (p Programs) runOnce(ctx context.Context, s Setting, program string, args .
 	if err != nil {
 		return Start{}, err
 	}
+	if s.Output != nil {
+		cmd.Stdout, cmd.Stderr = s.Output.writer, s.Output.writer
+	}
 	if err := startOwn(cmd); err != nil {
 		stderr.close()
 		return Start{}, err

@@ -19,6 +19,7 @@ type Setting struct {
 	Hostile      bool     // everything that a starter can leave behind, see Hostile
 	Cwd          string   // working directory, the suite's own if empty
 	KillAtNotify bool     // the kernel kills whoever calls mq_notify(2)
+	Output       *Output  // stdout and stderr, if they are of interest; not in the hostile setting
 	Orders       []string // further orders to the launcher
 }
 
