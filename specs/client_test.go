@@ -364,8 +364,12 @@ var _ = Row("cleanup", func(r row) {
 			end(ctx, c, conversation)
 			e := endOf(ctx, c, conversation)
 			reply := conversation.Request.Reply
+			did := say("let the client end")
+			if e.Exit > 128 {
+				did = say("sent the client %s", unix.SignalName(unix.Signal(e.Exit-128)))
+			}
 			r.must(!harness.QueueExists(reply), finding.Finding{
-				Did: say("let the client end"), Wants: say("no queue of its own is left"), Saw: say("queue %s is there; %v", reply, e),
+				Did: did, Wants: say("no queue of its own is left"), Saw: say("queue %s is there; %v", reply, e),
 			})
 		},
 		Entry("after success", func(ctx context.Context, c *harness.Running, conversation *harness.Conversation) {

@@ -164,7 +164,9 @@ func (r row) startBy(ctx context.Context, p harness.Place, s harness.Setting, ar
 		f := finding.Finding{
 			Did: did, Wants: say("the original process returns 0 and a daemon is running"), Saw: say("%v", err),
 			Hangs: errors.Is(err, harness.ErrHangs),
-			Do:    byHand,
+		}
+		if s.Cwd == "" { // otherwise the row's hint is about where it was started
+			f.Do = byHand
 		}
 		if f.Hangs {
 			f.Do = whereItIs
@@ -217,6 +219,10 @@ func unanswered(s *harness.Server, e harness.Exchange) rubric.Text {
 	if slices.ContainsFunc(tasks, func(t procfs.Status) bool { return t.State == 'R' }) {
 		return say("one of its threads still runs, so it probably is in an endless loop: gdb -p $(pgrep mqfiled) -batch -ex " +
 			"'thread apply all bt' shows the line")
+	}
+	const many = 500 // of the 1,024 of the hostile setting
+	if n, err := s.OpenFiles(); err == nil && n > many {
+		return say("the daemon has %d descriptors open: what it opens for a request it does not close, see `leaks`", n)
 	}
 	log, _ := os.ReadFile(s.Log)
 	lines := strings.Split(strings.TrimSpace(string(log)), "\n")
