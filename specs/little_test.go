@@ -85,6 +85,9 @@ func missing(ctx context.Context) (row string, f finding.Finding) {
 	if err != nil {
 		f.Wants, f.Saw = say("the original process returns 0 and a daemon is running"), say("%v", err)
 		f.Do = byHand
+		if errors.Is(err, harness.ErrCrashed) {
+			f.Do = toFind
+		}
 		return "ready", f
 	}
 	defer s.Close()

@@ -271,6 +271,9 @@ func (r row) mustBeOne(ctx context.Context, p harness.Place, servers int) {
 	if serving == 0 { // the queue is step 9's
 		serving = len(living)
 	}
+	if succeeded+len(living) == 0 {
+		r.can(ctx, false, f) // perhaps no server starts at all
+	}
 	r.must(succeeded == 1 && serving == 1, f)
 	f.Cause = unnamed
 	r.must(named, f)

@@ -168,6 +168,9 @@ func (r row) startBy(ctx context.Context, p harness.Place, s harness.Setting, ar
 		if s.Cwd == "" { // otherwise the row's hint is about where it was started
 			f.Do = byHand
 		}
+		if errors.Is(err, harness.ErrCrashed) {
+			f.Do = toFind
+		}
 		if f.Hangs {
 			f.Do = whereItIs
 			r.fail(f) // once more would cost as much again

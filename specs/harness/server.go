@@ -78,6 +78,7 @@ type Start struct {
 	Exit    int    // status, 128 plus the signal's number if one ended it, -1 if it had to be killed
 	Stderr  string // what it said
 	Session int    // that it was started in
+	PID     int
 }
 
 // ErrHangs means that the original process did not return.
@@ -124,7 +125,7 @@ func (p Programs) runOnce(ctx context.Context, s Setting, program string, args .
 		session = cmd.Process.Pid // the launcher makes one, for the terminal
 	}
 	err = waitWithin(ctx, cmd)
-	start := Start{Args: args, Exit: exitCode(cmd), Stderr: strings.ToValidUTF8(stderr.text(), "?"), Session: session}
+	start := Start{Args: args, Exit: exitCode(cmd), Stderr: strings.ToValidUTF8(stderr.text(), "?"), Session: session, PID: cmd.Process.Pid}
 	if start.Exit == launcherFailed && strings.HasPrefix(start.Stderr, "launch: ") {
 		err = fmt.Errorf("%w: %s", ErrSuite, start.Stderr)
 		if _, gone := os.Stat(program); gone != nil {
@@ -235,7 +236,16 @@ func (p Programs) StartServerBy(ctx context.Context, place Place, s Setting, arg
 		return nil, finding.Failed(err, "%v; %v", err, start.said())
 	}
 	if start.Exit != 0 {
-		return nil, finding.Failed(errNotStarted, "%v; %v", start.ended(), start.said())
+		_, ended, _ := adopted()
+		how, crashed := endingOfLast(ended, p.Server)
+		if !crashed { // of a daemon that exits the original has told
+			how = rubric.Text{}
+		}
+		err := errNotStarted
+		if crashed || start.Exit > 128 {
+			err = ErrCrashed
+		}
+		return nil, finding.Failed(err, "%v%v; %v", start.ended(p.Server), how, start.said())
 	}
 	pid, err := place.findDaemon(p.Server)
 	if err != nil {
@@ -250,6 +260,9 @@ func (p Programs) StartServerBy(ctx context.Context, place Place, s Setting, arg
 
 var errNotStarted = errors.New("the start failed")
 
+// ErrCrashed means that a signal has ended a process of a start.
+var ErrCrashed = errors.New("the start crashed")
+
 func (s Start) said() rubric.Text {
 	if s.Stderr == "" {
 		return finding.Say("nothing on stderr")
@@ -262,10 +275,14 @@ func (s Start) said() rubric.Text {
 }
 
 // ended says how the original process has ended.
-func (s Start) ended() rubric.Text {
+func (s Start) ended(program string) rubric.Text {
 	if s.Exit > 128 {
 		sig := unix.Signal(s.Exit - 128)
-		return finding.Say("the original process ended: signal %d, %s", sig, unix.SignalName(sig))
+		how := finding.Say("the original process ended: signal %d, %s", sig, unix.SignalName(sig))
+		if line := crashLine(s.PID, program); line != "" {
+			how = finding.Say("%s, in %s", how, line)
+		}
+		return how
 	}
 	return finding.Say("the original process returned %d", s.Exit)
 }
@@ -278,7 +295,8 @@ func (p Place) findDaemon(program string) (int, error) {
 		return 0, err
 	}
 	if len(left) == 0 {
-		return 0, finding.Failed(ErrNoDaemon, "the start returned 0 but no daemon is there%v", endingOfLast(ended, program))
+		how, _ := endingOfLast(ended, program)
+		return 0, finding.Failed(ErrNoDaemon, "the start returned 0 but no daemon is there%v", how)
 	}
 	candidates := []int{left[len(left)-1].Pid}
 	if content, err := os.ReadFile(p.PIDFile); err == nil {
