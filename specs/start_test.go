@@ -347,7 +347,7 @@ var _ = Row("failure", func(r row) {
 			pidFileBefore := exists(p.PIDFile)
 			queueBefore := harness.QueueExists(p.Queue)
 			start := r.run(ctx, append(p.Args(), more...)...)
-			r.mustHaveFailed(ctx, p, start, pidFileBefore, queueBefore)
+			r.mustHaveFailed(ctx, p, start, say("started mqfiled %v", strings.Join(start.Args, " ")), pidFileBefore, queueBefore)
 		},
 		Entry("root does not exist", func(p *harness.Place) []string {
 			return []string{"--root", filepath.Join(p.Dir, "nowhere")}
@@ -401,8 +401,9 @@ var _ = Row("failure", func(r row) {
 		setting := harness.Hostile()
 		setting.KillAtNotify = true
 		start, err := programs.Run(ctx, setting, programs.Server, p.Args()...)
+		did := say("had the kernel kill the daemon when it calls mq_notify(3)")
 		r.must(err == nil, finding.Finding{
-			Did: say("had the kernel kill the daemon when it calls mq_notify(3)"), Wants: say("the original returns"), Saw: say("%v", err),
+			Did: did, Wants: say("the original returns"), Saw: say("%v", err),
 			Cause: say("the original holds the writing end of its own pipe, so it never reads an end of file"),
 		})
 		left, err := harness.Adopted()
@@ -410,7 +411,7 @@ var _ = Row("failure", func(r row) {
 		if start.Exit == 0 && len(left) > 0 {
 			return // it has not called mq_notify(3), or not yet, which is a fault of the rows `notify` and `ready`
 		}
-		r.mustHaveFailed(ctx, p, start, false, false)
+		r.mustHaveFailed(ctx, p, start, did, false, false)
 	})
 	It("explains wrong flags and returns 2", func(ctx SpecContext) {
 		for _, wrong := range [][]string{{"--no-such-flag"}, {"--stall", "soon"}, {"--stall", "-1"}, {"--root"}} {
@@ -442,9 +443,8 @@ var _ = Row("failure", func(r row) {
 
 // mustHaveFailed gives the processes a moment to end: the last word of one, or the end of file when the kernel ends it,
 // reaches the original while it is still about to go.
-func (r row) mustHaveFailed(ctx context.Context, p harness.Place, start harness.Start, pidFileBefore, queueBefore bool) {
+func (r row) mustHaveFailed(ctx context.Context, p harness.Place, start harness.Start, did rubric.Text, pidFileBefore, queueBefore bool) {
 	GinkgoHelper()
-	did := say("started mqfiled %v", say("%v", strings.Join(start.Args, " ")))
 	line := strings.TrimSuffix(start.Stderr, "\n")
 	r.must(start.Exit != 0 && strings.HasPrefix(line, "mqfiled: ") && !strings.Contains(line, "\n"), finding.Finding{
 		Did: did, Wants: say("a non-zero exit status and one line on stderr that begins `mqfiled: ` and says why"),

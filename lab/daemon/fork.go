@@ -28,7 +28,7 @@ func fork(config, pipe *os.File, env []string) (int, error) {
 	}
 	defer unix.PthreadSigmask(unix.SIG_SETMASK, &old, nil)
 	//lab:end
-	//lab:begin privileges
+	//lab:begin
 	if err := forbidNewPrivileges(); err != nil {
 		return 0, err
 	}
