@@ -175,6 +175,9 @@ func (r row) startBy(ctx context.Context, p harness.Place, s harness.Setting, ar
 			f.Do = whereItIs
 			r.fail(f) // once more would cost as much again
 		}
+		if errors.Is(err, harness.ErrNoDaemon) {
+			r.can(ctx, false, f)
+		}
 		r.canBut(ctx, f, "ready") // a start in a plain setting shows no more of this one
 	}
 	server = started

@@ -48,23 +48,26 @@ func sayEnding(pid int, status unix.WaitStatus, program string) rubric.Text {
 	return how
 }
 
-// endingOfLast says, on a line of its own, how the last process of a start has ended that left none, and whether by a signal.
-func endingOfLast(ended []procfs.Stat, program string) (how rubric.Text, signaled bool) {
+// endingOfLast says, on a line of its own, how the last process of a start has ended that left none, and by which signal.
+func endingOfLast(ended []procfs.Stat, program string) (how rubric.Text, by unix.Signal) {
 	if len(ended) == 0 {
-		return how, false // not adopted: it ended before its parent
+		return how, 0 // not adopted: it ended before its parent
 	}
 	pid := ended[len(ended)-1].Pid
 	reap(pid)
 	noted, known := endings.Load(pid)
 	if !known {
-		return how, false
+		return how, 0
 	}
 	status := noted.(unix.WaitStatus)
 	how = finding.Say("\n%v", sayEnding(pid, status, program))
-	if status.Signaled() && status.Signal() == unix.SIGHUP {
+	if !status.Signaled() {
+		return how, 0
+	}
+	if status.Signal() == unix.SIGHUP {
 		how = finding.Say("%v: the kernel hangs up whoever is in the session of a terminal whose leader has ended, see setsid(2), step 5", how)
 	}
-	return how, status.Signaled()
+	return how, status.Signal()
 }
 
 // segfault is what the kernel logs of a fault that ends a process, see arch/x86/mm/fault.c and print_vma_addr in

@@ -25,7 +25,13 @@ func parseRequest(message []byte, path string) (wire.Request, error) {
 		return request, nil
 	}
 	whole := pathAt + len(path) + 1
-	switch reply, at := bytes.IndexByte(message, '/'), bytes.Index(message, []byte(path)); {
+	reply := bytes.IndexByte(message, '/')
+	behind := max(reply, 0) + max(bytes.IndexByte(message[max(reply, 0):], 0), 0) // the reply queue's name may have the path in it
+	at := bytes.Index(message[behind:], []byte(path))
+	if at >= 0 {
+		at += behind
+	}
+	switch {
 	case reply >= 0 && reply != replyAt:
 		return request, misplaced(message, "reply", reply, replyAt, finding.Say("pid is an int32_t, which has 4 bytes"))
 	case at >= 0 && at != pathAt:

@@ -237,12 +237,12 @@ func (p Programs) StartServerBy(ctx context.Context, place Place, s Setting, arg
 	}
 	if start.Exit != 0 {
 		_, ended, _ := adopted()
-		how, crashed := endingOfLast(ended, p.Server)
-		if !crashed { // of a daemon that exits the original has told
+		how, by := endingOfLast(ended, p.Server)
+		if by == 0 { // of a daemon that exits the original has told
 			how = rubric.Text{}
 		}
 		err := errNotStarted
-		if crashed || start.Exit > 128 {
+		if by != 0 || start.Exit > 128 {
 			err = ErrCrashed
 		}
 		return nil, finding.Failed(err, "%v%v; %v", start.ended(p.Server), how, start.said())
@@ -257,6 +257,9 @@ func (p Programs) StartServerBy(ctx context.Context, place Place, s Setting, arg
 	}
 	return &Server{Place: place, Start: start, Setting: s, PID: pid, Process: proc.Process(pid), program: p.Server, handle: handle}, nil
 }
+
+// ErrHungUp means that the daemon was ended by SIGHUP when the original, which leads the session of the hostile setting, did.
+var ErrHungUp = errors.New("the daemon was hung up")
 
 var errNotStarted = errors.New("the start failed")
 
@@ -295,8 +298,16 @@ func (p Place) findDaemon(program string) (int, error) {
 		return 0, err
 	}
 	if len(left) == 0 {
-		how, _ := endingOfLast(ended, program)
-		return 0, finding.Failed(ErrNoDaemon, "the start returned 0 but no daemon is there%v", how)
+		how, by := endingOfLast(ended, program)
+		err := ErrNoDaemon
+		switch by {
+		case 0:
+		case unix.SIGHUP:
+			err = ErrHungUp
+		default:
+			err = errors.Join(err, ErrCrashed)
+		}
+		return 0, finding.Failed(err, "the start returned 0 but no daemon is there%v", how)
 	}
 	candidates := []int{left[len(left)-1].Pid}
 	if content, err := os.ReadFile(p.PIDFile); err == nil {
