@@ -34,7 +34,10 @@ func (o *orders) confineProgram() error {
 			return err
 		}
 	}
-	return os.WriteFile("/proc/self/oom_score_adj", []byte(victim), 0)
+	if err := os.WriteFile("/proc/self/oom_score_adj", []byte(victim), 0); err != nil {
+		return err
+	}
+	return installFilter(ownLimitsFilter())
 }
 
 // dropFromBounding bounds what an exec by root gives (capabilities(7)).

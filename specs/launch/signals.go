@@ -28,8 +28,8 @@ func (o *orders) setSignals() error {
 	return nil
 }
 
-// filter has the kernel kill the process at the system calls named, or fail it at reads of a bad disk. Without CAP_SYS_ADMIN the kernel takes a filter
-// only with no_new_privs (seccomp(2)), which the program then sees.
+// filter has the kernel kill the process at the system calls named, or fail it at reads of a bad disk. Without
+// CAP_SYS_ADMIN the kernel takes a filter only with no_new_privs (seccomp(2)), which the program then sees.
 func (o *orders) filter() error {
 	program := killFilter(o.killAt)
 	if o.badFrom > 0 {
@@ -37,6 +37,10 @@ func (o *orders) filter() error {
 	} else if len(o.killAt) == 0 {
 		return nil
 	}
+	return installFilter(program)
+}
+
+func installFilter(program []unix.SockFilter) error {
 	err := setFilter(program)
 	if !errors.Is(err, unix.EACCES) {
 		return err
@@ -50,6 +54,8 @@ func (o *orders) filter() error {
 // Offsets in struct seccomp_data, on the little-endian machines that the sigaction of sys_linux.go is for.
 const (
 	systemCall = 0        // nr
+	arch       = 4        // of the system call's numbers
+	first      = 16       // args[0], its lower half
 	fourth     = 16 + 3*8 // args[3], its lower half
 )
 
@@ -76,4 +82,32 @@ func badDiskFilter(from uint32) []unix.SockFilter {
 		{Code: give, K: unix.SECCOMP_RET_ERRNO | uint32(unix.EIO)},
 		{Code: give, K: unix.SECCOMP_RET_ALLOW},
 	}
+}
+
+// prlimits are the numbers of prlimit(2) for each ABI of these machines, those of 32 bits and x32 among them.
+var prlimits = []struct{ arch, nr uint32 }{
+	{unix.AUDIT_ARCH_X86_64, 302}, {unix.AUDIT_ARCH_X86_64, 302 | 1<<30}, {unix.AUDIT_ARCH_I386, 340},
+	{unix.AUDIT_ARCH_AARCH64, 261}, {unix.AUDIT_ARCH_ARM, 369},
+}
+
+// ownLimitsFilter fails prlimit(2) of any process but the caller, named as 0. The kernel asks for the same user only,
+// not for the capabilities of the other process.
+func ownLimitsFilter() (program []unix.SockFilter) {
+	const load, jumpEqual, give = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K,
+		unix.BPF_RET | unix.BPF_K
+	for i, prlimit := range prlimits {
+		program = append(program, []unix.SockFilter{
+			{Code: load, K: arch},
+			{Code: jumpEqual, Jf: 2, K: prlimit.arch},
+			{Code: load, K: systemCall},
+			{Code: jumpEqual, Jt: uint8(4*(len(prlimits)-i) - 3), K: prlimit.nr},
+		}...)
+	}
+	return append(program, []unix.SockFilter{
+		{Code: give, K: unix.SECCOMP_RET_ALLOW},
+		{Code: load, K: first},
+		{Code: jumpEqual, Jt: 1, K: 0},
+		{Code: give, K: unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)},
+		{Code: give, K: unix.SECCOMP_RET_ALLOW},
+	}...)
 }
