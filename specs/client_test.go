@@ -49,7 +49,7 @@ func (r row) accept(ctx context.Context, f *harness.FakeServer, c *harness.Runni
 	conversation, err := f.Accept(limited, args[len(args)-1])
 	if held := harness.HeldUp(); errors.Is(err, context.DeadlineExceeded) && held > harness.Slack {
 		c.End()
-		notJudged(say("this machine held up processes for %v, and a client had sent no request", held))
+		heldUp(say("this machine held up processes for %v, and a client had sent no request", held))
 	}
 	if err != nil {
 		wrong := finding.Finding{
@@ -82,7 +82,7 @@ func (r row) send(ctx context.Context, conversation *harness.Conversation, kind 
 func judgeableBy(conversation *harness.Conversation, ok bool) {
 	GinkgoHelper()
 	if !ok && conversation.Silence > 8*time.Second {
-		notJudged(say("the suite did not answer for %v, and a client may give up after 10 s", conversation.Silence.Round(time.Millisecond)))
+		heldUp(say("the suite did not answer for %v, and a client may give up after 10 s", conversation.Silence.Round(time.Millisecond)))
 	}
 }
 

@@ -79,7 +79,7 @@ var _ = Row("malformed", func(r row) {
 		r.mustServe(ctx, s, say("started it"))
 		c := client(harness.Small)
 		if err := s.Stop(ctx); err != nil {
-			notJudged(say("the daemon cannot be stopped: %v", err))
+			heldUp(say("the daemon cannot be stopped: %v", err))
 		}
 		err := errors.Join(harness.SendRaw(ctx, s.Queue, nil), harness.SendRaw(ctx, s.Queue, random(300)),
 			c.Request(ctx, s.Queue, "small"), harness.SendRaw(ctx, s.Queue, nil))
@@ -250,7 +250,7 @@ var _ = Row("stuck", func(r row) {
 			r.clear()
 			s.Remove()
 		}
-		notJudged(say("this machine holds up processes for seconds"))
+		heldUp(say("this machine holds up processes for seconds"))
 	})
 	It("does not give up a client whose PID means nothing here", func(ctx SpecContext) {
 		s := r.start(ctx)
@@ -439,7 +439,7 @@ var _ = Row("sigterm", func(r row) {
 		e, err := c.Finish(ctx, "large")
 		whole := err == nil && bytes.Equal(e.Content, content)
 		if held := harness.HeldUp(); !whole && held > time.Second {
-			notJudged(say("this machine held up processes for %v, and a server may end transfers 5 s after SIGTERM", held))
+			heldUp(say("this machine held up processes for %v, and a server may end transfers 5 s after SIGTERM", held))
 		}
 		r.can(ctx, whole, finding.Finding{
 			Did: say("sent SIGTERM in mid-transfer, then read on"), Wants: say("the transfer may finish within 5 s"),

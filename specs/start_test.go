@@ -168,7 +168,7 @@ var _ = Row("instance", func(r row) {
 				return
 			}
 		}
-		notJudged(say("this machine holds up processes for seconds"))
+		heldUp(say("this machine holds up processes for seconds"))
 	})
 	It("is not disturbed by a second start", func(ctx SpecContext) {
 		s := r.start(ctx)

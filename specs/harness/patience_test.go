@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/procfs"
 	"daemonlab/specs/harness"
 )
 
@@ -89,4 +92,26 @@ func TestOwnProcessesAreNotAdopted(t *testing.T) {
 		}
 	}
 	<-done
+}
+
+// A program can stop the child by which the clock sees how slow the machine is.
+func TestAStoppedMeasureIsNoticed(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	begun := harness.Now()
+	for !harness.Tampered() && ctx.Err() == nil {
+		children, err := procfs.New("/proc").Children(os.Getpid())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, child := range children {
+			unix.Kill(child.Pid, unix.SIGSTOP)
+		}
+	}
+	for harness.Now() == begun && ctx.Err() == nil {
+		time.Sleep(time.Millisecond)
+	}
+	if ctx.Err() != nil {
+		t.Errorf("tampered with: %t; the clock goes on: %t", harness.Tampered(), harness.Now() != begun)
+	}
 }

@@ -20,6 +20,7 @@ const (
 	ServerVariable   = "SPECS_SERVER"
 	ClientVariable   = "SPECS_CLIENT"
 	LauncherVariable = "SPECS_LAUNCHER"
+	RowVariable      = "SPECS_ROW"           // not in a flag: programs may read the command lines of others
 	OrdersVariable   = "SPECS_LAUNCH_ORDERS" // for the launcher, at each start of a program, separated by spaces
 )
 

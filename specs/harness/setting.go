@@ -141,8 +141,12 @@ func (p Programs) Command(s Setting, program string, args ...string) (*exec.Cmd,
 	return cmd, err
 }
 
+// plainEnvironment is the suite's own, without what tells that it is one.
 func plainEnvironment() (orders []string) {
 	for _, variable := range os.Environ() {
+		if strings.HasPrefix(variable, "SPECS_") {
+			continue
+		}
 		orders = append(orders, "--env", variable)
 	}
 	return orders

@@ -165,11 +165,11 @@ func (o options) judgeRow(ctx context.Context, row rubric.Row) result {
 	defer end()
 	ctx, cancel := harness.WithTimeout(longest, rowLimit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, o.suite, "-ginkgo.label-filter="+row.ID, "-ginkgo.json-report="+report.path(),
-		"-ginkgo.no-color", "-ginkgo.silence-skips", "-ginkgo.timeout="+(2*rowEnds).String(), // it does not know the harness's clock
-		"-ginkgo.fail-fast") // a row holds as a whole, or not
+	cmd := exec.CommandContext(ctx, o.suite, "-ginkgo.json-report="+report.path(), "-ginkgo.no-color", "-ginkgo.silence-skips",
+		"-ginkgo.timeout="+(2*rowEnds).String(), // it does not know the harness's clock
+		"-ginkgo.fail-fast")                     // a row holds as a whole, or not
 	cmd.Env = append(os.Environ(), harness.ServerVariable+"="+o.server, harness.ClientVariable+"="+o.client,
-		harness.LauncherVariable+"="+o.launcher)
+		harness.LauncherVariable+"="+o.launcher, harness.RowVariable+"="+row.ID)
 	// A process group of its own keeps a Ctrl-C for this program alone, which passes it on: a second interrupt would
 	// have the suite skip its cleaning up. Only after a while it is killed.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Unshareflags: ownQueues()}
@@ -188,6 +188,8 @@ func (o options) judgeRow(ctx context.Context, row rubric.Row) result {
 		r.Status, r.Why = statusFailed, finding.Say("its specs did not end within %v", time.Since(begin).Round(time.Second))
 	case ctx.Err() == nil && (killed(cmd.ProcessState) || interrupted(specs)):
 		r.Status, r.Why = statusFailed, finding.Say("the judge was killed while it judged this: %v", cmd.ProcessState)
+	case cmd.ProcessState != nil && cmd.ProcessState.ExitCode() == harness.TamperedStatus:
+		r.Status, r.Why = statusFailed, finding.Say("something stopped the judge while it judged this")
 	case err != nil:
 		r.Status, r.Why = statusError, finding.Same("%v, %v\n%s", runErr, err, output)
 	default:
