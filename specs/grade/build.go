@@ -31,7 +31,15 @@ var buildCommands = map[string]string{
 }
 
 const (
-	removeBuilt    = "rm -rf bin/mqfiled bin/mqfile; "
+	removeBuilt = "rm -rf bin/mqfiled bin/mqfile; "
+	// A program may be a link to a file that building sees; the judge then gets the file.
+	followLinks = `for p in bin/mqfiled bin/mqfile; do
+	if [ -f $p ] && [ -x $p ]; then
+		[ ! -h $p ] || cp --remove-destination "$(readlink -f $p)" $p
+	elif [ -e $p ] || [ -h $p ]; then
+		echo "$p is no program, and leads to none:" && ls -ld $p && rm -rf $p
+	fi
+done >&2`
 	maxBuildOutput = 64 << 10 // bytes
 )
 
@@ -47,7 +55,7 @@ func (a *attempt) build(ctx context.Context) error {
 	output := &capped{limit: maxBuildOutput}
 	launch := append([]string{a.cages.Tool(a.tools, launchTool)}, a.cages.Confine()...)
 	job := cage.Job{
-		Command: append(launch, "--", "/bin/sh", "-c", removeBuilt+command),
+		Command: append(launch, "--", "/bin/sh", "-c", removeBuilt+"("+command+"\n); status=$?\n"+followLinks+"\nexit $status"),
 		Env:     cage.Environment(a.toolchain.env...), Files: a.files, Result: a.built, Build: true,
 		Tools: a.tools, Stdout: output, Stderr: output,
 	}
@@ -85,8 +93,9 @@ func (a *attempt) findPrograms(exit int) error {
 		if err != nil {
 			return err
 		}
-		if name := filepath.Clean(header.Name); name == serverProgram || name == clientProgram {
-			if a.Hashes[filepath.Base(name)], err = hash(archive, header); err != nil {
+		name := filepath.Clean(header.Name)
+		if header.Typeflag == tar.TypeReg && header.Mode&0o111 != 0 && (name == serverProgram || name == clientProgram) {
+			if a.Hashes[filepath.Base(name)], err = hash(archive); err != nil {
 				return err
 			}
 		}
@@ -107,10 +116,7 @@ func firstWord(command string) string {
 	return command
 }
 
-func hash(r io.Reader, header *tar.Header) (string, error) {
-	if header.Typeflag != tar.TypeReg {
-		return "a link to " + header.Linkname, nil
-	}
+func hash(r io.Reader) (string, error) {
 	h := sha256.New()
 	_, err := io.Copy(h, r)
 	return hex.EncodeToString(h.Sum(nil)), err

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -112,6 +113,8 @@ func (a *attempt) judgeRows(ctx context.Context, log string, ids []string) ([]cl
 	switch {
 	case ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded):
 		rows, open := finished(found, ids)
+		// No time is left to judge these alone. A program that takes all that there is here gains nothing by it.
+		rows = slices.DeleteFunc(rows, func(r class.Row) bool { return r.Status == class.Error })
 		return rows, fault{class.Timeout, fmt.Sprintf("judging it did not end within %v, at %s", a.o.timeout, open)}
 	case err != nil:
 		return nil, err

@@ -27,12 +27,12 @@ const (
 	goModules = "/go/modules"
 )
 
-// findToolchain takes the machine's Go, its cache as the script has filled it, and the modules that this project uses at
+// findToolchain takes the machine's Go, a cache for submissions, and the modules that this project uses at
 // the versions that its go.sum pins. All are read-only to a cage, but that it has a layer of its own over the cache.
 // Without a go command there is nothing to build Go with.
 func findToolchain(project string) (t toolchain, err error) {
 	var env struct{ GOROOT, GOCACHE, GOMODCACHE string }
-	out, err := goCommand(project, "env", "-json", "GOROOT", "GOCACHE", "GOMODCACHE")
+	out, err := goCommand(project, nil, "env", "-json", "GOROOT", "GOCACHE", "GOMODCACHE")
 	if errors.Is(err, exec.ErrNotFound) {
 		return t, nil
 	}
@@ -42,13 +42,16 @@ func findToolchain(project string) (t toolchain, err error) {
 	if err != nil {
 		return t, err
 	}
-	t.root, t.cache, t.modules = env.GOROOT, env.GOCACHE, env.GOMODCACHE
+	t.root, t.modules = env.GOROOT, env.GOMODCACHE
+	if t.cache, err = ownCache(project, env.GOCACHE); err != nil {
+		return t, err
+	}
 	t.env = []string{
 		"PATH=" + filepath.Join(env.GOROOT, "bin") + ":" + cage.Path, "GOROOT=" + env.GOROOT, "GOCACHE=" + goCache,
 		"GOMODCACHE=" + goModules, "GOPATH=/tmp/go", "GOPROXY=off", "GOSUMDB=off", "GOTOOLCHAIN=local", "GOENV=off",
 		"GOTELEMETRY=off", "GOFLAGS=" + goFlags,
 	}
-	t.shares = []cage.Share{{From: env.GOCACHE, To: goCache, Over: true}, {From: env.GOROOT, To: env.GOROOT}}
+	t.shares = []cage.Share{{From: t.cache, To: goCache, Over: true}, {From: env.GOROOT, To: env.GOROOT}}
 	return t, t.addModules(project)
 }
 
@@ -65,12 +68,12 @@ const goFlags = "-trimpath -buildvcs=false"
 // addModules shares of the machine's modules those that the project has. Without the project's sources there are no
 // others: the grader was packed with them.
 func (t *toolchain) addModules(project string) error {
-	if _, err := os.Stat(filepath.Join(project, "go.mod")); errors.Is(err, fs.ErrNotExist) {
+	if isPacked(project) {
 		t.shares = append(t.shares, cage.Share{From: t.modules, To: goModules})
 		return nil
 	}
 	const used = "{{with .Module}}{{if .Version}}{{.Dir}}\n{{.GoMod}}{{end}}{{end}}"
-	out, err := goCommand(project, "list", "-deps", "-test", "-f", used, "./server", "./client", "./specs")
+	out, err := goCommand(project, nil, "list", "-deps", "-test", "-f", used, "./server", "./client", "./specs")
 	if err != nil {
 		return err
 	}
@@ -91,9 +94,33 @@ func (t *toolchain) addModules(project string) error {
 	return nil
 }
 
-func goCommand(dir string, args ...string) ([]byte, error) {
+// isPacked reports whether there are no sources, as in a bundle.
+func isPacked(project string) bool {
+	_, err := os.Stat(filepath.Join(project, "go.mod"))
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// ownCache has compiled once what submissions in Go are likely to need, into a cache apart from the user's: that one has
+// the reference in it, which a Makefile could link.
+func ownCache(project, users string) (string, error) {
+	const foreign = "{{if .Standard}}{{.ImportPath}}{{else if not .Module.Main}}{{.ImportPath}}{{end}}"
+	needed := []string{"list", "-deps", "-f", foreign, "net", "os/user"}
+	if !isPacked(project) {
+		needed = append(needed, "./server")
+	}
+	out, err := goCommand(project, nil, needed...)
+	if err != nil {
+		return "", err
+	}
+	cache := filepath.Join(users, "daemonlab-grade")
+	compile := append([]string{"list", "-export", "-f", "{{.Name}}"}, strings.Fields(string(out))...)
+	_, err = goCommand(project, []string{"GOCACHE=" + cache, "GOFLAGS=" + goFlags}, compile...)
+	return cache, err
+}
+
+func goCommand(dir string, env []string, args ...string) ([]byte, error) {
 	cmd := exec.Command("go", args...)
-	cmd.Dir = dir
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
 	out, err := cmd.Output()
 	var failed *exec.ExitError
 	if errors.As(err, &failed) {
