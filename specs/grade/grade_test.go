@@ -194,6 +194,11 @@ func look(t *testing.T, dirs ...string) state {
 			s[file] = "there"
 		}
 	}
+	for _, setting := range []string{"fs/mqueue/msgsize_max", "kernel/msgmax", "kernel/pid_max", "kernel/core_pattern"} {
+		value, err := os.ReadFile("/proc/sys/" + setting)
+		must(t, err)
+		s[setting] = string(value)
+	}
 	living, err := harness.Adopted()
 	must(t, err)
 	s["processes"] = fmt.Sprint(living)

@@ -49,6 +49,8 @@ var sample = map[string]expected{
 	"kills-grader":        {verdicts: graded, pointless: true, says: "the judge was killed while it judged this"},
 	"interrupts-grader":   {verdicts: inTimeOrNot, pointless: true, says: "the judge was killed while it judged this"},
 	"stops-grader":        {verdicts: []class.Verdict{class.Timeout}, pointless: true},
+	"links-out":           {verdicts: noBuild, says: "bin/mqfiled is no program, and leads to none"},
+	"signals-judge":       {verdicts: graded, pointless: true, says: "something stopped the judge while it judged this"},
 	"reads-specs":         {verdicts: graded, pointless: true, says: "spy: 0 files could be read", never: "spy: could"},
 	"writes-results":      {verdicts: graded, pointless: true, says: "forger: 0 places forged", never: "forger: wrote"},
 }
@@ -66,7 +68,7 @@ func makeSample(t *testing.T, dir string) {
 	for _, name := range []string{"go.mod", "go.sum"} {
 		copyFile(t, filepath.Join(project, name), filepath.Join(dir, "perfect-go", name))
 	}
-	for _, name := range []string{"perfect-c", "leaves-daemons", "no-client", unreadable} {
+	for _, name := range []string{"perfect-c", "leaves-daemons", "no-client", "signals-judge", unreadable} {
 		copyC(t, filepath.Join(project, "lab/c"), filepath.Join(dir, name))
 	}
 	add(t, filepath.Join(dir, "leaves-daemons/GNUmakefile"),
@@ -98,7 +100,7 @@ func makeFault(t *testing.T, p broken.Program, project, dir string) {
 // copyC copies a solution in C without what building it may have left there.
 func copyC(t *testing.T, from, to string) {
 	t.Helper()
-	must(t, os.Mkdir(to, 0o755))
+	must(t, os.MkdirAll(to, 0o755))
 	for _, pattern := range []string{"*.c", "*.h", "Makefile"} {
 		files, err := filepath.Glob(filepath.Join(from, pattern))
 		must(t, err)

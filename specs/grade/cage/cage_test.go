@@ -8,11 +8,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	. "github.com/onsi/gomega"
+	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/procfs"
 	"daemonlab/specs/grade/cage"
@@ -27,6 +29,12 @@ var (
 
 func TestMain(m *testing.M) {
 	cage.Init()
+	if os.Getenv(helperEnv) == findsKey {
+		_, err := unix.KeyctlSearch(unix.KEY_SPEC_SESSION_KEYRING, "user", secretKey, 0)
+		fmt.Print(err)
+		return
+	}
+	haveKey()
 	if err := harness.AdoptOrphans(); err != nil {
 		panic(err)
 	}
@@ -50,6 +58,43 @@ func TestMain(m *testing.M) {
 
 // helperEnv has the test binary play a grader that is killed.
 const helperEnv = "CAGE_TEST_HELPER"
+
+// secretKey is in the session keyring of this process, which every thread has from its start.
+const secretKey, findsKey, keyed = "cage-test-secret", "key", "CAGE_TEST_KEYED"
+
+func haveKey() {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if os.Getenv(keyed) != "" {
+		return
+	}
+	_, err := unix.KeyctlInt(unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0)
+	if err == nil {
+		_, err = unix.AddKey("user", secretKey, []byte("secret"), unix.KEY_SPEC_SESSION_KEYRING)
+	}
+	if err == nil {
+		err = unix.Exec("/proc/self/exe", os.Args, append(os.Environ(), keyed+"=1"))
+	}
+	fmt.Fprintln(os.Stderr, "no keys are tested:", err)
+}
+
+// TestKeys looks for the grader's key as the judge, who may do more than a submission.
+func TestKeys(t *testing.T) {
+	if os.Getenv(keyed) == "" {
+		t.Skip("no keys here: keyctl(2) failed")
+	}
+	self, err := os.Open("/proc/self/exe")
+	must(t, err)
+	defer self.Close()
+	j, said := job("", true)
+	j.Tools = []*os.File{self}
+	j.Command, j.Env = []string{cages.Tool(j.Tools, 0)}, append(j.Env, helperEnv+"="+findsKey)
+	_, err = cages.Run(t.Context(), j)
+	must(t, err)
+	if said.String() != unix.ENOKEY.Error() {
+		t.Errorf("the grader's key: %s", said)
+	}
+}
 
 // hold says something when its cage has a process in another session, and waits for it.
 func hold() int {
@@ -134,11 +179,15 @@ func TestWithin(t *testing.T) {
 		"no namespaces":             {"unshare -U true 2>/dev/null || echo refused", "refused"},
 		"the machine's files":       {"cat " + secret.Name() + " 2>/dev/null || echo none", "none"},
 		"read-only system":          {"(: >/usr/bin/x) 2>/dev/null || (: >/x) 2>/dev/null || (: >/etc/passwd) 2>/dev/null || echo refused", "refused"},
-		"network":                   {"grep -vc -e : -e lo /proc/net/dev", "2"}, // two lines of head
+		"network":                   {"grep -vc -e : -e lo /proc/net/dev", "2"},          // two lines of head
+		"sockets, System V IPC":     {"cat /proc/net/unix /proc/sysvipc/* | wc -l", "4"}, // heads
 		"no new privileges":         {"grep -o 'NoNewPrivs:.*1' /proc/self/status | tr -d '\t'", "NoNewPrivs:1"},
 		"first process":             {"kill -KILL 1 2>/dev/null; kill -TERM 1 2>/dev/null; sleep 0.1; echo lives", "lives"},
 		"tools":                     {"cat /proc/1/fd/7 >/dev/null 2>&1 || echo hidden", "hidden"},
 		"memory of others":          {"cat /proc/1/environ /proc/1/mem >/dev/null 2>&1 || echo hidden", "hidden"},
+		"limits of others":          {"prlimit --pid 1 --nofile=64:64 2>/dev/null || prlimit --pid $PPID --nofile 2>/dev/null || echo refused", "refused"},
+		"own limits":                {"prlimit --nofile=64:64 sh -c 'ulimit -n'", "64"},
+		"settings of the namespace": {"for f in fs/mqueue/msgsize_max kernel/msgmax kernel/pid_max user/max_user_namespaces; do (echo 128 >/proc/sys/$f) 2>/dev/null && echo $f; done; echo none", "none"},
 		"no core dumps":             {"ulimit -c", "0"},
 		"private files":             {"echo x >/tmp/x; echo x >/run/x 2>/dev/null; ls -A /tmp /dev/mqueue", "/dev/mqueue:\n\n/tmp:\nx"},
 	} {

@@ -28,15 +28,45 @@
 //   - the specs, the judge and the launcher are in no file system of the cage: they are executed by descriptors of the
 //     first process, /proc/1/fd/N, which only the judge's processes can follow;
 //   - results travel by the judge's stdout, a pipe that no other process has, and to the judge in a file without a name;
-//   - without CAP_SYS_ADMIN the program can change no mount, and what the specs rely on is mounted read-only.
+//   - without CAP_SYS_ADMIN the program can change no mount, and what the specs rely on is mounted read-only, /proc/sys
+//     with it;
+//   - where the kernel asks for the same user only, a seccomp filter refuses (prlimit(2)), or the suite notices: one that
+//     was stopped, or whose measure of the machine was, ends with a status by which its row fails.
 //
-// The rubric, the other submissions and the results are not in the cage.
+// The rubric, the other submissions and the results are not in the cage, nor is Go's cache of who grades, which has the
+// reference compiled. What a row could not be judged by for want of time or memory makes no smaller total: it is judged
+// again alone, and then the grader says that it failed.
+//
+// # What was tried
+//
+// Each by a Makefile, a server and a client, as root's submission and as an ordinary user's.
+//
+//	attack                                              got                             test
+//	/proc/PID/{exe,mem,environ,fd,root,cwd,maps}, also
+//	  as another user of the cage, pidfd_getfd, vm_readv  nothing                       sample reads-specs
+//	ptrace, writing to fd and mem of the judge          nothing                         sample writes-results
+//	the rubric and the reference in Go's cache          both, compiled                  sample reads-specs
+//	command lines, SPECS_* in the environment           the row that is judged          sample reads-specs
+//	fs.mqueue, kernel.{msgmax,sem,pid_max} in /proc/sys rows skipped, not failed        sample writes-results, TestWithin
+//	other settings, core_pattern, sysrq, /sys           nothing                         TestWithin
+//	prlimit of the judge and the first process          whatever limit it liked         sample writes-results, TestWithin
+//	setpriority, scheduler, affinity, ioprio            nothing                         as ptrace: CAP_SYS_PTRACE is more
+//	SIGSTOP and SIGCONT to the suite or its measure     time without end                sample signals-judge, specs/harness
+//	other signals                                       failed rows                     samples kills-, interrupts-, stops-grader
+//	the session keyring                                 the grader's keys               TestKeys
+//	namespaces, mounts                                  nothing                         TestWithin
+//	loopback, abstract sockets, System V IPC, TIOCSTI   only the cage's own             TestWithin
+//	links, directories and FIFOs as bin/mqfiled         "the grader failed"             sample links-out
+//	files changed after building, what outlives it      nothing                         TestFixed, TestNothingIsLeft
+//	Go's cache, modules and toolchain                   a layer that ends with the cage TestSample
+//	processes, threads, inodes, queues, memory, output  failed rows, fewer to be had    samples fork-bomb, disk-filler, ...
 //
 // # What remains possible
 //
 // A program can send signals to the specs and to the judge, as they are the same user. The first process cannot be
-// killed from inside. A judge that was killed, stopped or interrupted has not judged: its rows fail. A program can see
-// the command lines of the judge's processes, and so which row is being judged. It can take what a cage may have of
+// killed from inside. A judge that was killed, stopped or interrupted has not judged: its rows fail. A program can tell
+// by how it is started that it is judged, and often for which row. It can have the machine seem slow by using all
+// processors, and so get more time, as every program does on a machine that is slow. It can take what a cage may have of
 // memory, processes and files until its other rows fail. Memory is limited as a whole only where control groups can be
 // made, which takes root and cgroup v1 or v2; else by process, and by what the machine kills first. The kernel is
 // shared: a fault of it can break any namespace.

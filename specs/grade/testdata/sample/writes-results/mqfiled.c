@@ -1,5 +1,6 @@
 /* Tries to give itself points: writes a verdict into whatever it can open of
- * other processes, and tries to trace them. */
+ * other processes, tries to trace and to limit them, and to change settings. */
+#define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>
 #include <mqueue.h>
@@ -7,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static const char verdict[] =
@@ -24,6 +26,19 @@ static void forge(int pid, const char *path)
 	if (fd < 0)
 		return;
 	if (write(fd, verdict, sizeof verdict - 1) > 0 && !is_own(pid)) {
+		forged++;
+		fprintf(stderr, "mqfiled: forger: wrote to %s\n", path);
+	}
+	close(fd);
+}
+
+/* By what a queue may be the judge decides what it can judge. */
+static void set(const char *path)
+{
+	int fd = open(path, O_WRONLY);
+	if (fd < 0)
+		return;
+	if (write(fd, "128", 3) > 0) {
 		forged++;
 		fprintf(stderr, "mqfiled: forger: wrote to %s\n", path);
 	}
@@ -59,6 +74,11 @@ static void attack(int pid)
 		forged++;
 		fprintf(stderr, "mqfiled: forger: traces %d\n", pid);
 	}
+	struct rlimit limit = {64, 64};
+	if (prlimit(pid, RLIMIT_NOFILE, &limit, NULL) == 0 && !is_own(pid)) {
+		forged++;
+		fprintf(stderr, "mqfiled: forger: wrote limits of %d\n", pid);
+	}
 }
 
 int main(void)
@@ -69,6 +89,9 @@ int main(void)
 	while (proc && (entry = readdir(proc)))
 		if (atoi(entry->d_name) > 0)
 			attack(atoi(entry->d_name));
+	set("/proc/sys/fs/mqueue/msgsize_max");
+	set("/proc/sys/kernel/msgmax");
+	set("/proc/sys/kernel/pid_max");
 	fprintf(stderr, "mqfiled: forger: %d places forged\n", forged);
 	return 1;
 }
