@@ -1,0 +1,157 @@
+package main_test
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"daemonlab/specs/grade/class"
+)
+
+// slurmConf is a cluster of this machine alone, which may be smaller than what it is said to be.
+const slurmConf = `ClusterName=daemonlab
+SlurmctldHost=%[1]s(127.0.0.1)
+SlurmctldPort=%[3]d
+SlurmdPort=%[4]d
+SlurmUser=root
+AuthInfo=socket=%[2]s/munge.socket
+StateSaveLocation=%[2]s
+SlurmdSpoolDir=%[2]s/spool
+SlurmctldPidFile=%[2]s/slurmctld.pid
+SlurmdPidFile=%[2]s/slurmd.pid
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SelectType=select/cons_tres
+SlurmdParameters=config_overrides
+NodeName=%[1]s NodeAddr=127.0.0.1 CPUs=4 RealMemory=8192
+PartitionName=all Nodes=ALL Default=YES
+`
+
+// cluster starts a Slurm of its own, below a directory.
+func cluster(t *testing.T, dir string) {
+	t.Helper()
+	host, err := os.Hostname()
+	must(t, err)
+	host, _, _ = strings.Cut(host, ".")
+	conf := filepath.Join(dir, "slurm.conf")
+	add(t, conf, fmt.Sprintf(slurmConf, host, dir, freePort(t), freePort(t)))
+	must(t, os.WriteFile(filepath.Join(dir, "key"), []byte(strings.Repeat(t.Name(), 10)), 0o400))
+	t.Setenv("SLURM_CONF", conf)
+	at := func(name string) string { return filepath.Join(dir, name) }
+	daemon(t, "munged", "--foreground", "--key-file="+at("key"), "--socket="+at("munge.socket"), "--pid-file="+at("munge.pid"),
+		"--seed-file="+at("munge.seed"), "--log-file="+at("munge.log"))
+	waitFor(t, "munged", func() bool { _, err := os.Stat(at("munge.socket")); return err == nil })
+	daemon(t, "slurmctld", "-D", "-f", conf, "-L", at("slurmctld.log"))
+	daemon(t, "slurmd", "-D", "-f", conf, "-L", at("slurmd.log"))
+	waitFor(t, "an idle node", func() bool {
+		state, _ := exec.Command("sinfo", "-h", "-o", "%T").Output()
+		return string(state) == "idle\n"
+	})
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	must(t, l.Close())
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+func daemon(t *testing.T, name string, args ...string) {
+	t.Helper()
+	cmd := exec.Command(name, args...)
+	must(t, cmd.Start())
+	t.Cleanup(func() {
+		cmd.Process.Signal(syscall.SIGTERM)
+		cmd.Wait()
+	})
+}
+
+// TestSlurm has the tasks of an array grade a class of 200. What they found together is what one grader finds.
+func TestSlurm(t *testing.T) {
+	switch {
+	case testing.Short():
+		t.Skip("takes minutes")
+	case os.Geteuid() != 0:
+		t.Skip("slurmd has to be root")
+	}
+	for _, command := range []string{"munged", "slurmctld", "slurmd", "sinfo", "sbatch"} {
+		if _, err := exec.LookPath(command); err != nil {
+			t.Skip("needs ", command, ": apt install munge slurmctld slurmd slurm-client")
+		}
+	}
+	dir := room(t)
+	submissions, whole, merged := filepath.Join(dir, "submissions"), filepath.Join(dir, "whole"), filepath.Join(dir, "merged")
+	for i := range 200 {
+		folder := filepath.Join(submissions, fmt.Sprintf("student %d", i))
+		must(t, os.MkdirAll(folder, 0o755))
+		if i%50 == 0 {
+			add(t, filepath.Join(folder, "Makefile"), "all:\n\tmkdir bin && cp /bin/false bin/mqfile\n")
+		} else if i%10 > 0 {
+			add(t, filepath.Join(folder, "Makefile"), fmt.Sprintf("all:\n\texit %d\n", i%10))
+		}
+	}
+	cluster(t, room(t))
+	script, err := filepath.Abs("../../scripts/cluster/grade.sbatch")
+	must(t, err)
+	cmd := exec.Command("sbatch", "--wait", "--array=1-4", "--output="+dir+"/said-%a", script, submissions, dir+"/parts")
+	cmd.Dir = filepath.Dir(kit) // as the project's root, bin/grade is below it
+	out, err := cmd.CombinedOutput()
+	for i := range 4 {
+		said, _ := os.ReadFile(fmt.Sprintf("%s/said-%d", dir, i+1))
+		out = append(out, said...)
+	}
+	t.Logf("%s", out)
+	must(t, err)
+	parts, err := filepath.Glob(dir + "/parts/part-*")
+	must(t, err)
+	got := timeless(grade(t, merged, append([]string{"--merge"}, parts...)...))
+	want := timeless(grade(t, whole, submissions))
+	if len(parts) != 4 || len(got.Submissions) != 200 {
+		t.Errorf("%d submissions in %d parts", len(got.Submissions), len(parts))
+	}
+	for i, s := range want.Submissions {
+		if i < len(got.Submissions) && !reflect.DeepEqual(got.Submissions[i], s) {
+			t.Errorf("merged: %+v\nin one: %+v", got.Submissions[i], s)
+		}
+	}
+	got.Submissions, want.Submissions = nil, nil
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("merged: %+v\nin one: %+v", got, want)
+	}
+	waitFor(t, "the end of all tasks", func() bool {
+		left, err := exec.Command("squeue", "-h").Output()
+		return err == nil && len(left) == 0
+	})
+}
+
+// timeless is a class without its times, and without findings, which name queues and PIDs.
+func timeless(c class.Class) class.Class {
+	c.Began, c.Ended = time.Time{}, time.Time{}
+	for i := range c.Submissions {
+		s := &c.Submissions[i]
+		s.Seconds, s.Build.Seconds = 0, 0
+		for j := range s.Rows {
+			s.Rows[j].Seconds, s.Rows[j].Finding = 0, nil
+		}
+	}
+	return c
+}
+
+// TestKubernetes validates the Job by the API's schema, which the validator has in it.
+func TestKubernetes(t *testing.T) {
+	if _, err := exec.LookPath("kubectl-validate"); err != nil {
+		t.Skip("needs kubectl-validate: go install sigs.k8s.io/kubectl-validate@v0.0.4")
+	}
+	out, err := exec.Command("kubectl-validate", "--version", "1.30", "../../scripts/cluster/grade.yaml").CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
