@@ -44,7 +44,7 @@ var sample = map[string]expected{
 	"hangs-at-start":      {verdicts: inTimeOrNot, pointless: true},
 	"fork-bomb":           {verdicts: inTimeOrNot, pointless: true},
 	"memory-hog":          {verdicts: inTimeOrNot, pointless: true},
-	"disk-filler":         {verdicts: inTimeOrNot, pointless: true},
+	"disk-filler":         {verdicts: inTimeOrNot, pointless: true, says: "the program has filled the file system"},
 	"output-flood":        {verdicts: inTimeOrNot, pointless: true},
 	"kills-grader":        {verdicts: graded, pointless: true, says: "the judge was killed while it judged this"},
 	"interrupts-grader":   {verdicts: inTimeOrNot, pointless: true, says: "the judge was killed while it judged this"},

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/onsi/ginkgo/v2/types"
+	"golang.org/x/sys/unix"
 
 	"daemonlab/specs/finding"
 	"daemonlab/specs/harness"
@@ -195,7 +196,16 @@ func (o options) judgeRow(ctx context.Context, row rubric.Row) result {
 	default:
 		r.conclude(specs)
 	}
+	if r.Status == statusError && harness.Untrusted() && full(os.TempDir()) {
+		r.Status, r.Why = statusFailed, finding.Say("the program has filled the file system in which it is judged")
+	}
 	return r
+}
+
+// full reports whether there is no room for files. In a cage there are only the program and the suite, which needs little.
+func full(dir string) bool {
+	var fs unix.Statfs_t
+	return unix.Statfs(dir, &fs) == nil && (fs.Bavail*uint64(fs.Bsize) < 1<<20 || fs.Ffree < 100)
 }
 
 // killed reports whether a signal ended the suite's process. Its own faults do not, so it was the program's, which runs
