@@ -29,18 +29,15 @@ type msgInfo struct {
 	_                      uint16
 }
 
-// Operations of msgctl(2) and flags of msgrcv(2) that x/sys lacks, from <linux/msg.h> and <linux/ipc.h>.
+// Operations of msgctl(2) that x/sys lacks, from <linux/msg.h> and <linux/ipc.h>.
 const (
 	ipcInfo    = 3
 	msgInfoAll = 12 // MSG_INFO
 	msgStatAny = 13 // MSG_STAT_ANY, Linux 4.17
-
-	msgNoError = 0o10000
-	msgExcept  = 0o20000
 )
 
-// message is struct msgbuf: a long that is the type, and the text behind it, in the one piece of memory that the kernel
-// wants. It is made of longs, because the first of them must be aligned as one.
+// message is struct msgbuf: a long that is the type, and the text behind it. It is made of longs, because the first of
+// them must be aligned as one.
 type message []int
 
 const long = int(unsafe.Sizeof(int(0)))
@@ -51,9 +48,7 @@ func newMessage(size int) message { return make(message, 2+size/long) }
 // room is how long a text can be, in bytes; negative where not even an empty one fits.
 func (m message) room() int { return (len(m) - 1) * long }
 
-func (m message) text(size int) []byte {
-	return unsafe.Slice((*byte)(unsafe.Pointer(&m[1])), size)
-}
+func (m message) text(size int) []byte { return unsafe.Slice((*byte)(unsafe.Pointer(&m[1])), size) }
 
 func sysGet(key Key, flags int) (int, unix.Errno) {
 	id, _, errno := unix.Syscall(unix.SYS_MSGGET, uintptr(key), uintptr(flags), 0)
@@ -62,7 +57,6 @@ func sysGet(key Key, flags int) (int, unix.Errno) {
 
 // sysSend sends the type m[0] with a text of size bytes.
 func sysSend(id int, m message, size, flags int) unix.Errno {
-	raceRelease()
 	_, _, errno := unix.Syscall6(unix.SYS_MSGSND, uintptr(id), uintptr(unsafe.Pointer(unsafe.SliceData(m))),
 		uintptr(size), uintptr(flags), 0, 0)
 	return errno
@@ -72,11 +66,7 @@ func sysSend(id int, m message, size, flags int) unix.Errno {
 func sysReceive(id int, m message, size, selector, flags int) (int, unix.Errno) {
 	n, _, errno := unix.Syscall6(unix.SYS_MSGRCV, uintptr(id), uintptr(unsafe.Pointer(unsafe.SliceData(m))),
 		uintptr(size), uintptr(selector), uintptr(flags), 0)
-	if errno != 0 {
-		return 0, errno
-	}
-	raceAcquire()
-	return int(n), 0
+	return int(n), errno
 }
 
 // sysControl is msgctl(2) with the operations that take a struct msqid_ds, or nothing. The result is an id where the

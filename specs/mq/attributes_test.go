@@ -40,7 +40,7 @@ var _ = Describe("D. mq_getattr, mq_setattr: what can be set", func() {
 		Expect(b.Attr()).To(HaveField("NonBlock", false))
 		sender := sleepingSender(b, "waits", 0)
 		receive(open(b.Name(), os.O_RDONLY))
-		Expect(sender.result()).To(Succeed())
+		Expect(sender.Result()).To(Succeed())
 	})
 
 	It("mq_setattr cannot change the shape of a queue nor the number of its messages", row(58), func() {

@@ -2,18 +2,19 @@ package mq_test
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+
+	"daemonlab/specs/inside"
 )
 
 // buildC builds testdata/glibc.c once.
 var buildC = sync.OnceValues(func() (string, error) {
-	program := filepath.Join(os.Getenv(placeVariable), "glibc")
+	program := filepath.Join(inside.Place(), "glibc")
 	out, err := exec.Command("gcc", "-O1", "-Wall", "-pthread", "-o", program, "testdata/glibc.c", "-lrt").CombinedOutput()
 	if err != nil {
 		err = fmt.Errorf("gcc: %w\n%s", err, out)

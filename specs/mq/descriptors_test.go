@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/mq"
+	"daemonlab/specs/inside"
 )
 
 // highNumber is a descriptor that nothing else in the process gets by chance: the kernel gives out the lowest.
@@ -150,7 +151,7 @@ var _ = Describe("C. mq_close, mq_unlink, descriptors: files", func() {
 
 		Expect(unix.Fchown(fd, os.Getuid(), os.Getgid())).To(Succeed())
 		Expect(unix.Fchmod(fd, 0)).To(Succeed())
-		Expect(withoutCapabilities(func() error {
+		Expect(inside.WithoutCapabilities(func() error {
 			_, err := mq.Open(q.Name(), os.O_RDONLY, 0, nil)
 			return err
 		})).To(MatchError(unix.EACCES))
@@ -230,7 +231,7 @@ var _ = Describe("C. mq_close, mq_unlink, descriptors: mqueuefs", func() {
 	It("Opening a queue's file in mqueuefs gives a full descriptor of the queue", row(54), func() {
 		q := newQueue(1, 16)
 
-		fd, err := unix.Open(entry(q.Name()), os.O_RDWR|unix.O_CLOEXEC, 0)
+		fd, err := unix.Open(inside.QueueFile(q.Name()), os.O_RDWR|unix.O_CLOEXEC, 0)
 
 		Expect(err).NotTo(HaveOccurred())
 		DeferCleanup(unix.Close, fd)
@@ -262,7 +263,7 @@ func watchQueue() (made, messages, gone uint32) {
 	watch, err := unix.InotifyInit1(unix.IN_NONBLOCK | unix.IN_CLOEXEC)
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(unix.Close, watch)
-	_, err = unix.InotifyAddWatch(watch, entry(""), unix.IN_ALL_EVENTS)
+	_, err = unix.InotifyAddWatch(watch, inside.QueueFile(""), unix.IN_ALL_EVENTS)
 	Expect(err).NotTo(HaveOccurred())
 
 	q := create(name, &mq.Attr{MaxMsg: 1, MsgSize: 16})

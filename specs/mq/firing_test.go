@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/mq"
+	"daemonlab/specs/inside"
 )
 
 // siMesgq is SI_MESGQ of <signal.h>.
@@ -56,7 +57,7 @@ var _ = Describe("I. mq_notify: firing: who gets the message", func() {
 		Expect(q.TrySend([]byte("for the sleeper"), 0)).To(Succeed())
 
 		Expect(registered(q)).To(BeTrue())
-		Expect(receiver.result()).To(Succeed())
+		Expect(receiver.Result()).To(Succeed())
 		Expect(*got).To(Equal("for the sleeper"))
 	})
 
@@ -81,7 +82,7 @@ var _ = Describe("I. mq_notify: firing: who gets the message", func() {
 
 		take(b)
 
-		Expect(sender.result()).To(Succeed())
+		Expect(sender.Result()).To(Succeed())
 		Expect(registered(b)).To(BeTrue())
 		take(b)
 		Expect(b.Send([]byte("to an empty one"), 0)).To(Succeed())
@@ -121,7 +122,7 @@ var _ = Describe("I. mq_notify: firing: signals", func() {
 		Expect(stranger.send(fd, "hello", 0)).To(Succeed())
 
 		Expect(owner.signals()).To(Equal([]siginfo{
-			{Signo: int(unix.SIGUSR1), Code: siMesgq, PID: stranger.pid(), UID: otherUser, Value: 42},
+			{Signo: int(unix.SIGUSR1), Code: siMesgq, PID: stranger.pid(), UID: inside.OtherUser, Value: 42},
 		}))
 	})
 })

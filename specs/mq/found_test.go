@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/mq"
+	"daemonlab/specs/inside"
 )
 
 var _ = Describe("K2. What programs trip over: the C library's threads", func() {
@@ -86,7 +87,7 @@ var _ = Describe("K2. What programs trip over: names, modes, limits", func() {
 
 		Expect(q.TrySend([]byte("to myself"), 0)).To(Succeed())
 		Expect(receive(q)).To(Equal("to myself"))
-		Expect(withoutCapabilities(func() error {
+		Expect(inside.WithoutCapabilities(func() error {
 			_, err := mq.Open(name, os.O_WRONLY, 0, nil)
 			return err
 		})).To(MatchError(unix.EACCES))
@@ -104,8 +105,8 @@ var _ = Describe("K2. What programs trip over: names, modes, limits", func() {
 
 	It("Lower limits leave the queues that exist as they are", row(147), func() {
 		q := newQueue(2, 200)
-		Expect(setLimit("msg_max", "1")).To(Succeed())
-		Expect(setLimit("msgsize_max", "128")).To(Succeed())
+		Expect(inside.SetLimit("fs/mqueue/msg_max", "1")).To(Succeed())
+		Expect(inside.SetLimit("fs/mqueue/msgsize_max", "128")).To(Succeed())
 
 		Expect(open(q.Name(), os.O_RDWR).Attr()).To(Equal(mq.Attr{MaxMsg: 2, MsgSize: 200, NonBlock: true}))
 		for range 2 {
@@ -115,7 +116,7 @@ var _ = Describe("K2. What programs trip over: names, modes, limits", func() {
 
 	It("Without CAP_SYS_RESOURCE msg_max and msgsize_max bind, EINVAL, and so does queues_max: ENOSPC", row(149), func() {
 		make := func(maxMsg, msgSize int) error {
-			return withoutCapabilities(func() error {
+			return inside.WithoutCapabilities(func() error {
 				name := newName()
 				q, err := mq.Open(name, newOne, 0o600, &mq.Attr{MaxMsg: maxMsg, MsgSize: msgSize})
 				if err == nil {
@@ -124,13 +125,13 @@ var _ = Describe("K2. What programs trip over: names, modes, limits", func() {
 				return err
 			})
 		}
-		Expect(setLimit("msg_max", "2")).To(Succeed())
-		Expect(setLimit("msgsize_max", "128")).To(Succeed())
+		Expect(inside.SetLimit("fs/mqueue/msg_max", "2")).To(Succeed())
+		Expect(inside.SetLimit("fs/mqueue/msgsize_max", "128")).To(Succeed())
 		Expect(make(2, 128)).To(Succeed())
 		Expect(make(3, 128)).To(MatchError(unix.EINVAL))
 		Expect(make(2, 129)).To(MatchError(unix.EINVAL))
 
-		Expect(setLimit("queues_max", "0")).To(Succeed())
+		Expect(inside.SetLimit("fs/mqueue/queues_max", "0")).To(Succeed())
 		Expect(make(2, 128)).To(MatchError(unix.ENOSPC))
 	})
 })

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/mq"
+	"daemonlab/specs/inside"
 )
 
 // cost is what a queue of a peer is charged: 1 message of 16 bytes, two records of 48.
@@ -32,7 +33,7 @@ var _ = Describe("B. Limits: what a queue and a namespace may hold", func() {
 		l, err := mq.SystemLimits()
 		Expect(err).NotTo(HaveOccurred())
 
-		Expect(withoutCapabilities(func() error {
+		Expect(inside.WithoutCapabilities(func() error {
 			_, err := mq.Open(newName(), newOne, 0o600, &mq.Attr{MaxMsg: l.MsgMax + messages, MsgSize: l.MsgSizeMax + bytes})
 			return err
 		})).To(MatchError(unix.EINVAL))
@@ -43,7 +44,7 @@ var _ = Describe("B. Limits: what a queue and a namespace may hold", func() {
 
 	It("An IPC namespace has at most queues_max queues; an unlinked one counts while it is open: ENOSPC", row(31), func() {
 		p := startPeer(inNamespaces(unix.CLONE_NEWIPC))
-		_, err := p.do(order{Call: "write file", Name: sysctls + "queues_max", Text: "1"})
+		_, err := p.do(order{Call: "write file", Name: "/proc/sys/fs/mqueue/queues_max", Text: "1"})
 		Expect(err).NotTo(HaveOccurred())
 		fd, err := p.open("/one", newOne)
 		Expect(err).NotTo(HaveOccurred())
@@ -99,7 +100,7 @@ var _ = Describe("B. Limits: RLIMIT_MSGQUEUE", func() {
 	})
 
 	It("A new user namespace counts its queues for the user who made it, too: EMFILE", row(33), since(5, 14), func() {
-		needPrivate()
+		inside.NeedPrivate()
 		newQueue(1, 16)
 		var old unix.Rlimit
 		Expect(unix.Getrlimit(unix.RLIMIT_MSGQUEUE, &old)).To(Succeed())
@@ -156,10 +157,10 @@ var _ = Describe("B. Limits: what costs how long", func() {
 var _ = Describe("B. Limits: the limits themselves", func() {
 	DescribeTable("limits of the limits", func(name, least, most string, tooLittle, tooMuch string) {
 		for _, value := range []string{least, most} {
-			Expect(setLimit(name, value)).To(Succeed())
+			Expect(inside.SetLimit("fs/mqueue/"+name, value)).To(Succeed())
 		}
 		for _, value := range []string{tooLittle, tooMuch} {
-			Expect(setLimit(name, value)).To(MatchError(unix.EINVAL))
+			Expect(inside.SetLimit("fs/mqueue/"+name, value)).To(MatchError(unix.EINVAL))
 		}
 	},
 		Entry("msg_max is from 1 to 65,536: EINVAL", row(36), "msg_max", "1", "65536", "0", "65537"),
@@ -167,22 +168,22 @@ var _ = Describe("B. Limits: the limits themselves", func() {
 	)
 
 	It("queues_max may be 0, and then no queue can be made: ENOSPC", row(36), func() {
-		Expect(setLimit("queues_max", "0")).To(Succeed())
+		Expect(inside.SetLimit("fs/mqueue/queues_max", "0")).To(Succeed())
 		_, err := mq.Open(newName(), newOne, 0o600, &mq.Attr{MaxMsg: 1, MsgSize: 16})
 		Expect(err).To(MatchError(unix.ENOSPC))
 	})
 
 	It("Each IPC namespace has its own limits, which an ordinary user may change in one of his own", row(37), func() {
 		p := startPeer(inNamespaces(unix.CLONE_NEWUSER | unix.CLONE_NEWIPC))
-		before, err := os.ReadFile(sysctls + "msg_max")
+		before, err := os.ReadFile("/proc/sys/fs/mqueue/" + "msg_max")
 		Expect(err).NotTo(HaveOccurred())
 
-		_, err = p.do(order{Call: "write file", Name: sysctls + "msg_max", Text: "77"})
+		_, err = p.do(order{Call: "write file", Name: "/proc/sys/fs/mqueue/msg_max", Text: "77"})
 		Expect(err).NotTo(HaveOccurred())
 		_, err = p.do(order{Call: "open", Name: "/deep", Flags: newOne, MaxMsg: 77, Size: 1})
 		Expect(err).NotTo(HaveOccurred())
 
-		Expect(os.ReadFile(sysctls + "msg_max")).To(Equal(before))
+		Expect(os.ReadFile("/proc/sys/fs/mqueue/" + "msg_max")).To(Equal(before))
 	})
 
 	It("Another IPC namespace does not know the queue's name, but an inherited descriptor works there: ENOENT", row(38),

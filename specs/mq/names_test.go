@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/mq"
+	"daemonlab/specs/inside"
 )
 
 var _ = Describe("A. Names and mq_open: making and opening", func() {
@@ -100,8 +101,8 @@ var _ = Describe("A. Names and mq_open: shape", func() {
 				{"5", "4096", mq.Attr{MaxMsg: 5, MsgSize: 4096, NonBlock: true}},
 				{"500", "8192", mq.Attr{MaxMsg: 10, MsgSize: 8192, NonBlock: true}},
 			} {
-				Expect(setLimit("msg_max", c.msgMax)).To(Succeed())
-				Expect(setLimit("msgsize_max", c.msgSizeMax)).To(Succeed())
+				Expect(inside.SetLimit("fs/mqueue/msg_max", c.msgMax)).To(Succeed())
+				Expect(inside.SetLimit("fs/mqueue/msgsize_max", c.msgSizeMax)).To(Succeed())
 
 				q := create(newName(), nil)
 
@@ -196,7 +197,7 @@ var _ = Describe("A. Names and mq_open: permission", func() {
 	It("Receiving wants read permission and sending write permission, whatever O_CREAT says: EACCES", row(17), func() {
 		q := newQueue(1, 16)
 		attempt := func(flags int) error {
-			return withoutCapabilities(func() error {
+			return inside.WithoutCapabilities(func() error {
 				again, err := mq.Open(q.Name(), flags, 0o600, nil)
 				if err == nil {
 					again.Close()
@@ -240,13 +241,13 @@ var _ = Describe("A. Names and mq_open: mode and owner", func() {
 	})
 
 	It("A queue belongs to its maker's file system user and group, not to the real or effective ones", row(19), func() {
-		needTwoUsers()
+		inside.NeedTwoUsers()
 		name := newName()
 		DeferCleanup(mq.Unlink, name)
 		var uid, gid int
 		Expect(onThread(func() error {
-			unix.Setfsgid(otherUser) // while the thread has the right to
-			unix.Setfsuid(otherUser)
+			unix.Setfsgid(inside.OtherUser) // while the thread has the right to
+			unix.Setfsuid(inside.OtherUser)
 			q, err := mq.Open(name, os.O_RDWR|os.O_CREATE, 0o600, &mq.Attr{MaxMsg: 1, MsgSize: 16})
 			if err != nil {
 				return err
@@ -255,7 +256,7 @@ var _ = Describe("A. Names and mq_open: mode and owner", func() {
 			uid, gid, err = q.Owner()
 			return err
 		})).To(Succeed())
-		Expect([]int{uid, gid}).To(Equal([]int{otherUser, otherUser}))
+		Expect([]int{uid, gid}).To(Equal([]int{inside.OtherUser, inside.OtherUser}))
 	})
 })
 
@@ -348,7 +349,7 @@ var _ = Describe("A. Names and mq_open: what else it reads and sets", func() {
 	It("In mqueuefs open(2) makes a queue and unlink(2) removes one; rename, link and mkdir do not work: EPERM", row(28),
 		func() {
 			name := newName()
-			path := entry(name)
+			path := inside.QueueFile(name)
 			fd, err := unix.Open(path, os.O_RDWR|os.O_CREATE, 0o600)
 			Expect(err).NotTo(HaveOccurred())
 			DeferCleanup(func() { mq.Unlink(name) })

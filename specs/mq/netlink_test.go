@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/mq"
+	"daemonlab/specs/inside"
 )
 
 // small makes the socket's receive buffer as small as the kernel allows.
@@ -26,18 +27,18 @@ func (m *mailbox) bufferSize() int {
 }
 
 // registerOnThread registers on a thread of its own, and tells whether that sleeps in mq_notify.
-func (m *mailbox) registerOnThread(fd int, id byte) (th thread, sleeps bool) {
+func (m *mailbox) registerOnThread(fd int, id byte) (th inside.Thread, sleeps bool) {
 	GinkgoHelper()
-	th = startThread(func() error { return m.register(fd, id) })
+	th = inside.StartThread(func() error { return m.register(fd, id) })
 	Eventually(func() bool {
-		sleeps, _ = sleepsIn(fmt.Sprintf("/proc/self/task/%d", th.tid), unix.SYS_MQ_NOTIFY)
-		return sleeps || len(th.done) > 0
+		sleeps, _ = inside.SleepsIn(fmt.Sprintf("/proc/self/task/%d", th.TID), unix.SYS_MQ_NOTIFY)
+		return sleeps || len(th.Done) > 0
 	}).Should(BeTrue())
 	return th, sleeps
 }
 
 // arm registers for one new queue after the other, until mq_notify sleeps.
-func (m *mailbox) arm() (armed []*mq.Queue, sleeper thread) {
+func (m *mailbox) arm() (armed []*mq.Queue, sleeper inside.Thread) {
 	GinkgoHelper()
 	for {
 		q := newQueue(1, 16)
@@ -45,7 +46,7 @@ func (m *mailbox) arm() (armed []*mq.Queue, sleeper thread) {
 		if sleeps {
 			return armed, th
 		}
-		Expect(th.result()).To(Succeed())
+		Expect(th.Result()).To(Succeed())
 		armed = append(armed, q)
 	}
 }
@@ -71,7 +72,7 @@ var _ = Describe("K. the netlink socket: cookies and room", func() {
 			Expect(armed[0].TrySend(nil, 0)).To(Succeed()) // a cookie to read
 
 			Expect(box.next()).To(Equal(woken(0)))
-			Expect(sleeper.result()).To(Succeed())
+			Expect(sleeper.Result()).To(Succeed())
 		})
 
 	It("A registration takes room until its cookie is read; firing or cancelling it gives none back", row(135), func() {
@@ -79,7 +80,7 @@ var _ = Describe("K. the netlink socket: cookies and room", func() {
 		fd, charged := number(q), 0
 		th, sleeps := box.registerOnThread(fd, 1)
 		for ; !sleeps; th, sleeps = box.registerOnThread(fd, 1) {
-			Expect(th.result()).To(Succeed())
+			Expect(th.Result()).To(Succeed())
 			Expect(q.Unnotify()).To(Succeed())
 			charged++
 		}
@@ -88,7 +89,7 @@ var _ = Describe("K. the netlink socket: cookies and room", func() {
 
 		Expect(box.next()).To(Equal(removed(1)))
 
-		Expect(th.result()).To(Succeed())
+		Expect(th.Result()).To(Succeed())
 		Expect(box.cookies()).To(HaveLen(charged - 1))
 	})
 })
@@ -98,19 +99,19 @@ var _ = Describe("K. the netlink socket: sleeping in mq_notify", func() {
 		caught := catch(unix.SIGUSR2, true)
 		box := newMailbox().small()
 		_, sleeper := box.arm()
-		sleeper.signal(unix.SIGUSR2)
+		sleeper.Signal(unix.SIGUSR2)
 		Eventually(caught).Should(Receive())
-		sleeper.asleepIn(unix.SYS_MQ_NOTIFY)
+		sleeper.AsleepIn(unix.SYS_MQ_NOTIFY)
 
 		Expect(setRestart(unix.SIGUSR2, false)).To(Succeed())
-		sleeper.signal(unix.SIGUSR2)
+		sleeper.Signal(unix.SIGUSR2)
 
-		Expect(sleeper.result()).To(MatchError(unix.EINTR))
+		Expect(sleeper.Result()).To(MatchError(unix.EINTR))
 	})
 
 	It("The package never sleeps in mq_notify: it takes another socket in time", row(136), func() {
 		const many = 300
-		Expect(setLimit("queues_max", "400")).To(Succeed())
+		Expect(inside.SetLimit("fs/mqueue/queues_max", "400")).To(Succeed())
 		events := make(chan mq.Event, many)
 		queues := make([]*mq.Queue, many)
 		for i := range queues {
@@ -145,7 +146,7 @@ var _ = Describe("K. the netlink socket: lessons of the past", func() {
 				got = append(got, c)
 			}
 			Expect(got).To(Equal(want))
-			Expect(sleeper.result()).To(Succeed())
+			Expect(sleeper.Result()).To(Succeed())
 		})
 
 	It("Who registers, cancels and registers again is notified", row(138), func() {

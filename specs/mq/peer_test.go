@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/mq"
+	"daemonlab/specs/inside"
 )
 
 // peer is another process, which makes the system calls that a spec tells it, one at a time, on its main thread.
@@ -109,7 +110,7 @@ func inherits(files ...*os.File) func(*exec.Cmd) {
 // inNamespaces gives a peer namespaces of its own.
 func inNamespaces(flags uintptr) func(*exec.Cmd) {
 	GinkgoHelper()
-	needPrivate()
+	inside.NeedPrivate()
 	return func(cmd *exec.Cmd) {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: flags}
 		if flags&unix.CLONE_NEWUSER != 0 {
@@ -122,10 +123,10 @@ func inNamespaces(flags uintptr) func(*exec.Cmd) {
 // asOtherUser makes a peer another user's.
 func asOtherUser() func(*exec.Cmd) {
 	GinkgoHelper()
-	needTwoUsers()
+	inside.NeedTwoUsers()
 	return func(cmd *exec.Cmd) {
 		cmd.SysProcAttr = &syscall.SysProcAttr{
-			Credential: &syscall.Credential{Uid: otherUser, Gid: otherUser, NoSetGroups: true},
+			Credential: &syscall.Credential{Uid: inside.OtherUser, Gid: inside.OtherUser, NoSetGroups: true},
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/mq"
+	"daemonlab/specs/inside"
 )
 
 // pollNow is what poll(2) says of a descriptor now.
@@ -63,7 +64,7 @@ var _ = Describe("G. poll and epoll on a queue: edges", func() {
 		const processes, receivers, each = 3, 3, 1000
 		q := newQueue(maxMsg, 16)
 		numbers := make(chan string, processes*each)
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), inside.Patience)
 		defer cancel()
 		for range receivers {
 			reader := open(q.Name(), os.O_RDONLY)
@@ -99,7 +100,7 @@ var _ = Describe("G. poll and epoll on a queue: edges", func() {
 
 		Expect(take(b)).To(Equal("fills it"))
 
-		Expect(sender.result()).To(Succeed())
+		Expect(sender.Result()).To(Succeed())
 		Expect(edge(epoll)).To(BeFalse())
 		Expect(pollNow(number(b))).To(BeEquivalentTo(unix.POLLIN))
 		Expect(take(b)).To(Equal("slides in"))
@@ -109,21 +110,21 @@ var _ = Describe("G. poll and epoll on a queue: edges", func() {
 var _ = Describe("G. poll and epoll on a queue: who is woken", func() {
 	It("Every message wakes everybody who polls, not only one", row(96), func() {
 		q := newQueue(1, 16)
-		var pollers []thread
+		var pollers []inside.Thread
 		for range 8 {
 			fd := int32(number(open(q.Name(), os.O_RDONLY)))
-			th := startThread(func() error {
+			th := inside.StartThread(func() error {
 				_, err := unix.Ppoll([]unix.PollFd{{Fd: fd, Events: unix.POLLIN}}, nil, nil)
 				return err
 			})
-			th.asleepIn(unix.SYS_PPOLL)
+			th.AsleepIn(unix.SYS_PPOLL)
 			pollers = append(pollers, th)
 		}
 
 		Expect(q.TrySend(nil, 0)).To(Succeed())
 
 		for _, th := range pollers {
-			Expect(th.result()).To(Succeed())
+			Expect(th.Result()).To(Succeed())
 		}
 	})
 })
@@ -144,7 +145,7 @@ var _ = Describe("G. poll and epoll on a queue: who is first", func() {
 		for range messages {
 			receiver, _ := sleepingReceiver(b)
 			Expect(b.Send([]byte("x"), 0)).To(Succeed())
-			Expect(receiver.result()).To(Succeed())
+			Expect(receiver.Result()).To(Succeed())
 		}
 		cancel()
 
@@ -164,7 +165,7 @@ var _ = Describe("G. poll and epoll on a queue: who is first", func() {
 		for range messages {
 			sender := sleepingSender(b, "slept", 0)
 			Expect(take(b)).NotTo(Equal("polled"))
-			Expect(sender.result()).To(Succeed())
+			Expect(sender.Result()).To(Succeed())
 		}
 		cancel()
 

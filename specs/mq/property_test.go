@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/mq"
+	"daemonlab/specs/inside"
 )
 
 // tally is what one process has seen of its own registrations.
@@ -168,7 +169,7 @@ func (m *mixed) ended() bool {
 
 // await waits, within bounds, until every registration has ended.
 func (m *mixed) await() {
-	timeout := time.After(patience)
+	timeout := time.After(inside.Patience)
 	for !m.ended() {
 		select {
 		case <-m.news:

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/mq"
+	"daemonlab/specs/inside"
 )
 
 var _ = Describe("F. mq_receive, mq_timedreceive: messages", func() {
@@ -50,30 +51,30 @@ var _ = Describe("F. mq_receive, mq_timedreceive: waiting for a message", func()
 		b := openBlocking(newQueue(1, 16).Name(), os.O_RDWR)
 		receiver, got := sleepingReceiver(b)
 		Expect(b.Send([]byte("at last"), 0)).To(Succeed())
-		Expect(receiver.result()).To(Succeed())
+		Expect(receiver.Result()).To(Succeed())
 		Expect(*got).To(Equal("at last"))
 	})
 
 	It("A signal handled without SA_RESTART ends a sleeping mq_receive: EINTR", row(82), func() {
 		catch(unix.SIGUSR2, false)
 		receiver, _ := sleepingReceiver(openBlocking(newQueue(1, 16).Name(), os.O_RDWR))
-		receiver.signal(unix.SIGUSR2)
-		Expect(receiver.result()).To(MatchError(unix.EINTR))
+		receiver.Signal(unix.SIGUSR2)
+		Expect(receiver.Result()).To(MatchError(unix.EINTR))
 	})
 
 	It("A signal handled with SA_RESTART leaves mq_timedreceive asleep, to the same deadline", row(82), func() {
 		caught := catch(unix.SIGUSR2, true)
 		b, deadline := openBlocking(newQueue(1, 16).Name(), os.O_RDWR), fromNow(100*time.Millisecond)
-		receiver := startThread(func() error {
+		receiver := inside.StartThread(func() error {
 			_, _, err := b.TimedReceive(make([]byte, 16), &deadline)
 			return err
 		})
-		receiver.asleepIn(unix.SYS_MQ_TIMEDRECEIVE)
+		receiver.AsleepIn(unix.SYS_MQ_TIMEDRECEIVE)
 
-		receiver.signal(unix.SIGUSR2)
+		receiver.Signal(unix.SIGUSR2)
 
 		Eventually(caught).Should(Receive())
-		Expect(receiver.result()).To(MatchError(unix.ETIMEDOUT))
+		Expect(receiver.Result()).To(MatchError(unix.ETIMEDOUT))
 		Expect(time.Now()).NotTo(BeTemporally("<", time.Unix(deadline.Unix())))
 	})
 
@@ -140,51 +141,51 @@ var _ = Describe("F. mq_receive, mq_timedreceive: several receivers", func() {
 			Expect(b.Send([]byte("sent first"), 1)).To(Succeed())
 			Expect(b.Send([]byte("sent second"), 9)).To(Succeed())
 
-			Expect(first.result()).To(Succeed())
-			Expect(second.result()).To(Succeed())
+			Expect(first.Result()).To(Succeed())
+			Expect(second.Result()).To(Succeed())
 			Expect([]string{*gotFirst, *gotSecond}).To(Equal([]string{"sent first", "sent second"}))
 		})
 
 	It("A sleeping receiver of higher thread priority is served before one that has waited longer", row(89), func() {
 		b := openBlocking(newQueue(1, 16).Name(), os.O_RDWR)
-		patient := startThread(func() error {
+		patient := inside.StartThread(func() error {
 			return firstError(lowerPriority, func() error {
 				_, _, err := b.Receive(make([]byte, 16))
 				return err
 			})
 		})
-		patient.asleepIn(unix.SYS_MQ_TIMEDRECEIVE)
+		patient.AsleepIn(unix.SYS_MQ_TIMEDRECEIVE)
 		important, got := sleepingReceiver(b)
 
 		Expect(b.Send([]byte("one"), 0)).To(Succeed())
 
-		Expect(important.result()).To(Succeed())
+		Expect(important.Result()).To(Succeed())
 		Expect(*got).To(Equal("one"))
 		Expect(b.Send([]byte("two"), 0)).To(Succeed())
-		Expect(patient.result()).To(Succeed())
+		Expect(patient.Result()).To(Succeed())
 	})
 
 	It("A message for a sleeping receiver never enters the queue: it is not counted and wakes no poller", row(90), func() {
 		const handOvers = 20
 		b := openBlocking(newQueue(1, 16).Name(), os.O_RDWR)
 		var waking int64
-		poller := startThread(func() error {
+		poller := inside.StartThread(func() error {
 			before := switches()
 			_, err := unix.Ppoll([]unix.PollFd{{Fd: int32(number(b)), Events: unix.POLLIN}}, nil, nil)
 			waking = switches() - before
 			return err
 		})
-		poller.asleepIn(unix.SYS_PPOLL)
+		poller.AsleepIn(unix.SYS_PPOLL)
 
 		for range handOvers {
 			receiver, _ := sleepingReceiver(b)
 			Expect(b.Send([]byte("handed over"), 0)).To(Succeed())
 			Expect(curMsgs(b)).To(Equal(0))
-			Expect(receiver.result()).To(Succeed())
+			Expect(receiver.Result()).To(Succeed())
 		}
 
 		Expect(b.Send([]byte("queued"), 0)).To(Succeed())
-		Expect(poller.result()).To(Succeed())
+		Expect(poller.Result()).To(Succeed())
 		Expect(waking).To(BeNumerically("<", handOvers/2), "the poller slept once, not once a message")
 	})
 })
@@ -198,7 +199,7 @@ var _ = Describe("F. mq_receive, mq_timedreceive: under Go", func() {
 		Expect(b.Close()).To(Succeed())
 
 		Expect(q.TrySend([]byte("after the close"), 0)).To(Succeed())
-		Expect(receiver.result()).To(Succeed())
+		Expect(receiver.Result()).To(Succeed())
 		Expect(*got).To(Equal("after the close"))
 	})
 
@@ -206,7 +207,7 @@ var _ = Describe("F. mq_receive, mq_timedreceive: under Go", func() {
 		const receivers = 30
 		b := openBlocking(newQueue(1, 16).Name(), os.O_RDWR)
 		before := threads()
-		var sleeping []thread
+		var sleeping []inside.Thread
 		for range receivers {
 			th, _ := sleepingReceiver(b)
 			sleeping = append(sleeping, th)
@@ -223,7 +224,7 @@ var _ = Describe("F. mq_receive, mq_timedreceive: under Go", func() {
 
 		for _, th := range sleeping {
 			Expect(b.Send(nil, 0)).To(Succeed())
-			Expect(th.result()).To(Succeed())
+			Expect(th.Result()).To(Succeed())
 		}
 	})
 
@@ -281,12 +282,12 @@ func collectBehind(q *mq.Blocking, receive receiver, patience time.Duration) (co
 	}
 	var fd int
 	q.Control(func(n uintptr) { fd = int(n) })
-	th := startThread(func() error {
+	th := inside.StartThread(func() error {
 		_, err := receive(fd, make([]byte, 16), &deadline)
 		return err
 	})
 	for asleep := false; !asleep; {
-		asleep, _ = sleepsIn(fmt.Sprintf("/proc/self/task/%d", th.tid), unix.SYS_MQ_TIMEDRECEIVE)
+		asleep, _ = inside.SleepsIn(fmt.Sprintf("/proc/self/task/%d", th.TID), unix.SYS_MQ_TIMEDRECEIVE)
 		if !time.Now().Before(time.Unix(deadline.Unix())) {
 			return false, false, nil
 		}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/mq"
+	"daemonlab/specs/inside"
 )
 
 var _ = Describe("H. mq_notify: registering: one at a time", func() {
@@ -80,7 +81,7 @@ var _ = Describe("H. mq_notify: registering: what it takes", func() {
 	})
 
 	It("mq_notify wants more than a descriptor of O_PATH: EBADF", row(103), func() {
-		fd, err := unix.Open(entry(newQueue(1, 16).Name()), unix.O_PATH|unix.O_CLOEXEC, 0)
+		fd, err := unix.Open(inside.QueueFile(newQueue(1, 16).Name()), unix.O_PATH|unix.O_CLOEXEC, 0)
 		Expect(err).NotTo(HaveOccurred())
 		DeferCleanup(unix.Close, fd)
 		Expect(rawNotify(fd, &sigevent{notify: sigevNone})).To(MatchError(unix.EBADF))
@@ -179,10 +180,10 @@ var _ = Describe("H. mq_notify: registering: silence", func() {
 var _ = Describe("H. mq_notify: registering: whose it is", func() {
 	It("A registration is the process's: the thread that made it may end, and any other may cancel it", row(110), func() {
 		q, box := newQueue(1, 16), newMailbox()
-		maker := startThread(func() error { return box.register(number(q), 1) })
-		Expect(maker.result()).To(Succeed())
+		maker := inside.StartThread(func() error { return box.register(number(q), 1) })
+		Expect(maker.Result()).To(Succeed())
 		Eventually(func() error {
-			_, err := os.Stat(fmt.Sprintf("/proc/self/task/%d", maker.tid))
+			_, err := os.Stat(fmt.Sprintf("/proc/self/task/%d", maker.TID))
 			return err
 		}).Should(MatchError(os.ErrNotExist), "the thread ends")
 		Expect(registered(q)).To(BeTrue())

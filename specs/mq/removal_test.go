@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/mq"
+	"daemonlab/specs/inside"
 )
 
 // second opens the queue again, raw.
@@ -58,7 +59,7 @@ var _ = Describe("J. mq_notify: removal: by any close", func() {
 			}),
 		Entry("A registration ends when its process opens and closes the queue's file in mqueuefs", row(128),
 			func(q *mq.Queue) error {
-				file, err := os.Open(entry(q.Name()))
+				file, err := os.Open(inside.QueueFile(q.Name()))
 				if err != nil {
 					return err
 				}
@@ -66,7 +67,7 @@ var _ = Describe("J. mq_notify: removal: by any close", func() {
 			}),
 		Entry("A registration ends when its program looks at the queue's file with os.ReadFile", row(129),
 			func(q *mq.Queue) error {
-				_, err := os.ReadFile(entry(q.Name()))
+				_, err := os.ReadFile(inside.QueueFile(q.Name()))
 				return err
 			}),
 		Entry("A registration ends when its program closes another Queue of the same name", row(129),
@@ -112,7 +113,7 @@ var _ = Describe("J. mq_notify: removal: what does not matter", func() {
 			Expect(other.close(fd)).To(Succeed())
 		}),
 		Entry("A registration outlives a look at the queue's file by cat", row(130), func(q *mq.Queue) {
-			Expect(exec.Command("cat", entry(q.Name())).Output()).To(ContainSubstring("NOTIFY:2"))
+			Expect(exec.Command("cat", inside.QueueFile(q.Name())).Output()).To(ContainSubstring("NOTIFY:2"))
 		}),
 		Entry("A registration outlives mq_unlink", row(130), func(q *mq.Queue) {
 			Expect(mq.Unlink(q.Name())).To(Succeed())

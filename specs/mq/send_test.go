@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/mq"
+	"daemonlab/specs/inside"
 )
 
 // fullQueue is a queue with room for no more, to be waited for in the kernel.
@@ -85,7 +86,7 @@ var _ = Describe("E. mq_send, mq_timedsend: waiting for room", func() {
 		b := fullQueue()
 		sender := sleepingSender(b, "waits", 0)
 		Expect(take(b)).To(Equal("fills it"))
-		Expect(sender.result()).To(Succeed())
+		Expect(sender.Result()).To(Succeed())
 		Expect(take(b)).To(Equal("waits"))
 	})
 
@@ -93,18 +94,18 @@ var _ = Describe("E. mq_send, mq_timedsend: waiting for room", func() {
 		catch(unix.SIGUSR2, false)
 		b := fullQueue()
 		sender := sleepingSender(b, "waits", 0)
-		sender.signal(unix.SIGUSR2)
-		Expect(sender.result()).To(MatchError(unix.EINTR))
+		sender.Signal(unix.SIGUSR2)
+		Expect(sender.Result()).To(MatchError(unix.EINTR))
 	})
 
 	It("A signal handled with SA_RESTART, as all are in Go, does not end a sleeping mq_send", row(69), func() {
 		caught := catch(unix.SIGUSR2, true)
 		b := fullQueue()
 		sender := sleepingSender(b, "waits", 0)
-		sender.signal(unix.SIGUSR2)
+		sender.Signal(unix.SIGUSR2)
 		Eventually(caught).Should(Receive())
 		Expect(take(b)).To(Equal("fills it"))
-		Expect(sender.result()).To(Succeed())
+		Expect(sender.Result()).To(Succeed())
 	})
 
 	It("With O_NONBLOCK mq_send never waits, whatever the deadline, and queues nothing: EAGAIN", row(70), func() {
@@ -130,22 +131,22 @@ var _ = Describe("E. mq_send, mq_timedsend: who may send, and who first", func()
 		first := sleepingSender(b, "first", 0)
 		second := sleepingSender(b, "second", 9) // the message's priority does not help its sender
 		take(b)
-		Expect(first.result()).To(Succeed())
+		Expect(first.Result()).To(Succeed())
 		Expect(take(b)).To(Equal("first"))
-		Expect(second.result()).To(Succeed())
+		Expect(second.Result()).To(Succeed())
 	})
 
 	It("A sleeping sender of higher thread priority goes before one that has waited longer", row(72), func() {
 		b := fullQueue()
-		patient := startThread(func() error {
+		patient := inside.StartThread(func() error {
 			return firstError(lowerPriority, func() error { return b.Send([]byte("patient"), 0) })
 		})
-		patient.asleepIn(unix.SYS_MQ_TIMEDSEND)
+		patient.AsleepIn(unix.SYS_MQ_TIMEDSEND)
 		important := sleepingSender(b, "important", 0)
 		take(b)
-		Expect(important.result()).To(Succeed())
+		Expect(important.Result()).To(Succeed())
 		Expect(take(b)).To(Equal("important"))
-		Expect(patient.result()).To(Succeed())
+		Expect(patient.Result()).To(Succeed())
 	})
 })
 
@@ -175,10 +176,10 @@ var _ = Describe("E. mq_send, mq_timedsend: deadlines", func() {
 
 	It("TIME_T_MAX is a deadline that never comes", row(76), func() {
 		b := fullQueue()
-		sender := startThread(func() error { return b.TimedSend([]byte("waits"), 0, &timeMax) })
-		sender.asleepIn(unix.SYS_MQ_TIMEDSEND)
+		sender := inside.StartThread(func() error { return b.TimedSend([]byte("waits"), 0, &timeMax) })
+		sender.AsleepIn(unix.SYS_MQ_TIMEDSEND)
 		take(b)
-		Expect(sender.result()).To(Succeed())
+		Expect(sender.Result()).To(Succeed())
 	})
 })
 

@@ -9,20 +9,16 @@ package mq_test
 import (
 	"fmt"
 	"os"
-	"runtime"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
 	"daemonlab/lab/mq"
+	"daemonlab/specs/inside"
 	"daemonlab/specs/mq/bursts"
 )
-
-// The main thread is the test's. No other goroutine comes there, so every other one can end with its thread.
-func init() { runtime.LockOSThread() }
 
 func TestMain(m *testing.M) {
 	bursts.PlaySender()
@@ -31,22 +27,8 @@ func TestMain(m *testing.M) {
 }
 
 func TestMessageQueues(t *testing.T) {
-	if os.Getenv(placeVariable) == "" {
-		runInside(t)
-		return
-	}
-	if err := settle(); err != nil {
-		t.Fatal(err)
-	}
-	SetDefaultEventuallyTimeout(patience)
-	SetDefaultEventuallyPollingInterval(time.Millisecond)
-	RegisterFailHandler(Fail)
-	RunSpecs(t, "POSIX message queues on Linux")
+	inside.Run(t, "POSIX message queues on Linux", func(string) error { return nil })
 }
-
-// patience bounds a wait for what must happen. It costs a spec that passes nothing, and is more than the slowest machine
-// needs.
-const patience = 2 * time.Minute
 
 var names atomic.Int64
 

@@ -2,12 +2,9 @@ package mq_test
 
 import (
 	"bytes"
-	"errors"
-	"fmt"
 	"os"
 	"os/signal"
 	"runtime"
-	"strings"
 	"syscall"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -16,70 +13,31 @@ import (
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/mq"
+	"daemonlab/specs/inside"
 )
 
-// thread is a thread that calls a function and ends.
-type thread struct {
-	tid  int
-	done chan error
-}
-
-func startThread(f func() error) thread {
-	tid, done := make(chan int), make(chan error, 1)
-	go func() {
-		runtime.LockOSThread() // and never unlocks: so the thread ends with the goroutine
-		tid <- unix.Gettid()
-		done <- f()
-	}()
-	return thread{<-tid, done}
-}
-
 // onThread calls a function on a thread that nobody uses afterwards, so it may change what belongs to the thread.
-func onThread(f func() error) error { return <-startThread(f).done }
-
-// withoutCapabilities calls a function as an ordinary user would.
-func withoutCapabilities(f func() error) error {
-	return onThread(func() error { return errors.Join(clearCapabilities(), f()) })
-}
-
-// asleepIn waits until the thread sleeps in a system call.
-func (th thread) asleepIn(call int) {
-	GinkgoHelper()
-	Eventually(sleepsIn).WithArguments(fmt.Sprintf("/proc/self/task/%d", th.tid), call).Should(BeTrue())
-}
-
-func sleepsIn(proc string, call int) (bool, error) {
-	line, err := os.ReadFile(proc + "/syscall")
-	return strings.HasPrefix(string(line), fmt.Sprint(call, " ")), err
-}
-
-// result waits for what the function has returned.
-func (th thread) result() error {
-	GinkgoHelper()
-	var err error
-	Eventually(th.done).Should(Receive(&err))
-	return err
-}
+func onThread(f func() error) error { return inside.StartThread(f).Result() }
 
 // sleepingReceiver is a thread that sleeps in mq_receive.
-func sleepingReceiver(b *mq.Blocking) (thread, *string) {
+func sleepingReceiver(b *mq.Blocking) (inside.Thread, *string) {
 	GinkgoHelper()
 	got := new(string)
-	th := startThread(func() error {
+	th := inside.StartThread(func() error {
 		buf := make([]byte, 64)
 		n, _, err := b.Receive(buf)
 		*got = string(buf[:n])
 		return err
 	})
-	th.asleepIn(unix.SYS_MQ_TIMEDRECEIVE)
+	th.AsleepIn(unix.SYS_MQ_TIMEDRECEIVE)
 	return th, got
 }
 
 // sleepingSender is a thread that sleeps in mq_send.
-func sleepingSender(b *mq.Blocking, text string, prio uint) thread {
+func sleepingSender(b *mq.Blocking, text string, prio uint) inside.Thread {
 	GinkgoHelper()
-	th := startThread(func() error { return b.Send([]byte(text), prio) })
-	th.asleepIn(unix.SYS_MQ_TIMEDSEND)
+	th := inside.StartThread(func() error { return b.Send([]byte(text), prio) })
+	th.AsleepIn(unix.SYS_MQ_TIMEDSEND)
 	return th
 }
 
@@ -109,9 +67,4 @@ func catch(sig syscall.Signal, restart bool) <-chan os.Signal {
 		signal.Stop(caught)
 	})
 	return caught
-}
-
-func (th thread) signal(sig syscall.Signal) {
-	GinkgoHelper()
-	Expect(unix.Tgkill(os.Getpid(), th.tid, sig)).To(Succeed())
 }

@@ -5,92 +5,67 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"testing"
 
 	. "github.com/onsi/ginkgo/v2"
-	. "github.com/onsi/gomega"
 
+	"daemonlab/specs/inside"
 	"daemonlab/specs/rubric"
 )
 
-// guides are the guide's table in its languages.
-var guides = []string{"../../lab/guide/en/sysv-posix.md", "../../lab/guide/es/sysv-posix.md"}
-
-// besidePOSIX are the containers whose specs compare the two kinds of queue: the guide has a line for each.
-var besidePOSIX = []string{
-	"types and priorities", "the end of a file", "waiting", "lengths and limits", "names and permissions",
-	"life and end of a queue",
-}
-
-// allSpecs is a preview of the suite, since a spec cannot see the others.
-var allSpecs Report
-
-var _ = Describe("the guide's table", func() {
-	It("names specs that there are, for each of its lines, and every spec that compares", func() {
-		specs, compare := titles()
-		for _, file := range guides {
-			var named []string
-			for _, line := range lines(file) {
-				Expect(line.proof).NotTo(BeEmpty(), "%s: what proves %q?", file, line.subject)
-				named = append(named, line.proof...)
-			}
-			for _, title := range named {
-				_, isRow := rubric.Find(rubric.Standard(), title)
-				Expect(isRow || slices.Contains(specs, title)).To(BeTrue(), "%s: there is no spec %q", file, title)
-			}
-			for _, title := range compare {
-				Expect(named).To(ContainElement(title), "%s: no line for the spec", file)
-			}
-		}
-	})
-
-	It("has the same lines in English and in Spanish", func() {
-		english, spanish := lines(guides[0]), lines(guides[1])
-		Expect(spanish).To(HaveLen(len(english)))
-		for i, line := range english {
-			Expect(spanish[i].proof).To(Equal(line.proof), "%q is beside %q", line.subject, spanish[i].subject)
-			Expect(spanish[i].cells).To(Equal(line.cells))
-		}
-	})
-})
-
-// titles lists all specs of the suite, and those that compare.
-func titles() (all, compare []string) {
-	for _, spec := range allSpecs.SpecReports {
-		if len(spec.ContainerHierarchyTexts) == 0 {
-			continue
-		}
-		all = append(all, spec.LeafNodeText)
-		if slices.Contains(besidePOSIX, spec.ContainerHierarchyTexts[0]) {
-			compare = append(compare, spec.LeafNodeText)
+// TestGuide proves that each line of the guide's table names specs that there are, and the same in both languages, and
+// that every spec that compares has a line.
+func TestGuide(t *testing.T) {
+	if inside.Place() != "" {
+		t.Skip("the suite's process previews no specs")
+	}
+	specs := map[string]bool{} // whether it compares
+	for _, spec := range PreviewSpecs(title).SpecReports {
+		if containers := spec.ContainerHierarchyTexts; len(containers) > 0 {
+			specs[spec.LeafNodeText] = strings.HasPrefix(containers[0], compares)
 		}
 	}
-	return all, compare
+	proofs := [][]string{named(t, "en"), named(t, "es")}
+	if !slices.Equal(proofs[0], proofs[1]) {
+		t.Errorf("the proofs are\n%q\nin English and in Spanish\n%q", proofs[0], proofs[1])
+	}
+	for _, title := range proofs[0] {
+		_, isSpec := specs[title]
+		if _, isRow := rubric.Find(rubric.Standard(), title); !isRow && !isSpec {
+			t.Errorf("there is no spec %q", title)
+		}
+		delete(specs, title)
+	}
+	for title, compares := range specs {
+		if compares {
+			t.Errorf("no line for the spec %q", title)
+		}
+	}
 }
 
-// line is one of a table.
-type line struct {
-	subject string
-	cells   int
-	proof   []string
-}
+// compares begins the names of the containers whose specs set the two kinds of queue side by side.
+const compares = "queues: "
 
 var quoted = regexp.MustCompile("`([^`]+)`")
 
-func lines(file string) (all []line) {
-	GinkgoHelper()
-	text, err := os.ReadFile(file)
-	Expect(err).NotTo(HaveOccurred())
+// named lists the proofs of all lines of a table, which its last column names.
+func named(t *testing.T, language string) (proofs []string) {
+	text, err := os.ReadFile("../../lab/guide/" + language + "/sysv-posix.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for row := range strings.Lines(string(text)) {
-		row = strings.TrimSpace(row)
 		if !strings.HasPrefix(row, "| ") || strings.HasPrefix(row, "| |") { // no table, or its head
 			continue
 		}
-		cells := strings.Split(strings.Trim(row, "| "), " | ")
-		l := line{subject: cells[0], cells: len(cells)}
-		for _, match := range quoted.FindAllStringSubmatch(cells[len(cells)-1], -1) {
-			l.proof = append(l.proof, match[1])
+		cells := strings.Split(strings.Trim(row, "| \n"), " | ")
+		matches := quoted.FindAllStringSubmatch(cells[len(cells)-1], -1)
+		if len(cells) != 4 || len(matches) == 0 {
+			t.Errorf("%s: what proves %q?", language, row)
 		}
-		all = append(all, l)
+		for _, match := range matches {
+			proofs = append(proofs, match[1])
+		}
 	}
-	return all
+	return proofs
 }

@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -20,62 +19,48 @@ import (
 	"daemonlab/lab/procfs"
 	"daemonlab/lab/sysv"
 	"daemonlab/lab/sysv/wire"
+	"daemonlab/specs/inside"
 )
 
-// build makes the programs that the specs start.
-func build(dir string) error {
-	for name, pkg := range map[string]string{"svfiled": "server", "svfile": "client"} {
-		cmd := exec.Command("go", "build", "-buildvcs=false", "-o", filepath.Join(dir, name), "daemonlab/lab/sysv/"+pkg)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("build %s: %w\n%s", name, err, out)
-		}
-	}
-	return nil
-}
-
-// program is the path of one.
-func program(name string) string { return filepath.Join(os.Getenv(placeVariable), name) }
-
-var proc = procfs.New("/proc")
-
-// process is a program that was started, and reaped at the latest when the spec ends.
+// process is a svfiled or svfile, reaped at the latest when the spec ends.
 type process struct {
 	cmd   *exec.Cmd
+	out   *os.File      // the end for reading of a pipe that is its stdout
 	ended chan struct{} // closed when it was reaped
-	text  string        // file that gets stderr
+	log   string        // the file that gets its stderr
 }
 
-// start starts a program that is killed when the spec ends, and before if that takes too long.
-func start(cmd *exec.Cmd) *process {
+// start starts "server" or "client". It is killed when the spec ends, and before if that takes too long.
+func start(program string, args ...string) *process {
 	GinkgoHelper()
 	stderr, err := os.CreateTemp(GinkgoT().TempDir(), "stderr")
 	Expect(err).NotTo(HaveOccurred())
 	defer stderr.Close()
-	cmd.Stderr = stderr
-	Expect(cmd.Start()).To(Succeed())
-	p := &process{cmd: cmd, ended: make(chan struct{}), text: stderr.Name()}
-	killing := time.AfterFunc(2*patience, func() { cmd.Process.Kill() })
+	r, w, err := os.Pipe()
+	Expect(err).NotTo(HaveOccurred())
+	defer w.Close()
+	p := &process{exec.Command(filepath.Join(inside.Place(), program), args...), r, make(chan struct{}), stderr.Name()}
+	p.cmd.Stdout, p.cmd.Stderr = w, stderr
+	Expect(p.cmd.Start()).To(Succeed())
+	killing := time.AfterFunc(2*inside.Patience, func() { p.cmd.Process.Kill() })
 	go func() {
-		cmd.Wait()
+		p.cmd.Wait()
 		close(p.ended)
 	}()
 	DeferCleanup(func() {
 		killing.Stop()
-		cmd.Process.Kill()
+		p.cmd.Process.Kill()
 		<-p.ended
+		r.Close()
 	})
 	return p
 }
 
 func (p *process) pid() int { return p.cmd.Process.Pid }
 
-// stderr is what the program has said.
-func (p *process) stderr() string {
-	text, err := os.ReadFile(p.text)
-	if err != nil {
-		return err.Error()
-	}
+// said is what the program has written to stderr.
+func (p *process) said() string {
+	text, _ := os.ReadFile(p.log)
 	return string(text)
 }
 
@@ -87,12 +72,29 @@ func (p *process) signal(sig os.Signal) {
 // status waits for the end and tells the exit status, 128 plus the number of a signal that was the end.
 func (p *process) status() int {
 	GinkgoHelper()
-	Eventually(p.ended).Should(BeClosed(), p.stderr)
+	Eventually(p.ended).Should(BeClosed(), p.said)
 	status := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	if status.Signaled() {
 		return 128 + int(status.Signal())
 	}
 	return status.ExitStatus()
+}
+
+// end reads what the program writes to stdout, and waits for its end.
+func (p *process) end() (status int, stdout []byte) {
+	GinkgoHelper()
+	stdout, err := io.ReadAll(p.out)
+	Expect(err).NotTo(HaveOccurred())
+	return p.status(), stdout
+}
+
+// aThreadSleeps tells whether one of the process's threads sleeps in a system call.
+func aThreadSleeps(pid, call int) (bool, error) {
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
+	return slices.ContainsFunc(tasks, func(task string) bool {
+		asleep, err := inside.SleepsIn(task, call)
+		return err == nil && asleep
+	}), err
 }
 
 // server is a svfiled that is ready.
@@ -112,18 +114,15 @@ func startServer(more ...string) *server {
 
 func startServerAt(key sysv.Key, root string, more ...string) *server {
 	GinkgoHelper()
-	cmd := exec.Command(program("svfiled"), append([]string{"--root", root, "--key", key.String()}, more...)...)
-	out, err := cmd.StdoutPipe()
-	Expect(err).NotTo(HaveOccurred())
 	// The queue goes after the process that serves it, so that its children end, too.
 	DeferCleanup(func() {
 		if q, err := sysv.Get(key, 0, 0); err == nil {
 			remove(q)
 		}
 	})
-	s := &server{process: start(cmd), key: key, root: root}
-	line, err := bufio.NewReader(out).ReadString('\n')
-	Expect(err).NotTo(HaveOccurred(), s.stderr)
+	s := &server{process: start("server", append([]string{"--root", root, "--key", key.String()}, more...)...), key: key, root: root}
+	line, err := bufio.NewReader(s.out).ReadString('\n')
+	Expect(err).NotTo(HaveOccurred(), s.said)
 	Expect(line).To(HavePrefix(fmt.Sprintf("svfiled: PID %d serves %s on queue ", s.pid(), root)))
 	s.queue, err = sysv.Get(key, 0, 0)
 	Expect(err).NotTo(HaveOccurred())
@@ -140,7 +139,7 @@ func (s *server) put(name string, content []byte) {
 
 // children are the server's, zombies among them.
 func (s *server) children() (pids []int, err error) {
-	stats, err := proc.Stats()
+	stats, err := procfs.New("/proc").Stats()
 	for _, st := range stats {
 		if st.PPid == s.pid() {
 			pids = append(pids, st.Pid)
@@ -159,129 +158,92 @@ func (s *server) onlyChild() int {
 	return pids[0]
 }
 
-// aThreadSleeps tells whether one of the process's threads sleeps in a system call.
-func aThreadSleeps(pid, call int) (bool, error) {
-	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
-	return slices.ContainsFunc(tasks, func(task string) bool {
-		asleep, err := sleepsIn(task, call)
-		return err == nil && asleep
-	}), err
-}
-
-// command prepares a svfile for this server.
-func (s *server) command(args ...string) *exec.Cmd {
-	return exec.Command(program("svfile"), append([]string{"--key", s.key.String()}, args...)...)
-}
-
-// fetch runs svfile to its end.
-func (s *server) fetch(args ...string) (status int, stdout, stderr string) {
+func (s *server) client(path string) *process {
 	GinkgoHelper()
-	cmd := s.command(args...)
-	var out bytes.Buffer
-	cmd.Stdout = &out
-	p := start(cmd)
-	status = p.status()
-	return status, out.String(), p.stderr()
+	return start("client", "--key", s.key.String(), "--", path)
 }
 
-// mustServe proves that the server goes on.
+// mustServe proves that the server goes on, and that it has no other child or request left.
 func (s *server) mustServe() {
 	GinkgoHelper()
 	s.put("still", []byte("still here\n"))
-	status, out, said := s.fetch("still")
-	Expect(out).To(Equal("still here\n"), said)
-	Expect(status).To(BeZero())
+	client := s.client("still")
+	code, out := client.end()
+	Expect(string(out), code).To(Equal("still here\n"), client.said)
+	Expect(client.said()).To(Equal("Received 11 bytes (1 messages)\n"))
+	Eventually(s.children).Should(BeEmpty(), "children, zombies among them")
+	Expect(status(s.queue).Messages).To(BeZero())
 }
 
 // request sends a request as a client of the spec's own, which receives when the spec wants it to.
 func (s *server) request(path string) sysv.Queue {
 	GinkgoHelper()
-	q, err := sysv.Get(sysv.Private, sysv.Create, wire.QueueMode)
-	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(remove, q)
+	q := newSysV()
 	s.ask(q.ID(), path)
 	return q
 }
 
 func (s *server) ask(queue int, path string) {
 	GinkgoHelper()
-	Expect(s.send(wire.Request{Queue: queue, Path: path}.Append(nil))).To(Succeed())
+	message, err := wire.Request{Queue: queue, Path: path}.Append(nil)
+	Expect(err).NotTo(HaveOccurred())
+	s.send(wire.RequestType, message)
 }
 
-func (s *server) send(message []byte, err error) error {
-	if err != nil {
-		return err
-	}
-	return s.sendRaw(wire.RequestType, message)
-}
-
-// sendRaw sends anything. A server that does not empty its queue loses it at last.
-func (s *server) sendRaw(mtype int, message []byte) error {
-	defer time.AfterFunc(patience, func() { s.queue.Remove() }).Stop()
-	return s.queue.Send(mtype, message, 0)
+// send sends anything. A server that does not empty its queue loses it at last.
+func (s *server) send(mtype int, message []byte) {
+	GinkgoHelper()
+	defer time.AfterFunc(inside.Patience, func() { s.queue.Remove() }).Stop()
+	Expect(s.queue.Send(mtype, message, 0)).To(Succeed())
 }
 
 // exchange receives to the end of one. What ends a wait that lasts too long is the queue's removal.
-func exchange(q sysv.Queue) (content []byte, failure string, err error) {
-	defer time.AfterFunc(patience, func() { q.Remove() }).Stop()
+func exchange(q sysv.Queue) (content []byte, failure string) {
+	GinkgoHelper()
+	defer time.AfterFunc(inside.Patience, func() { q.Remove() }).Stop()
 	buf := make([]byte, 64<<10)
 	for {
 		n, kind, err := q.Receive(buf, -wire.End, 0)
-		switch {
-		case err != nil || kind == wire.End:
-			return content, "", err
-		case kind == wire.Failure:
-			return content, string(buf[:n]), nil
+		Expect(err).NotTo(HaveOccurred())
+		switch kind {
+		case wire.End:
+			return content, ""
+		case wire.Failure:
+			return content, string(buf[:n])
 		}
 		content = append(content, buf[:n]...)
 	}
 }
 
-// stuckClient is a svfile in mid-transfer that cannot write what it gets.
-type stuckClient struct {
-	*process
-	out   *os.File // where the rest of the file can be read
-	queue sysv.Queue
+// mustGet proves that the exchange brings this content.
+func mustGet(q sysv.Queue, want []byte) {
+	GinkgoHelper()
+	got, failure := exchange(q)
+	Expect(failure).To(BeEmpty())
+	Expect(bytes.Equal(got, want)).To(BeTrue(), "%d bytes came of %d", len(got), len(want))
 }
 
-func (s *server) stuck(path string) stuckClient {
+// stuck starts a svfile that cannot write what it gets, and finds its queue.
+func (s *server) stuck(path string) (*process, sysv.Queue) {
 	GinkgoHelper()
-	r, w, err := os.Pipe()
-	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(func() { r.Close() })
-	cmd := s.command(path)
-	cmd.Stdout = w
-	p := start(cmd)
-	Expect(w.Close()).To(Succeed())
+	p := s.client(path)
 	s.onlyChild() // sleeps as soon as the client takes nothing any more
-	Eventually(aThreadSleeps).WithArguments(p.pid(), unix.SYS_WRITE).Should(BeTrue(), p.stderr)
-	return stuckClient{p, r, p.receivesFrom()}
-}
-
-// receivesFrom finds the queue that the process has received from. A receiver that slept is noted by its thread's
-// number, any other by its process's (pipelined_send and do_msgrcv in the kernel's ipc/msg.c).
-func (p *process) receivesFrom() sysv.Queue {
-	GinkgoHelper()
+	Eventually(aThreadSleeps).WithArguments(p.pid(), unix.SYS_WRITE).Should(BeTrue(), p.said)
 	queues, err := sysv.Queues()
 	Expect(err).NotTo(HaveOccurred())
-	for _, q := range queues {
-		if _, err := os.Stat(fmt.Sprintf("/proc/%d/task/%d", p.pid(), q.LastReceiver)); err == nil {
-			return sysv.ByID(q.ID)
-		}
-	}
-	Fail("the client has no queue")
-	panic("unreachable")
+	i := slices.IndexFunc(queues, func(q sysv.Status) bool {
+		_, err := os.Stat(fmt.Sprintf("/proc/%d/task/%d", p.pid(), q.LastReceiver))
+		return err == nil && q.LastReceiver != 0
+	})
+	Expect(i).NotTo(Equal(-1), "the client's queue")
+	return p, sysv.ByID(queues[i].ID)
 }
 
-// goOn lets the client write, and returns what it writes.
-func (c stuckClient) goOn() []byte {
+// mustBeGone waits until there is no such queue.
+func mustBeGone(q sysv.Queue) {
 	GinkgoHelper()
-	content, err := io.ReadAll(c.out)
-	Expect(err).NotTo(HaveOccurred())
-	return content
-}
-
-// says is for Eventually: the log has the text.
-func (p *process) says(text string) func() bool {
-	return func() bool { return strings.Contains(p.stderr(), text) }
+	Eventually(func() error {
+		_, err := q.Status()
+		return err
+	}).Should(MatchError(os.ErrNotExist))
 }

@@ -1,13 +1,13 @@
 package sysv_test
 
 import (
-	"errors"
+	"bufio"
 	"fmt"
-	"math/rand/v2"
 	"os"
-	"runtime"
+	"os/signal"
+	"path/filepath"
 	"strings"
-	"sync/atomic"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -15,177 +15,421 @@ import (
 
 	"daemonlab/lab/mq"
 	"daemonlab/lab/sysv"
+	"daemonlab/specs/inside"
 )
 
-// newSysV makes a System V queue that goes with the spec.
-func newSysV() sysv.Queue {
-	GinkgoHelper()
-	q, err := sysv.Get(sysv.Private, sysv.Create, 0o600)
-	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(remove, q)
-	return q
-}
+var _ = Describe(compares+"names and permissions", func() {
+	It("finds a queue by a key, a number; mq_open finds one by a name", func() {
+		key, p := newKey(), newPOSIX()
+		q := makeSysV(key)
+		found, err := sysv.Get(key, 0, 0o600)
+		Expect(found.ID(), err).To(Equal(q.ID()))
+		_, err = sysv.Get(key, sysv.Create|sysv.Exclusive, 0o600)
+		Expect(err).To(MatchError(os.ErrExist))
 
-// newKey is a key that leads to no queue.
-func newKey() sysv.Key {
-	GinkgoHelper()
-	for {
-		key := sysv.Key(rand.Int32() | 1)
-		if _, err := sysv.Get(key, 0, 0); errors.Is(err, os.ErrNotExist) {
-			return key
+		again, err := openPOSIX(p.Name(), 0, 0)
+		Expect(err).NotTo(HaveOccurred())
+		defer again.Close()
+		post(p, message{1, "hello"})
+		Expect(fetch(again, 1)).To(Equal([]message{{1, "hello"}}))
+		_, err = openPOSIX(p.Name(), os.O_CREATE|os.O_EXCL, 4)
+		Expect(err).To(MatchError(os.ErrExist))
+	})
+
+	It("makes a queue without a key, IPC_PRIVATE; a POSIX queue always has a name, until mq_unlink", func() {
+		first, second, p := newSysV(), newSysV(), newPOSIX()
+		Expect(first.ID()).NotTo(Equal(second.ID()))
+		Expect(status(first).Key).To(Equal(sysv.Private))
+		Expect(mq.Unlink(p.Name())).To(Succeed())
+		post(p, message{1, "still"})
+		Expect(fetch(p, 1)).To(Equal([]message{{1, "still"}}))
+	})
+
+	It("has ftok make a key of 16 bits of an inode, so a file replaced has another key; a name says what it is", func() {
+		dir := GinkgoT().TempDir()
+		name, other := filepath.Join(dir, "name"), filepath.Join(dir, "other")
+		Expect(os.WriteFile(name, nil, 0o600)).To(Succeed())
+		Expect(os.WriteFile(other, nil, 0o600)).To(Succeed())
+		before, err := sysv.FileKey(name, 'x')
+		Expect(err).NotTo(HaveOccurred())
+		Expect(os.Rename(other, name)).To(Succeed())
+		var st unix.Stat_t
+		Expect(unix.Stat(name, &st)).To(Succeed())
+		after, err := sysv.FileKey(name, 'x')
+		Expect(uint32(after)&0xffff, err).To(Equal(uint32(st.Ino & 0xffff)))
+		Expect(after == before).To(Equal(uint32(before)&0xffff == uint32(st.Ino&0xffff)))
+	})
+
+	It("is a number that every process can use at once; a POSIX queue has to be opened or inherited", func() {
+		q, p := newSysV(), newPOSIX()
+		Expect(another("send by number", q.ID(), descriptor(p)).Output()).To(BeEquivalentTo("<nil> true\n"))
+		Expect(take(q, 0, 1)).To(Equal([]message{{1, "by number"}}))
+	})
+
+	It("does not give the number of a removed queue to the next; a descriptor's number comes again at once", func() {
+		old := newSysV()
+		remove(old)
+		for range 10 {
+			Expect(newSysV().ID()).NotTo(Equal(old.ID()))
 		}
-	}
-}
-
-var names atomic.Int64
-
-func newName() string { return fmt.Sprintf("/sysv-specs-%d-%d", os.Getpid(), names.Add(1)) }
-
-// newPOSIX makes a POSIX queue that goes with the spec. It is small: all queues of a user share RLIMIT_MSGQUEUE.
-func newPOSIX() *mq.Blocking {
-	GinkgoHelper()
-	name := newName()
-	q, err := mq.OpenBlocking(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600, &mq.Attr{MaxMsg: 4, MsgSize: 64})
-	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(func() {
-		mq.Unlink(name)
-		q.Close()
+		Expect(old.Send(1, nil, 0)).To(And(MatchError(unix.EINVAL), MatchError(os.ErrNotExist)))
+		p := newPOSIX()
+		fd := descriptor(p)
+		Expect(p.Close()).To(Succeed())
+		Expect(descriptor(newPOSIX())).To(Equal(fd))
 	})
-	return q
-}
 
-// message is what comes out of a queue of either kind.
-type message struct {
-	kind int // type or priority
-	text string
-}
-
-func send(q sysv.Queue, messages ...message) {
-	GinkgoHelper()
-	for _, m := range messages {
-		Expect(q.Send(m.kind, []byte(m.text), sysv.NoWait)).To(Succeed())
-	}
-}
-
-func post(q *mq.Blocking, messages ...message) {
-	GinkgoHelper()
-	for _, m := range messages {
-		Expect(q.TimedSend([]byte(m.text), uint(m.kind), &past)).To(Succeed())
-	}
-}
-
-// past is a deadline that has a call return at once.
-var past unix.Timespec
-
-// take receives a message that must be there.
-func take(q sysv.Queue, selector int, flags sysv.Flag) message {
-	GinkgoHelper()
-	buf := make([]byte, 64)
-	n, mtype, err := q.Receive(buf, selector, flags|sysv.NoWait)
-	Expect(err).NotTo(HaveOccurred())
-	return message{mtype, string(buf[:n])}
-}
-
-// fetch is take for a POSIX queue, which leaves no choice.
-func fetch(q *mq.Blocking) message {
-	GinkgoHelper()
-	buf := make([]byte, 64)
-	n, prio, err := q.TimedReceive(buf, &past)
-	Expect(err).NotTo(HaveOccurred())
-	return message{int(prio), string(buf[:n])}
-}
-
-// noMessage is what a call says that finds nothing.
-func noMessage(q sysv.Queue, selector int, flags sysv.Flag) error {
-	_, _, err := q.Receive(make([]byte, 64), selector, flags|sysv.NoWait)
-	return err
-}
-
-func takeAll(q sysv.Queue, selector, n int) (all []message) {
-	GinkgoHelper()
-	for range n {
-		all = append(all, take(q, selector, 0))
-	}
-	return all
-}
-
-func fetchAll(q *mq.Blocking, n int) (all []message) {
-	GinkgoHelper()
-	for range n {
-		all = append(all, fetch(q))
-	}
-	return all
-}
-
-func status(q sysv.Queue) sysv.Status {
-	GinkgoHelper()
-	s, err := q.Look()
-	Expect(err).NotTo(HaveOccurred())
-	return s
-}
-
-// thread is a thread that calls a function and ends.
-type thread struct {
-	tid  int
-	done chan error
-}
-
-func startThread(f func() error) thread {
-	tid, done := make(chan int), make(chan error, 1)
-	go func() {
-		runtime.LockOSThread() // and never unlocks: so the thread ends with the goroutine
-		tid <- unix.Gettid()
-		done <- f()
-	}()
-	return thread{<-tid, done}
-}
-
-// asleepIn waits until the thread sleeps in a system call.
-func (th thread) asleepIn(call int) {
-	GinkgoHelper()
-	Eventually(sleepsIn).WithArguments(fmt.Sprintf("/proc/self/task/%d", th.tid), call).Should(BeTrue())
-}
-
-func sleepsIn(proc string, call int) (bool, error) {
-	line, err := os.ReadFile(proc + "/syscall")
-	return strings.HasPrefix(string(line), fmt.Sprint(call, " ")), err
-}
-
-// result waits for what the function has returned.
-func (th thread) result() error {
-	GinkgoHelper()
-	var err error
-	Eventually(th.done).Should(Receive(&err))
-	return err
-}
-
-// sleepingReceiver is a thread that sleeps in msgrcv.
-func sleepingReceiver(q sysv.Queue, flags sysv.Flag) thread {
-	GinkgoHelper()
-	th := startThread(func() error {
-		_, _, err := q.Receive(make([]byte, 64), 0, flags)
-		return err
+	It("takes no umask from a queue's mode; mq_open does", func() {
+		defer unix.Umask(unix.Umask(0o077))
+		q, err := sysv.Get(sysv.Private, sysv.Create, 0o622)
+		Expect(err).NotTo(HaveOccurred())
+		defer remove(q)
+		Expect(status(q).Mode).To(BeEquivalentTo(0o622))
+		var st unix.Stat_t
+		Expect(unix.Fstat(descriptor(newPOSIX()), &st)).To(Succeed())
+		Expect(st.Mode & 0o777).To(BeEquivalentTo(0o600))
 	})
-	th.asleepIn(unix.SYS_MSGRCV)
-	return th
-}
 
-// sleepingMQReceiver is a thread that sleeps in mq_receive.
-func sleepingMQReceiver(q *mq.Blocking) thread {
-	GinkgoHelper()
-	th := startThread(func() error {
-		_, _, err := q.Receive(make([]byte, 64))
-		return err
+	It("asks for permission at every call; a POSIX queue when it is opened", func() {
+		q, p := newSysV(), newPOSIX()
+		change(q, func(s *sysv.Status) { s.Mode = 0 }) // the owner's bits too
+		Expect(p.Chmod(0)).To(Succeed())
+		Expect(inside.WithoutCapabilities(func() error { return q.Send(1, nil, sysv.NoWait) })).To(MatchError(unix.EACCES))
+		Expect(inside.WithoutCapabilities(func() error {
+			_, err := receive(q, 0, 0)
+			return err
+		})).To(MatchError(unix.EACCES))
+		Expect(inside.WithoutCapabilities(func() error { return p.TimedSend(nil, 1, &past) })).To(Succeed())
+		Expect(inside.WithoutCapabilities(func() error {
+			_, err := openPOSIX(p.Name(), 0, 0)
+			return err
+		})).To(MatchError(unix.EACCES))
 	})
-	th.asleepIn(unix.SYS_MQ_TIMEDRECEIVE)
-	return th
+
+	It("lets its owner and its creator remove it, whatever the mode; a POSIX queue its owner", func() {
+		inside.NeedTwoUsers()
+		asOther := func(f func() error) error {
+			return inside.StartThread(func() error { // of this thread only, without the C library
+				const id = inside.OtherUser
+				if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, id, id, id); errno != 0 {
+					return errno
+				}
+				return f()
+			}).Result()
+		}
+		q, p := newSysV(), newPOSIX()
+		change(q, func(s *sysv.Status) { s.Mode = 0o666 })
+		Expect(p.Chmod(0o666)).To(Succeed())
+		Expect(asOther(q.Remove)).To(MatchError(unix.EPERM))
+		Expect(asOther(func() error { return mq.Unlink(p.Name()) })).To(MatchError(os.ErrPermission))
+		change(q, func(s *sysv.Status) { s.UID, s.Mode = inside.OtherUser, 0 })
+		Expect(asOther(q.Remove)).To(Succeed())
+	})
+
+	It("is known in its IPC namespace only, as a POSIX queue is", func() {
+		inside.NeedPrivate()
+		key, p := newKey(), newPOSIX()
+		makeSysV(key)
+		find := func() (sysvErr, posixErr error) {
+			_, sysvErr = sysv.Get(key, 0, 0)
+			again, posixErr := openPOSIX(p.Name(), 0, 0)
+			if posixErr == nil {
+				posixErr = again.Close()
+			}
+			return sysvErr, posixErr
+		}
+		sysvErr, posixErr := find()
+		Expect([]error{sysvErr, posixErr}).To(HaveEach(BeNil()))
+		Expect(inside.StartThread(func() error {
+			if err := unix.Unshare(unix.CLONE_NEWIPC); err != nil {
+				return err
+			}
+			sysvErr, posixErr = find()
+			return nil
+		}).Result()).To(Succeed())
+		Expect([]error{sysvErr, posixErr}).To(HaveEach(MatchError(os.ErrNotExist)))
+	})
+
+	It("is listed in /proc/sysvipc/msg, for ipcs(1); a POSIX queue is a file of mqueuefs", func() {
+		q, p := inBoth(message{1, "seven b"})
+		Expect(os.ReadFile("/proc/sysvipc/msg")).To(MatchRegexp(`(?m)^ +0 +%d +600 +7 +1 `, q.ID()))
+		Expect(os.ReadFile(inside.QueueFile(p.Name()))).To(HavePrefix("QSIZE:7 "))
+	})
+
+	It("tells who sent and who received last, and when; a POSIX queue does not", func() {
+		q, p := inBoth(message{1, "x"})
+		s := status(q)
+		Expect([]int{s.LastSender, s.LastReceiver}).To(Equal([]int{os.Getpid(), 0}))
+		Expect([]bool{s.Sent.IsZero(), s.Received.IsZero()}).To(Equal([]bool{false, true}))
+		take(q, 0, 1)
+		Expect(status(q).LastReceiver).To(Equal(os.Getpid()))
+		receiver := sleepingReceiver(q, 0)
+		send(q, message{1, "x"})
+		Expect(receiver.Result()).To(Succeed())
+		Expect(status(q).LastReceiver).To(Equal(receiver.TID), "of a receiver that slept the kernel notes the thread")
+		Expect(p.Status()).To(Equal(mq.Status{QSize: 1}))
+	})
+})
+
+var _ = Describe(compares+"waiting", func() {
+	It("does not wait with IPC_NOWAIT, said at each call; O_NONBLOCK belongs to the open queue", func() {
+		q, p := newSysV(), newPOSIX()
+		_, err := receive(q, 0, 0)
+		Expect(err).To(MatchError(unix.ENOMSG))
+		receiver := sleepingReceiver(q, 0)
+		send(q, message{1, ""})
+		Expect(receiver.Result()).To(Succeed())
+
+		second, err := openPOSIX(p.Name(), 0, 0)
+		Expect(err).NotTo(HaveOccurred())
+		defer second.Close()
+		_, err = second.SetAttr(mq.Attr{NonBlock: true})
+		Expect(err).NotTo(HaveOccurred())
+		_, _, err = second.Receive(make([]byte, 64))
+		Expect(err).To(MatchError(unix.EAGAIN))
+		waiting := sleepingMQReceiver(p)
+		post(p, message{1, ""})
+		Expect(waiting.Result()).To(Succeed())
+	})
+
+	It("says ENOMSG for an empty queue and EAGAIN for a full one; a POSIX queue says EAGAIN for both", func() {
+		q, p := newSysV(10), newPOSIX()
+		_, err := receive(q, 0, 0)
+		Expect(err).To(MatchError(unix.ENOMSG))
+		send(q, message{1, "0123456789"})
+		Expect(q.Send(1, []byte("x"), sysv.NoWait)).To(MatchError(unix.EAGAIN))
+		_, err = p.SetAttr(mq.Attr{NonBlock: true})
+		Expect(err).NotTo(HaveOccurred())
+		_, _, err = p.Receive(make([]byte, 64))
+		Expect(err).To(MatchError(unix.EAGAIN))
+		post(p, make([]message, 4)...)
+		Expect(p.Send(nil, 0)).To(MatchError(unix.EAGAIN))
+	})
+
+	It("has no timeout: what ends a wait is a message, a signal or the removal; mq_timedreceive has a deadline", func() {
+		q, p := newSysV(), newPOSIX()
+		catch(unix.SIGWINCH)
+		signalled := sleepingReceiver(q, sysv.Interruptible)
+		signalled.Signal(unix.SIGWINCH)
+		Expect(signalled.Result()).To(MatchError(unix.EINTR))
+		served := sleepingReceiver(q, 0)
+		send(q, message{1, ""})
+		Expect(served.Result()).To(Succeed())
+		removed := sleepingReceiver(q, 0)
+		remove(q)
+		Expect(removed.Result()).To(MatchError(unix.EIDRM))
+
+		soon, err := unix.TimeToTimespec(time.Now().Add(time.Millisecond))
+		Expect(err).NotTo(HaveOccurred())
+		_, _, err = p.TimedReceive(make([]byte, 64), &soon)
+		Expect(err).To(MatchError(unix.ETIMEDOUT))
+	})
+
+	It("ends with EINTR after every signal handler; mq_receive waits on if the handler has SA_RESTART", func() {
+		q, p := newSysV(), newPOSIX()
+		caught := catch(unix.SIGWINCH) // Go's handlers have SA_RESTART
+		interrupted, again, restarted := sleepingReceiver(q, sysv.Interruptible), sleepingReceiver(q, 0), sleepingMQReceiver(p)
+		for _, th := range []inside.Thread{interrupted, again, restarted} {
+			th.Signal(unix.SIGWINCH)
+			Eventually(caught).Should(Receive())
+		}
+		Expect(interrupted.Result()).To(MatchError(unix.EINTR))
+		again.AsleepIn(unix.SYS_MSGRCV) // since lab/sysv calls once more
+		send(q, message{1, ""})
+		Expect(again.Result()).To(Succeed())
+		restarted.AsleepIn(unix.SYS_MQ_TIMEDRECEIVE)
+		post(p, message{1, ""})
+		Expect(restarted.Result()).To(Succeed())
+	})
+
+	It("needs no descriptor, so poll(2) cannot wait for it; a POSIX queue is a descriptor", func() {
+		var sysvErr, posixErr error
+		withLimit(unix.RLIMIT_NOFILE, func() { sysvErr, posixErr = makeOneOfEach() })
+		Expect(sysvErr).To(Succeed())
+		Expect(posixErr).To(MatchError(unix.EMFILE))
+		p := newPOSIX()
+		fds := []unix.PollFd{{Fd: int32(descriptor(p)), Events: unix.POLLIN}}
+		Expect(unix.Poll(fds, 0)).To(BeZero())
+		post(p, message{1, ""})
+		Expect(unix.Poll(fds, 0)).To(Equal(1))
+	})
+
+	It("takes a thread to wait for; mq_notify tells a process that does something else", func() {
+		q, p := newSysV(), newPOSIX()
+		receiver := sleepingReceiver(q, 0) // there is no other way to know
+		send(q, message{1, ""})
+		Expect(receiver.Result()).To(Succeed())
+		events := make(chan mq.Event, 1)
+		Expect(p.Notify(func(e mq.Event) { events <- e })).To(Succeed())
+		post(p, message{1, ""})
+		Eventually(events).Should(Receive(Equal(mq.Arrived)))
+	})
+})
+
+// catch has a signal come to a channel.
+func catch(sig os.Signal) <-chan os.Signal {
+	caught := make(chan os.Signal, 10)
+	signal.Notify(caught, sig)
+	DeferCleanup(signal.Stop, caught)
+	return caught
 }
 
-// withoutCapabilities calls a function as an ordinary user would, on a thread that nobody uses afterwards.
-func withoutCapabilities(f func() error) error {
-	return <-startThread(func() error {
-		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-		none := make([]unix.CapUserData, 2)
-		return errors.Join(os.NewSyscallError("capset", unix.Capset(&header, &none[0])), f())
-	}).done
-}
+var _ = Describe(compares+"lengths and limits", func() {
+	text := strings.Repeat("x", 60)
+
+	It("cuts a message to the buffer with MSG_NOERROR and leaves it with E2BIG; mq_receive wants room for the longest", func() {
+		q, p := newSysV(), newPOSIX()
+		send(q, message{1, text})
+		_, _, err := q.Receive(make([]byte, 59), 0, 0)
+		Expect(err).To(MatchError(unix.E2BIG))
+		n, _, err := q.Receive(make([]byte, 10), 0, sysv.NoError)
+		Expect(n, err).To(Equal(10))
+		Expect(status(q).Messages).To(BeZero(), "the rest is lost")
+		post(p, message{1, "x"})
+		_, _, err = p.TimedReceive(make([]byte, 63), &past)
+		Expect(err).To(MatchError(unix.EMSGSIZE), "mq_msgsize is 64, the message has 1 byte")
+	})
+
+	It("counts the text only: struct msgbuf's type is not part of msgsz", func() {
+		q := newSysV()
+		send(q, message{1, text})
+		Expect(status(q).Bytes).To(Equal(len(text)))
+		Expect(take(q, 0, 1)).To(Equal([]message{{1, text}}))
+	})
+
+	It("takes empty messages, as a POSIX queue does", func() {
+		q, p := inBoth(message{1, ""})
+		Expect(take(q, 0, 1)).To(Equal([]message{{1, ""}}))
+		Expect(fetch(p, 1)).To(Equal([]message{{1, ""}}))
+	})
+
+	It("bounds a message by msgmax for all queues; a POSIX queue has its own mq_msgsize", func() {
+		Expect(inside.SetLimit("kernel/msgmax", "50")).To(Succeed())
+		q, p := newSysV(), newPOSIX()
+		Expect(q.Send(1, make([]byte, 51), sysv.NoWait)).To(MatchError(unix.EINVAL))
+		post(p, message{1, text})
+		Expect(p.TimedSend(make([]byte, 65), 1, &past)).To(MatchError(unix.EMSGSIZE))
+	})
+
+	It("is full by bytes, msg_qbytes; a POSIX queue by messages, mq_maxmsg", func() {
+		q, p := newSysV(2*len(text)), newPOSIX()
+		send(q, message{1, text}, message{1, text})
+		Expect(q.Send(1, []byte("x"), sysv.NoWait)).To(MatchError(unix.EAGAIN))
+		send(q, message{1, ""})
+		post(p, make([]message, 4)...)
+		Expect(p.TimedSend(nil, 1, &past)).To(MatchError(unix.ETIMEDOUT))
+	})
+
+	It("never takes a message longer than msg_qbytes, even when it is empty; mq_send says EMSGSIZE", func() {
+		q, p := newSysV(50), newPOSIX()
+		Expect(q.Send(1, []byte(text), sysv.NoWait)).To(MatchError(unix.EAGAIN))
+		sender := sleepingSender(q, text)
+		remove(q)
+		Expect(sender.Result()).To(MatchError(unix.EIDRM))
+		Expect(p.Send(make([]byte, 65), 1)).To(MatchError(unix.EMSGSIZE))
+	})
+
+	It("gets another size while it lives, with IPC_SET; mq_setattr changes O_NONBLOCK only", func() {
+		q, p := newSysV(len(text)), newPOSIX()
+		send(q, message{1, text})
+		Expect(q.Send(1, []byte(text), sysv.NoWait)).To(MatchError(unix.EAGAIN))
+		change(q, func(s *sysv.Status) { s.MaxBytes *= 2 })
+		send(q, message{1, text})
+		_, err := p.SetAttr(mq.Attr{MaxMsg: 8, MsgSize: 128, NonBlock: true})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(p.Attr()).To(Equal(mq.Attr{MaxMsg: 4, MsgSize: 64, NonBlock: true}))
+	})
+
+	It("grows beyond msgmnb for CAP_SYS_RESOURCE only, as a POSIX queue beyond msg_max", func() {
+		q := newSysV()
+		s := status(q)
+		s.MaxBytes++ // msgmnb, of a new queue
+		Expect(inside.WithoutCapabilities(func() error { return q.Set(s) })).To(MatchError(unix.EPERM))
+		l, err := mq.SystemLimits()
+		Expect(err).NotTo(HaveOccurred())
+		Expect(inside.WithoutCapabilities(func() error {
+			_, err := openPOSIX(newName(), os.O_CREATE|os.O_EXCL, l.MsgMax+1)
+			return err
+		})).To(MatchError(ContainSubstring("msg_max")))
+	})
+
+	It("counts queues against msgmni, as POSIX queues against queues_max", func() {
+		Expect(inside.SetLimit("kernel/msgmni", "1")).To(Succeed())
+		Expect(inside.SetLimit("fs/mqueue/queues_max", "1")).To(Succeed())
+		inBoth()
+		sysvErr, posixErr := makeOneOfEach()
+		Expect([]error{sysvErr, posixErr}).To(HaveEach(MatchError(unix.ENOSPC)))
+	})
+
+	It("costs its user nothing until messages come; a POSIX queue is paid for when it is made, RLIMIT_MSGQUEUE", func() {
+		var sysvErr, posixErr error
+		withLimit(unix.RLIMIT_MSGQUEUE, func() { sysvErr, posixErr = makeOneOfEach() })
+		Expect(sysvErr).To(Succeed())
+		Expect(posixErr).To(MatchError(unix.EMFILE))
+	})
+})
+
+var _ = Describe(compares+"life and end of a queue", func() {
+	It("keeps messages when every process that used it has ended, as a POSIX queue does", func() {
+		key, name := newKey(), newName()
+		Expect(another("leave", int32(key), name).Run()).To(Succeed())
+		q, err := sysv.Get(key, 0, 0)
+		Expect(err).NotTo(HaveOccurred())
+		defer remove(q)
+		defer mq.Unlink(name)
+		p, err := openPOSIX(name, 0, 0)
+		Expect(err).NotTo(HaveOccurred())
+		defer p.Close()
+		Expect(take(q, 0, 1)).To(Equal([]message{{1, "left"}}))
+		Expect(fetch(p, 1)).To(Equal([]message{{1, "left"}}))
+	})
+
+	It("removes a queue at once, messages and all; a POSIX queue loses its name and lives until it is closed", func() {
+		q, p := inBoth(message{1, "lost"})
+		remove(q)
+		Expect(mq.Unlink(p.Name())).To(Succeed())
+		_, err := receive(q, 0, 0)
+		Expect(err).To(MatchError(unix.EINVAL))
+		_, err = openPOSIX(p.Name(), 0, 0)
+		Expect(err).To(MatchError(unix.ENOENT))
+		Expect(fetch(p, 1)).To(Equal([]message{{1, "lost"}}))
+	})
+
+	It("wakes who waits when it is removed, with EIDRM; mq_unlink wakes nobody", func() {
+		q, full, p := newSysV(), newSysV(0), newPOSIX()
+		receiver, sender := sleepingReceiver(q, 0), sleepingSender(full, "x")
+		remove(q)
+		remove(full)
+		Expect(receiver.Result()).To(MatchError(unix.EIDRM))
+		Expect(sender.Result()).To(MatchError(unix.EIDRM))
+		waiting := sleepingMQReceiver(p)
+		Expect(mq.Unlink(p.Name())).To(Succeed())
+		waiting.AsleepIn(unix.SYS_MQ_TIMEDRECEIVE)
+		post(p, message{1, "x"})
+		Expect(waiting.Result()).To(Succeed())
+	})
+
+	It("stays when the process that made it is killed; an unlinked POSIX queue goes with its last user", func() {
+		Expect(inside.SetLimit("fs/mqueue/queues_max", "1")).To(Succeed())
+		holder := another("leave", 0, newName())
+		in, err := holder.StdinPipe()
+		Expect(err).NotTo(HaveOccurred())
+		defer in.Close()
+		out, err := holder.StdoutPipe()
+		Expect(err).NotTo(HaveOccurred())
+		Expect(holder.Start()).To(Succeed())
+		line, err := bufio.NewReader(out).ReadString('\n')
+		_, full := makeOneOfEach()
+		Expect(holder.Process.Kill()).To(Succeed())
+		Expect(holder.Wait()).NotTo(Succeed())
+		Expect(err).NotTo(HaveOccurred())
+		Expect(full).To(MatchError(unix.ENOSPC), "the holder's queue counts, though it has no name")
+		_, empty := makeOneOfEach()
+		Expect(empty).To(Succeed(), "the holder's queue is gone")
+		var id int
+		Expect(fmt.Sscan(line, &id)).To(Equal(1))
+		q := sysv.ByID(id)
+		Expect(take(q, 0, 1)).To(Equal([]message{{1, "left"}}))
+		remove(q)
+	})
+})

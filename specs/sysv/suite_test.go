@@ -1,72 +1,72 @@
 // Package sysv_test states how System V message queues behave beside POSIX ones, and what the file server that the lab
 // begins with does, and proves each sentence. The guide's table "System V queues / POSIX queues" names these specs.
-//
-// The suite runs in user, IPC and mount namespaces of its own where the system allows that. There it may change limits,
-// and what a program has left is everything that is there.
 package sysv_test
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"os"
+	"os/exec"
 	"os/signal"
-	"runtime"
+	"path/filepath"
+	"strconv"
+	"sync/atomic"
 	"testing"
-	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"golang.org/x/sys/unix"
 
+	"daemonlab/lab/mq"
 	"daemonlab/lab/sysv"
+	"daemonlab/specs/inside"
 )
 
-// The main thread is the test's. No other goroutine comes there, so every other one can end with its thread.
-func init() { runtime.LockOSThread() }
-
 func TestMain(m *testing.M) {
-	playPart()
+	if part := os.Getenv(partVariable); part != "" {
+		play(part)
+		return
+	}
 	os.Exit(m.Run())
 }
 
 func TestSystemV(t *testing.T) {
-	if os.Getenv(placeVariable) == "" {
-		runInside(t)
-		return
-	}
-	if err := settle(); err != nil {
-		t.Fatal(err)
-	}
 	// What nohup(1) ignores, or a shell in the background, the programs would ignore as well. A signal that is caught is
 	// reset by execve(2).
-	for _, sig := range []os.Signal{unix.SIGHUP, unix.SIGQUIT} {
+	for _, sig := range []os.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGQUIT} {
 		if signal.Ignored(sig) {
 			signal.Notify(make(chan os.Signal, 1), sig)
 		}
 	}
-	SetDefaultEventuallyTimeout(patience)
-	SetDefaultEventuallyPollingInterval(time.Millisecond)
-	RegisterFailHandler(Fail)
-	const title = "System V message queues on Linux, and a file server over them"
-	allSpecs = PreviewSpecs(title)
-	RunSpecs(t, title)
+	inside.Run(t, title, func(place string) error {
+		var errs []error
+		for _, program := range []string{"server", "client"} {
+			cmd := exec.Command("go", "build", "-buildvcs=false", "-o", filepath.Join(place, program),
+				"daemonlab/lab/sysv/"+program)
+			cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+			if out, err := cmd.CombinedOutput(); err != nil {
+				errs = append(errs, fmt.Errorf("build %s: %w\n%s", program, err, out))
+			}
+		}
+		return errors.Join(errs...)
+	})
 }
 
-// patience bounds a wait for what must happen. It costs a spec that passes nothing, and is more than the slowest machine
-// needs.
-const patience = 2 * time.Minute
+const title = "System V message queues on Linux, and a file server over them"
 
 // Whatever a spec has made is removed when it ends, by it or by the program that it is about.
 var _ = BeforeEach(func() {
-	if !private() {
+	if !inside.Private() {
 		return
 	}
 	DeferCleanup(func() {
 		left, err := sysv.Queues()
-		Expect(err).NotTo(HaveOccurred())
 		for _, q := range left {
 			sysv.ByID(q.ID).Remove()
 		}
-		Expect(left).To(BeEmpty(), "queues that the spec has left")
+		Expect(left, err).To(BeEmpty(), "queues that the spec has left")
 	})
 })
 
@@ -75,5 +75,220 @@ func remove(q sysv.Queue) {
 	GinkgoHelper()
 	if err := q.Remove(); !errors.Is(err, os.ErrNotExist) {
 		Expect(err).NotTo(HaveOccurred())
+	}
+}
+
+// newSysV makes a System V queue that goes with the spec, of so many bytes if they are given.
+func newSysV(bytes ...int) sysv.Queue {
+	GinkgoHelper()
+	q := makeSysV(sysv.Private)
+	if len(bytes) > 0 {
+		change(q, func(s *sysv.Status) { s.MaxBytes = bytes[0] })
+	}
+	return q
+}
+
+func makeSysV(key sysv.Key) sysv.Queue {
+	GinkgoHelper()
+	q, err := sysv.Get(key, sysv.Create|sysv.Exclusive, 0o600)
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(remove, q)
+	return q
+}
+
+// change changes with IPC_SET.
+func change(q sysv.Queue, f func(*sysv.Status)) {
+	GinkgoHelper()
+	s := status(q)
+	f(&s)
+	Expect(q.Set(s)).To(Succeed())
+}
+
+func status(q sysv.Queue) sysv.Status {
+	GinkgoHelper()
+	s, err := q.Status()
+	Expect(err).NotTo(HaveOccurred())
+	return s
+}
+
+// newKey is a key that leads to no queue.
+func newKey() sysv.Key {
+	GinkgoHelper()
+	for {
+		key := sysv.Key(rand.Int32() | 1)
+		if _, err := sysv.Get(key, 0, 0); errors.Is(err, os.ErrNotExist) {
+			return key
+		}
+	}
+}
+
+var names atomic.Int64
+
+func newName() string { return fmt.Sprintf("/sysv-specs-%d-%d", os.Getpid(), names.Add(1)) }
+
+// newPOSIX makes a POSIX queue that goes with the spec. It is small: all queues of a user share RLIMIT_MSGQUEUE.
+func newPOSIX() *mq.Blocking {
+	GinkgoHelper()
+	q, err := openPOSIX(newName(), os.O_CREATE|os.O_EXCL, 4)
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(func() {
+		mq.Unlink(q.Name())
+		q.Close()
+	})
+	return q
+}
+
+func openPOSIX(name string, flags, maxMsg int) (*mq.Blocking, error) {
+	return mq.OpenBlocking(name, os.O_RDWR|flags, 0o622, &mq.Attr{MaxMsg: maxMsg, MsgSize: 64})
+}
+
+func descriptor(p *mq.Blocking) (fd int) {
+	GinkgoHelper()
+	Expect(p.Control(func(n uintptr) { fd = int(n) })).To(Succeed())
+	return fd
+}
+
+// message is what comes out of a queue of either kind.
+type message struct {
+	kind int // type or priority
+	text string
+}
+
+func send(q sysv.Queue, messages ...message) {
+	GinkgoHelper()
+	for _, m := range messages {
+		Expect(q.Send(m.kind, []byte(m.text), sysv.NoWait)).To(Succeed())
+	}
+}
+
+func post(q *mq.Blocking, messages ...message) {
+	GinkgoHelper()
+	for _, m := range messages {
+		Expect(q.TimedSend([]byte(m.text), uint(m.kind), &past)).To(Succeed())
+	}
+}
+
+// past is a deadline that has a call return at once.
+var past unix.Timespec
+
+// receive takes a message without waiting.
+func receive(q sysv.Queue, selector, flags int) (message, error) {
+	buf := make([]byte, 64)
+	n, mtype, err := q.Receive(buf, selector, flags|sysv.NoWait)
+	return message{mtype, string(buf[:n])}, err
+}
+
+// take receives n messages that must be there.
+func take(q sysv.Queue, selector, n int) (all []message) {
+	GinkgoHelper()
+	for range n {
+		m, err := receive(q, selector, 0)
+		Expect(err).NotTo(HaveOccurred())
+		all = append(all, m)
+	}
+	return all
+}
+
+// fetch is take for a POSIX queue, which leaves no choice.
+func fetch(q *mq.Blocking, n int) (all []message) {
+	GinkgoHelper()
+	for range n {
+		buf := make([]byte, 64)
+		size, prio, err := q.TimedReceive(buf, &past)
+		Expect(err).NotTo(HaveOccurred())
+		all = append(all, message{int(prio), string(buf[:size])})
+	}
+	return all
+}
+
+// sleepingReceiver is a thread that sleeps in msgrcv.
+func sleepingReceiver(q sysv.Queue, flags int) inside.Thread {
+	GinkgoHelper()
+	th := inside.StartThread(func() error {
+		_, _, err := q.Receive(make([]byte, 64), 0, flags)
+		return err
+	})
+	th.AsleepIn(unix.SYS_MSGRCV)
+	return th
+}
+
+// sleepingSender is a thread that sleeps in msgsnd.
+func sleepingSender(q sysv.Queue, text string) inside.Thread {
+	GinkgoHelper()
+	th := inside.StartThread(func() error { return q.Send(1, []byte(text), 0) })
+	th.AsleepIn(unix.SYS_MSGSND)
+	return th
+}
+
+// sleepingMQReceiver is a thread that sleeps in mq_receive.
+func sleepingMQReceiver(q *mq.Blocking) inside.Thread {
+	GinkgoHelper()
+	th := inside.StartThread(func() error {
+		_, _, err := q.Receive(make([]byte, 64))
+		return err
+	})
+	th.AsleepIn(unix.SYS_MQ_TIMEDRECEIVE)
+	return th
+}
+
+// withLimit calls a function while this process has no more of a resource.
+func withLimit(resource int, f func()) {
+	GinkgoHelper()
+	var old unix.Rlimit
+	Expect(unix.Getrlimit(resource, &old)).To(Succeed())
+	Expect(unix.Setrlimit(resource, &unix.Rlimit{Max: old.Max})).To(Succeed())
+	defer unix.Setrlimit(resource, &old)
+	f()
+}
+
+// makeOneOfEach tries to make a queue of each kind, and leaves none.
+func makeOneOfEach() (sysvErr, posixErr error) {
+	q, sysvErr := sysv.Get(sysv.Private, sysv.Create, 0o600)
+	if sysvErr == nil {
+		sysvErr = q.Remove()
+	}
+	p, posixErr := openPOSIX(newName(), os.O_CREATE|os.O_EXCL, 1)
+	if posixErr == nil {
+		posixErr = errors.Join(mq.Unlink(p.Name()), p.Close())
+	}
+	return sysvErr, posixErr
+}
+
+// partVariable has this program play a part in another process.
+const partVariable = "SYSV_SPECS_PART"
+
+// another prepares another process, by a path that is good also where the binary's directory is closed to the user.
+func another(part string, args ...any) *exec.Cmd {
+	cmd := exec.Command("/proc/self/exe")
+	for _, arg := range args {
+		cmd.Args = append(cmd.Args, fmt.Sprint(arg))
+	}
+	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0", partVariable+"="+part)
+	return cmd
+}
+
+func play(part string) {
+	number, err := strconv.Atoi(os.Args[1])
+	switch part {
+	case "send by number": // of a System V queue and of a descriptor
+		sendErr := sysv.ByID(number).Send(1, []byte("by number"), 0)
+		fd, _ := strconv.Atoi(os.Args[2])
+		_, inheritErr := mq.InheritBlocking(fd, "/by-number")
+		fmt.Println(sendErr, errors.Is(inheritErr, unix.EBADF))
+	case "leave": // a message in a queue of each kind, and with the key IPC_PRIVATE be killed
+		q, getErr := sysv.Get(sysv.Key(number), sysv.Create, 0o600)
+		p, openErr := openPOSIX(os.Args[2], os.O_CREATE|os.O_EXCL, 1)
+		if err = cmp.Or(err, getErr, openErr); err == nil {
+			err = errors.Join(q.Send(1, []byte("left"), 0), p.Send([]byte("left"), 1))
+		}
+		if number == int(sysv.Private) && err == nil {
+			err = mq.Unlink(os.Args[2])
+			fmt.Println(q.ID())
+			os.Stdin.Read(make([]byte, 1))
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
 }

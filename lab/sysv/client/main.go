@@ -1,5 +1,5 @@
 // Svfile fetches a file from a svfiled server over System V message queues: it makes a private queue, sends one request
-// with the queue's number to the server's queue and writes what arrives to stdout or to a file.
+// with the queue's number to the server's queue and writes what arrives to stdout.
 package main
 
 import (
@@ -8,78 +8,166 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
 
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/stdio"
 	"daemonlab/lab/sysv"
 	"daemonlab/lab/sysv/wire"
 )
 
-const usage = `usage: svfile [--key KEY] [-o FILE] PATH
+const usage = `usage: svfile [--key KEY] PATH
 
 Fetches PATH, a file below the directory that svfiled serves, over System V
-message queues.
+message queues, and writes it to stdout.
 
-  --key KEY   of the server's queue: a number, or a file (with a slash) for
-              ftok(3) (default 0x73766673)
-  -o FILE     write to FILE, which appears whole or not at all; a FILE that is a
-              device or a FIFO is written through (default: stdout)
+  --key KEY   of the server's queue, a number (default 0x73766673)
   --help      this text
-
-examples:
-  svfile notes.txt
-  svfile --key ./Makefile -o copy.iso images/disk.iso
 
 exit status: 0 done, 1 the server or this side failed, 2 usage, 3 no server or
 nothing from it for 10 s, 128+N ended by signal N.
 `
 
-type options struct {
-	key    sysv.Key
-	output string // "" for stdout
-	path   string // as the server will see it; may be empty
+// What the process ends with, beside 0.
+const (
+	statusFailed   = 1
+	statusUsage    = 2
+	statusNoServer = 3
+	statusSignal   = 128 // plus the signal's number, as a shell counts
+)
+
+// patience is how long the server may do nothing: neither make room for the request nor send the next response.
+const patience = 10 * time.Second
+
+// own is the client's queue, which outlives the process if it is not removed. It is made and noted in one step, under
+// the lock, so that a signal finds either both or neither.
+var own struct {
+	sync.Mutex
+	queue *sysv.Queue
 }
 
-// main ends by exit only, which removes what has been made.
+// exit is the only way out, as exit(3) with atexit(3) in C: it removes the queue, whoever calls it. The lock is kept, so
+// of several exits the first says why: what follows from it, as a queue that was removed, is no news.
+func exit(status int, err error) {
+	own.Lock()
+	if errors.Is(err, unix.EPIPE) { // the reader of our output went away
+		status, err = statusSignal+int(unix.SIGPIPE), nil
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "svfile: %v\n", err)
+	}
+	if own.queue != nil {
+		own.queue.Remove() // that it is gone already is what we want
+	}
+	os.Exit(status)
+}
+
+// exitOnSignals has signals end the process by exit, but for those that the starter ignores, as nohup(1) and a shell's &
+// do. SIGPIPE and SIGXFSZ are ignored, so that write(2) fails instead and says why.
+func exitOnSignals() {
+	signal.Ignore(unix.SIGPIPE, unix.SIGXFSZ)
+	arrived := make(chan os.Signal, 1)
+	for _, sig := range []os.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGALRM, unix.SIGUSR1,
+		unix.SIGUSR2, unix.SIGXCPU} {
+		if !signal.Ignored(sig) {
+			signal.Notify(arrived, sig)
+		}
+	}
+	go func() { exit(statusSignal+int((<-arrived).(syscall.Signal)), nil) }()
+}
+
 func main() {
-	o, err := parse(os.Args[1:])
+	key, path, err := parse(os.Args[1:])
 	if errors.Is(err, flag.ErrHelp) {
-		fmt.Print(usage)
+		if err := stdio.Print(usage); err != nil {
+			exit(statusFailed, err)
+		}
 		return
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "svfile: %v\n\n%s", err, usage)
-		exit(statusUsage)
+		exit(statusUsage, fmt.Errorf("%w\n\n%s", err, usage))
 	}
 	exitOnSignals()
-	got, err := fetch(o)
-	if err != nil {
-		fail(err)
-	}
-	fmt.Fprintf(os.Stderr, "Received %d bytes (%d messages)\n", got.bytes, got.messages)
-	exit(statusDone)
+	status, err := fetch(key, path)
+	exit(status, err)
 }
 
 // parse reads the arguments. Flags may stand before and after PATH; after "--" PATH may begin with a dash.
-func parse(args []string) (options, error) {
-	o := options{key: wire.DefaultKey}
+func parse(args []string) (key sysv.Key, path string, err error) {
+	key = wire.DefaultKey
 	f := flag.NewFlagSet("svfile", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
-	f.Func("key", "", func(s string) (err error) { o.key, err = wire.ParseKey(s); return })
-	f.StringVar(&o.output, "o", "", "")
+	f.Var(&key, "key", "")
 	var paths []string
-	for {
-		if err := f.Parse(args); err != nil {
-			return o, err
-		}
-		if f.NArg() == 0 {
-			break
-		}
+	for err = f.Parse(args); err == nil && f.NArg() > 0; err = f.Parse(f.Args()[1:]) {
 		paths = append(paths, f.Arg(0))
-		args = f.Args()[1:]
 	}
-	if len(paths) != 1 {
-		return o, fmt.Errorf("one PATH is needed, not %d", len(paths))
+	if err == nil && len(paths) != 1 {
+		err = fmt.Errorf("one PATH is needed, not %d", len(paths))
 	}
-	o.path = paths[0]
-	_, err := wire.Request{Path: o.path}.Append(nil)
-	return o, err
+	if err == nil {
+		path = paths[0]
+		_, err = wire.Request{Path: path}.Append(nil)
+	}
+	return key, path, err
+}
+
+// fetch makes one whole exchange. What can fail on this side does so before the server is asked to work.
+func fetch(key sysv.Key, path string) (status int, err error) {
+	server, err := sysv.Get(key, 0, 0)
+	if err != nil {
+		return statusNoServer, fmt.Errorf("no server: %w", err)
+	}
+	reply, err := makeReply()
+	l, limitErr := sysv.SystemLimits()
+	request, requestErr := wire.Request{Queue: reply.ID(), Path: path}.Append(nil)
+	if err := errors.Join(err, limitErr, requestErr, stdio.CheckStdout()); err != nil {
+		return statusFailed, err
+	}
+	// Neither msgsnd(2) nor msgrcv(2) has a timeout, so a wait that lasts too long ends with the process.
+	silence := time.AfterFunc(patience, func() {
+		exit(statusNoServer, fmt.Errorf("no server: nothing from it for %v", patience))
+	})
+	if err := server.Send(wire.RequestType, request, 0); err != nil {
+		return statusNoServer, fmt.Errorf("no server: %w", err)
+	}
+	bytes, messages := 0, 0
+	buf := make([]byte, l.MsgMax)
+	for {
+		silence.Reset(patience)
+		n, kind, err := reply.Receive(buf, -wire.End, 0)
+		silence.Stop() // our reader may take as long as he likes
+		switch {
+		case err != nil:
+			return statusFailed, err
+		case kind == wire.Failure:
+			return statusFailed, fmt.Errorf("%s: %s", path, buf[:n])
+		case kind == wire.End:
+			if err := os.Stdout.Close(); err != nil {
+				return statusFailed, err
+			}
+			fmt.Fprintf(os.Stderr, "Received %d bytes (%d messages)\n", bytes, messages)
+			return 0, nil
+		}
+		if _, err := os.Stdout.Write(buf[:n]); err != nil {
+			return statusFailed, err
+		}
+		bytes += n
+		messages++
+	}
+}
+
+// makeReply makes the queue for the responses, which exit removes.
+func makeReply() (sysv.Queue, error) {
+	own.Lock()
+	defer own.Unlock()
+	q, err := sysv.Get(sysv.Private, sysv.Create|sysv.Exclusive, wire.QueueMode)
+	if err == nil {
+		own.queue = &q
+	}
+	return q, err
 }

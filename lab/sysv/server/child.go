@@ -6,109 +6,110 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"sync/atomic"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/sysv"
 	"daemonlab/lab/sysv/wire"
+	labwire "daemonlab/lab/wire"
 )
 
-// transfer is the answer to one request, by a process that does nothing else.
-type transfer struct {
-	request  wire.Request
-	reply    sysv.Queue
-	stall    time.Duration
-	patience *time.Timer
-	began    time.Time
-	sent     atomic.Int64 // bytes
-}
-
 // answer is the whole life of a child.
-func answer(o options) int {
+func answer(o options) {
 	signal.Ignore(unix.SIGPIPE)
-	// An exec of /proc/self/exe is called "exe" otherwise, in ps(1) and the like.
-	os.WriteFile("/proc/self/comm", []byte("svfiled"), 0)
-	message, err := io.ReadAll(io.LimitReader(os.Stdin, wire.RequestSize+1))
+	os.WriteFile("/proc/self/comm", []byte("svfiled"), 0) // for ps(1): after an exec of /proc/self/exe it is "exe"
+	r, began, sent := wire.Request{Queue: o.answer, Path: o.path}, time.Now(), 0
+	fail := func(err error) {
+		logf("failed %q to queue %d: %d bytes in %v: %v", r.Path, r.Queue, sent, time.Since(began), refuse(r, err))
+		os.Exit(statusFailed)
+	}
+	// msgsnd(2) has no timeout, so another thread ends the process. The queue stays: the server cannot know whether its
+	// client was killed, and it is not the server's.
+	giveUp := time.AfterFunc(o.stall, func() {
+		fail(fmt.Errorf("the client has taken nothing for %v; if it has ended, remove its queue: ipcrm -q %d", o.stall, r.Queue))
+	})
+	err := send(o.root, r, func(mtype int, body []byte) error {
+		err := sysv.ByID(r.Queue).Send(mtype, body, 0)
+		giveUp.Reset(o.stall)
+		sent += len(body)
+		return err
+	})
 	if err != nil {
-		logf("no request on standard input: %v", err)
-		return statusUsage
+		fail(err)
 	}
-	r, err := wire.ParseRequest(message)
-	if err != nil {
-		logf("standard input: %v", err)
-		return statusUsage
-	}
-	t := &transfer{request: r, reply: sysv.ByID(r.Queue), stall: o.stall, began: time.Now()}
-	// msgsnd(2) has no timeout. A process that waits in it is ended from another thread.
-	t.patience = time.AfterFunc(t.stall, t.giveUp)
-	if err := t.sendFile(o.root); err != nil {
-		t.fail(err)
-		return statusFailed
-	}
-	logf("sent %q to queue %d: %d bytes in %v", r.Path, r.Queue, t.sent.Load(), t.took())
-	return statusDone
+	logf("sent %q to queue %d: %d bytes in %v", r.Path, r.Queue, sent, time.Since(began))
 }
 
-// sendFile sends the file as long as it was when it was opened, then END.
-func (t *transfer) sendFile(root string) error {
-	f, size, err := openFile(root, t.request.Path)
+// send sends the file as long as it was when it was opened, then END.
+func send(root string, r wire.Request, message func(mtype int, body []byte) error) error {
+	f, rest, err := openFile(root, r.Path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	piece, err := t.piece()
-	if err != nil {
+	s, err := sysv.ByID(r.Queue).Status()
+	l, limitErr := sysv.SystemLimits()
+	if err = errors.Join(err, limitErr); err != nil {
 		return err
 	}
-	buf := make([]byte, piece)
-	for rest := size; rest > 0; {
-		n, err := io.ReadFull(f, buf[:min(int64(piece), rest)])
+	buf := make([]byte, wire.PieceSize(s.MaxBytes, l.MsgMax))
+	for rest > 0 {
+		n, err := io.ReadFull(f, buf[:min(int64(len(buf)), rest)])
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			return errors.New("the file became shorter while it was sent")
+		}
+		if err == nil {
+			err = message(wire.Data, buf[:n])
 		}
 		if err != nil {
 			return err
 		}
-		if err := t.send(wire.Data, buf[:n]); err != nil {
-			return err
-		}
-		t.sent.Add(int64(n))
 		rest -= int64(n)
 	}
-	return t.send(wire.End, nil)
+	return message(wire.End, nil)
 }
 
-// piece is how many bytes a message of this exchange has.
-func (t *transfer) piece() (int, error) {
-	s, err := t.reply.Look()
-	if err != nil {
-		return 0, err
+// openFile opens a regular file below dir and tells its size in bytes. A leading slash means dir. No path leads out of
+// dir, see os.Root. O_NONBLOCK keeps a FIFO without a writer from stopping the process.
+func openFile(dir, path string) (*os.File, int64, error) {
+	if path == "" {
+		return nil, 0, errors.New("empty path")
 	}
-	l, err := sysv.SystemLimits()
-	return wire.PieceSize(s.MaxBytes, l.MsgMax), err
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer root.Close()
+	if path = strings.TrimLeft(path, "/"); path == "" {
+		path = "."
+	}
+	f, err := root.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	if pathErr, ok := errors.AsType[*os.PathError](err); ok {
+		return nil, 0, pathErr.Err // the client knows the path
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("not a regular file")
+	}
+	if err != nil {
+		f.Close()
+		return nil, 0, err
+	}
+	return f, info.Size(), nil
 }
 
-// send puts one message into the client's queue, where it waits for room until t.patience ends the process.
-func (t *transfer) send(mtype int, body []byte) error {
-	err := t.reply.Send(mtype, body, 0)
-	t.patience.Reset(t.stall)
-	return err
-}
-
-// fail tells the client, and the log, why its exchange ends.
-func (t *transfer) fail(reason error) {
-	logf("failed %q to queue %d: %d bytes in %v: %v", t.request.Path, t.request.Queue, t.sent.Load(), t.took(),
-		refuse(t.request, reason))
-}
-
-func (t *transfer) took() time.Duration { return time.Since(t.began).Round(time.Microsecond) }
-
-// giveUp ends the process when the client has taken nothing for too long. If it was killed, its queue stays: the server
-// cannot know that, and the queue is not the server's.
-func (t *transfer) giveUp() {
-	t.fail(fmt.Errorf("the client has taken nothing for %v; if it has ended, remove its queue: ipcrm -q %d",
-		t.stall, t.request.Queue))
-	os.Exit(statusFailed)
+// refuse tells the client, without waiting, why its exchange ends. It returns the reason, for the log, where it also
+// belongs if the client could not be told although its queue is there.
+func refuse(r wire.Request, reason error) error {
+	text := labwire.FailureText(reason.Error(), wire.FailureSize)
+	err := sysv.ByID(r.Queue).Send(wire.Failure, text, sysv.NoWait)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("%w; the client could not be told: %w", reason, err)
+	}
+	return reason
 }

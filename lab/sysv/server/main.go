@@ -1,44 +1,99 @@
 // Svfiled is a file server over System V message queues, with a child process for each request. It is what the lab
 // begins with: the daemon mqfiled does the same work over POSIX queues and with threads.
 //
-// It takes requests from a queue with a known key. For each it executes itself again; the child gets the request on its
-// standard input, sends the file to the client's own queue and exits. SIGCHLD tells the server to reap it.
+// It takes requests from a queue with a known key. For each it executes itself again; the child sends the file to the
+// client's own queue and exits. SIGCHLD tells the server to reap it.
 package main
 
 import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
+	"strconv"
+	"time"
+
+	"daemonlab/lab/stdio"
+	"daemonlab/lab/sysv"
+	"daemonlab/lab/sysv/wire"
 )
 
-// Exit statuses, of the server and of a child.
-const (
-	statusDone   = 0
-	statusFailed = 1 // of a child: the client has been told
-	statusUsage  = 2
-)
+const usage = `usage: svfiled [flags]
 
-func main() { os.Exit(run(os.Args[1:])) }
+Serves the files below a directory to svfile clients over System V message
+queues, in the foreground, with a child process for each request.
 
-func run(args []string) int {
-	o, err := parseFlags(args)
+  --root DIR       directory to serve (default: this one)
+  --key KEY        of the request queue, a number (default 0x73766673)
+  --children N     requests served at a time (default 64)
+  --stall SECONDS  give up a client that takes nothing for so long (default 60)
+  --help           this text
+
+SIGINT and SIGTERM remove the queue and end the server when its children are
+done, after 5 s at the latest.
+`
+
+type options struct {
+	root     string
+	key      sysv.Key
+	children int
+	stall    time.Duration
+
+	// What a child is told: the client's queue, or -1, and the path.
+	answer int
+	path   string
+}
+
+func parseFlags(args []string) (options, error) {
+	o := options{key: wire.DefaultKey, children: 64, stall: 60 * time.Second}
+	f := flag.NewFlagSet("svfiled", flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	f.StringVar(&o.root, "root", ".", "")
+	f.Var(&o.key, "key", "")
+	f.Func("children", "", func(s string) (err error) {
+		if o.children, err = strconv.Atoi(s); err != nil || o.children < 1 || o.children > 10_000 {
+			return errors.New("not a number from 1 to 10000")
+		}
+		return nil
+	})
+	f.Func("stall", "", func(s string) error {
+		seconds, err := strconv.ParseFloat(s, 64)
+		if err != nil || !(seconds > 0 && seconds <= 1e9) {
+			return errors.New("not a positive number of seconds")
+		}
+		o.stall = time.Duration(seconds * float64(time.Second))
+		return nil
+	})
+	f.IntVar(&o.answer, "answer", -1, "")
+	err := f.Parse(args)
+	if o.path = f.Arg(0); err == nil && f.NArg() > 0 && o.answer < 0 {
+		err = fmt.Errorf("unexpected argument %q", o.path)
+	}
+	return o, err
+}
+
+func main() {
+	o, err := parseFlags(os.Args[1:])
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		fmt.Print(usage)
-		return statusDone
+		err = stdio.Print(usage)
 	case err != nil:
 		fmt.Fprintf(os.Stderr, "svfiled: %v\n\n%s", err, usage)
-		return statusUsage
-	case o.answer:
-		return answer(o)
+		os.Exit(2)
+	case o.answer >= 0:
+		answer(o)
+	default:
+		err = serve(o)
 	}
-	if err := serve(o); err != nil {
+	if err != nil {
 		fmt.Fprintf(os.Stderr, "svfiled: %v\n", err)
-		return statusFailed
+		os.Exit(statusFailed)
 	}
-	return statusDone
 }
+
+// statusFailed is the exit status of a server that cannot serve, and of a child that has told its client why.
+const statusFailed = 1
 
 // logf writes one line, with the PID, since children log for themselves. One write(2) keeps the lines of several whole.
 func logf(format string, args ...any) {

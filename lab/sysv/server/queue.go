@@ -14,48 +14,45 @@ import (
 
 // openRequestQueue makes the request queue. A crash leaves the queue in the kernel; then the requests in it are saved
 // and a new one is made. IPC_EXCL decides among servers that start at the same time.
-func openRequestQueue(key sysv.Key) (sysv.Queue, error) {
-	var backlog [][]byte
+func openRequestQueue(key sysv.Key) (q sysv.Queue, err error) {
+	var saved [][]byte
+	defer func() { // also into the queue of a server that was faster
+		for _, r := range saved {
+			if sendErr := q.Send(wire.RequestType, r, sysv.NoWait); sendErr != nil {
+				logf("lost a request: %v", sendErr)
+			}
+		}
+	}()
 	for {
-		q, err := sysv.Get(key, sysv.Create|sysv.Exclusive, wire.QueueMode)
+		q, err = sysv.Get(key, sysv.Create|sysv.Exclusive, wire.QueueMode)
 		if err == nil {
-			putBack(q, backlog)
 			return q, claim(q)
 		}
 		if !errors.Is(err, os.ErrExist) {
 			return q, err
 		}
-		q, err = sysv.Get(key, 0, 0)
-		if errors.Is(err, os.ErrNotExist) { // removed in between
-			continue
-		}
-		if err == nil {
+		if q, err = sysv.Get(key, 0, 0); err == nil {
 			err = mustBeStale(q)
 		}
-		if err != nil {
-			putBack(q, backlog) // for the server that was faster
-			return q, err
+		if err == nil {
+			found := drain(q)
+			saved = append(saved, found...)
+			if err = q.Remove(); err == nil {
+				logf("removed queue %v, which a server that has ended had left, with %d requests", q, len(found))
+			}
 		}
-		saved := drain(q)
-		backlog = append(backlog, saved...)
-		switch err := q.Remove(); {
-		case err == nil:
-			logf("removed queue %v, which a server that has ended had left, with %d requests", q, len(saved))
-		case !errors.Is(err, os.ErrNotExist): // another server was faster
+		if err != nil && !errors.Is(err, os.ErrNotExist) { // that another server has removed it is well
 			return q, err
 		}
 	}
 }
 
-// claimType is the type of a message that a server sends to itself.
-const claimType = math.MaxInt
-
-// claim has the kernel note this process as the one that received last (msg_lrpid). So other servers know who serves
-// the queue, since nobody else may receive from it.
+// claim has the kernel note this process as the one that received last (msg_lrpid), with a message of a type that no
+// request has. So other servers know who serves the queue, since nobody else may receive from it.
 func claim(q sysv.Queue) error {
-	err := q.Send(claimType, nil, sysv.NoWait)
+	err := q.Send(math.MaxInt, nil, sysv.NoWait)
 	if err == nil {
-		_, _, err = q.Receive(nil, claimType, sysv.NoWait)
+		_, _, err = q.Receive(nil, math.MaxInt, sysv.NoWait)
 	}
 	if err != nil {
 		q.Remove()
@@ -69,10 +66,8 @@ const claimTime = time.Second / 2
 // mustBeStale refuses a queue that may have a living server, and one of another user.
 func mustBeStale(q sysv.Queue) error {
 	for deadline := time.Now().Add(claimTime); ; time.Sleep(time.Millisecond) {
-		s, err := q.Look()
+		s, err := q.Status()
 		switch {
-		case errors.Is(err, os.ErrNotExist): // another server, which starts too, has removed it
-			return nil
 		case err != nil:
 			return err
 		case int(s.UID) != os.Geteuid():
@@ -80,8 +75,7 @@ func mustBeStale(q sysv.Queue) error {
 		case s.LastReceiver != 0:
 			return mustHaveEnded(q, s.LastReceiver)
 		case time.Now().After(deadline):
-			return fmt.Errorf("queue %v: is there, but no server to be seen; if there is none, remove it: ipcrm -q %d",
-				q, q.ID())
+			return fmt.Errorf("queue %v: is there, but no server to be seen; if there is none, remove it: ipcrm -q %d", q, q.ID())
 		}
 	}
 }
@@ -92,12 +86,9 @@ func mustHaveEnded(q sysv.Queue, pid int) error {
 	if ended || err != nil {
 		return err
 	}
-	name := "?"
-	if s, err := p.Stat(); err == nil {
-		name = s.Comm
-	}
+	s, _ := p.Stat()
 	return fmt.Errorf("queue %v: process %d (%s) receives from it; if that is no server, remove it: ipcrm -q %d",
-		q, pid, name, q.ID())
+		q, pid, s.Comm, q.ID())
 }
 
 // drain takes all requests out of a queue.
@@ -109,14 +100,5 @@ func drain(q sysv.Queue) (requests [][]byte) {
 			return requests
 		}
 		requests = append(requests, buf[:n])
-	}
-}
-
-// putBack puts requests into the queue that has taken the place of theirs. What does not fit was not promised anything.
-func putBack(q sysv.Queue, requests [][]byte) {
-	for _, r := range requests {
-		if err := q.Send(wire.RequestType, r, sysv.NoWait); err != nil {
-			logf("lost a request: %v", err)
-		}
 	}
 }

@@ -1,13 +1,14 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/signal"
 	"runtime"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -22,26 +23,31 @@ const grace = 5 * time.Second
 // server takes requests from its queue and has a child answer each.
 type server struct {
 	options
-	queue sysv.Queue
-	dir   *os.File // the served directory, for the children
-
-	slots chan struct{}   // one is taken for each child
-	ctx   context.Context // ends when no more requests are taken
+	queue    sysv.Queue
+	dir      *os.File      // the served directory, held open, for the children
+	slots    chan struct{} // one is taken for each child
+	stopping atomic.Bool
+	stopped  chan struct{} // closed when the queue is gone
 
 	mu       sync.Mutex
 	children map[int]wire.Request // by PID, until they are reaped
 }
 
+// The main goroutine, which receives, stays on the main thread. Of a receiver that has slept the kernel notes the
+// thread's number (pipelined_send in ipc/msg.c), and only the main thread's is the process's, see claim.
+func init() { runtime.LockOSThread() }
+
 // serve works until a signal ends it, or somebody removes the queue.
 func serve(o options) error {
-	// A log that nobody reads must not end the server, whose queue would stay.
-	signal.Ignore(unix.SIGPIPE)
-	ending := make(chan os.Signal, 1)
-	signal.Notify(ending, heeded()...)
-	ended := make(chan os.Signal, 1)
+	signal.Ignore(unix.SIGPIPE) // a log that nobody reads must not end the server, whose queue would stay
+	ending, ended := make(chan os.Signal, 1), make(chan os.Signal, 1)
 	signal.Notify(ended, unix.SIGCHLD)
-
-	dir, err := openRoot(o.root)
+	for _, sig := range []os.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT} {
+		if !signal.Ignored(sig) { // by nohup(1), for instance
+			signal.Notify(ending, sig)
+		}
+	}
+	dir, err := os.OpenFile(o.root, os.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
 		return err
 	}
@@ -49,74 +55,44 @@ func serve(o options) error {
 	if err != nil {
 		return err
 	}
-	ctx, end := context.WithCancel(context.Background())
-	s := &server{options: o, queue: q, dir: dir, slots: make(chan struct{}, o.children), ctx: ctx,
+	s := &server{options: o, queue: q, dir: dir, slots: make(chan struct{}, o.children), stopped: make(chan struct{}),
 		children: map[int]wire.Request{}}
 	go s.reap(ended)
-	stopped := make(chan struct{})
 	go func() {
 		logf("%v: stopping", <-ending)
-		end()
 		s.stop()
-		close(stopped)
 	}()
 	fmt.Printf("svfiled: PID %d serves %s on queue %v\n", os.Getpid(), o.root, q)
 	err = s.takeRequests()
-	s.endChildren()
-	if err != nil {
+	if s.stopping.Load() && errors.Is(err, os.ErrNotExist) {
+		err = nil
+	} else {
 		q.Remove() // if it still is there
-		return err
 	}
-	<-stopped
-	return nil
+	s.endChildren()
+	return err
 }
 
-// heeded are the signals that end the server. One that the starter ignores, as nohup(1) does, stays ignored.
-func heeded() []os.Signal {
-	all := []os.Signal{unix.SIGTERM}
-	for _, sig := range []os.Signal{unix.SIGINT, unix.SIGHUP, unix.SIGQUIT} {
-		if !signal.Ignored(sig) {
-			all = append(all, sig)
-		}
-	}
-	return all
-}
-
-// The main goroutine, which receives, stays on the main thread. For a receiver that has slept the kernel notes the
-// number of its thread (pipelined_send in ipc/msg.c), and only the main thread's is the process's, see claim.
-func init() { runtime.LockOSThread() }
-
-// takeRequests waits in msgrcv(2), which ends when the queue is removed. With all slots taken it takes nothing; the
+// takeRequests waits in msgrcv(2), which fails when the queue is removed. With all slots taken it takes nothing; the
 // queue fills, and the kernel makes further clients wait in msgsnd(2).
 func (s *server) takeRequests() error {
 	buf := make([]byte, wire.RequestSize+1)
 	for {
 		select {
 		case s.slots <- struct{}{}:
-		case <-s.ctx.Done():
+		case <-s.stopped:
 			return nil
 		}
 		// Any type, and cut if it is too long: a message that is never taken would be in the way for ever.
 		n, _, err := s.queue.Receive(buf, 0, sysv.NoError)
-		if err == nil {
-			s.handle(buf[:n])
-			continue
+		if err != nil {
+			<-s.slots
+			return err
 		}
-		<-s.slots
-		if s.stopping() && errors.Is(err, os.ErrNotExist) {
-			return nil
+		if err := s.start(buf[:n]); err != nil {
+			logf("dropped a request: %v", err)
+			<-s.slots
 		}
-		return err
-	}
-}
-
-func (s *server) stopping() bool { return s.ctx.Err() != nil }
-
-// handle starts a child for one request, or gives its slot back.
-func (s *server) handle(message []byte) {
-	if err := s.start(message); err != nil {
-		logf("dropped a request: %v", err)
-		<-s.slots
 	}
 }
 
@@ -129,55 +105,116 @@ func (s *server) start(message []byte) error {
 	if err := s.mustBeAClients(r.Queue); err != nil {
 		return err
 	}
-	if s.stopping() {
-		return refuse(r, errStopping)
+	if s.stopping.Load() {
+		err = errStopping
+	} else if err = s.fork(r); err == nil {
+		return nil
 	}
-	if err := s.fork(r); err != nil {
-		return refuse(r, err)
-	}
-	return nil
+	return refuse(r, err)
 }
+
+var errStopping = errors.New("the server is stopping")
 
 // mustBeAClients refuses what cannot be the queue that a client has made for this request. The kernel does not tell who
 // has sent a request, so anybody can name a queue that is another's. The server, which may write where the sender may
 // not, would fill it. So a reply queue has no key and nobody has used it yet.
 func (s *server) mustBeAClients(id int) error {
-	q := sysv.ByID(id)
-	if id == s.queue.ID() {
-		return fmt.Errorf("queue %v: is the request queue itself", q)
+	st, err := sysv.ByID(id).Status()
+	served := false
+	s.mu.Lock()
+	for _, r := range s.children {
+		served = served || r.Queue == id
 	}
-	st, err := q.Look()
+	s.mu.Unlock()
 	switch {
 	case err != nil:
 		return err
-	case st.Key != sysv.Private:
-		return fmt.Errorf("queue %v: has the key %v, a client's has none", q, st.Key)
-	case s.serves(id), st.Messages > 0, !st.Sent.IsZero(), !st.Received.IsZero():
-		return fmt.Errorf("queue %v: is in use already, a client makes one for each request", q)
+	case st.Key != sysv.Private: // the request queue itself, for instance
+		return fmt.Errorf("queue %d: has the key %v, a client's has none", id, st.Key)
+	case served, st.Messages > 0, !st.Sent.IsZero(), !st.Received.IsZero():
+		return fmt.Errorf("queue %d: is in use already, a client makes one for each request", id)
 	case st.MaxBytes < 2*wire.FailureSize:
-		return fmt.Errorf("queue %v: takes %d bytes, at least %d are needed", q, st.MaxBytes, 2*wire.FailureSize)
+		return fmt.Errorf("queue %d: takes %d bytes, at least %d are needed", id, st.MaxBytes, 2*wire.FailureSize)
 	}
 	return nil
 }
 
-var errStopping = errors.New("the server is stopping")
-
-// refuse tells the client, without waiting, why its exchange ends. It returns the reason, for the log, where it also
-// belongs if the client could not be told although its queue is there.
-func refuse(r wire.Request, reason error) error {
-	err := sysv.ByID(r.Queue).Send(wire.Failure, wire.FailureText(reason.Error()), sysv.NoWait)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("%w; the client could not be told: %w", reason, err)
+// fork starts the child for a request. Go cannot fork without exec, so the child is this program once more; the served
+// directory is its descriptor 3.
+func (s *server) fork(r wire.Request) error {
+	s.mu.Lock() // the child may end before it is in the table, and be reaped then
+	defer s.mu.Unlock()
+	pid, err := syscall.ForkExec("/proc/self/exe", []string{"svfiled", "--answer", fmt.Sprint(r.Queue),
+		"--root", "/proc/self/fd/3", "--stall", fmt.Sprint(s.stall.Seconds()), "--", r.Path},
+		&syscall.ProcAttr{
+			Env:   os.Environ(),
+			Files: []uintptr{0, 1, 2, s.dir.Fd()},
+			// A process group of its own, so that Ctrl-C ends the server, not the transfers.
+			Sys: &syscall.SysProcAttr{Setpgid: true},
+		})
+	if err != nil {
+		return fmt.Errorf("no child process: %w", err)
 	}
-	return reason
+	s.children[pid] = r
+	return nil
+}
+
+// reap takes in children that have ended. Signals do not queue, so one SIGCHLD can stand for several of them, or for
+// one that was taken in before: it asks until there is none, and never waits.
+func (s *server) reap(ended <-chan os.Signal) {
+	for range ended {
+		for {
+			var status unix.WaitStatus
+			s.mu.Lock()
+			pid, err := unix.Wait4(-1, &status, unix.WNOHANG, nil)
+			r, ours := s.children[pid]
+			delete(s.children, pid)
+			s.mu.Unlock()
+			if ours {
+				s.speakFor(pid, r, status)
+				<-s.slots
+			} else if pid <= 0 && err != unix.EINTR {
+				break
+			}
+		}
+	}
+}
+
+// speakFor tells the client of a child that could not do so itself. There is room for that, see wire.PieceSize.
+func (s *server) speakFor(pid int, r wire.Request, status unix.WaitStatus) {
+	reason := fmt.Errorf("the server's process %d for it exited with status %d", pid, status.ExitStatus())
+	switch {
+	case status.Exited() && status.ExitStatus() <= statusFailed:
+		return
+	case s.stopping.Load():
+		reason = errStopping
+	case status.Signaled():
+		reason = fmt.Errorf("the server's process %d for it was ended by %s", pid, unix.SignalName(status.Signal()))
+	}
+	logf("failed %q to queue %d: %v", r.Path, r.Queue, refuse(r, reason))
 }
 
 // stop refuses the requests that wait and removes the queue, which wakes takeRequests.
 func (s *server) stop() {
+	s.stopping.Store(true)
 	for _, message := range drain(s.queue) {
 		logf("dropped a request: %v", s.start(message))
 	}
-	if err := s.queue.Remove(); err != nil {
-		logf("%v", err)
+	s.queue.Remove()
+	close(s.stopped)
+}
+
+// endChildren waits until the children are done, and ends those that are not after the time of grace.
+func (s *server) endChildren() {
+	killing := time.AfterFunc(grace, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for pid := range s.children {
+			unix.Kill(pid, unix.SIGKILL) // not reaped yet, so the PID is still the child's
+		}
+	})
+	defer killing.Stop()
+	for range cap(s.slots) {
+		s.slots <- struct{}{}
 	}
 }

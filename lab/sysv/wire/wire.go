@@ -47,9 +47,6 @@ const (
 	QueueMode = 0o622
 )
 
-// ErrMalformed is matched by every error of ParseRequest.
-var ErrMalformed = errors.New("malformed request")
-
 // Request asks a server for one file.
 type Request struct {
 	Queue int    // number of the client's own queue
@@ -65,36 +62,21 @@ func (r Request) Append(b []byte) ([]byte, error) {
 		return b, fmt.Errorf("the path is longer than %d bytes", pathSize-1)
 	}
 	b = binary.NativeEndian.AppendUint32(b, uint32(r.Queue))
-	b = append(b, r.Path...)
-	return append(b, 0), nil
+	return append(append(b, r.Path...), 0), nil
 }
 
 // ParseRequest reads one message of a request queue. An empty path is well formed: it is answered, not dropped.
 func ParseRequest(b []byte) (Request, error) {
-	switch {
-	case len(b) <= pathOffset:
-		return Request{}, fmt.Errorf("%w: %d bytes, a request has at least %d", ErrMalformed, len(b), pathOffset+1)
-	case len(b) > RequestSize:
-		return Request{}, fmt.Errorf("%w: more than %d bytes", ErrMalformed, RequestSize)
+	if len(b) <= pathOffset || len(b) > RequestSize {
+		return Request{}, fmt.Errorf("malformed request: not %d to %d bytes", pathOffset+1, RequestSize)
 	}
 	path, rest, terminated := strings.Cut(string(b[pathOffset:]), "\x00")
-	switch {
-	case !terminated:
-		return Request{}, fmt.Errorf("%w: the path is not terminated", ErrMalformed)
-	case rest != "":
-		return Request{}, fmt.Errorf("%w: %d bytes after the path", ErrMalformed, len(rest))
+	if !terminated || rest != "" {
+		return Request{}, errors.New("malformed request: its NUL is not at the end of the path")
 	}
 	return Request{Queue: int(int32(binary.NativeEndian.Uint32(b))), Path: path}, nil
 }
 
-// FailureText is the body of a Failure: reason as UTF-8 without NUL, cut to FailureSize.
-func FailureText(reason string) []byte {
-	text := strings.ToValidUTF8(strings.ReplaceAll(reason, "\x00", "?"), "?")
-	return []byte(strings.ToValidUTF8(text[:min(len(text), FailureSize)], ""))
-}
-
 // PieceSize is how many bytes of a file go into one message to a queue that takes maxBytes in all, where the system
 // allows msgMax in a message: two pieces fill the queue but for the room of a Failure.
-func PieceSize(maxBytes, msgMax int) int {
-	return min((maxBytes-FailureSize)/2, msgMax)
-}
+func PieceSize(maxBytes, msgMax int) int { return min((maxBytes-FailureSize)/2, msgMax) }

@@ -1,4 +1,7 @@
-package mq_test
+// Package inside runs a Ginkgo suite about the kernel in user, IPC and mount namespaces of its own, where the system
+// gives them. There a spec may change limits, mqueuefs is mounted, and no queue of others is met. The bytes of POSIX
+// queues still count for their user.
+package inside
 
 import (
 	"bufio"
@@ -11,18 +14,18 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-
 	"golang.org/x/sys/unix"
 )
 
 // The suite runs in a child of the process that go test starts: only a new process can have namespaces of its own,
 // and a Ginkgo suite runs once in a process whatever -count says. These variables tell the child where it is.
 const (
-	placeVariable = "MQ_SPECS_PLACE" // a directory to use
-	kindVariable  = "MQ_SPECS_KIND"  // one of the following
+	placeVariable = "INSIDE_PLACE" // a directory to use
+	kindVariable  = "INSIDE_KIND"  // one of the following
 )
 
 const (
@@ -31,16 +34,36 @@ const (
 	shared   = "the system's own namespaces"
 )
 
-// otherUser is the second user of a suite that root runs.
-const otherUser = 65533
+// OtherUser is the second user of a suite that root runs.
+const OtherUser = 65533
 
-func kind() string { return os.Getenv(kindVariable) }
+// Patience bounds a wait for what must happen. It costs a spec that passes nothing, and is more than the slowest machine
+// needs.
+const Patience = 2 * time.Minute
 
-// private tells whether the suite has namespaces of its own.
-func private() bool { return kind() != shared }
+// The main thread is the test's. No other goroutine comes there, so every other one can end with its thread.
+func init() { runtime.LockOSThread() }
 
-func runInside(t *testing.T) {
-	place := t.TempDir()
+// Run runs the suite. Before, prepare puts into the suite's place what it needs.
+func Run(t *testing.T, title string, prepare func(place string) error) {
+	if Place() == "" {
+		place := t.TempDir()
+		if err := prepare(place); err != nil {
+			t.Fatal(err)
+		}
+		runInside(t, place)
+		return
+	}
+	if err := settle(); err != nil {
+		t.Fatal(err)
+	}
+	SetDefaultEventuallyTimeout(Patience)
+	SetDefaultEventuallyPollingInterval(time.Millisecond)
+	RegisterFailHandler(Fail)
+	RunSpecs(t, title)
+}
+
+func runInside(t *testing.T, place string) {
 	for _, kind := range []string{twoUsers, oneUser, shared} {
 		cmd := exec.Command("/proc/self/exe", append(os.Args[1:], "-test.count=1", "-test.v=false", "-test.testlogfile=",
 			"-test.coverprofile=", "-test.run=^"+t.Name()+"$", "-ginkgo.no-color")...)
@@ -75,7 +98,7 @@ func namespaces(kind string) *syscall.SysProcAttr {
 	attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
 	attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
 	if kind == twoUsers {
-		other := syscall.SysProcIDMap{ContainerID: otherUser, HostID: otherUser, Size: 1}
+		other := syscall.SysProcIDMap{ContainerID: OtherUser, HostID: OtherUser, Size: 1}
 		attr.UidMappings = append(attr.UidMappings, other)
 		attr.GidMappings = append(attr.GidMappings, other)
 		attr.GidMappingsEnableSetgroups = true
@@ -88,11 +111,11 @@ var mountPoint string
 
 // settle makes the place ready.
 func settle() error {
-	if !private() {
+	if !Private() {
 		mountPoint = mounted()
 		return nil
 	}
-	mountPoint = filepath.Join(os.Getenv(placeVariable), "mqueue")
+	mountPoint = filepath.Join(Place(), "mqueue")
 	return errors.Join(
 		os.MkdirAll(mountPoint, 0o755),
 		os.NewSyscallError("mount", unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")),
@@ -116,8 +139,11 @@ func mounted() string {
 	return ""
 }
 
-// entry is the path of a queue in mqueuefs.
-func entry(name string) string {
+// Place is the suite's directory.
+func Place() string { return os.Getenv(placeVariable) }
+
+// QueueFile is the path of a POSIX queue in mqueuefs.
+func QueueFile(name string) string {
 	GinkgoHelper()
 	if mountPoint == "" {
 		Skip("mqueuefs is mounted nowhere, and this system gives no namespace to mount it in")
@@ -125,32 +151,34 @@ func entry(name string) string {
 	return mountPoint + name
 }
 
-// needPrivate skips a spec that would change what belongs to the system.
-func needPrivate() {
+// Private tells whether the suite has namespaces of its own.
+func Private() bool { return os.Getenv(kindVariable) != shared }
+
+// NeedPrivate skips a spec that would change what belongs to the system.
+func NeedPrivate() {
 	GinkgoHelper()
-	if !private() {
+	if !Private() {
 		Skip("this system gives no user namespace to this user")
 	}
 }
 
-// needTwoUsers skips a spec that an ordinary user cannot prove, because he is but one.
-func needTwoUsers() {
+// NeedTwoUsers skips a spec that an ordinary user cannot prove, because he is but one.
+func NeedTwoUsers() {
 	GinkgoHelper()
-	if kind() != twoUsers {
+	if os.Getenv(kindVariable) != twoUsers {
 		Skip("only root can be two users")
 	}
 }
 
-const sysctls = "/proc/sys/fs/mqueue/"
-
-// setLimit changes a limit of the suite's own IPC namespace for the length of a spec.
-func setLimit(name, value string) error {
+// SetLimit changes a limit of the suite's own IPC namespace, a file of /proc/sys, for the length of a spec.
+func SetLimit(name, value string) error {
 	GinkgoHelper()
-	needPrivate()
-	old, err := os.ReadFile(sysctls + name)
+	NeedPrivate()
+	file := "/proc/sys/" + name
+	old, err := os.ReadFile(file)
 	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(os.WriteFile, sysctls+name, old, os.FileMode(0))
-	err = os.WriteFile(sysctls+name, []byte(value), 0)
+	DeferCleanup(os.WriteFile, file, old, os.FileMode(0))
+	err = os.WriteFile(file, []byte(value), 0)
 	if errors.Is(err, unix.EACCES) {
 		Skip("before Linux 5.19 only root may change limits, in a namespace of its own, too")
 	}

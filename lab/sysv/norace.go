@@ -1,6 +1,0 @@
-//go:build !race
-
-package sysv
-
-func raceRelease() {}
-func raceAcquire() {}

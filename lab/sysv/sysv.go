@@ -1,0 +1,298 @@
+// Package sysv gives System V message queues, [sysvipc(7)], to Go programs on Linux, without cgo.
+//
+//	msgget                     Get; ByID for a queue whose number is known
+//	msgsnd                     Queue.Send
+//	msgrcv                     Queue.Receive
+//	msgctl  MSG_STAT_ANY       Queue.Status, Queues
+//	        IPC_SET            Queue.Set
+//	        IPC_RMID           Queue.Remove
+//	        IPC_INFO           SystemLimits
+//
+// A queue is a number, no descriptor: good in every process of the IPC namespace, never opened, closed or inherited, and
+// the kernel checks permissions at every call. It stays until somebody removes it, whatever becomes of the processes.
+// There is no timeout, no poll(2) and no notification: Send and Receive wait in the kernel, each on a thread of its own,
+// until there is room or a message, or until the queue is removed.
+//
+// For new programs package mq is nearly always the better choice.
+//
+// [sysvipc(7)]: https://man7.org/linux/man-pages/man7/sysvipc.7.html
+package sysv
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Key is the number by which unrelated programs find a queue, where a POSIX queue has a name.
+type Key int32
+
+// Private, IPC_PRIVATE, is no key: Get makes a new queue that can be found by its number only.
+const Private Key = unix.IPC_PRIVATE
+
+// String is the key as ipcs(1) shows it.
+func (k Key) String() string { return fmt.Sprintf("0x%08x", uint32(k)) }
+
+// Set reads a key from a command line, see flag.Value: 123 or 0x7b, but not IPC_PRIVATE, by which nobody finds a queue.
+func (k *Key) Set(s string) error {
+	n, err := strconv.ParseInt(s, 0, 64)
+	if err != nil || n < math.MinInt32 || n > math.MaxUint32 || n == int64(Private) {
+		return errors.New("not a number of 32 bits, or 0")
+	}
+	*k = Key(n)
+	return nil
+}
+
+// FileKey is ftok(3): 8 bits of the project, 8 of the file's device and 16 of its inode. So two files can have one key,
+// and a file that is replaced has another.
+func FileKey(path string, project byte) (Key, error) {
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		return 0, &os.PathError{Op: "ftok", Path: path, Err: err}
+	}
+	return Key(uint32(project)<<24 | uint32(st.Dev&0xff)<<16 | uint32(st.Ino&0xffff)), nil
+}
+
+// Queue names a queue. Two name the same one when their IDs are the same.
+type Queue struct {
+	id  int
+	key Key // for messages; Private when it is not known
+}
+
+// ByID names the queue that has the number. Nothing is checked before the first call.
+func ByID(id int) Queue { return Queue{id: id} }
+
+// ID is the queue's number. It holds a count of uses, so that of a removed queue is not soon another's.
+func (q Queue) ID() int { return q.id }
+
+// String is the number, and the key by which the queue was found.
+func (q Queue) String() string {
+	switch {
+	case q.key == Private:
+		return fmt.Sprint(q.id)
+	case q.id < 0:
+		return fmt.Sprintf("with key %v", q.key)
+	}
+	return fmt.Sprintf("%d (key %v)", q.id, q.key)
+}
+
+// Flags of the calls, by the names of C.
+const (
+	Create    = unix.IPC_CREAT  // Get: make the queue if there is none
+	Exclusive = unix.IPC_EXCL   // Get with Create: EEXIST if there is one
+	NoWait    = unix.IPC_NOWAIT // Send, Receive: EAGAIN for want of room, ENOMSG for want of a message
+	NoError   = 0o10000         // Receive, MSG_NOERROR: cut a message that is longer than the buffer
+	Except    = 0o20000         // Receive, MSG_EXCEPT: the oldest message of any type but the one given
+
+	// Interruptible lets a signal handler end a wait with EINTR, as in C. Without it Send and Receive wait on: Go's
+	// runtime sends signals to its own threads, and the kernel never restarts these two calls (signal(7)).
+	Interruptible = 1 << 30
+)
+
+// Get finds the queue that has the key, or makes it, msgget(2). A new one has the mode perm, from which no umask is
+// taken. For a queue that exists perm is the access wanted; 0 asks for none.
+func Get(key Key, flags int, perm uint32) (Queue, error) {
+	q := Queue{id: -1, key: key}
+	id, errno := sysGet(key, flags|int(perm&0o777))
+	if errno != 0 {
+		return q, q.failed("msgget", errno)
+	}
+	q.id = id
+	return q, nil
+}
+
+// Send puts a message into the queue, msgsnd(2). The type must be positive; the text may be empty. It waits while the
+// texts would take more than the queue's MaxBytes. A text longer than MaxBytes itself waits for ever.
+func (q Queue) Send(mtype int, text []byte, flags int) error {
+	m := borrow(len(text))
+	defer buffers.Put(m)
+	(*m)[0] = mtype
+	copy((*m).text(len(text)), text)
+	errno := again(flags, func() unix.Errno { return sysSend(q.id, *m, len(text), flags&^Interruptible) })
+	if errno == unix.EINVAL && mtype < 1 {
+		return &Error{"msgsnd", q, errno, fmt.Sprintf("type %d: the type of a message must be positive", mtype)}
+	}
+	if l, err := SystemLimits(); errno == unix.EINVAL && err == nil && len(text) > l.MsgMax {
+		return &Error{"msgsnd", q, errno, fmt.Sprintf("a message of %d bytes, the system allows %d (msgmax)", len(text), l.MsgMax)}
+	}
+	return q.failed("msgsnd", errno)
+}
+
+// Receive takes a message out of the queue, msgrcv(2), and returns its length and type. The selector says which:
+//
+//	0         the oldest
+//	positive  the oldest of this type, or with Except of any other type
+//	negative  the oldest of the lowest type that is not above the selector's absolute value
+//
+// A message longer than buf stays in the queue, E2BIG; see NoError.
+func (q Queue) Receive(buf []byte, selector, flags int) (n, mtype int, err error) {
+	m := borrow(len(buf))
+	defer buffers.Put(m)
+	errno := again(flags, func() (errno unix.Errno) {
+		n, errno = sysReceive(q.id, *m, len(buf), selector, flags&^Interruptible)
+		return errno
+	})
+	if errno != 0 {
+		return 0, 0, q.failed("msgrcv", errno)
+	}
+	copy(buf, (*m).text(n))
+	return n, (*m)[0], nil
+}
+
+func again(flags int, call func() unix.Errno) unix.Errno {
+	for {
+		if errno := call(); errno != unix.EINTR || flags&Interruptible != 0 {
+			return errno
+		}
+	}
+}
+
+// buffers are recycled: the kernel wants type and text side by side, the caller has a text only.
+var buffers = sync.Pool{New: func() any { return new(message) }}
+
+func borrow(size int) *message {
+	m := buffers.Get().(*message)
+	if (*m).room() < size {
+		*m = newMessage(size)
+	}
+	return m
+}
+
+// Status is struct msqid_ds of msgctl(2).
+type Status struct {
+	ID       int
+	Key      Key
+	Mode     uint32 // permission bits
+	UID, GID uint32 // the owner; Set changes it
+
+	Messages int // in the queue
+	Bytes    int // of their texts
+	MaxBytes int // msg_qbytes
+
+	LastSender     int       // PID, 0 before the first
+	LastReceiver   int       // PID; of a receiver that slept the thread, gettid(2): pipelined_send in ipc/msg.c
+	Sent, Received time.Time // in whole seconds, zero before the first
+}
+
+// Status asks for the queue's state: IPC_STAT without its need of permission to read, as /proc/sysvipc/msg shows it to
+// everybody. Linux 4.17.
+func (q Queue) Status() (Status, error) {
+	s, errno := stat(q.id)
+	if errno == 0 && s.ID != q.id { // the place in the kernel's table is another queue's
+		errno = unix.EINVAL
+	}
+	return s, q.failed("msgctl MSG_STAT_ANY", errno)
+}
+
+// stat takes an index in the kernel's table, which the lower bits of a queue's number are.
+func stat(index int) (Status, unix.Errno) {
+	var ds msqidDS
+	id, errno := sysControl(index, msgStatAny, &ds)
+	return Status{ID: id, Key: Key(ds.perm.Key), Mode: ds.perm.Mode & 0o777, UID: ds.perm.Uid, GID: ds.perm.Gid,
+		Messages: int(ds.qnum), Bytes: int(ds.cbytes), MaxBytes: int(ds.qbytes),
+		LastSender: int(ds.lspid), LastReceiver: int(ds.lrpid), Sent: seconds(ds.stime), Received: seconds(ds.rtime)}, errno
+}
+
+func seconds(n int64) (t time.Time) {
+	if n != 0 {
+		t = time.Unix(n, 0)
+	}
+	return t
+}
+
+// Queues lists all queues of the IPC namespace, as ipcs(1) does.
+func Queues() (all []Status, err error) {
+	highest, errno := sysInfo(msgInfoAll, &msgInfo{})
+	if errno != 0 {
+		return nil, os.NewSyscallError("msgctl MSG_INFO", errno)
+	}
+	for index := range highest + 1 {
+		if s, errno := stat(index); errno == 0 { // else there is none at this place
+			all = append(all, s)
+		}
+	}
+	return all, nil
+}
+
+// Set changes owner, mode and size of the queue to those of s, IPC_SET. Only its owner and its creator may; more than
+// msgmnb bytes take CAP_SYS_RESOURCE. Messages that do not fit any more stay.
+func (q Queue) Set(s Status) error {
+	ds := msqidDS{qbytes: uint64(s.MaxBytes)}
+	ds.perm.Uid, ds.perm.Gid, ds.perm.Mode = s.UID, s.GID, s.Mode
+	_, errno := sysControl(q.id, unix.IPC_SET, &ds)
+	return q.failed("msgctl IPC_SET", errno)
+}
+
+// Remove removes the queue with all its messages, IPC_RMID, at once: those who wait for it wake with EIDRM. Only its
+// owner and its creator may.
+func (q Queue) Remove() error {
+	_, errno := sysControl(q.id, unix.IPC_RMID, nil)
+	return q.failed("msgctl IPC_RMID", errno)
+}
+
+// Limits are what the IPC namespace allows, /proc/sys/kernel/msg*.
+type Limits struct {
+	MsgMax int // bytes in the text of a message
+	MsgMnb int // bytes in all texts of a queue when it is made
+	MsgMni int // queues
+}
+
+// SystemLimits asks for the limits in force, IPC_INFO.
+func SystemLimits() (Limits, error) {
+	var info msgInfo
+	if _, errno := sysInfo(ipcInfo, &info); errno != 0 {
+		return Limits{}, os.NewSyscallError("msgctl IPC_INFO", errno)
+	}
+	return Limits{MsgMax: int(info.msgmax), MsgMnb: int(info.msgmnb), MsgMni: int(info.msgmni)}, nil
+}
+
+// Error names the call that failed and the queue. errors.Is also matches os.ErrNotExist where the queue is no more.
+type Error struct {
+	Op    string
+	Queue Queue
+	Err   unix.Errno
+	Note  string // in place of the errno's text, where that says too little
+}
+
+var notes = map[unix.Errno]string{
+	unix.E2BIG:  "the message is longer than the buffer",
+	unix.EAGAIN: "the queue is full",
+	unix.EEXIST: "the queue exists already",
+	unix.EIDRM:  "the queue was removed",
+	unix.EINVAL: noQueue,
+	unix.ENOENT: noQueue,
+	unix.ENOMSG: "no such message is in the queue",
+	unix.ENOSPC: "the system has as many queues as it allows (msgmni)",
+	unix.EPERM:  "the queue is another user's, or larger than a queue may be (msgmnb)",
+}
+
+const noQueue = "no such queue"
+
+func (q Queue) failed(op string, errno unix.Errno) error {
+	if errno == 0 {
+		return nil
+	}
+	return &Error{op, q, errno, notes[errno]}
+}
+
+func (e *Error) Error() string {
+	text := e.Note
+	if text == "" {
+		text = e.Err.Error()
+	}
+	return fmt.Sprintf("queue %v: %s: %s", e.Queue, e.Op, text)
+}
+
+// Unwrap gives the errno.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Is has os.ErrNotExist match EINVAL and EIDRM, which the kernel says of a queue that was removed.
+func (e *Error) Is(target error) bool {
+	return target == os.ErrNotExist && (e.Note == noQueue || e.Err == unix.EIDRM)
+}
