@@ -9,9 +9,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"reflect"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -35,42 +35,36 @@ func TestMatchesC(t *testing.T) {
 	if err != nil {
 		t.Skip("there is no gcc to ask")
 	}
+	var ds msqidDS
+	var info msgInfo
+	file := t.TempDir()
+	key, err := FileKey(file, 255)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var body, want strings.Builder
-	ask := func(expression string, value any) {
+	for expression, value := range map[string]int{
+		"sizeof(struct msqid_ds)": int(unsafe.Sizeof(ds)), "sizeof(struct msginfo)": int(unsafe.Sizeof(info)),
+		"offsetof(struct msqid_ds, msg_perm.uid)":  int(unsafe.Offsetof(ds.perm.Uid)),
+		"offsetof(struct msqid_ds, msg_perm.mode)": int(unsafe.Offsetof(ds.perm.Mode)),
+		"offsetof(struct msqid_ds, msg_stime)":     int(unsafe.Offsetof(ds.stime)),
+		"offsetof(struct msqid_ds, msg_rtime)":     int(unsafe.Offsetof(ds.rtime)),
+		"offsetof(struct msqid_ds, __msg_cbytes)":  int(unsafe.Offsetof(ds.cbytes)),
+		"offsetof(struct msqid_ds, msg_qnum)":      int(unsafe.Offsetof(ds.qnum)),
+		"offsetof(struct msqid_ds, msg_qbytes)":    int(unsafe.Offsetof(ds.qbytes)),
+		"offsetof(struct msqid_ds, msg_lspid)":     int(unsafe.Offsetof(ds.lspid)),
+		"offsetof(struct msqid_ds, msg_lrpid)":     int(unsafe.Offsetof(ds.lrpid)),
+		"offsetof(struct msginfo, msgmax)":         int(unsafe.Offsetof(info.msgmax)),
+		"offsetof(struct msginfo, msgmni)":         int(unsafe.Offsetof(info.msgmni)),
+		"IPC_INFO":                                 ipcInfo, "MSG_INFO": msgInfoAll, "MSG_NOERROR": NoError, "MSG_EXCEPT": Except,
+		`ftok("` + file + `", 255)`: int(key),
+	} {
 		fmt.Fprintf(&body, "printf(\"%%s %%ld\\n\", %q, (long)(%s));\n", expression, expression)
 		fmt.Fprintf(&want, "%s %d\n", expression, value)
 	}
-	structure := func(name string, of reflect.Type, fields map[string]string) {
-		ask("sizeof(struct "+name+")", of.Size())
-		for ours, theirs := range fields {
-			f, _ := of.FieldByName(ours)
-			ask("offsetof(struct "+name+", "+theirs+")", f.Offset)
-			ask("sizeof(((struct "+name+" *)0)->"+theirs+")", f.Type.Size())
-		}
-	}
-	structure("msqid_ds", reflect.TypeFor[msqidDS](), map[string]string{"perm": "msg_perm", "stime": "msg_stime",
-		"rtime": "msg_rtime", "ctime": "msg_ctime", "cbytes": "__msg_cbytes", "qnum": "msg_qnum", "qbytes": "msg_qbytes",
-		"lspid": "msg_lspid", "lrpid": "msg_lrpid"})
-	structure("ipc_perm", reflect.TypeFor[unix.SysvIpcPerm](), map[string]string{"Key": "__key", "Uid": "uid",
-		"Gid": "gid", "Mode": "mode"})
-	structure("msginfo", reflect.TypeFor[msgInfo](), map[string]string{"msgmax": "msgmax", "msgmnb": "msgmnb",
-		"msgmni": "msgmni"})
-	for name, value := range map[string]int{"IPC_INFO": ipcInfo, "MSG_INFO": msgInfoAll, "MSG_STAT_ANY": msgStatAny,
-		"MSG_NOERROR": NoError, "MSG_EXCEPT": Except} {
-		ask(name, value)
-	}
-	for _, file := range []string{t.TempDir(), "/", "/dev/null"} {
-		for _, project := range []byte{1, 255} {
-			key, err := FileKey(file, project)
-			if err != nil {
-				t.Fatal(err)
-			}
-			ask(fmt.Sprintf("ftok(\"%s\", %d)", file, project), int32(key))
-		}
-	}
-	source := filepath.Join(t.TempDir(), "ask.c")
-	program := "#define _GNU_SOURCE\n#include <stddef.h>\n#include <stdio.h>\n#include <sys/msg.h>\n" +
-		"#ifndef MSG_STAT_ANY\n#define MSG_STAT_ANY 13\n#endif\nint main(void) {\n" + body.String() + "}\n"
+	source := filepath.Join(file, "ask.c")
+	program := "#define _GNU_SOURCE\n#include <stddef.h>\n#include <stdio.h>\n#include <sys/msg.h>\nint main(void) {\n" +
+		body.String() + "}\n"
 	if err := os.WriteFile(source, []byte(program), 0o600); err != nil {
 		t.Fatal(err)
 	}
