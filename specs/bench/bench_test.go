@@ -139,7 +139,7 @@ func TestJSONHasSamplesMediansAndRatios(t *testing.T) {
 		}
 		Latency []struct {
 			Clients int
-			Figure  struct{ Summary map[string]spread }
+			Summary map[string]spread
 		} `json:"latency_by_clients"`
 	}
 	r := sample()
@@ -150,8 +150,18 @@ func TestJSONHasSamplesMediansAndRatios(t *testing.T) {
 	if got.Machine.CPU != r.Machine.CPU || f.Samples[ours][1] != 1.3 || f.Summary[inC].Max != 2.6 || f.Ratios["ours/C"] != 0.5 {
 		t.Errorf("got %+v", got)
 	}
-	if p := got.Latency[0]; p.Clients != 1 || p.Figure.Summary[ours].Min != 20 {
+	if p := got.Latency[0]; p.Clients != 1 || p.Summary[ours].Min != 20 {
 		t.Errorf("got %+v", p)
+	}
+}
+
+func TestBenchmarks(t *testing.T) {
+	got := string(sample().benchmarks())
+	for _, want := range []string{"Unit GB/s better=higher\n", "BenchmarkServer/1-file/server=C 1 2.6 us\n",
+		"BenchmarkServer/p99/clients=4/server=ours 1 280 us\n", "BenchmarkServer/throughput/depth=2/size=256/server=raw 1 "} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
 	}
 }
 

@@ -7,10 +7,18 @@ import (
 
 // figure is one quantity, measured for each contestant in each round.
 type figure struct {
+	place
 	Name    string               `json:"name"`
 	Unit    string               `json:"unit"`
 	Better  string               `json:"better"` // "higher" or "lower"
 	Samples map[string][]float64 `json:"samples"`
+}
+
+// place is where in the plot a figure lies, nowhere if it is only of the table.
+type place struct {
+	Clients int `json:"clients,omitempty"`
+	Depth   int `json:"depth,omitempty"`
+	Size    int `json:"size,omitempty"` // bytes of a message
 }
 
 func (f *figure) add(contestant string, value float64) {

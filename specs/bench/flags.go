@@ -8,7 +8,8 @@ import (
 	"os"
 )
 
-const usage = `usage: scripts/bench [--json FILE] [--svg FILE] [--quick] [--rounds N]
+const usage = `usage: scripts/bench [--quick] [--rounds N] [--json FILE] [--svg FILE]
+                     [--benchmarks FILE]
 
 Builds the server, the C solution and, when it is there, the System V server,
 runs the same loads against them in turns, and prints medians, least and
@@ -18,6 +19,9 @@ as nobody) and as an ordinary user.
   --json FILE   write all samples, medians and ratios
   --svg FILE    write a plot: latency against clients, throughput against
                 message size and depth
+  --benchmarks FILE
+                write all samples in Go's benchmark format: benchstat A B
+                compares two runs, benchstat -col /server A the servers
   --quick       everything with little work, one round: some 20 seconds
   --rounds N    rounds (default 5, with --quick 1); medians are of rounds
 
@@ -28,10 +32,10 @@ queues for a user): no other server or client of the same user may run.
 var errUsage = errors.New("usage")
 
 type options struct {
-	json, svg string // files; empty: none
-	work      string // directory with the programs, for everything that is made; removed at the end
-	quick     bool
-	rounds    int
+	json, svg, benchmarks string // files; empty: none
+	work                  string // directory with the programs, for everything that is made; removed at the end
+	quick                 bool
+	rounds                int
 }
 
 func parseFlags(args []string) (options, error) {
@@ -40,6 +44,7 @@ func parseFlags(args []string) (options, error) {
 	f.SetOutput(io.Discard)
 	f.StringVar(&o.json, "json", "", "")
 	f.StringVar(&o.svg, "svg", "", "")
+	f.StringVar(&o.benchmarks, "benchmarks", "", "")
 	f.BoolVar(&o.quick, "quick", false, "")
 	f.IntVar(&o.rounds, "rounds", 0, "")
 	f.StringVar(&o.work, "work", "", "") // from the script, which has built the programs there

@@ -72,14 +72,14 @@ func (b *bench) clear() error {
 }
 
 func publish(r *report, o options) error {
-	if o.json != "" {
-		if err := writeFile(o.json, r.json()); err != nil {
-			return err
-		}
-	}
-	if o.svg != "" {
-		if err := writeFile(o.svg, r.svg()); err != nil {
-			return err
+	for _, output := range []struct {
+		file    string
+		content func() []byte
+	}{{o.json, r.json}, {o.svg, r.svg}, {o.benchmarks, r.benchmarks}} {
+		if output.file != "" {
+			if err := writeFile(output.file, output.content()); err != nil {
+				return err
+			}
 		}
 	}
 	return r.table(os.Stdout)

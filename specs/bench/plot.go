@@ -45,7 +45,7 @@ func (r *report) latencyPanels() []*panel {
 	for i, name := range []string{"p50", "p99"} {
 		p := &panel{title: fmt.Sprintf("Latency of 1,000 bytes, %s", name), xLabel: "clients at once (3 x 2048 queues)",
 			yLabel: "microseconds", x: 80 + float64(i)*525, y: 150, width: 445, height: 250}
-		p.take(r.Latency, func(q *point) (float64, bool) { return float64(q.Clients), q.Name == name })
+		p.take(r.Latency, func(q *figure) (float64, bool) { return float64(q.Clients), q.Name == name })
 		panels = append(panels, p)
 	}
 	return share(panels)
@@ -56,13 +56,13 @@ func (r *report) speedPanels() []*panel {
 	for i, depth := range depths(r.Speed) {
 		p := &panel{title: fmt.Sprintf("Throughput, %d messages deep", depth), xLabel: "bytes in a message",
 			yLabel: "GB/s", x: 80 + float64(i)*347, y: 490, width: 276, height: 260}
-		p.take(r.Speed, func(q *point) (float64, bool) { return float64(q.Size), q.Depth == depth })
+		p.take(r.Speed, func(q *figure) (float64, bool) { return float64(q.Size), q.Depth == depth })
 		panels = append(panels, p)
 	}
 	return share(panels)
 }
 
-func depths(points []*point) []int {
+func depths(points []*figure) []int {
 	var all []int
 	for _, p := range points {
 		if !slices.Contains(all, p.Depth) {
@@ -73,7 +73,7 @@ func depths(points []*point) []int {
 }
 
 // take makes a line of each contestant, of the points that are chosen.
-func (p *panel) take(points []*point, choose func(*point) (x float64, ok bool)) {
+func (p *panel) take(points []*figure, choose func(*figure) (x float64, ok bool)) {
 	for _, st := range styles {
 		l := line{style: st}
 		for _, q := range points {

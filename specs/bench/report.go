@@ -1,9 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"runtime"
+	"slices"
 	"strings"
 	"text/tabwriter"
 )
@@ -15,52 +19,36 @@ type report struct {
 	Quick   bool      `json:"quick"`
 	Notes   []string  `json:"notes,omitempty"`
 	Figures []*figure `json:"figures"`
-	Latency []*point  `json:"latency_by_clients"`
-	Speed   []*point  `json:"throughput_by_shape"`
-}
-
-// point is a place of the plot.
-type point struct {
-	Clients int `json:"clients,omitempty"`
-	Depth   int `json:"depth,omitempty"`
-	Size    int `json:"size,omitempty"` // bytes of a message
-	figure
+	Latency []*figure `json:"latency_by_clients"`
+	Speed   []*figure `json:"throughput_by_shape"`
 }
 
 func newReport(o options) *report {
 	return &report{Machine: thisMachine(), Rounds: o.rounds, Quick: o.quick}
 }
 
-// figure finds a figure by its name, or begins it.
+// figure finds a figure of the table by its name, or begins it.
 func (r *report) figure(name, unit, better string) *figure {
-	for _, f := range r.Figures {
-		if f.Name == name {
-			return f
-		}
-	}
-	f := &figure{Name: name, Unit: unit, Better: better}
-	r.Figures = append(r.Figures, f)
-	return f
+	return find(&r.Figures, figure{Name: name, Unit: unit, Better: better})
 }
 
 // latency is the figure of so many clients, "p50" or "p99".
 func (r *report) latency(clients int, name string) *figure {
-	return find(&r.Latency, point{Clients: clients, figure: figure{Name: name, Unit: "us", Better: "lower"}})
+	return find(&r.Latency, figure{place: place{Clients: clients}, Name: name, Unit: "us", Better: "lower"})
 }
 
 func (r *report) throughput(s shape) *figure {
-	return find(&r.Speed, point{Depth: s.depth, Size: s.size,
-		figure: figure{Name: "throughput", Unit: "GB/s", Better: "higher"}})
+	return find(&r.Speed, figure{place: place{Depth: s.depth, Size: s.size}, Name: "throughput", Unit: "GB/s", Better: "higher"})
 }
 
-func find(points *[]*point, want point) *figure {
-	for _, p := range *points {
-		if p.Clients == want.Clients && p.Depth == want.Depth && p.Size == want.Size && p.Name == want.Name {
-			return &p.figure
+func find(figures *[]*figure, want figure) *figure {
+	for _, f := range *figures {
+		if f.place == want.place && f.Name == want.Name {
+			return f
 		}
 	}
-	*points = append(*points, &want)
-	return &want.figure
+	*figures = append(*figures, &want)
+	return &want
 }
 
 // note keeps what a reader has to know, once.
@@ -104,23 +92,40 @@ func (f *figure) ratios() map[string]float64 {
 	return all
 }
 
-// MarshalJSON puts a point's place before its figure; that of figure alone would hide it.
-func (p *point) MarshalJSON() ([]byte, error) {
-	type place struct {
-		Clients int     `json:"clients,omitempty"`
-		Depth   int     `json:"depth,omitempty"`
-		Size    int     `json:"size,omitempty"`
-		Figure  *figure `json:"figure"`
-	}
-	return json.Marshal(place{p.Clients, p.Depth, p.Size, &p.figure})
-}
-
 func (r *report) json() []byte {
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		panic(err) // a type that JSON does not know
 	}
 	return append(text, '\n')
+}
+
+// benchmarks is all samples in Go's benchmark format, in which benchstat compares runs, and with -col /server servers.
+func (r *report) benchmarks() []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "goos: linux\ngoarch: %s\npkg: daemonlab/specs/bench\ncpu: %s\n", runtime.GOARCH, r.Machine.CPU)
+	units := map[string]bool{}
+	for _, f := range slices.Concat(r.Figures, r.Latency, r.Speed) {
+		if !units[f.Unit] {
+			units[f.Unit] = true
+			fmt.Fprintf(&b, "Unit %s better=%s\n", f.Unit, f.Better)
+		}
+		name := strings.NewReplacer(", ", "/", ",", "", " ", "-").Replace(f.Name)
+		for _, key := range []struct {
+			name  string
+			value int
+		}{{"clients", f.Clients}, {"depth", f.Depth}, {"size", f.Size}} {
+			if key.value > 0 {
+				name += fmt.Sprintf("/%s=%d", key.name, key.value)
+			}
+		}
+		for _, server := range slices.Sorted(maps.Keys(f.Samples)) {
+			for _, sample := range f.Samples[server] {
+				fmt.Fprintf(&b, "BenchmarkServer/%s/server=%s 1 %g %s\n", name, strings.ReplaceAll(server, " ", "-"), sample, f.Unit)
+			}
+		}
+	}
+	return b.Bytes()
 }
 
 // String is one line.
