@@ -16,8 +16,8 @@ import (
 	"testing"
 	"time"
 
-	. "github.com/onsi/ginkgo/v2"
-	. "github.com/onsi/gomega"
+	"github.com/onsi/ginkgo/v2"
+	"github.com/onsi/gomega"
 	"golang.org/x/sys/unix"
 )
 
@@ -57,10 +57,10 @@ func Run(t *testing.T, title string, prepare func(place string) error) {
 	if err := settle(); err != nil {
 		t.Fatal(err)
 	}
-	SetDefaultEventuallyTimeout(Patience)
-	SetDefaultEventuallyPollingInterval(time.Millisecond)
-	RegisterFailHandler(Fail)
-	RunSpecs(t, title)
+	gomega.SetDefaultEventuallyTimeout(Patience)
+	gomega.SetDefaultEventuallyPollingInterval(time.Millisecond)
+	gomega.RegisterFailHandler(ginkgo.Fail)
+	ginkgo.RunSpecs(t, title)
 }
 
 func runInside(t *testing.T, place string) {
@@ -144,9 +144,9 @@ func Place() string { return os.Getenv(placeVariable) }
 
 // QueueFile is the path of a POSIX queue in mqueuefs.
 func QueueFile(name string) string {
-	GinkgoHelper()
+	ginkgo.GinkgoHelper()
 	if mountPoint == "" {
-		Skip("mqueuefs is mounted nowhere, and this system gives no namespace to mount it in")
+		ginkgo.Skip("mqueuefs is mounted nowhere, and this system gives no namespace to mount it in")
 	}
 	return mountPoint + name
 }
@@ -156,31 +156,31 @@ func Private() bool { return os.Getenv(kindVariable) != shared }
 
 // NeedPrivate skips a spec that would change what belongs to the system.
 func NeedPrivate() {
-	GinkgoHelper()
+	ginkgo.GinkgoHelper()
 	if !Private() {
-		Skip("this system gives no user namespace to this user")
+		ginkgo.Skip("this system gives no user namespace to this user")
 	}
 }
 
 // NeedTwoUsers skips a spec that an ordinary user cannot prove, because he is but one.
 func NeedTwoUsers() {
-	GinkgoHelper()
+	ginkgo.GinkgoHelper()
 	if os.Getenv(kindVariable) != twoUsers {
-		Skip("only root can be two users")
+		ginkgo.Skip("only root can be two users")
 	}
 }
 
 // SetLimit changes a limit of the suite's own IPC namespace, a file of /proc/sys, for the length of a spec.
 func SetLimit(name, value string) error {
-	GinkgoHelper()
+	ginkgo.GinkgoHelper()
 	NeedPrivate()
 	file := "/proc/sys/" + name
 	old, err := os.ReadFile(file)
-	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(os.WriteFile, file, old, os.FileMode(0))
+	gomega.Expect(err).NotTo(gomega.HaveOccurred())
+	ginkgo.DeferCleanup(os.WriteFile, file, old, os.FileMode(0))
 	err = os.WriteFile(file, []byte(value), 0)
 	if errors.Is(err, unix.EACCES) {
-		Skip("before Linux 5.19 only root may change limits, in a namespace of its own, too")
+		ginkgo.Skip("before Linux 5.19 only root may change limits, in a namespace of its own, too")
 	}
 	return err
 }

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"syscall"
 
-	. "github.com/onsi/ginkgo/v2"
-	. "github.com/onsi/gomega"
+	"github.com/onsi/ginkgo/v2"
+	"github.com/onsi/gomega"
 	"golang.org/x/sys/unix"
 )
 
@@ -32,8 +32,8 @@ func StartThread(f func() error) Thread {
 
 // AsleepIn waits until the thread sleeps in a system call.
 func (th Thread) AsleepIn(call int) {
-	GinkgoHelper()
-	Eventually(SleepsIn).WithArguments(fmt.Sprintf("/proc/self/task/%d", th.TID), call).Should(BeTrue())
+	ginkgo.GinkgoHelper()
+	gomega.Eventually(SleepsIn).WithArguments(fmt.Sprintf("/proc/self/task/%d", th.TID), call).Should(gomega.BeTrue())
 }
 
 // SleepsIn tells whether a thread, a directory of /proc, sleeps in a system call.
@@ -44,16 +44,16 @@ func SleepsIn(proc string, call int) (bool, error) {
 
 // Result waits for what the function has returned.
 func (th Thread) Result() error {
-	GinkgoHelper()
+	ginkgo.GinkgoHelper()
 	var err error
-	Eventually(th.Done).Should(Receive(&err))
+	gomega.Eventually(th.Done).Should(gomega.Receive(&err))
 	return err
 }
 
 // Signal signals the thread.
 func (th Thread) Signal(sig syscall.Signal) {
-	GinkgoHelper()
-	Expect(unix.Tgkill(os.Getpid(), th.TID, sig)).To(Succeed())
+	ginkgo.GinkgoHelper()
+	gomega.Expect(unix.Tgkill(os.Getpid(), th.TID, sig)).To(gomega.Succeed())
 }
 
 // WithoutCapabilities calls a function as an ordinary user would.

@@ -194,13 +194,6 @@ func readSiginfo(fd int) (siginfo, error) {
 	return siginfo{Signo: int(raw.Signo), Code: int(raw.Code), PID: int(raw.Pid), UID: int(raw.Uid), Value: raw.Ptr}, nil
 }
 
-// clearCapabilities takes all capabilities of the user's from the calling thread.
-func clearCapabilities() error {
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var none [2]unix.CapUserData
-	return unix.Capset(&header, &none[0])
-}
-
 // inotifyEvents are the kinds of events that a descriptor of inotify(7) has to tell now, all in one mask.
 func inotifyEvents(fd int) (mask uint32) {
 	buf := make([]byte, 4096)

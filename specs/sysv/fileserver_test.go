@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"testing"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -182,6 +183,9 @@ var _ = Describe("the baseline's client removes its queue", func() {
 	})
 
 	It("when no server answers for 10 s", func() {
+		if testing.Short() {
+			Skip("it takes 10 s")
+		}
 		q := makeSysV(newKey())
 		silent := start("client", "--key", status(q).Key.String(), "file")
 		Expect(silent.status()).To(Equal(3))
