@@ -130,10 +130,37 @@ func TestPoints(t *testing.T) {
 		{"what was judged until the time-out", class.Timeout, all(class.Passed, class.Passed, "")[:1], 50, 100, true},
 		{"no build", class.NoBuild, nil, 0, 100, true},
 		{"the grader failed", class.GraderFailed, all(class.Passed, class.Passed, class.Passed), 0, 0, false},
+		{"no submission", class.NotOne, nil, 0, 0, false},
 	} {
 		got, of, given := class.Submission{Verdict: test.verdict, Rows: test.rows}.Points(rows)
 		if got != test.got || of != test.of || given != test.given {
 			t.Errorf("%s: %d of %d, %v", test.name, got, of, given)
+		}
+	}
+}
+
+func TestAdjustedPoints(t *testing.T) {
+	rows := []rubric.Row{{ID: "a", Points: 55}, {ID: "b", Points: 45}}
+	fifty := 50
+	for _, test := range []struct {
+		verdict class.Verdict
+		adjust  class.Adjustment
+		got, of int
+		given   bool
+	}{
+		{class.Graded, class.Adjustment{Late: 10}, 50, 100, true}, // 5.5 are taken off
+		{class.Graded, class.Adjustment{Late: 100}, 0, 100, true},
+		{class.NoBuild, class.Adjustment{Late: 10}, 0, 100, true},
+		{class.Graded, class.Adjustment{Late: 10, Points: &fifty}, 50, 100, true},
+		{class.GraderFailed, class.Adjustment{Points: &fifty}, 50, 100, true},
+		{class.GraderFailed, class.Adjustment{Late: 10}, 0, 0, false},
+	} {
+		s := class.Submission{Verdict: test.verdict, Adjust: test.adjust}
+		if test.verdict == class.Graded {
+			s.Rows = []class.Row{{ID: "a", Status: class.Passed}}
+		}
+		if got, of, given := s.Points(rows); got != test.got || of != test.of || given != test.given {
+			t.Errorf("%s, %+v: %d of %d, %v", test.verdict, test.adjust, got, of, given)
 		}
 	}
 }

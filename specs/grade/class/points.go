@@ -12,14 +12,26 @@ func (s Submission) Row(id string) (Row, bool) {
 	return Row{}, false
 }
 
-// Points is what a submission has of what it could have by a rubric. None are given, not even 0, where the grader
-// failed.
+// Points is what a submission has of what it could have by a rubric, after the instructor's adjustments. None are
+// given, not even 0, where the grader failed or nothing was handed in that could be a submission.
+func (s Submission) Points(rows []rubric.Row) (got, of int, given bool) {
+	got, of, given = s.Earned(rows)
+	if p := s.Adjust.Points; p != nil {
+		if !given {
+			of = rubric.Total
+		}
+		return *p, of, true
+	}
+	return got - got*s.Adjust.Late/100, of, given // a part of a point is the student's
+}
+
+// Earned is what the rows give, before any adjustment.
 //
 // A row holds as a whole and in each run: 3 passes of 5 are a fault that comes and goes, so they give nothing. What
 // could not be judged here, a row that is skipped or in which the suite failed, counts neither as had nor as to be
 // had.
-func (s Submission) Points(rows []rubric.Row) (got, of int, given bool) {
-	if s.Verdict == GraderFailed {
+func (s Submission) Earned(rows []rubric.Row) (got, of int, given bool) {
+	if s.Verdict == GraderFailed || s.Verdict == NotOne {
 		return 0, 0, false
 	}
 	for _, row := range rows {

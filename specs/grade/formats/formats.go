@@ -59,6 +59,8 @@ func explain(s class.Submission) string {
 		return "Judging it took too long. What was judged until then counts: " + why
 	case class.GraderFailed:
 		return "The grader failed, not the submission. No points are given or taken: " + why
+	case class.NotOne:
+		return "It is not a submission: " + why
 	}
 	return ""
 }

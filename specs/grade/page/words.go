@@ -5,13 +5,14 @@ import (
 	"daemonlab/specs/rubric"
 )
 
-var verdictOrder = []class.Verdict{class.Graded, class.NoBuild, class.Timeout, class.GraderFailed}
+var verdictOrder = []class.Verdict{class.Graded, class.NoBuild, class.Timeout, class.GraderFailed, class.NotOne}
 
 var verdictNames = map[class.Verdict]rubric.Text{
 	class.Graded:       {EN: "graded", ES: "evaluada"},
 	class.NoBuild:      {EN: "does not build", ES: "no compila"},
 	class.Timeout:      {EN: "time-out", ES: "tiempo agotado"},
 	class.GraderFailed: {EN: "grader failed", ES: "falló el evaluador"},
+	class.NotOne:       {EN: "not a submission", ES: "no es una entrega"},
 }
 
 var verdictNamesOfMany = map[class.Verdict]rubric.Text{
@@ -19,6 +20,7 @@ var verdictNamesOfMany = map[class.Verdict]rubric.Text{
 	class.NoBuild:      {EN: "do not build", ES: "no compilan"},
 	class.Timeout:      {EN: "timed out", ES: "con el tiempo agotado"},
 	class.GraderFailed: {EN: "not judged: the grader failed", ES: "sin evaluar: falló el evaluador"},
+	class.NotOne:       {EN: "not submissions", ES: "no son entregas"},
 }
 
 // status is how a row is shown: by a class of the style sheet, a sign that needs no colour, and a word.
