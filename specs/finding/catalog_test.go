@@ -25,7 +25,7 @@ func texts(t *testing.T) map[string]string {
 			t.Errorf("%s: the text is put together while the program runs", at)
 		}
 	}
-	for _, dir := range []string{"../harness", "../judge", "../grade"} {
+	for _, dir := range []string{"../harness", "../judge", "../grade", "../grade/intake"} {
 		files(t, dir, false, map[string]int{"finding.Say": 0, "finding.Failed": 1}, note)
 	}
 	files(t, "../harness", false, map[string]int{"errors.New": 0}, note)

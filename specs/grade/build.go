@@ -2,19 +2,21 @@ package main
 
 import (
 	"archive/tar"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"daemonlab/specs/finding"
 	"daemonlab/specs/grade/cage"
 	"daemonlab/specs/grade/class"
+	"daemonlab/specs/grade/intake"
 	"daemonlab/specs/harness"
 )
 
@@ -23,12 +25,6 @@ const (
 	serverProgram = "bin/mqfiled"
 	clientProgram = "bin/mqfile"
 )
-
-// buildCommands are what the lab's statement says. Programs that were handed in are not taken for built ones.
-var buildCommands = map[string]string{
-	"c":  "make",
-	"go": "go build -o bin/mqfiled ./server; server=$?; go build -o bin/mqfile ./client && exit $server",
-}
 
 const (
 	removeBuilt = "rm -rf bin/mqfiled bin/mqfile; "
@@ -45,9 +41,9 @@ done >&2`
 
 // build makes the programs. With one of the two the submission can still be judged by that.
 func (a *attempt) build(ctx context.Context) error {
-	command := buildCommands[a.Language]
+	command := cmp.Or(a.as, intake.Build[a.Language])
 	a.Build.Command = command
-	if a.Language == "go" && a.toolchain.env == nil {
+	if a.as == "" && a.Language == "go" && a.toolchain.env == nil {
 		return errors.New("there is no go command on this machine to build it with")
 	}
 	limited, cancel := harness.WithTimeout(ctx, a.o.timeout)
@@ -68,9 +64,9 @@ func (a *attempt) build(ctx context.Context) error {
 	}
 	switch {
 	case ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded):
-		return fault{class.NoBuild, fmt.Sprintf("building it did not end within %v", a.o.timeout)}
+		return fault{class.NoBuild, finding.Say("building it did not end within %v", a.o.timeout)}
 	case errors.Is(err, cage.ErrTooLarge):
-		return fault{class.NoBuild, "building it makes more files than a submission may have"}
+		return fault{class.NoBuild, finding.Say("building it makes more files than a submission may have")}
 	case err != nil:
 		return err
 	}
@@ -85,6 +81,7 @@ func (a *attempt) findPrograms(exit int) error {
 	}
 	defer file.Close()
 	a.Hashes = map[string]string{}
+	built := intake.Built{Exit: exit, Output: a.Build.Output}
 	for archive := tar.NewReader(file); ; {
 		header, err := archive.Next()
 		if err == io.EOF {
@@ -98,15 +95,35 @@ func (a *attempt) findPrograms(exit int) error {
 			if a.Hashes[filepath.Base(name)], err = hash(archive); err != nil {
 				return err
 			}
+		} else if header.Mode&0o100 != 0 && !strings.Contains(filepath.Base(name), ".so") {
+			begin := make([]byte, 8)
+			if n, _ := io.ReadFull(archive, begin); intake.IsBuilt(begin[:n]) {
+				built.Programs = append(built.Programs, name)
+			}
 		}
 	}
-	switch {
-	case len(a.Hashes) > 0:
-		return nil
-	case exit != 0:
-		return fault{class.NoBuild, fmt.Sprintf("%s: exit status %d", firstWord(a.Build.Command), exit)}
+	for _, program := range []string{serverProgram, clientProgram} {
+		if !a.has(program) {
+			built.Missing = append(built.Missing, program)
+		}
 	}
-	return fault{class.NoBuild, "building it left neither " + serverProgram + " nor " + clientProgram}
+	if built.Missing == nil {
+		return nil
+	}
+	why := finding.Say("building did not make %s", strings.Join(built.Missing, ", "))
+	if exit != 0 {
+		why = finding.Say("%s: exit status %d", firstWord(a.Build.Command), exit)
+	}
+	if g := a.handed.Misbuilt(built); g != nil && a.as == "" {
+		a.guess(*g)
+		why = g.Why
+	}
+	if len(a.Hashes) == 0 {
+		return fault{class.NoBuild, why}
+	}
+	a.Why = why.EN
+	a.note(why)
+	return nil
 }
 
 func firstWord(command string) string {

@@ -13,26 +13,41 @@ import (
 	"time"
 
 	"daemonlab/specs/grade/class"
+	"daemonlab/specs/grade/intake"
 	"daemonlab/specs/grade/shard"
 	"daemonlab/specs/rubric"
 )
 
 const usage = `usage: scripts/grade SUBMISSIONS [flags]
 
-Builds and judges the submissions, which are the folders in SUBMISSIONS, each in a cage: with a Makefile by make, else
-by go build. What is found is written to a directory, and a table printed.
+Builds and judges submissions, each in a cage: with a Makefile by make, else by go build. SUBMISSIONS is a folder or an
+archive of them, each a folder or an archive, as Moodle, Canvas, Gradescope, Google Classroom and Classroom 50 export
+them. What is found is written to a directory, and a table printed; first what needs a look, with a command for each.
 
   --out DIR       where the results go (default: grades)
-  --only NAME     grade this submission only; may be repeated
+  --only NAME     grade this submission only, again if it was; may be repeated
+  --as COMMAND    build the submission of --only by this shell command instead, and keep what comes of it as a trial
+                  apart from the points
   --jobs N        submissions graded at a time (default: by this machine's processors)
   --runs K        judge each submission K times; a row counts only if it passes each time
   --timeout S     seconds that building may take, and each run of judging (default 300)
-  --rubric FILE   titles, hints and points, as specs/rubric/rubric.json has them
-  --resume        go on where an earlier run with this --out was interrupted; what the grader failed at is tried again
+  --rubric FILE   titles, hints and points, as specs/rubric/rubric.json has them (default: those of the
+                  results that are gone on with)
+  --resume        go on where an earlier run with this --out was interrupted: grade what was not, what has changed
+                  since, and what the grader failed at
   --unsafe        where this machine has no cages, grade without: submissions can then do whatever you can
   --shard I/N     grade only this of N parts of the class; with auto the part that a Slurm array or a Kubernetes indexed
                   Job has for this machine (scripts/cluster)
   --help          this text
+
+SUBMISSIONS.csv beside SUBMISSIONS adjusts points. It has a line for each submission that is to be adjusted, below one
+with the names of its columns, in any order:
+
+  name            of the submission, or the student's number on the platform
+  late            percent to take off, or days and percent of each: 20 or 2x10
+  points          instead of those that were counted
+  as              the command that builds it, if what came of it by --as shall count
+  reason          must not be empty
 
 Without judging anything:
 
@@ -45,15 +60,17 @@ Exit status: 0 all graded, 1 the grader failed at some, 2 it could not run, 130 
 examples:
   scripts/grade submissions
   scripts/grade submissions --only ana --only luis --runs 5
-  scripts/grade submissions --resume
+  scripts/grade submissions --only ana --as 'make all; cp server bin/mqfiled'
+  scripts/grade submissions.zip --resume
   scripts/grade --rescore grades --rubric rubric.json
   scripts/grade --merge part-1 part-2 --out grades
 `
 
 type options struct {
-	folder  string // of the submissions
+	class   string // folder or archive of the submissions
 	out     string
 	only    []string
+	as      string // command that builds them
 	jobs    int
 	runs    int
 	timeout time.Duration
@@ -68,11 +85,12 @@ type options struct {
 }
 
 func parseFlags(args []string) (options, error) {
-	o := options{rows: rubric.Standard(), shard: shard.Whole}
+	o := options{shard: shard.Whole}
 	f := flag.NewFlagSet("grade", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	f.StringVar(&o.out, "out", "", "")
 	f.Func("only", "", func(name string) error { o.only = append(o.only, name); return nil })
+	f.StringVar(&o.as, "as", "", "")
 	f.IntVar(&o.jobs, "jobs", 0, "")
 	f.IntVar(&o.runs, "runs", 1, "")
 	seconds := f.Int("timeout", 300, "")
@@ -104,7 +122,18 @@ func parseFlags(args []string) (options, error) {
 	if o.out == "" {
 		o.out = defaultOut[o.bundle]
 	}
+	if o.rows == nil {
+		o.rows = o.usualRows()
+	}
 	return o, nil
+}
+
+// usualRows are those of the results that are gone on with.
+func (o options) usualRows() []rubric.Row {
+	if c, err := class.Load(o.out); err == nil && (o.resume || len(o.only) > 0) {
+		return c.Rubric
+	}
+	return rubric.Standard()
 }
 
 // defaultOut is where results go, and bundles by their platform.
@@ -129,10 +158,12 @@ func (o *options) take(folders []string) error {
 		o.parts = folders
 	case modes == 1 && len(folders) > 0:
 		return fmt.Errorf("unexpected argument %q", folders[0])
+	case o.as != "" && len(o.only) != 1:
+		return errors.New("--as: name one submission by --only")
 	case modes == 0 && len(folders) != 1:
-		return errors.New("name one folder of submissions")
+		return errors.New("name one folder or archive of submissions")
 	case modes == 0:
-		o.folder = folders[0]
+		o.class = folders[0]
 	}
 	if _, known := defaultOut[o.bundle]; !known {
 		return fmt.Errorf("--bundle %s: it is %s or %s", o.bundle, gradescope, classroom50)
@@ -174,27 +205,19 @@ func readRubric(file string) ([]rubric.Row, error) {
 	return rows, nil
 }
 
-// submissions are the names of the folders to grade, in order.
-func (o options) submissions() (names []class.Name, err error) {
-	entries, err := os.ReadDir(o.folder)
-	if err != nil {
-		return nil, err
-	}
-	for _, entry := range entries {
-		name := class.Name(entry.Name())
-		if entry.IsDir() && (len(o.only) == 0 || slices.Contains(o.only, string(name)) || slices.Contains(o.only, name.String())) {
-			names = append(names, name)
-		}
+// choose returns the items to grade.
+func (o options) choose(items []intake.Item) (chosen []intake.Item, err error) {
+	if len(o.only) == 0 {
+		return items, nil
 	}
 	for _, only := range o.only {
-		if !slices.ContainsFunc(names, func(n class.Name) bool { return string(n) == only || n.String() == only }) {
-			return nil, fmt.Errorf("--only %s: there is no such folder in %s", only, o.folder)
+		i := slices.IndexFunc(items, func(i intake.Item) bool { return string(i.Name) == only || i.Name.String() == only })
+		if i < 0 {
+			return nil, fmt.Errorf("--only %q: there is no such submission in %s", only, o.class)
 		}
+		chosen = append(chosen, items[i])
 	}
-	if len(names) == 0 {
-		return nil, fmt.Errorf("there is no folder in %s", o.folder)
-	}
-	return names, nil
+	return chosen, nil
 }
 
 // prepareOut makes the directory of results. Those of another run are not mixed with these.
@@ -206,8 +229,8 @@ func (o options) prepareOut() error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if len(entries) > 0 && !o.resume {
-		return fmt.Errorf("there are results in %s: --resume goes on with them, --out names another directory", o.out)
+	if len(entries) > 0 && !o.resume && len(o.only) == 0 {
+		return fmt.Errorf("there are results in %s: --resume goes on with them, --only grades one again, --out names another directory", o.out)
 	}
 	return nil
 }

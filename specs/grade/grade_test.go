@@ -156,7 +156,7 @@ func (want expected) check(t *testing.T, s class.Submission) {
 }
 
 func evidence(s class.Submission) string {
-	text := s.Build.Output
+	text := s.Why + s.Build.Output
 	for _, row := range s.Rows {
 		standard, _ := rubric.Find(rubric.Standard(), row.ID)
 		text += "\n" + row.Report(standard, "en")

@@ -9,13 +9,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"strings"
 	"sync"
-	"time"
 
 	"daemonlab/specs/grade/cage"
 	"daemonlab/specs/grade/class"
+	"daemonlab/specs/grade/intake"
 )
 
 // grader grades the submissions of a class.
@@ -27,6 +28,7 @@ type grader struct {
 	kit       string // version
 	toolchain toolchain
 	total     int
+	adjust    map[class.Name]class.Adjustment
 
 	judging chan struct{} // has room for as many judges as may be at work
 }
@@ -95,7 +97,7 @@ func (g *grader) room(name string) string { return filepath.Join(g.work, name) }
 // which only this one may.
 func (g *grader) makeRooms() error {
 	err := os.Chmod(g.work, 0o711)
-	for name, mode := range map[string]fs.FileMode{"cages": 0o755, "bare": 0o755, "files": 0o700, "tools": 0o700} {
+	for name, mode := range map[string]fs.FileMode{"cages": 0o755, "bare": 0o755, "files": 0o700, "tools": 0o700, "class": 0o700} {
 		err = errors.Join(err, os.Mkdir(g.room(name), mode), os.Chmod(g.room(name), mode))
 	}
 	return err
@@ -146,14 +148,14 @@ func removeAll(dir string) {
 }
 
 // gradeAll grades the submissions, several at a time, and returns those that are done, in the order of their names.
-func (g *grader) gradeAll(ctx context.Context, names []class.Name) ([]class.Submission, error) {
-	p := newProgress(os.Stderr, len(names))
+func (g *grader) gradeAll(ctx context.Context, items []intake.Item) ([]class.Submission, error) {
+	p := newProgress(os.Stderr, len(items))
 	defer p.end()
-	done := make([]*class.Submission, len(names))
-	errs := make([]error, len(names))
+	done := make([]*class.Submission, len(items))
+	errs := make([]error, len(items))
 	slots := make(chan struct{}, g.o.jobs)
 	var wg sync.WaitGroup
-	for i, name := range names {
+	for i, item := range items {
 		select {
 		case slots <- struct{}{}:
 		case <-ctx.Done():
@@ -163,7 +165,7 @@ func (g *grader) gradeAll(ctx context.Context, names []class.Name) ([]class.Subm
 		}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			done[i], errs[i] = g.gradeOrLoad(ctx, name, p)
+			done[i], errs[i] = g.gradeOrLoad(ctx, item, p)
 		})
 	}
 	wg.Wait()
@@ -177,25 +179,44 @@ func (g *grader) gradeAll(ctx context.Context, names []class.Name) ([]class.Subm
 }
 
 // gradeOrLoad returns nothing when ctx has ended: what was judged then may have suffered from it.
-func (g *grader) gradeOrLoad(ctx context.Context, name class.Name, p *progress) (*class.Submission, error) {
-	if g.o.resume {
-		s, err := class.LoadSubmission(g.o.out, name)
-		if err == nil && s.Verdict != class.GraderFailed {
-			p.kept(s)
-			return &s, nil
-		}
+func (g *grader) gradeOrLoad(ctx context.Context, item intake.Item, p *progress) (*class.Submission, error) {
+	adjust := g.adjust[item.Name]
+	handed, hashErr := item.Hash(adjust.As)
+	before, err := class.LoadSubmission(g.o.out, item.Name)
+	had := err == nil
+	if had && g.o.resume && g.o.as == "" && before.Verdict != class.GraderFailed && before.Handed == handed {
+		return g.keepResult(before, adjust, p)
 	}
-	p.begin(name)
-	if err := os.MkdirAll(name.Dir(g.o.out), 0o755); err != nil {
+	if g.o.as != "" && !had {
+		return nil, fmt.Errorf("%v was not graded yet: do it without --as first", item.Name)
+	}
+	p.begin(item.Name)
+	if err := os.MkdirAll(item.Name.Dir(g.o.out), 0o755); err != nil {
 		return nil, err
 	}
-	begin := time.Now()
-	s := g.grade(ctx, name)
+	s := g.grade(ctx, item, cmp.Or(g.o.as, adjust.As), hashErr)
 	if ctx.Err() != nil {
 		return nil, nil
 	}
-	s.Seconds = time.Since(begin).Round(time.Millisecond).Seconds()
+	if g.o.as != "" {
+		got, of, _ := s.Earned(g.o.rows)
+		before.Trial = &class.Trial{Command: g.o.as, Verdict: s.Verdict, Why: s.Why, Output: s.Build.Output, Rows: s.Rows, Got: got, Of: of}
+		s = before
+	} else if s.Handed, s.Adjust = handed, adjust; had {
+		got, of, _ := before.Points(g.o.rows)
+		s.History = append(before.History, class.Earlier{When: before.When, Verdict: before.Verdict, Got: got, Of: of, Handed: before.Handed})
+	}
 	p.done(s, g.o.rows)
+	return &s, s.Save(g.o.out)
+}
+
+// keepResult takes over a result, with what the instructor's table says by now.
+func (g *grader) keepResult(s class.Submission, adjust class.Adjustment, p *progress) (*class.Submission, error) {
+	p.kept(s)
+	if reflect.DeepEqual(s.Adjust, adjust) {
+		return &s, nil
+	}
+	s.Adjust = adjust
 	return &s, s.Save(g.o.out)
 }
 

@@ -43,10 +43,9 @@ func (a *attempt) judge(ctx context.Context) error {
 
 // judgeOnce judges the programs in a cage of their own. What the judge could not judge is tried once more, alone.
 func (a *attempt) judgeOnce(ctx context.Context, run int) ([]class.Row, error) {
-	rows, missing := a.divide()
-	found, err := a.judgeRows(ctx, fmt.Sprintf("judge-%d", run), rows)
+	found, err := a.judgeRows(ctx, fmt.Sprintf("judge-%d", run), a.toJudge())
 	if err != nil {
-		return append(found, missing...), err
+		return found, err
 	}
 	for i, row := range found {
 		if row.Status != class.Error {
@@ -54,15 +53,15 @@ func (a *attempt) judgeOnce(ctx context.Context, run int) ([]class.Row, error) {
 		}
 		again, err := a.judgeRows(ctx, fmt.Sprintf("judge-%d-%s", run, row.ID), []string{row.ID})
 		if err != nil {
-			return append(found, missing...), err
+			return found, err
 		}
 		found[i] = again[0]
 	}
-	return append(found, missing...), nil
+	return found, nil
 }
 
-// divide returns the rows to judge, and as failed those of a program that is not there.
-func (a *attempt) divide() (ids []string, missing []class.Row) {
+// toJudge are the rows of the programs that are there. The others have no points, and one reason for all of them.
+func (a *attempt) toJudge() (ids []string) {
 	for _, row := range a.o.rows {
 		program := serverProgram
 		if standard, _ := rubric.Find(rubric.Standard(), row.ID); standard.Step == rubric.ClientStep {
@@ -70,13 +69,9 @@ func (a *attempt) divide() (ids []string, missing []class.Row) {
 		}
 		if a.has(program) {
 			ids = append(ids, row.ID)
-		} else {
-			why := finding.Say("there is no %s: building did not make it\n%s", program,
-				a.Build.Output)
-			missing = append(missing, class.Row{ID: row.ID, Status: class.Failed, Why: why})
 		}
 	}
-	return ids, missing
+	return ids
 }
 
 // judges are how many judges can be at work at a time. Where all cages are of one user, they share the message queues
@@ -115,7 +110,7 @@ func (a *attempt) judgeRows(ctx context.Context, log string, ids []string) ([]cl
 		rows, open := finished(found, ids)
 		// No time is left to judge these alone. A program that takes all that there is here gains nothing by it.
 		rows = slices.DeleteFunc(rows, func(r class.Row) bool { return r.Status == class.Error })
-		return rows, fault{class.Timeout, fmt.Sprintf("judging it did not end within %v, at %s", a.o.timeout, open)}
+		return rows, fault{class.Timeout, finding.Say("judging it did not end within %v, at %s", a.o.timeout, open)}
 	case err != nil:
 		return nil, err
 	case exit > 128: // nobody else has signals for it

@@ -2,18 +2,22 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"daemonlab/specs/grade/cage"
 	"daemonlab/specs/grade/class"
+	"daemonlab/specs/grade/intake"
 	"daemonlab/specs/grade/results"
 	"daemonlab/specs/grade/shard"
 )
@@ -73,14 +77,48 @@ func run(args []string) (status int, err error) {
 
 // gradeClass grades what there is to grade and saves the class, also what there is of it when ctx ends.
 func (g *grader) gradeClass(ctx context.Context) (class.Class, error) {
-	names, err := g.o.submissions()
+	items, err := g.takeIn()
 	if err != nil {
 		return class.Class{}, err
 	}
-	names = shard.Of(g.o.shard, names)
-	g.total = len(names)
+	chosen, err := g.o.choose(items)
+	if err != nil {
+		return class.Class{}, err
+	}
+	chosen = shard.Of(g.o.shard, chosen)
+	g.total = len(chosen)
 	c := class.Class{Kit: g.kit, Machine: machine(), Began: time.Now(), Rubric: g.o.rows}
-	c.Submissions, err = g.gradeAll(ctx, names)
+	c.Submissions, err = g.gradeAll(ctx, chosen)
 	c.Ended = time.Now()
+	if len(g.o.only) > 0 {
+		c.Submissions = append(c.Submissions, g.others(items, c.Submissions)...)
+		slices.SortFunc(c.Submissions, func(a, b class.Submission) int { return cmp.Compare(a.Name, b.Name) })
+	}
 	return c, errors.Join(err, results.Publish(g.o.out, c))
+}
+
+// takeIn finds out what was handed in, and what the instructor's table says of it.
+func (g *grader) takeIn() ([]intake.Item, error) {
+	items, err := intake.Class(g.o.class, g.room("class"))
+	if err != nil {
+		return nil, err
+	}
+	if len(items) == 0 {
+		return nil, fmt.Errorf("there is nothing in %s", g.o.class)
+	}
+	g.adjust, err = intake.Adjustments(strings.TrimSuffix(g.o.class, "/"), items)
+	return items, err
+}
+
+// others are the results of items that were not to be graded now.
+func (g *grader) others(items []intake.Item, graded []class.Submission) (all []class.Submission) {
+	for _, item := range items {
+		if slices.ContainsFunc(graded, func(s class.Submission) bool { return s.Name == item.Name }) {
+			continue
+		}
+		if s, err := class.LoadSubmission(g.o.out, item.Name); err == nil {
+			all = append(all, s)
+		}
+	}
+	return all
 }

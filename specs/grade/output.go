@@ -37,5 +37,8 @@ func (a *attempt) keep(name string, content []byte) error {
 	if len(content) == 0 {
 		return nil
 	}
+	if a.o.as != "" {
+		name = "trial-" + name
+	}
 	return os.WriteFile(filepath.Join(a.Name.Dir(a.o.out), name), content, 0o644)
 }

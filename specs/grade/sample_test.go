@@ -36,7 +36,7 @@ var sample = map[string]expected{
 	"umask-022":           {verdicts: graded, failed: []string{"umask"}},
 	"session-setsid-last": {verdicts: graded, failed: []string{"session"}},
 	"exit-no-server":      {verdicts: graded, failed: []string{"exit"}},
-	"no-client":           {verdicts: graded, failed: []string{"output", "exit", "cleanup"}, says: "there is no bin/mqfile"},
+	"no-client":           {verdicts: graded, says: "building did not make bin/mqfile"},
 	"empty":               {verdicts: noBuild},
 	"does-not-build-c":    {verdicts: noBuild, says: "undeclared_name"},
 	"does-not-build-go":   {verdicts: noBuild, says: "undefined: undeclaredName"},

@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
+	"time"
 
+	"daemonlab/specs/finding"
 	"daemonlab/specs/grade/cage"
 	"daemonlab/specs/grade/class"
+	"daemonlab/specs/grade/intake"
+	"daemonlab/specs/rubric"
 )
 
 // maxSubmission bounds the files of a submission, in bytes.
@@ -19,43 +22,65 @@ const maxSubmission = 64 << 20
 type attempt struct {
 	*grader
 	class.Submission
-	files string // archive of the submission
-	built string // the same after building
+	item   intake.Item
+	handed intake.Handed
+	as     string // command that builds it instead of the contract's
+	dir    string // what was handed in, unpacked
+	files  string // archive of the submission
+	built  string // the same after building
 }
 
 // grade builds and judges a submission. What becomes of it when ctx ends means nothing.
-func (g *grader) grade(ctx context.Context, name class.Name) class.Submission {
-	base := g.room("files/" + name.Folder())
+func (g *grader) grade(ctx context.Context, item intake.Item, as string, unreadable error) class.Submission {
+	base := g.room("files/" + item.Name.Folder())
 	a := &attempt{
-		grader: g, Submission: class.Submission{Name: name}, files: base + ".tar", built: base + ".built.tar",
+		grader: g, Submission: class.Submission{Name: item.Name, Student: item.Student, When: time.Now()}, item: item, as: as,
+		dir: base, files: base + ".tar", built: base + ".built.tar",
 	}
+	defer os.RemoveAll(a.dir)
 	defer os.Remove(a.files)
 	defer os.Remove(a.built)
-	if err := a.run(ctx); err != nil {
-		a.Verdict, a.Why = verdictOf(err)
+	err := unreadable
+	if err == nil {
+		err = a.run(ctx)
 	}
+	if err != nil {
+		a.Verdict = class.GraderFailed
+		a.Why = err.Error()
+		if f := (fault{}); errors.As(err, &f) {
+			a.Verdict, a.Why = f.verdict, oneLine(f.why.EN)
+			a.note(f.why)
+		}
+	}
+	a.Seconds = time.Since(a.When).Round(time.Millisecond).Seconds()
 	return a.Submission
 }
 
-// fault is a reason not to grade that is the submission's own.
+// fault is a reason not to grade that is the submission's own. Any other error is the grader's.
 type fault struct {
 	verdict class.Verdict
-	why     string
+	why     rubric.Text
 }
 
-func (f fault) Error() string { return f.why }
+func (f fault) Error() string { return f.why.EN }
 
-// verdictOf says what an error means. Whatever is not known to be the submission's fault is the grader's.
-func verdictOf(err error) (verdict class.Verdict, why string) {
-	var f fault
-	if errors.As(err, &f) {
-		return f.verdict, f.why
+// note tells the author something of the submission's form.
+func (a *attempt) note(text rubric.Text) {
+	a.Notes = rubric.Text{EN: strings.TrimSpace(a.Notes.EN + "\n" + text.EN), ES: strings.TrimSpace(a.Notes.ES + "\n" + text.ES)}
+}
+
+// guess has a person look at the submission.
+func (a *attempt) guess(g intake.Guess) {
+	look := class.Look{Why: g.Why}
+	if g.As != "" {
+		look.Command = fmt.Sprintf("scripts/grade %s --only %s --as %s --out %s", intake.Quote(a.o.class),
+			intake.Quote(a.Name.String()), intake.Quote(g.As), intake.Quote(a.o.out))
 	}
-	return class.GraderFailed, err.Error()
+	a.Look = append(a.Look, look)
 }
 
 func (a *attempt) run(ctx context.Context) error {
-	for _, step := range []func(context.Context) error{a.pack, a.build, a.judge} {
+	for _, step := range []func(context.Context) error{a.takeIn, a.pack, a.build, a.judge} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -63,33 +88,50 @@ func (a *attempt) run(ctx context.Context) error {
 	return nil
 }
 
-// pack takes the submission's files as they are now, and finds out how they are built.
-func (a *attempt) pack(context.Context) error {
-	folder := filepath.Join(a.o.folder, string(a.Name))
-	if a.Language = language(folder); a.Language == "" {
-		return fault{class.NoBuild, "there is neither a Makefile nor a go.mod"}
+// takeIn unpacks what was handed in and finds the program in it.
+func (a *attempt) takeIn(context.Context) error {
+	if a.item.Stray.EN != "" {
+		return fault{class.NotOne, a.item.Stray}
 	}
+	err := os.Mkdir(a.dir, 0o700)
+	if err != nil {
+		return err
+	}
+	a.handed, err = a.item.Unpack(a.dir)
+	if r := (*intake.Refused)(nil); errors.As(err, &r) {
+		a.guess(intake.Guess{Why: r.Why})
+		return fault{class.NoBuild, r.Why}
+	}
+	if err != nil {
+		return err
+	}
+	a.Language, a.Removed = a.handed.Language, a.handed.Removed
+	if a.Removed != nil {
+		a.note(finding.Say("handed in built and removed before building: %s", strings.Join(a.Removed, ", ")))
+	}
+	if a.handed.Skipped != nil {
+		a.note(finding.Say("left out, neither files nor folders: %s", strings.Join(a.handed.Skipped, ", ")))
+	}
+	if a.handed.Below != "" && a.handed.Below != "." {
+		a.note(finding.Say("the program was found in %s", a.handed.Below))
+	}
+	if a.Language != "" || a.as != "" {
+		return nil
+	}
+	guesses := a.handed.Unbuildable()
+	for _, g := range guesses {
+		a.guess(g)
+	}
+	return fault{class.NoBuild, guesses[0].Why}
+}
+
+// pack takes the files to build.
+func (a *attempt) pack(context.Context) error {
 	file, err := os.OpenFile(a.files, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
-	err = errors.Join(cage.Pack(file, folder, maxSubmission), file.Close())
-	if errors.Is(err, cage.ErrTooLarge) {
-		return fault{class.NoBuild, fmt.Sprintf("its files are more than %d MiB", maxSubmission>>20)}
-	}
-	return err
-}
-
-// language tells "c", which stands for whatever make builds, from "go".
-func language(folder string) string {
-	for _, of := range []struct{ file, language string }{
-		{"Makefile", "c"}, {"makefile", "c"}, {"GNUmakefile", "c"}, {"go.mod", "go"},
-	} {
-		if info, err := os.Stat(filepath.Join(folder, of.file)); err == nil && info.Mode().IsRegular() {
-			return of.language
-		}
-	}
-	return ""
+	return errors.Join(cage.Pack(file, a.handed.Dir, maxSubmission), file.Close())
 }
 
 // oneLine makes a reason of what may be many lines.

@@ -14,25 +14,54 @@ import (
 func outcome(s class.Submission, rows []rubric.Row) string {
 	got, of, given := s.Points(rows)
 	switch {
+	case s.Verdict == class.NotOne:
+		return s.Why
 	case !given:
 		return fmt.Sprintf("the grader failed: %.60s", oneLine(s.Why))
 	case s.Verdict != class.Graded:
 		return fmt.Sprintf("%d/%d %s: %.60s", got, of, s.Verdict, oneLine(s.Why))
 	}
+	if s.Adjust != (class.Adjustment{}) {
+		return fmt.Sprintf("%d/%d adjusted: %.60s", got, of, oneLine(s.Adjust.Reason))
+	}
 	return fmt.Sprintf("%d/%d", got, of)
 }
 
-// printTable prints the class, with the rows that each submission has not passed.
+// printTable prints the class: what a person should look at, then the rows that each submission has not passed.
 func printTable(w io.Writer, c class.Class) {
+	printLooks(w, c)
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "submission\tlanguage\tpoints\tfailed")
 	for _, s := range c.Submissions {
 		fmt.Fprintf(table, "%v\t%s\t%s\t%s\n", s.Name, s.Language, outcome(s, c.Rubric), shorten(notPassed(s)))
 	}
 	table.Flush()
-	fmt.Fprintf(w, "\n%d submissions: %d graded, %d do not build, %d timed out, the grader failed at %d\n", len(c.Submissions),
+	fmt.Fprintf(w, "\n%d submissions: %d graded, %d do not build, %d timed out, the grader failed at %d, %d are none\n", len(c.Submissions),
 		count(c.Submissions, class.Graded), count(c.Submissions, class.NoBuild), count(c.Submissions, class.Timeout),
-		count(c.Submissions, class.GraderFailed))
+		count(c.Submissions, class.GraderFailed), count(c.Submissions, class.NotOne))
+}
+
+func printLooks(w io.Writer, c class.Class) {
+	said := false
+	for _, s := range c.Submissions {
+		for i, look := range s.Look {
+			if !said {
+				fmt.Fprint(w, "needs a look, with what grades it as it was probably meant, apart from the points:\n\n")
+			}
+			if said = true; i == 0 {
+				fmt.Fprintf(w, "%v: %s\n", s.Name, look.Why.EN)
+			}
+			if look.Command != "" {
+				fmt.Fprintf(w, "    %s\n", class.Plain(look.Command))
+			}
+		}
+		if t := s.Trial; t != nil {
+			fmt.Fprintf(w, "%v, tried: %d/%d %s by %s\n", s.Name, t.Got, t.Of, class.Plain(t.Why), class.Plain(t.Command))
+		}
+	}
+	if said {
+		fmt.Fprintln(w)
+	}
 }
 
 func notPassed(s class.Submission) (rows []string) {

@@ -1,0 +1,103 @@
+package intake
+
+import (
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+
+	"daemonlab/specs/grade/class"
+)
+
+// Adjustments reads the instructor's table, which is beside the class and has its name with .csv. Without one nothing is
+// adjusted. A line that fits no item is an error: it would be lost without a word.
+func Adjustments(path string, items []Item) (map[class.Name]class.Adjustment, error) {
+	file := isArchive.ReplaceAllString(path, "") + ".csv"
+	content, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	content = bytes.TrimPrefix(content, []byte(byteOrderMark))
+	r := csv.NewReader(bytes.NewReader(content))
+	if first, _, _ := bytes.Cut(content, []byte("\n")); bytes.ContainsRune(first, ';') { // where a comma is in numbers
+		r.Comma = ';'
+	}
+	lines, err := r.ReadAll()
+	if err != nil || len(lines) == 0 {
+		return nil, errors.Join(err, fmt.Errorf("%s: no table", file))
+	}
+	adjust := map[class.Name]class.Adjustment{}
+	for n, line := range lines[1:] {
+		name, a, err := adjustment(lines[0], line, items)
+		if _, twice := adjust[name]; twice {
+			err = fmt.Errorf("%v is there twice", name)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: line %d: %w", file, n+2, err)
+		}
+		adjust[name] = a
+	}
+	return adjust, nil
+}
+
+func adjustment(head, line []string, items []Item) (name class.Name, a class.Adjustment, err error) {
+	for i, column := range head {
+		var columnErr error
+		switch value := strings.TrimSpace(line[i]); strings.ToLower(strings.TrimSpace(column)) {
+		case "name":
+			name, columnErr = find(items, value)
+		case "late":
+			a.Late, columnErr = late(value)
+		case "points":
+			if value != "" {
+				points, atoiErr := strconv.Atoi(value)
+				a.Points, columnErr = &points, atoiErr
+			}
+		case "as":
+			a.As = value
+		case "reason":
+			a.Reason = value
+		default:
+			columnErr = fmt.Errorf("no column %q is known", column)
+		}
+		err = errors.Join(err, columnErr)
+	}
+	if err == nil && a.Reason == "" {
+		err = errors.New("without a reason")
+	}
+	return name, a, err
+}
+
+func find(items []Item, name string) (class.Name, error) {
+	for _, i := range items {
+		if name != "" && (string(i.Name) == name || i.Name.String() == name || i.Student.ID == name) {
+			return i.Name, nil
+		}
+	}
+	return "", fmt.Errorf("nobody is called %q", name)
+}
+
+// late reads percent, or days and the percent of each.
+func late(text string) (percent int, err error) {
+	if text == "" {
+		return 0, nil
+	}
+	days, each, many := strings.Cut(strings.TrimSuffix(text, "%"), "x")
+	percent, err = strconv.Atoi(days)
+	if many && err == nil {
+		var of int
+		of, err = strconv.Atoi(each)
+		percent *= of
+	}
+	if err != nil || percent < 0 {
+		return 0, fmt.Errorf("late %q: it is percent, as 20, or days and percent of each, as 2x10", text)
+	}
+	return min(percent, 100), nil
+}

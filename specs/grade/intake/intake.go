@@ -1,0 +1,298 @@
+// Package intake reads a class as course platforms export it: whose each file is, where the program is in what somebody
+// handed in, and what in its form is not as the lab's statement wants it.
+package intake
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3" // gomega brings it
+
+	"daemonlab/specs/finding"
+	"daemonlab/specs/grade/class"
+	"daemonlab/specs/rubric"
+)
+
+// Item is what one student handed in, or something else that lies among the submissions.
+type Item struct {
+	Name    class.Name
+	Student class.Student
+	Stray   rubric.Text // what it is, if it can be no submission: a file
+	parts   []part
+}
+
+// part is a file or folder of an item, and where it belongs below the item's own folder.
+type part struct{ from, to string }
+
+var (
+	// Moodle: mod/assign/locallib.php, download_submissions(); without folders the names of files follow.
+	moodle = regexp.MustCompile(`^(.+)_(\d+)_assignsubmission_(file|onlinetext)(?:_(.*))?$`)
+	// Canvas: last name and first in one word, a mark, the numbers of the user and of the attachment.
+	canvas     = regexp.MustCompile(`^([^_]+)_(LATE_)?(\d+)_(\d+)_(.+)$`)
+	gradescope = regexp.MustCompile(`^submission_(\d+)$`)
+)
+
+const gradescopeMetadata = "submission_metadata.yml"
+
+// junk is what systems and version control leave behind.
+var junk = []string{"__MACOSX", ".git", ".DS_Store", "Thumbs.db", "desktop.ini"}
+
+// Class returns what is in a folder of submissions, or in an archive of one, which it unpacks into an empty directory.
+func Class(path, work string) ([]Item, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		u, err := newUnpacker(work, classBounds)
+		if err != nil {
+			return nil, err
+		}
+		if err := errors.Join(u.file(path, "."), u.close()); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		path = inner(work)
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return nil, err
+	}
+	students, err := readGradescope(filepath.Join(path, gradescopeMetadata))
+	if err != nil {
+		return nil, err
+	}
+	var items []Item
+	for _, entry := range entries {
+		if entry.Name() == gradescopeMetadata && students != nil {
+			continue
+		}
+		item := recognize(entry, students)
+		item.parts[0].from = filepath.Join(path, entry.Name())
+		same := func(i Item) bool { return i.Name == item.Name && i.Student.ID != "" }
+		if i := slices.IndexFunc(items, same); i >= 0 {
+			items[i].parts = append(items[i].parts, item.parts...)
+			items[i].Student.Late = items[i].Student.Late || item.Student.Late
+			continue
+		}
+		items = append(items, item)
+	}
+	slices.SortFunc(items, func(a, b Item) int { return strings.Compare(string(a.Name), string(b.Name)) })
+	return items, nil
+}
+
+// inner is the folder that holds the submissions: the only one in the archive, unless it is itself a submission.
+func inner(dir string) string {
+	entries, err := os.ReadDir(dir)
+	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return slices.Contains(junk, e.Name()) })
+	if err != nil || len(entries) != 1 || !entries[0].IsDir() || moodle.MatchString(entries[0].Name()) {
+		return dir
+	}
+	only := filepath.Join(dir, entries[0].Name())
+	if Language(only) != "" {
+		return dir
+	}
+	return only
+}
+
+func recognize(entry fs.DirEntry, students map[string]class.Student) Item {
+	name := entry.Name()
+	item := Item{Name: class.Name(name), parts: []part{{to: "."}}}
+	if m := moodle.FindStringSubmatch(name); m != nil {
+		item.Student = class.Student{Platform: "moodle", Name: m[1], ID: m[2]}
+		item.Name = class.Name(m[1] + "_" + m[2] + "_assignsubmission_file_")
+		if m[3] == "onlinetext" {
+			item.parts[0].to = m[3]
+		}
+		if m[4] != "" {
+			item.parts[0].to = m[4]
+		}
+		return item
+	}
+	if m := canvas.FindStringSubmatch(name); m != nil && entry.Type().IsRegular() {
+		item.Student = class.Student{Platform: "canvas", Name: m[1], ID: m[3], Late: m[2] != ""}
+		item.Name, item.parts[0].to = class.Name(m[1]+"_"+m[3]), m[5]
+		return item
+	}
+	if m := gradescope.FindStringSubmatch(name); m != nil && students != nil {
+		item.Student = students[name]
+		item.Student.Platform, item.Student.ID = "gradescope", m[1]
+	}
+	switch {
+	case slices.Contains(junk, name):
+		item.Stray = finding.Say("not a submission: it is the system's or git's")
+	case entry.IsDir():
+	case !entry.Type().IsRegular():
+		item.Stray = finding.Say("not a submission: neither a file nor a folder")
+	case !isArchive.MatchString(name):
+		item.Stray = finding.Say("not a submission: a file")
+	default:
+		item.parts[0].to = name
+	}
+	return item
+}
+
+// readGradescope reads who has handed in what, or returns nil where it is not Gradescope's.
+func readGradescope(file string) (map[string]class.Student, error) {
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return nil, nil
+	}
+	var of map[string]struct {
+		Submitters []struct {
+			Name  string `yaml:":name"`
+			SID   string `yaml:":sid"`
+			Email string `yaml:":email"`
+		} `yaml:":submitters"`
+	}
+	if err := yaml.Unmarshal(content, &of); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	students := map[string]class.Student{}
+	for folder, submission := range of {
+		var s class.Student
+		for i, by := range submission.Submitters {
+			if i > 0 { // of a group
+				by.Name, by.SID, by.Email = s.Name+", "+by.Name, s.SID+", "+by.SID, s.Email+", "+by.Email
+			}
+			s = class.Student{Name: by.Name, SID: by.SID, Email: by.Email}
+		}
+		students[folder] = s
+	}
+	return students, nil
+}
+
+// Hash changes with any byte of what was handed in, and with the command that builds it.
+func (i Item) Hash(as string) (string, error) {
+	h := sha256.New()
+	fmt.Fprintf(h, "%q\n", as)
+	for _, p := range i.parts {
+		err := filepath.WalkDir(p.from, func(path string, entry fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(h, "%q %v\n", path[len(p.from):], entry.Type())
+			switch entry.Type() {
+			case fs.ModeSymlink:
+				target, err := os.Readlink(path)
+				fmt.Fprintf(h, "%q\n", target)
+				return err
+			case 0:
+				return hashFile(h, path)
+			}
+			return nil
+		})
+		if err != nil {
+			return "", err
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+func hashFile(h io.Writer, path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	n, err := io.Copy(h, file)
+	fmt.Fprintf(h, "\n%d\n", n)
+	return err
+}
+
+// Handed is what was found in what somebody handed in.
+type Handed struct {
+	Dir      string   // the program's; where none or several were found, all of it
+	Below    string   // where in what was handed in the program is
+	Roots    []string // all folders with a program
+	Language string   // "go", or "c", which stands for whatever make builds; empty if there is not one program
+	Removed  []string // programs and object files
+	Skipped  []string // devices and the like
+}
+
+const nested = 3 // archives in archives
+
+// Unpack makes the item's files in an empty directory, those of archives also, and finds the program. An error that is a
+// [Refused] is the submission's fault.
+func (i Item) Unpack(dir string) (h Handed, err error) {
+	u, err := newUnpacker(dir, submissionBounds)
+	if err != nil {
+		return h, err
+	}
+	defer func() { err = errors.Join(err, u.close()) }()
+	for _, p := range i.parts {
+		if err := u.take(p); err != nil {
+			return h, err
+		}
+	}
+	for range nested {
+		if h.Roots, err = roots(dir); err != nil || len(h.Roots) > 0 {
+			break
+		}
+		if more, err := u.archives(dir); err != nil || !more {
+			return h.finish(u, dir), err
+		}
+	}
+	return h.finish(u, dir), err
+}
+
+func (h Handed) finish(u *unpacker, dir string) Handed {
+	h.Dir, h.Removed, h.Skipped = dir, u.removeBuilt(dir), u.skipped
+	if len(h.Roots) == 1 {
+		h.Below = h.Roots[0]
+		h.Dir = filepath.Join(dir, h.Below)
+		h.Language = Language(h.Dir)
+	}
+	return h
+}
+
+// roots are the uppermost folders with a Makefile or a go.mod.
+func roots(dir string) (found []string, err error) {
+	err = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.IsDir() {
+			return err
+		}
+		if path != dir && (strings.HasPrefix(entry.Name(), ".") || slices.Contains(junk, entry.Name())) {
+			return fs.SkipDir
+		}
+		if Language(path) == "" {
+			return nil
+		}
+		below, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		found = append(found, below)
+		return fs.SkipDir
+	})
+	return found, err
+}
+
+// Language is that of the program in a folder; empty if it is built in none of the contract's ways.
+func Language(dir string) string {
+	for _, of := range []struct{ file, language string }{
+		{"Makefile", "c"}, {"makefile", "c"}, {"GNUmakefile", "c"}, {"go.mod", "go"},
+	} {
+		if info, err := os.Stat(filepath.Join(dir, of.file)); err == nil && info.Mode().IsRegular() {
+			return of.language
+		}
+	}
+	return ""
+}
+
+// built are the beginnings of what compilers and linkers make: ELF, an archive of objects, Mach-O, PE.
+var built = []string{"\x7fELF", "!<arch>\n", "\xcf\xfa\xed\xfe", "\xce\xfa\xed\xfe", "\xca\xfe\xba\xbe", "MZ\x90\x00"}
+
+// IsBuilt reports whether a file with these first bytes is a program or an object file.
+func IsBuilt(begin []byte) bool {
+	return slices.ContainsFunc(built, func(magic string) bool { return bytes.HasPrefix(begin, []byte(magic)) })
+}

@@ -1,0 +1,249 @@
+package intake_test
+
+import (
+	"archive/tar"
+	"archive/zip"
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"daemonlab/specs/grade/class"
+	"daemonlab/specs/grade/intake"
+)
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// tree makes files in a directory, those of "DIR/" as folders.
+func tree(t *testing.T, dir string, files ...string) {
+	t.Helper()
+	for _, file := range files {
+		path := filepath.Join(dir, file)
+		must(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		if !strings.HasSuffix(file, "/") {
+			must(t, os.WriteFile(path, []byte("all:\n"), 0o644))
+		}
+	}
+}
+
+func tarOf(t *testing.T, headers ...tar.Header) string {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, h := range headers {
+		content := "all:\n"
+		if h.Typeflag == 0 {
+			h.Typeflag, h.Size = tar.TypeReg, int64(len(content))
+		}
+		must(t, w.WriteHeader(&h))
+		if h.Size > 0 {
+			_, err := w.Write([]byte(content))
+			must(t, err)
+		}
+	}
+	must(t, w.Close())
+	return b.String()
+}
+
+func zipOf(t *testing.T, files map[string]string) string {
+	t.Helper()
+	var b bytes.Buffer
+	w := zip.NewWriter(&b)
+	for name, content := range files {
+		f, err := w.Create(name)
+		must(t, err)
+		_, err = f.Write([]byte(content))
+		must(t, err)
+	}
+	must(t, w.Close())
+	return b.String()
+}
+
+func TestClassesOfPlatforms(t *testing.T) {
+	for name, test := range map[string]struct{ files, want []string }{
+		"plain": {[]string{"ana/Makefile", "luis.tar.gz", "notes.txt", ".git/HEAD"},
+			[]string{".git !", "ana", "luis.tar.gz", "notes.txt !"}},
+		"moodle": {[]string{"Ana Núñez_12_assignsubmission_file_/lab.zip", "Ana Núñez_12_assignsubmission_onlinetext_/onlinetext.html",
+			"Li_3_assignsubmission_file/Makefile", "Bo_7_assignsubmission_file_lab.zip"},
+			[]string{"Ana Núñez_12_assignsubmission_file_ moodle Ana Núñez 12", "Bo_7_assignsubmission_file_ moodle Bo 7",
+				"Li_3_assignsubmission_file_ moodle Li 3"}},
+		"canvas": {[]string{"nunezana_12_345_lab-1.zip", "nunezana_12_346_report.pdf", "bo_LATE_7_8_main.c"},
+			[]string{"bo_7 canvas bo 7 late", "nunezana_12 canvas nunezana 12"}},
+		"gradescope":    {[]string{"submission_12/Makefile", "submission_metadata.yml"}, []string{"submission_12 gradescope Ana, Bo 12"}},
+		"no gradescope": {[]string{"submission_12/Makefile"}, []string{"submission_12"}},
+		"github":        {[]string{"lab-ana/.git/HEAD", "lab-ana/go.mod"}, []string{"lab-ana"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			tree(t, dir, test.files...)
+			if slices.Contains(test.files, "submission_metadata.yml") {
+				must(t, os.WriteFile(filepath.Join(dir, "submission_metadata.yml"), []byte("---\nsubmission_12:\n  :submitters:\n"+
+					"  - :name: Ana\n    :sid: '1'\n    :email: a@x\n  - :name: Bo\n    :sid: '2'\n    :email: b@x\n  :status: processed\n"), 0o644))
+			}
+			archive := filepath.Join(t.TempDir(), "class.zip")
+			must(t, os.WriteFile(archive, []byte(zipped(t, dir, "export")), 0o644))
+			for _, class := range []string{dir, archive} {
+				items, err := intake.Class(class, t.TempDir())
+				must(t, err)
+				var got []string
+				for _, i := range items {
+					text := strings.TrimSpace(fmt.Sprintf("%s %s %s %s", i.Name, i.Student.Platform, i.Student.Name, i.Student.ID))
+					if i.Student.Late {
+						text += " late"
+					}
+					if i.Stray.EN != "" {
+						text += " !"
+					}
+					got = append(got, text)
+				}
+				if !slices.Equal(got, test.want) {
+					t.Errorf("of %s: %q, want %q", class, got, test.want)
+				}
+			}
+		})
+	}
+}
+
+// zipped is an archive of a folder.
+func zipped(t *testing.T, dir, as string) string {
+	files := map[string]string{}
+	must(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		files[as+path[len(dir):]] = string(content)
+		return err
+	}))
+	return zipOf(t, files)
+}
+
+func TestHostileArchives(t *testing.T) {
+	var deep, many []tar.Header
+	deep = append(deep, tar.Header{Name: strings.Repeat("d/", 41) + "f"})
+	for i := range 10_001 {
+		many = append(many, tar.Header{Name: fmt.Sprint(i)})
+	}
+	link := func(name, target string) tar.Header {
+		return tar.Header{Name: name, Linkname: target, Typeflag: tar.TypeSymlink}
+	}
+	bomb := zipOf(t, map[string]string{"Makefile": strings.Repeat("\x00", 65<<20)})
+	for name, test := range map[string]struct{ content, refused string }{
+		"parent":                 {tarOf(t, tar.Header{Name: "a/../../evil"}), "leads out"},
+		"parent in zip":          {zipOf(t, map[string]string{"../evil": ""}), "leads out"},
+		"absolute":               {tarOf(t, tar.Header{Name: "/tmp/evil"}), "leads out"},
+		"through a link":         {tarOf(t, link("l", ".."), tar.Header{Name: "l/evil"}), "through a link"},
+		"onto a link":            {tarOf(t, link("l", "../evil"), tar.Header{Name: "l"}), "through a link"},
+		"hard link out":          {tarOf(t, tar.Header{Name: "l", Linkname: "../outside", Typeflag: tar.TypeLink}), "through a link"},
+		"hard link of a link":    {tarOf(t, link("l", "../outside"), tar.Header{Name: "m", Linkname: "l", Typeflag: tar.TypeLink}), "through a link"},
+		"twice":                  {tarOf(t, tar.Header{Name: "Makefile"}, tar.Header{Name: "./Makefile"}), "twice"},
+		"deep":                   {tarOf(t, deep...), "more files"},
+		"many":                   {tarOf(t, many...), "more files"},
+		"bomb":                   {bomb, "MiB"},
+		"bomb in an archive":     {zipOf(t, map[string]string{"in.zip": bomb}), "MiB"},
+		"cut":                    {tarOf(t, tar.Header{Name: "Makefile"})[:514], "cannot be read"},
+		"no archive":             {"%PDF-1.7", "cannot be read"},
+		"odd bytes":              {tarOf(t, tar.Header{Name: "a\xff\n\x1b"}, tar.Header{Name: "Makefile"}), ""},
+		"devices, set-user-ID":   {tarOf(t, tar.Header{Name: "sda", Typeflag: tar.TypeBlock}, tar.Header{Name: "fifo", Typeflag: tar.TypeFifo}, tar.Header{Name: "Makefile", Mode: 0o6755}), ""},
+		"link that stays":        {tarOf(t, link("l", "d"), tar.Header{Name: "d/", Typeflag: tar.TypeDir}, tar.Header{Name: "l/Makefile"}), ""},
+		"Windows' separators":    {strings.ReplaceAll(zipOf(t, map[string]string{"a_Makefile": "all:\n"}), "a_M", `a\M`), ""},
+		"archives in each other": {zipOf(t, map[string]string{"a.zip": zipOf(t, map[string]string{"b.tar": tarOf(t, tar.Header{Name: "x/Makefile"})})}), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			top := t.TempDir()
+			dir, in := filepath.Join(top, "to"), filepath.Join(top, "class")
+			must(t, errors.Join(os.Mkdir(dir, 0o755), os.Mkdir(in, 0o755)))
+			must(t, os.WriteFile(filepath.Join(top, "outside"), []byte("secret"), 0o644))
+			must(t, os.WriteFile(filepath.Join(in, "a.zip"), []byte(test.content), 0o644))
+			items, err := intake.Class(in, t.TempDir())
+			must(t, err)
+			handed, err := items[0].Unpack(dir)
+			if r := (*intake.Refused)(nil); test.refused == "" && err != nil ||
+				test.refused != "" && (!errors.As(err, &r) || !strings.Contains(r.Why.EN, test.refused)) {
+				t.Errorf("%v, want %q", err, test.refused)
+			}
+			if test.refused == "" && len(handed.Roots) != 1 {
+				t.Errorf("programs in %q", handed.Roots)
+			}
+			if left, _ := os.ReadDir(top); len(left) != 3 {
+				t.Errorf("outside: %v", left)
+			}
+			filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+				if info, err := entry.Info(); err == nil && info.Mode()&(fs.ModeSetuid|fs.ModeDevice|fs.ModeNamedPipe) != 0 {
+					t.Errorf("%s is %v", path, info.Mode())
+				}
+				if content, err := os.ReadFile(path); err == nil && string(content) == "secret" && entry.Type().IsRegular() {
+					t.Errorf("%s is what is outside", path)
+				}
+				return err
+			})
+		})
+	}
+}
+
+func TestKindsOfArchives(t *testing.T) {
+	from := t.TempDir()
+	tree(t, from, "lab/Makefile")
+	for name, tar := range map[string]string{
+		"a.tar": "tar", "a.tar.gz": "tar", "a.tgz": "tar", "a.tar.bz2": "tar", "a.tar.xz": "tar", "a.tar.zst": "tar", "a.7z": "bsdtar",
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := exec.LookPath(tar); err != nil {
+				t.Skip(err)
+			}
+			in := t.TempDir()
+			if said, err := exec.Command(tar, "-C", from, "-caf", filepath.Join(in, name), "lab").CombinedOutput(); err != nil {
+				t.Skipf("%v: %s", err, said)
+			}
+			items, err := intake.Class(in, t.TempDir())
+			must(t, err)
+			handed, err := items[0].Unpack(t.TempDir())
+			if err != nil || handed.Below != "lab" || handed.Language != "c" {
+				t.Errorf("%+v, %v", handed, err)
+			}
+		})
+	}
+}
+
+func TestAdjustments(t *testing.T) {
+	items := []intake.Item{{Name: "ana"}, {Name: "bo_7", Student: class.Student{ID: "7"}}}
+	for table, want := range map[string]string{
+		"name,late,points,as,reason\nana,20%,,,ill\n7,2x10,50,make all,agreed\n": "map[ana:{20 nil  ill} bo_7:{20 50 make all agreed}]",
+		"\ufeffreason;name;late\r\nill;ana;150\r\n":                              "map[ana:{100 nil  ill}]",
+		"name,late,reason\nana,20,\n":                                            "line 2: without a reason",
+		"name,late,reason\neva,20,ill\n":                                         `line 2: nobody is called "eva"`,
+		"name,late,reason\nana,20,ill\nana,10,ill\n":                             "line 3: ana is there twice",
+		"name,late,reason\nana,-1,ill\n":                                         `late "-1"`,
+		"name,late,why\nana,1,ill\n":                                             `no column "why"`,
+		"":                                                                       "no table",
+	} {
+		dir := t.TempDir()
+		must(t, os.WriteFile(filepath.Join(dir, "class.csv"), []byte(table), 0o644))
+		adjust, err := intake.Adjustments(filepath.Join(dir, "class.tar.gz"), items)
+		got := "map["
+		for _, name := range []class.Name{"ana", "bo_7"} {
+			if a, ok := adjust[name]; ok {
+				points := "nil"
+				if a.Points != nil {
+					points = fmt.Sprint(*a.Points)
+				}
+				got += fmt.Sprintf("%s:{%d %s %s %s} ", name, a.Late, points, a.As, a.Reason)
+			}
+		}
+		got = strings.TrimSpace(got) + "]"
+		if err == nil && got != want || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %s, %v, want %s", table, got, err, want)
+		}
+	}
+}
