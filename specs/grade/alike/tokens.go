@@ -1,0 +1,61 @@
+package alike
+
+import (
+	"bytes"
+	"hash/fnv"
+	"path"
+	"slices"
+	"strings"
+	"text/scanner"
+)
+
+// token is one word or sign of a source: what it is once names are folded, and its line.
+type token struct {
+	code uint64
+	line int32
+}
+
+var (
+	likeC  = strings.Fields(".c .h .cc .cpp .cxx .hh .hpp .go .rs .java .cs .js .ts .zig")
+	likeSh = strings.Fields(".py .rb .pl .lua")
+	// keywords stay as they are: they are the shape of a program. They are those of C and Go and what is like them.
+	keywords = strings.Fields(`break case chan class const continue default def defer do else enum except fallthrough for
+		func go goto if import in interface let map match package range return select sizeof static struct switch try type
+		typedef union var void while with yield`)
+)
+
+// tokens cuts a source into tokens. Comments are left out, and names, numbers and strings are each the same, but in what
+// is no program: of prose, and of a Makefile, the words are what there is.
+func tokens(name string, text []byte, most int) (all []token) {
+	ext := strings.ToLower(path.Ext(name))
+	program := slices.Contains(likeC, ext) || slices.Contains(likeSh, ext)
+	var s scanner.Scanner
+	s.Init(bytes.NewReader(text))
+	s.Error = func(*scanner.Scanner, string) {} // nobody says that it compiles
+	s.Mode = scanner.ScanIdents | scanner.ScanInts
+	if program {
+		s.Mode |= scanner.ScanFloats | scanner.ScanChars | scanner.ScanStrings
+	}
+	if slices.Contains(likeC, ext) {
+		s.Mode |= scanner.ScanRawStrings | scanner.ScanComments | scanner.SkipComments
+	}
+	for kind := s.Scan(); kind != scanner.EOF && len(all) < most; kind = s.Scan() {
+		if kind == '#' && !slices.Contains(likeC, ext) {
+			for c := s.Next(); c != '\n' && c != scanner.EOF; c = s.Next() {
+			}
+			continue
+		}
+		word := s.TokenText()
+		switch {
+		case !program || slices.Contains(keywords, word):
+		case kind == scanner.Ident:
+			word = "name"
+		case kind < 0:
+			word = "literal"
+		}
+		hash := fnv.New64a()
+		hash.Write([]byte(word))
+		all = append(all, token{hash.Sum64(), int32(s.Position.Line)})
+	}
+	return all
+}
