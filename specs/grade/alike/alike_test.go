@@ -1,10 +1,14 @@
 package alike_test
 
 import (
+	"bytes"
+	"encoding/csv"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,20 +16,27 @@ import (
 	"daemonlab/specs/grade/alike"
 )
 
-// folder makes a side of files, whose contents follow their names.
-func folder(t testing.TB, name string, files ...string) alike.Side {
+// folder makes one of files, whose contents follow their names.
+func folder(t testing.TB, files ...string) string {
 	t.Helper()
 	root := t.TempDir()
 	for i := 0; i < len(files); i += 2 {
 		path := filepath.Join(root, files[i])
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(files[i+1]), 0o644); err != nil {
+		err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(files[i+1]), 0o644))
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	return alike.Side{Name: name, Root: root}
+	return root
+}
+
+func add(t testing.TB, c *alike.Class, name, dir string) []string {
+	t.Helper()
+	skipped, err := c.Add(name, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return skipped
 }
 
 // program is Go or C of so many statements, of which no two programs of other seeds have many in a row.
@@ -73,57 +84,75 @@ func TestAlike(t *testing.T) {
 		{"prose of other words", []string{"README", prose}, []string{"README", strings.NewReplacer("a", "e", "e", "a").Replace(prose)}, nil, 0, "", ""},
 		{"what is no source", []string{"a", mine + "\x00", ".git/a.c", mine, "vendor/a.c", mine}, []string{"b.c", mine}, nil, 0, "", ""},
 	} {
-		var handouts []alike.Side
+		var c alike.Class
 		if test.handout != nil {
-			handouts = append(handouts, folder(t, "handout", test.handout...))
+			if _, err := c.Handout(folder(t, test.handout...)); err != nil {
+				t.Fatal(err)
+			}
 		}
-		r, err := alike.Compare([]alike.Side{folder(t, "a", test.a...), folder(t, "b", test.b...)}, handouts)
-		switch {
-		case err != nil:
-			t.Errorf("%s: %v", test.what, err)
-		case test.percent == 0 && len(r.Pairs) > 0:
-			t.Errorf("%s: %+v", test.what, r.Pairs)
+		add(t, &c, "a", folder(t, test.a...))
+		add(t, &c, "b", folder(t, test.b...))
+		switch pairs := c.Pairs(); {
+		case test.percent == 0 && len(pairs) > 0:
+			t.Errorf("%s: %+v", test.what, pairs)
 		case test.percent == 0:
-		case len(r.Pairs) != 1 || r.Pairs[0].OfA < test.percent || !strings.HasPrefix(r.Pairs[0].Passages[0].A.String(), test.placeA) ||
-			!strings.HasPrefix(r.Pairs[0].Passages[0].B.String(), test.placeB):
-			t.Errorf("%s: %+v", test.what, r.Pairs)
+		case len(pairs) != 1 || pairs[0].OfA < test.percent || !strings.HasPrefix(pairs[0].Passages[0].A, test.placeA) ||
+			!strings.HasPrefix(pairs[0].Passages[0].B, test.placeB):
+			t.Errorf("%s: %+v", test.what, pairs)
 		}
 	}
 }
 
 // What many have is what the course taught.
 func TestWhatManyHaveIsLeftOut(t *testing.T) {
-	var sides []alike.Side
+	var c alike.Class
 	for i := range 12 {
-		own := program(100+i/2, 20, "own", "")
-		sides = append(sides, folder(t, fmt.Sprint(i), "a.c", program(1, 30, "taught", "")+own))
+		add(t, &c, string(rune('a'+i)), folder(t, "a.c", program(1, 30, "taught", "")+program(100+i/2, 20, "own", "")))
 	}
-	r, err := alike.Compare(sides, nil)
-	if err != nil || len(r.Pairs) != 6 || r.Common == 0 {
-		t.Fatalf("%d pairs, %d are common, %v", len(r.Pairs), r.Common, err)
-	}
-	for _, p := range r.Pairs {
-		if p.A[0]+1 != p.B[0] && p.A != "10" || p.OfA > 60 {
+	pairs := c.Pairs()
+	for _, p := range pairs {
+		if p.A[0]+1 != p.B[0] || p.OfA > 60 {
 			t.Errorf("%+v", p)
 		}
+	}
+	if len(pairs) != 6 {
+		t.Errorf("%d pairs", len(pairs))
 	}
 }
 
 func TestItStaysInsideAndSaysWhatItDidNotRead(t *testing.T) {
 	mine := program(1, 30, "mine", "")
-	secret := folder(t, "secret", "s.c", mine)
-	a := folder(t, "a", "big.c", strings.Repeat(" ", 1<<20)+mine, "program", "\x7fELF\x00")
-	for link, to := range map[string]string{"s.c": secret.Root + "/s.c", "dir": secret.Root, "up": "../../.."} {
-		if err := os.Symlink(to, filepath.Join(a.Root, link)); err != nil {
+	secret := folder(t, "s.c", mine)
+	dir := folder(t, "big.c", strings.Repeat(" ", 1<<20)+mine, "program\n", "\x7fELF\x00")
+	for link, to := range map[string]string{"s.c": secret + "/s.c", "dir": secret, "up": "../../.."} {
+		if err := os.Symlink(to, filepath.Join(dir, link)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	r, err := alike.Compare([]alike.Side{a, secret}, nil)
-	if err != nil || len(r.Pairs) > 0 {
-		t.Errorf("%+v, %v", r.Pairs, err)
+	var c alike.Class
+	skipped := add(t, &c, "a", dir)
+	add(t, &c, "secret", secret)
+	if pairs := c.Pairs(); len(pairs) > 0 {
+		t.Errorf("%+v", pairs)
 	}
-	if said := strings.Join(r.Skipped, "\n"); len(r.Skipped) != 2 || !strings.Contains(said, "big.c") || !strings.Contains(said, "program") {
-		t.Errorf("not read: %q", r.Skipped)
+	if want := []string{"big.c: larger than 1 MiB", `program\n: no text`}; !slices.Equal(skipped, want) {
+		t.Errorf("not read: %q", skipped)
+	}
+}
+
+func TestTheTableIsCSVWithoutFormulas(t *testing.T) {
+	var c alike.Class
+	for _, name := range []string{"=HYPERLINK(1)", `b,"c"`} {
+		add(t, &c, name, folder(t, "@a,b.c", program(1, 60, "f", "")))
+	}
+	var table bytes.Buffer
+	err := alike.Table(&table, c.Pairs())
+	lines, readErr := csv.NewReader(&table).ReadAll()
+	if err != nil || readErr != nil || len(lines) != 2 {
+		t.Fatalf("%q, %v, %v", lines, err, readErr)
+	}
+	if l := lines[1]; l[0] != "'=HYPERLINK(1)" || l[1] != `b,"c"` || l[2] != "100" && l[2] < "90" || !strings.HasPrefix(l[6], "'@a,b.c:1-") {
+		t.Errorf("%q", l)
 	}
 }
 
@@ -132,20 +161,15 @@ func TestAClassOf200IsComparedInBounds(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: it compares 200 submissions")
 	}
-	var sides []alike.Side
-	for i := range 200 {
-		sides = append(sides, folder(t, fmt.Sprint(i), "own.c", program(1000+i, 300, "own", ""), "copied.c", program(i/2, 100, "copied", "")))
-	}
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
+	var c alike.Class
 	begin := time.Now()
-	r, err := alike.Compare(sides, nil)
-	runtime.ReadMemStats(&after)
-	if err != nil || len(r.Pairs) != 100 {
-		t.Errorf("%d pairs, %v", len(r.Pairs), err)
+	for i := range 200 {
+		add(t, &c, fmt.Sprint(i), folder(t, "own.c", program(1000+i, 300, "own", ""), "copied.c", program(i/2, 100, "copied", "")))
 	}
-	t.Logf("%v, %d MiB allocated, %d MiB from the system", time.Since(begin), (after.TotalAlloc-before.TotalAlloc)>>20, after.Sys>>20)
-	if after.Sys > 1<<30 {
-		t.Errorf("it took %d MiB", after.Sys>>20)
+	pairs := c.Pairs()
+	var memory runtime.MemStats
+	runtime.ReadMemStats(&memory)
+	if t.Logf("%v, %d MiB", time.Since(begin), memory.Sys>>20); len(pairs) != 100 || memory.Sys > 1<<30 {
+		t.Errorf("%d pairs", len(pairs))
 	}
 }

@@ -2,12 +2,70 @@ package alike
 
 import (
 	"bytes"
+	"fmt"
 	"hash/fnv"
+	"io"
+	"io/fs"
+	"os"
 	"path"
 	"slices"
 	"strings"
 	"text/scanner"
+
+	"daemonlab/specs/finding"
 )
+
+// What is read of a folder is bounded, so that a class of 200 takes some 100 MB at most.
+const (
+	maxFile   = 1 << 20
+	maxFiles  = 2000
+	maxTokens = 200_000
+)
+
+// read gives each source in a folder, which it does not leave, to a function.
+func read(dir string, each func(file string, all []token)) (skipped []string, err error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	files, left := 0, maxTokens
+	return skipped, fs.WalkDir(root.FS(), ".", func(file string, e fs.DirEntry, err error) error {
+		skip := func(why any) { skipped = append(skipped, finding.Escape(fmt.Sprintf("%s: %v", file, why), "")) }
+		switch {
+		case err != nil:
+			skip(err)
+			return nil
+		case e.IsDir() && file != "." && (e.Name()[0] == '.' || e.Name() == "vendor"):
+			return fs.SkipDir
+		case !e.Type().IsRegular():
+			return nil
+		case files == maxFiles || left == 0:
+			skip("with all that follows: too much")
+			return fs.SkipAll
+		}
+		f, err := root.Open(file)
+		if err != nil {
+			skip(err)
+			return nil
+		}
+		defer f.Close()
+		text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+		switch {
+		case err != nil:
+			skip(err)
+		case bytes.IndexByte(text, 0) >= 0:
+			skip("no text")
+		case len(text) > maxFile:
+			skip("larger than 1 MiB")
+		default:
+			all := tokens(file, text, left)
+			files, left = files+1, left-len(all)
+			each(finding.Escape(file, ""), all)
+		}
+		return nil
+	})
+}
 
 // token is one word or sign of a source: what it is once names are folded, and its line.
 type token struct {
