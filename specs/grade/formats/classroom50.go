@@ -69,7 +69,7 @@ func NewClassroom50(s class.Submission, c class.Class, env func(string) string) 
 	r.Score, r.MaxScore = got, of
 	for _, row := range c.Rubric {
 		found, _ := s.Row(row.ID)
-		t := Classroom50Test{Name: row.ID + ": " + row.Title.EN, Output: report(s, row, found)}
+		t := Classroom50Test{Name: row.ID + ": " + row.Title.EN, Output: report(s, row, found, "en")}
 		switch found.Status {
 		case class.Skipped, class.Error:
 			// counts neither as had nor as to be had

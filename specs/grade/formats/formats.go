@@ -1,24 +1,29 @@
-// Package formats writes what grading found as other programs read it: a spreadsheet, Gradescope, Classroom 50, and
-// whatever reads JUnit's reports.
+// Package formats writes what grading found as others read it: students, a spreadsheet, Moodle, Canvas, Gradescope,
+// Classroom 50, and whatever reads JUnit's reports.
 package formats
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 
 	"daemonlab/specs/grade/class"
 	"daemonlab/specs/rubric"
 )
 
-// Write writes all formats into a directory of results: grades.csv and junit.xml for the class, gradescope/results.json
-// and classroom50/result.json for each submission.
+// Write writes all formats into a directory of results: grades.csv, junit.xml, what Moodle and Canvas import and a folder
+// of feedback for the class, gradescope/results.json and classroom50/result.json for each submission.
 func Write(out string, c class.Class) error {
 	errs := []error{
 		write(filepath.Join(out, "grades.csv"), grades(c)),
 		write(filepath.Join(out, "junit.xml"), junit(c)),
+		writeImports(out, c),
+		writeFeedback(filepath.Join(out, "feedback"), c),
 	}
 	for _, s := range c.Submissions {
 		errs = append(errs, writeSubmission(s.Name.Dir(out), c, s))
@@ -48,34 +53,70 @@ func write(file string, content []byte) error {
 	return class.WriteFile(file, content)
 }
 
-// explain says to its author why a submission was not graded, or not to its end; empty if it was.
-func explain(s class.Submission) string {
-	why := class.Plain(s.Why)
-	switch s.Verdict {
-	case class.NoBuild:
-		return fmt.Sprintf("It does not build: %s\n$ %s\n%s", why, class.Plain(s.Build.Command),
-			class.Plain(s.Build.Output))
-	case class.Timeout:
-		return "Judging it took too long. What was judged until then counts: " + why
-	case class.GraderFailed:
-		return "The grader failed, not the submission. No points are given or taken: " + why
-	case class.NotOne:
-		return "It is not a submission: " + why
+// endings say to its author why a submission was not graded, or not to its end.
+var endings = map[class.Verdict]rubric.Text{
+	class.NoBuild: {EN: "It does not build", ES: "No compila"},
+	class.Timeout: {EN: "Judging it took too long. What was judged until then counts",
+		ES: "Evaluarla tardó demasiado. Cuenta lo evaluado hasta entonces"},
+	class.GraderFailed: {EN: "The grader failed, not the submission. No points are given or taken",
+		ES: "Falló el evaluador, no la entrega. No se dan ni se quitan puntos"},
+	class.NotOne: {EN: "It is not a submission", ES: "No es una entrega"},
+}
+
+// explain says how grading ended, with what building said; empty if it ended well.
+func explain(s class.Submission, lang string) string {
+	ending, ok := endings[s.Verdict]
+	if !ok {
+		return ""
 	}
-	return ""
+	text := ending.In(lang) + ": " + cmp.Or(s.Notes.In(lang), s.Why)
+	if s.Verdict == class.NoBuild && s.Build.Command != "" {
+		text += "\n$ " + s.Build.Command + "\n" + s.Build.Output
+	}
+	return forStudent(text)
+}
+
+// remarks are about the submission as a whole: how it ended, its form, and what the instructor adjusted.
+func remarks(s class.Submission, lang string) string {
+	text := cmp.Or(explain(s, lang), s.Notes.In(lang))
+	adjusted := rubric.Text{EN: "adjusted", ES: "ajustado"}.In(lang)
+	if s.Adjust.Late > 0 && s.Adjust.Points == nil {
+		adjusted += fmt.Sprintf(", −%d %%", s.Adjust.Late)
+	}
+	if s.Adjust != (class.Adjustment{}) {
+		text += "\n" + adjusted + ": " + s.Adjust.Reason
+	}
+	return strings.TrimSpace(forStudent(text))
 }
 
 // report says what is to be known of a row: what was seen, the hint, and in how many runs it passed.
-func report(s class.Submission, row rubric.Row, found class.Row) string {
+func report(s class.Submission, row rubric.Row, found class.Row, lang string) string {
 	if found.Status == class.Passed {
 		return ""
 	}
-	text := found.Report(row, "en")
-	if found.Status == class.Failed && found.Finding == nil {
-		text += "\n" + row.Hint.EN
+	text := found.Report(row, lang)
+	if found.Status == class.Failed && found.Finding == nil && text != "" { // no hint without what it is for
+		text += "\n" + row.Hint.In(lang)
 	}
 	if s.Unsteady(found) {
-		text = fmt.Sprintf("It passed in %d of %d runs. %s", found.Passes, s.Runs, text)
+		passed := rubric.Text{EN: "It passed in %d of %d runs. ", ES: "Superada en %d de %d ejecuciones. "}.In(lang)
+		text = fmt.Sprintf(passed, found.Passes, s.Runs) + text
 	}
-	return text
+	return forStudent(text)
+}
+
+// place is an absolute path with at least one directory. A queue's name has none.
+var place = regexp.MustCompile(`(^|[^\pL\pN_./…-]|-[A-Za-z])(/[^\s"'` + "`" + `:;,()<>|/]+)+/([^\s"'` + "`" + `:;,()<>|/]*)`)
+
+// forStudent leaves of paths their last part: where the grader has its files is of no use to a student, and nobody's
+// business. Those that every Linux has stay.
+func forStudent(text string) string {
+	return place.ReplaceAllStringFunc(class.Plain(text), func(path string) string {
+		at := strings.IndexByte(path, '/')
+		switch first, _, _ := strings.Cut(path[at+1:], "/"); first {
+		case "proc", "sys", "dev", "etc", "bin", "lib", "run":
+			return path
+		}
+		return path[:at] + "…/" + path[strings.LastIndexByte(path, '/')+1:]
+	})
 }

@@ -59,7 +59,7 @@ func TestNothingWrittenDrivesATerminalOrIsInvalid(t *testing.T) {
 		}
 		return nil
 	})
-	if err != nil || files != 2+2*100 {
+	if err != nil || files != 2+(2+4)*100 {
 		t.Errorf("%d files, %v", files, err)
 	}
 }

@@ -42,7 +42,7 @@ const (
 
 // NewGradescope makes it of a submission.
 func NewGradescope(s class.Submission, rows []rubric.Row) Gradescope {
-	g := Gradescope{ExecutionTime: s.Seconds, Output: explain(s), OutputFormat: plainText, Visibility: visible,
+	g := Gradescope{ExecutionTime: s.Seconds, Output: remarks(s, "en"), OutputFormat: plainText, Visibility: visible,
 		StdoutVisibility: hidden, Tests: []GradescopeTest{},
 		ExtraData: map[string]any{"verdict": s.Verdict, "hashes": s.Hashes}}
 	got, of, given := s.Points(rows)
@@ -55,8 +55,8 @@ func NewGradescope(s class.Submission, rows []rubric.Row) Gradescope {
 		ofStep[row.Step]++
 		g.Tests = append(g.Tests, gradescopeTest(s, row, fmt.Sprintf("%d.%d", row.Step, ofStep[row.Step])))
 	}
-	if g.Output == "" {
-		g.Output = fmt.Sprintf("%d of %d points.", got, of)
+	if s.Verdict == class.Graded {
+		g.Output = strings.TrimSpace(fmt.Sprintf("%d of %d points.\n%s", got, of, g.Output))
 	}
 	if of < rubric.Total {
 		g.Output += fmt.Sprintf("\n%d points could not be had, because the tests could not be made here.", rubric.Total-of)
@@ -66,7 +66,7 @@ func NewGradescope(s class.Submission, rows []rubric.Row) Gradescope {
 
 func gradescopeTest(s class.Submission, row rubric.Row, number string) GradescopeTest {
 	found, judged := s.Row(row.ID)
-	t := GradescopeTest{Name: row.Title.EN, Number: number, Output: report(s, row, found), OutputFormat: plainText,
+	t := GradescopeTest{Name: row.Title.EN, Number: number, Output: report(s, row, found, "en"), OutputFormat: plainText,
 		Visibility: visible, Tags: []string{row.ID, fmt.Sprintf("step %d", row.Step)}}
 	points := 0
 	switch {

@@ -61,7 +61,7 @@ func junit(c class.Class) []byte {
 func junitSubmission(s class.Submission, c class.Class) junitSuite {
 	suite := junitSuite{Name: s.Name.String(), Time: seconds(s.Seconds), Hostname: class.Plain(c.Machine),
 		Timestamp: c.Began.UTC().Format("2006-01-02T15:04:05")}
-	if message := explain(s); message != "" {
+	if message := explain(s, "en"); message != "" {
 		// A case of its own: none of the rows is at fault, and it may have none.
 		whole := junitCase{Name: string(s.Verdict), Class: suite.Name, Time: seconds(s.Build.Seconds)}
 		text := &junitMessage{Message: class.Plain(s.Why), Text: message}
@@ -83,7 +83,7 @@ func junitSubmission(s class.Submission, c class.Class) junitSuite {
 
 func junitRow(name string, s class.Submission, row rubric.Row, found class.Row) junitCase {
 	t := junitCase{Name: row.ID, Class: name, Time: seconds(found.Seconds)}
-	message := &junitMessage{Message: row.Title.EN, Text: report(s, row, found)}
+	message := &junitMessage{Message: row.Title.EN, Text: report(s, row, found, "en")}
 	switch found.Status {
 	case class.Failed:
 		t.Failure = message

@@ -1,0 +1,100 @@
+package formats
+
+import (
+	"bytes"
+	"errors"
+	htmltemplate "html/template"
+	"path/filepath"
+	"strings"
+	"text/template"
+
+	"daemonlab/specs/grade/class"
+	"daemonlab/specs/rubric"
+)
+
+// words is what a student is sent back.
+type words struct {
+	Lang, Name      string
+	Given           bool
+	Got, Of         int
+	Remarks         string
+	Failed          []failure
+	Passed, Skipped []string
+}
+
+type failure struct {
+	rubric.Row
+	Title, Report string
+}
+
+var say = map[string]any{
+	"say":    func(lang, en, es string) string { return rubric.Text{EN: en, ES: es}.In(lang) },
+	"ids":    func(ids []string) string { return strings.Join(ids, ", ") },
+	"indent": func(text string) string { return "    " + strings.ReplaceAll(text, "\n", "\n    ") }, // no fence that a text could end
+}
+
+var markdown = template.Must(template.New("").Funcs(say).Parse(
+	`# {{html .Name}}{{if .Given}}: {{.Got}}/{{.Of}}{{end}}
+{{with .Remarks}}
+{{indent .}}
+{{end}}{{range .Failed}}
+## ✗ {{.ID}} · {{.Title}} ({{say $.Lang "step" "paso"}} {{.Step}}, {{.Points}} {{say $.Lang "points" "puntos"}})
+{{with .Report}}
+{{indent .}}
+{{end}}{{end}}{{if .Passed}}
+✓ {{say .Lang "Passed" "Superadas"}}: {{ids .Passed}}
+{{end}}{{if .Skipped}}
+– {{say .Lang "Not judged here, counts neither way" "No evaluadas aquí, no cuentan"}}: {{ids .Skipped}}
+{{end}}`))
+
+var page = htmltemplate.Must(htmltemplate.New("").Funcs(say).Parse(
+	`<!DOCTYPE html>
+<html lang="{{.Lang}}"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{{.Name}}</title>
+<style>:root{color-scheme:light dark}body{max-width:60rem;margin:1rem auto;padding:0 1rem;font:16px/1.45 system-ui,sans-serif}
+h2{font-size:1.1rem;margin:2rem 0 0}pre{white-space:pre-wrap;overflow-wrap:anywhere;border-left:3px solid;padding-left:.7rem}</style>
+<h1>{{.Name}}{{if .Given}}: {{.Got}}/{{.Of}}{{end}}</h1>
+{{with .Remarks}}<pre>{{.}}</pre>
+{{end}}{{range .Failed}}<h2>✗ <code>{{.ID}}</code> {{.Title}}
+<small>({{say $.Lang "step" "paso"}} {{.Step}}, {{.Points}} {{say $.Lang "points" "puntos"}})</small></h2>
+{{with .Report}}<pre>{{.}}</pre>
+{{end}}{{end}}{{if .Passed}}<p>✓ {{say .Lang "Passed" "Superadas"}}: {{ids .Passed}}</p>
+{{end}}{{if .Skipped}}<p>– {{say .Lang "Not judged here, counts neither way" "No evaluadas aquí, no cuentan"}}: {{ids .Skipped}}</p>
+{{end}}</html>
+`))
+
+// writeFeedback writes NAME.LANG.md and NAME.LANG.html for each student.
+func writeFeedback(dir string, c class.Class) error {
+	var errs []error
+	for _, s := range c.Submissions {
+		if s.Verdict == class.NotOne {
+			continue
+		}
+		for _, lang := range []string{"en", "es"} {
+			w := newWords(s, c.Rubric, lang)
+			var md, html bytes.Buffer
+			file := filepath.Join(dir, s.Name.Folder()+"."+lang)
+			errs = append(errs, markdown.Execute(&md, w), page.Execute(&html, w), write(file+".md", md.Bytes()),
+				write(file+".html", html.Bytes()))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func newWords(s class.Submission, rows []rubric.Row, lang string) words {
+	w := words{Lang: lang, Name: fullName(s), Remarks: remarks(s, lang)}
+	w.Got, w.Of, w.Given = s.Points(rows)
+	for _, row := range rows {
+		switch found, judged := s.Row(row.ID); {
+		case found.Status == class.Passed:
+			w.Passed = append(w.Passed, row.ID)
+		case found.Status == class.Failed:
+			w.Failed = append(w.Failed, failure{row, row.Title.In(lang), report(s, row, found, lang)})
+		case judged:
+			w.Skipped = append(w.Skipped, row.ID)
+		case s.Rows != nil:
+			w.Failed = append(w.Failed, failure{row, row.Title.In(lang), rubric.Text{EN: "Not reached.", ES: "No se llegó a ella."}.In(lang)})
+		}
+	}
+	return w
+}

@@ -1,0 +1,152 @@
+package formats_test
+
+import (
+	"bytes"
+	"encoding/csv"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"daemonlab/specs/finding"
+	"daemonlab/specs/grade/class"
+	"daemonlab/specs/rubric"
+)
+
+// one is a class of submissions with two rows.
+func one(submissions ...class.Submission) class.Class {
+	return class.Class{Rubric: []rubric.Row{
+		{ID: "fds", Step: 4, Points: 60, Title: rubric.Text{EN: "Closes", ES: "Cierra"}, Hint: rubric.Text{EN: "Close all.", ES: "Cierra todo."}},
+		{ID: "rearm", Step: 9, Points: 40, Title: rubric.Text{EN: "Serves", ES: "Sirve"}, Hint: rubric.Text{EN: "Register first.", ES: "Registra antes."}},
+	}, Ended: time.Unix(1e9, 0), Submissions: submissions}
+}
+
+func rows(fds, rearm string) []class.Row {
+	return []class.Row{{ID: "fds", Status: fds}, {ID: "rearm", Status: rearm}}
+}
+
+func TestWhatAStudentGetsHasNoPathOfTheGrader(t *testing.T) {
+	kit, err := filepath.Abs("../../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret := []string{kit + "/specs", t.TempDir() + "/work", "/tmp/daemonlab-grade-1/bare/x", "/home/ana/kit/bin", "/root/a/b", "/usr/local/go/src"}
+	public := []string{"/proc/300/fd/4 -> /dev/null", "/spec-request-27648-1 in mqueuefs", "server/main.go:7", "3/5", "https://x.invalid"}
+	text := strings.Join(public, "\n")
+	for _, path := range secret {
+		for _, around := range []string{"%", "-I%", "open %: no such file", `"%"`, "--root=%", "file:%,", "(%)", "% (deleted)", "%/"} {
+			text += "\n" + strings.ReplaceAll(around, "%", path)
+		}
+	}
+	said := rubric.Text{EN: text, ES: text}
+	judged := rows(class.Failed, class.Failed)
+	judged[0].Finding = &finding.Finding{Saw: said, Facts: []finding.Fact{{Of: said, Text: text}}}
+	judged[1].Why = said
+	out := written(t, one(
+		class.Submission{Name: "ana", Verdict: class.Graded, Rows: judged, Notes: said, Student: class.Student{Platform: "moodle", ID: "7"}},
+		class.Submission{Name: "luis", Verdict: class.NoBuild, Why: text, Build: class.Build{Command: text, Output: text}},
+		class.Submission{Name: "eva", Verdict: class.GraderFailed, Why: text}))
+	files := 0
+	for _, pattern := range []string{"feedback/*", "moodle.*", "submissions/*/*/*.json"} {
+		found, _ := filepath.Glob(filepath.Join(out, pattern))
+		files += len(found)
+		for _, file := range found {
+			content := strings.ReplaceAll(string(read(t, file)), `\u003e`, ">")
+			for _, path := range secret {
+				if strings.Contains(content, path) || strings.Contains(content, filepath.Dir(path)+"/") {
+					t.Errorf("%s has %s", file, path)
+				}
+			}
+			for _, path := range public {
+				path = strings.ReplaceAll(path, ">", map[bool]string{true: "&gt;", false: ">"}[filepath.Ext(file) == ".html"])
+				if !strings.Contains(content, path) && filepath.Ext(file) != ".csv" && !strings.Contains(file, "classroom50") {
+					t.Errorf("%s lacks %s", file, path)
+				}
+			}
+		}
+	}
+	if files != 12+2+6 {
+		t.Errorf("%d files", files)
+	}
+}
+
+func TestFeedbackHasEvidenceBesideEachHintInItsLanguage(t *testing.T) {
+	judged := rows(class.Failed, class.Failed)
+	judged[0].Finding = &finding.Finding{Saw: rubric.Text{EN: "fd 3 is open", ES: "fd 3 está abierto"}}
+	out := written(t, one(class.Submission{Name: "<b>ana", Verdict: class.Graded, Rows: judged, Runs: 1,
+		Adjust: class.Adjustment{Late: 10, Reason: "a day"}}))
+	for lang, want := range map[string][]string{
+		"en": {"0/100", "Closes", "fd 3 is open", "Close all.", "a day"}, "es": {"0/100", "Cierra", "fd 3 está abierto", "Cierra todo.", "a day"},
+	} {
+		for _, ext := range []string{"md", "html"} {
+			text := string(read(t, out, "feedback", class.Name("<b>ana").Folder()+"."+lang+"."+ext))
+			for _, part := range want {
+				if !strings.Contains(text, part) {
+					t.Errorf("%s.%s lacks %q:\n%s", lang, ext, part, text)
+				}
+			}
+			for _, bad := range []string{"<b>", "Register first.", "Registra antes."} {
+				if strings.Contains(text, bad) {
+					t.Errorf("%s.%s has %q:\n%s", lang, ext, bad, text)
+				}
+			}
+		}
+	}
+}
+
+func TestMoodleAndCanvasImport(t *testing.T) {
+	look, eighty := []class.Look{{Command: "scripts/grade"}}, 80
+	for _, platform := range []string{"moodle", "canvas"} {
+		who := func(id string) class.Student { return class.Student{Platform: platform, ID: id, Name: "Núñez, Ana"} }
+		out := written(t, one(
+			class.Submission{Name: "all", Verdict: class.Graded, Rows: rows(class.Passed, class.Passed), Student: who("11")},
+			class.Submission{Name: "late", Verdict: class.Graded, Rows: rows(class.Passed, class.Failed), Student: who("12"),
+				Adjust: class.Adjustment{Late: 10, Reason: "late"}},
+			class.Submission{Name: "one row not judged", Verdict: class.Graded, Rows: rows(class.Failed, class.Skipped), Student: who("13")},
+			class.Submission{Name: "to look at", Verdict: class.NoBuild, Student: who("14"), Look: look},
+			class.Submission{Name: "looked at", Verdict: class.NoBuild, Student: who("15"), Look: look, Adjust: class.Adjustment{Points: &eighty}},
+			class.Submission{Name: "failed", Verdict: class.GraderFailed, Student: who("16")},
+			class.Submission{Name: "=nobody", Verdict: class.NoBuild, Student: class.Student{}}))
+		lines := map[string]func(string) string{
+			"canvas.csv":    func(id string) string { return id },
+			"moodle.en.csv": func(id string) string { return strings.TrimSuffix("Participant "+id, "Participant ") },
+			"moodle.es.csv": func(id string) string { return strings.TrimSuffix("Participante "+id, "Participante ") },
+		}
+		heads := map[string][]string{
+			"canvas.csv":    {"Student", "ID", "SIS User ID", "SIS Login ID", "Section", "daemonlab"},
+			"moodle.en.csv": {"Identifier", "Full name", "Grade", "Last modified (grade)", "Feedback comments"},
+			"moodle.es.csv": {"Identificador", "Nombre completo", "Calificación", "Última modificación (calificación)", "Comentarios de retroalimentación"},
+		}
+		for file, id := range lines {
+			content, err := os.ReadFile(filepath.Join(out, file))
+			if !strings.HasPrefix(file, platform) {
+				if err == nil {
+					t.Errorf("%s of a class of %s", file, platform)
+				}
+				continue
+			}
+			table, csvErr := csv.NewReader(bytes.NewReader(content)).ReadAll()
+			if err != nil || csvErr != nil || !slices.Equal(table[0], heads[file]) {
+				t.Fatalf("%s: %q, %v, %v", file, table, err, csvErr)
+			}
+			var got []string
+			for _, line := range table[1:] {
+				if file == "canvas.csv" {
+					got = append(got, line[0]+"|"+line[1]+"|"+line[5])
+				} else {
+					got = append(got, line[1]+"|"+line[0]+"|"+line[2])
+				}
+			}
+			want := []string{"Núñez, Ana|" + id("11") + "|100", "Núñez, Ana|" + id("12") + "|54", "Núñez, Ana|" + id("13") + "|0",
+				"Núñez, Ana|" + id("14") + "|", "Núñez, Ana|" + id("15") + "|80", "Núñez, Ana|" + id("16") + "|", "'=nobody|" + id("") + "|0"}
+			if file == "canvas.csv" { // an empty cell would take a grade away
+				want = slices.DeleteFunc(append([]string{"Points Possible||100"}, want...), func(line string) bool { return strings.HasSuffix(line, "|") })
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%s:\n%q, not\n%q", file, got, want)
+			}
+		}
+	}
+}

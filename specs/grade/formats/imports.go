@@ -1,0 +1,131 @@
+package formats
+
+import (
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"html"
+	"math"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"daemonlab/specs/grade/class"
+	"daemonlab/specs/rubric"
+)
+
+// writeImports writes what Moodle and Canvas import, if the class was exported by them.
+func writeImports(out string, c class.Class) error {
+	of := map[string]bool{}
+	for _, s := range c.Submissions {
+		of[s.Student.Platform] = true
+	}
+	var errs []error
+	if of["moodle"] {
+		for _, lang := range []string{"en", "es"} {
+			errs = append(errs, writeTable(filepath.Join(out, "moodle."+lang+".csv"), moodle(c, lang)))
+		}
+	}
+	if of["canvas"] {
+		errs = append(errs, writeTable(filepath.Join(out, "canvas.csv"), canvas(c)))
+	}
+	return errors.Join(errs...)
+}
+
+func writeTable(file string, lines [][]string) error {
+	for _, line := range lines {
+		for i := range line {
+			line[i] = cell(line[i])
+		}
+	}
+	var b bytes.Buffer
+	if err := csv.NewWriter(&b).WriteAll(lines); err != nil {
+		return err
+	}
+	return write(file, b.Bytes())
+}
+
+// moodleColumns are headings of the offline grading worksheet. Moodle looks for them in the language of whoever imports it
+// (mod/assign/feedback/offline/importgradeslib.php), and for the number behind the word in the first.
+var moodleColumns = []rubric.Text{
+	{EN: "Identifier", ES: "Identificador"}, {EN: "Full name", ES: "Nombre completo"}, {EN: "Grade", ES: "Calificación"},
+	{EN: "Last modified (grade)", ES: "Última modificación (calificación)"},
+	{EN: "Feedback comments", ES: "Comentarios de retroalimentación"},
+}
+
+// moodle has an empty identifier where the folder's name told none: Moodle passes over the line. A grade that somebody
+// has changed since in Moodle stays, by the time.
+func moodle(c class.Class, lang string) [][]string {
+	lines := [][]string{nil}
+	for _, column := range moodleColumns {
+		lines[0] = append(lines[0], column.In(lang))
+	}
+	for _, s := range c.Submissions {
+		id := ""
+		if s.Student.Platform == "moodle" {
+			id = rubric.Text{EN: "Participant ", ES: "Participante "}.In(lang) + s.Student.ID
+		}
+		lines = append(lines, []string{id, fullName(s), grade(s, c.Rubric), c.Ended.UTC().Format("2006-01-02 15:04:05 UTC"),
+			comment(s, c.Rubric, lang)})
+	}
+	return lines
+}
+
+// canvas is the gradebook's file: the columns that its importer wants, and one that names the assignment, which is made if
+// there is none (lib/gradebook_importer.rb). Canvas asks who a student without an ID is. An empty cell would take a grade
+// away, so who has none is left out.
+func canvas(c class.Class) [][]string {
+	lines := [][]string{
+		{"Student", "ID", "SIS User ID", "SIS Login ID", "Section", "daemonlab"},
+		{"Points Possible", "", "", "", "", strconv.Itoa(rubric.Total)},
+	}
+	for _, s := range c.Submissions {
+		id := ""
+		if s.Student.Platform == "canvas" {
+			id = s.Student.ID
+		}
+		if grade := grade(s, c.Rubric); grade != "" {
+			lines = append(lines, []string{fullName(s), id, "", "", "", grade})
+		}
+	}
+	return lines
+}
+
+func fullName(s class.Submission) string {
+	if s.Student.Name != "" {
+		return class.Name(s.Student.Name).String()
+	}
+	return s.Name.String()
+}
+
+// grade is of 100, with what could not be judged counting neither way; empty if there is none, or if somebody has to look
+// first and has not decided.
+func grade(s class.Submission, rows []rubric.Row) string {
+	got, of, given := s.Points(rows)
+	if !given || of == 0 || len(s.Look) > 0 && s.Adjust == (class.Adjustment{}) {
+		return ""
+	}
+	return strconv.FormatFloat(math.Round(float64(got)/float64(of)*rubric.Total*100)/100, 'f', -1, 64)
+}
+
+// comment has in HTML what was seen of each row that failed, in a line.
+func comment(s class.Submission, rows []rubric.Row, lang string) string {
+	var b strings.Builder
+	if text := remarks(s, lang); text != "" {
+		fmt.Fprintf(&b, "<pre>%s</pre>", html.EscapeString(text))
+	}
+	for _, row := range rows {
+		found, judged := s.Row(row.ID)
+		if !judged || found.Status == class.Passed {
+			continue
+		}
+		seen := strings.Join(strings.Fields(found.Why.In(lang)), " ")
+		if found.Finding != nil {
+			seen = found.Finding.Line(lang, 200)
+		}
+		fmt.Fprintf(&b, "<p><b>%s</b> %s: <code>%s</code></p>", row.ID, html.EscapeString(row.Title.In(lang)),
+			html.EscapeString(forStudent(seen)))
+	}
+	return b.String()
+}
