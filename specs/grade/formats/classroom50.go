@@ -62,7 +62,7 @@ func NewClassroom50(s class.Submission, c class.Class, env func(string) string) 
 		Tests:          []Classroom50Test{},
 		Verdict:        s.Verdict,
 	}
-	got, of, given := s.Points(c.Rubric)
+	got, of, given := s.Earned(c.Rubric) // the points are the sum of the tests'
 	if !given {
 		return r
 	}

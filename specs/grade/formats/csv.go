@@ -19,7 +19,7 @@ func grades(c class.Class) []byte {
 	for _, row := range c.Rubric {
 		head = append(head, cell(row.ID))
 	}
-	w.Write(append(head, "unsteady", "why"))
+	w.Write(append(head, "adjusted", "unsteady", "why"))
 	for _, s := range c.Submissions {
 		w.Write(gradesOf(s, c))
 	}
@@ -50,7 +50,7 @@ func gradesOf(s class.Submission, c class.Class) []string {
 			unsteady = append(unsteady, fmt.Sprintf("%s %d of %d", row.ID, found.Passes, s.Runs))
 		}
 	}
-	return append(line, cell(strings.Join(unsteady, "; ")), cell(class.Plain(s.Why)))
+	return append(line, cell(adjusted(s, "en")), cell(strings.Join(unsteady, "; ")), cell(class.Plain(s.Why)))
 }
 
 // cell keeps a spreadsheet from taking a text for a formula, with the quote that spreadsheets take for "text"

@@ -78,15 +78,19 @@ func explain(s class.Submission, lang string) string {
 
 // remarks are about the submission as a whole: how it ended, its form, and what the instructor adjusted.
 func remarks(s class.Submission, lang string) string {
-	text := cmp.Or(explain(s, lang), s.Notes.In(lang))
-	adjusted := rubric.Text{EN: "adjusted", ES: "ajustado"}.In(lang)
+	return strings.TrimSpace(forStudent(cmp.Or(explain(s, lang), s.Notes.In(lang)) + "\n" + adjusted(s, lang)))
+}
+
+// adjusted says what the instructor made of the points, and why; empty if nothing.
+func adjusted(s class.Submission, lang string) string {
+	if s.Adjust == (class.Adjustment{}) {
+		return ""
+	}
+	text := rubric.Text{EN: "adjusted", ES: "ajustado"}.In(lang)
 	if s.Adjust.Late > 0 && s.Adjust.Points == nil {
-		adjusted += fmt.Sprintf(", −%d %%", s.Adjust.Late)
+		text += fmt.Sprintf(", −%d %%", s.Adjust.Late)
 	}
-	if s.Adjust != (class.Adjustment{}) {
-		text += "\n" + adjusted + ": " + s.Adjust.Reason
-	}
-	return strings.TrimSpace(forStudent(text))
+	return class.Plain(text + ": " + s.Adjust.Reason)
 }
 
 // report says what is to be known of a row: what was seen, the hint, and in how many runs it passed.
