@@ -25,6 +25,9 @@ func (s Submission) Points(rows []rubric.Row) (got, of int, given bool) {
 	return got - got*s.Adjust.Late/100, of, given // a part of a point is the student's
 }
 
+// Undecided reports whether a person has to look at the submission before its points count.
+func (s Submission) Undecided() bool { return len(s.Look) > 0 && s.Adjust == (Adjustment{}) }
+
 // Earned is what the rows give, before any adjustment.
 //
 // A row holds as a whole and in each run: 3 passes of 5 are a fault that comes and goes, so they give nothing. What

@@ -99,11 +99,10 @@ func fullName(s class.Submission) string {
 	return s.Name.String()
 }
 
-// grade is of 100, with what could not be judged counting neither way; empty if there is none, or if somebody has to look
-// first and has not decided.
+// grade is of 100, with what could not be judged counting neither way; empty if there is none yet.
 func grade(s class.Submission, rows []rubric.Row) string {
 	got, of, given := s.Points(rows)
-	if !given || of == 0 || len(s.Look) > 0 && s.Adjust == (class.Adjustment{}) {
+	if !given || of == 0 || s.Undecided() {
 		return ""
 	}
 	return strconv.FormatFloat(math.Round(float64(got)/float64(of)*rubric.Total*100)/100, 'f', -1, 64)

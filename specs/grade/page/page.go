@@ -24,8 +24,9 @@ var style template.CSS
 var script template.JS
 
 var page = template.Must(template.New("page").Funcs(template.FuncMap{
-	"t":    func(en, es string) template.HTML { return both(rubric.Text{EN: en, ES: es}) },
-	"both": both,
+	"t":     func(en, es string) template.HTML { return both(rubric.Text{EN: en, ES: es}) },
+	"both":  both,
+	"plain": class.Plain,
 }).Parse(layout))
 
 // both has the text in both languages, of which the style sheet hides one.

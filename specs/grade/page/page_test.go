@@ -134,3 +134,40 @@ func TestRatesAreOfWhatWasJudged(t *testing.T) {
 		t.Error("2 of 3 failed rearm, which is not said")
 	}
 }
+
+func TestWhatNeedsALookComesFirstAndIsNoZeroYet(t *testing.T) {
+	look := []class.Look{{Why: rubric.Text{EN: "no Makefile", ES: "sin Makefile"}, Command: "scripts/grade c --as 'cc <x>.c'"},
+		{Why: rubric.Text{EN: "no Makefile", ES: "sin Makefile"}, Command: "scripts/grade c --as 'clang'"}}
+	tried := &class.Trial{Command: "cc", Got: 61, Of: 100}
+	c := class.Class{Rubric: rubric.Standard(), Submissions: []class.Submission{
+		{Name: "none", Verdict: class.NotOne, Why: "a file", Notes: rubric.Text{EN: "a file", ES: "un fichero"}},
+		{Name: "good", Verdict: class.Graded}, {Name: "odd", Verdict: class.NoBuild, Look: look, Trial: tried}}}
+	html := content(t, c)
+	last := 0
+	for _, part := range []string{`id="h-look">`, `<small>2</small>`, `<a href="#s3">odd</a>`, "no Makefile", "sin Makefile",
+		"scripts/grade c --as &#39;cc &lt;x&gt;.c&#39;", "clang", "61/100", `<a href="#s1">none</a>`, "un fichero", `id="h-rates"`} {
+		at := strings.Index(html[last:], part)
+		if at < 0 {
+			t.Fatalf("%s is not there, or not in its place", part)
+		}
+		last += at
+	}
+	if !strings.Contains(html, "</span> 1 <span") {
+		t.Error("what has to be looked at is among the submissions with points")
+	}
+	c.Submissions = c.Submissions[1:2]
+	if strings.Contains(content(t, c), "h-look") {
+		t.Error("nothing needs a look, but there is a place for it")
+	}
+}
+
+func TestASubmissionTellsItsAdjustmentAndItsHistory(t *testing.T) {
+	html := content(t, class.Class{Rubric: rubric.Standard(), Submissions: []class.Submission{{Name: "a", Verdict: class.Graded,
+		Notes: rubric.Text{EN: "found in src", ES: "estaba en src"}, Adjust: class.Adjustment{Late: 20, Reason: "two days"},
+		History: []class.Earlier{{When: time.Unix(0, 0), Verdict: class.Graded, Got: 40, Of: 100}}}}})
+	for _, part := range []string{"found in src", "estaba en src", "−20 %: two days", "1970-01-01 00:00: 40/100 graded", `href="feedback/a.es.html"`} {
+		if !strings.Contains(html, part) {
+			t.Errorf("%q is missing", part)
+		}
+	}
+}

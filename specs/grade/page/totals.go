@@ -35,7 +35,7 @@ func newTotals(c class.Class) totals {
 	var all []int
 	sum := 0
 	for _, s := range c.Submissions {
-		if got, of, given := s.Points(c.Rubric); given {
+		if got, of, given := s.Points(c.Rubric); given && !s.Undecided() {
 			all = append(all, percent(got, of))
 			sum += percent(got, of)
 		}

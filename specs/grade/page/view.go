@@ -22,6 +22,7 @@ type view struct {
 	Totals       totals
 	Rates        []rate
 	Clean        []string // ids that nobody failed
+	Looks        []submission
 	Submissions  []submission
 }
 
@@ -64,6 +65,11 @@ type submission struct {
 	BuildOutput      string
 	Seconds          string
 	Hashes           map[string]string
+	Notes            rubric.Text
+	Looks            []class.Look
+	Trial            *class.Trial
+	Adjust           class.Adjustment
+	History          []class.Earlier
 }
 
 // shown is a row that did not pass, with what shows it.
@@ -83,6 +89,14 @@ func newView(c class.Class) view {
 	for i, s := range c.Submissions {
 		v.Submissions = append(v.Submissions, newSubmission(i, s, c.Rubric))
 		v.Runs = max(v.Runs, s.Runs)
+		if len(s.Look) > 0 || s.Trial != nil {
+			v.Looks = append(v.Looks, v.Submissions[i])
+		}
+	}
+	for i, s := range c.Submissions { // after what a command helps with
+		if s.Look == nil && s.Trial == nil && (s.Verdict == class.GraderFailed || s.Verdict == class.NotOne) {
+			v.Looks = append(v.Looks, v.Submissions[i])
+		}
 	}
 	v.Rates, v.Clean = rates(c)
 	return v
@@ -118,7 +132,11 @@ func verdicts(c class.Class) []count {
 func newSubmission(i int, s class.Submission, rows []rubric.Row) submission {
 	v := submission{ID: fmt.Sprintf("s%d", i+1), Name: s.Name.String(), Folder: s.Name.Folder(), Why: class.Plain(s.Why),
 		Verdict: status{Class: string(s.Verdict), Name: verdictNames[s.Verdict]}, Language: s.Language, Build: s.Build,
-		BuildOutput: class.Plain(s.Build.Output), Seconds: fmt.Sprintf("%.1f", s.Seconds), Hashes: s.Hashes}
+		BuildOutput: class.Plain(s.Build.Output), Seconds: fmt.Sprintf("%.1f", s.Seconds), Hashes: s.Hashes,
+		Notes: plain(s.Notes), Trial: s.Trial, Adjust: s.Adjust, History: s.History}
+	for _, look := range s.Look {
+		v.Looks = append(v.Looks, class.Look{Why: plain(look.Why), Command: class.Plain(look.Command)})
+	}
 	v.Got, v.Of, v.Given = s.Points(rows)
 	v.Of100 = percent(v.Got, v.Of)
 	last := 0
@@ -140,6 +158,10 @@ func newSubmission(i int, s class.Submission, rows []rubric.Row) submission {
 		v.Cells = append(v.Cells, field)
 	}
 	return v
+}
+
+func plain(text rubric.Text) rubric.Text {
+	return rubric.Text{EN: class.Plain(text.EN), ES: class.Plain(text.ES)}
 }
 
 func newShown(id string, st status, s class.Submission, row rubric.Row, found class.Row) shown {

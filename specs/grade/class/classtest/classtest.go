@@ -41,8 +41,16 @@ func submission(random *rand.Rand, i int, rows []rubric.Row) class.Submission {
 	s.Hashes = map[string]string{"mqfiled": hash(random), "mqfile": hash(random)}
 	s.Seconds = 9 + 8*random.Float64()
 	switch i % 25 {
+	case 3:
+		s.Verdict, s.Why, s.Notes = class.NotOne, "a file", rubric.Text{EN: "a file, no folder", ES: "un fichero, no una carpeta"}
+		return s
 	case 7:
 		s.Verdict, s.Why, s.Hashes = class.NoBuild, "make: exit status 2", nil
+		s.Notes = rubric.Text{EN: "no bin/mqfiled, but bin/server </p>\x1b", ES: "no hay bin/mqfiled, sino bin/server"}
+		s.Look = []class.Look{{Why: s.Notes, Command: "scripts/grade class --only '" + string(s.Name) + "' --as 'make; cp bin/server bin/mqfiled'"}}
+		s.Trial = &class.Trial{Command: "make; cp bin/server bin/mqfiled", Verdict: class.Graded, Got: 61, Of: 100}
+		s.Adjust = class.Adjustment{Late: 20, Reason: "two days </p>\x1b"}
+		s.History = []class.Earlier{{When: time.Unix(1e9, 0), Verdict: class.NoBuild, Of: 100}}
 		s.Build.Output = "cc -O2 -Wall -c -o mqfiled.o mqfiled.c\nmqfiled.c:41:9: error: unknown type name 'mqd_t'; did you " +
 			"mean 'mode_t'?\n   41 |         mqd_t queue = mq_open(name, O_RDONLY);\n      |         ^~~~~\nmake: *** " +
 			"[Makefile:12: mqfiled.o] Error 1\n\x1b[0m"
