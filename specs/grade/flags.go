@@ -53,6 +53,8 @@ Without judging anything:
 
   --rescore DIR                    count the points of the results in DIR again, by --rubric, and write them there
   --merge PART...                  make one class of results with parts of it; --out names a new directory
+  --alike SUBMISSIONS              write alike.csv into --out: the passages that submissions have in common, but for what is
+                                   in --handout DIR; both may be repeated, for last year's class and each language
   --bundle gradescope|classroom50  pack the grader: into the zip, or the folder of a workflow and a zip, that --out names
 
 Exit status: 0 all graded, 1 the grader failed at some, 2 it could not run, 130 interrupted.
@@ -64,6 +66,7 @@ examples:
   scripts/grade submissions.zip --resume
   scripts/grade --rescore grades --rubric rubric.json
   scripts/grade --merge part-1 part-2 --out grades
+  scripts/grade --alike submissions --alike last-year.zip --handout student-c --handout student-go
 `
 
 type options struct {
@@ -82,6 +85,8 @@ type options struct {
 	merge   bool
 	parts   []string // to merge: directories of results
 	bundle  string   // the platform
+
+	alike, handouts []string // classes to compare, and folders that students began with
 }
 
 func parseFlags(args []string) (options, error) {
@@ -101,6 +106,8 @@ func parseFlags(args []string) (options, error) {
 	f.StringVar(&o.rescore, "rescore", "", "")
 	f.BoolVar(&o.merge, "merge", false, "")
 	f.StringVar(&o.bundle, "bundle", "", "")
+	f.Func("alike", "", func(path string) error { o.alike = append(o.alike, path); return nil })
+	f.Func("handout", "", func(dir string) error { o.handouts = append(o.handouts, dir); return nil })
 	folders, err := parseMixed(f, args)
 	o.timeout = time.Duration(*seconds) * time.Second
 	switch {
@@ -144,14 +151,16 @@ var defaultOut = map[string]string{
 // take takes the arguments that are no flags, for what is to be done.
 func (o *options) take(folders []string) error {
 	modes := 0
-	for _, wanted := range []bool{o.rescore != "", o.merge, o.bundle != ""} {
+	for _, wanted := range []bool{o.rescore != "", o.merge, o.bundle != "", o.alike != nil} {
 		if wanted {
 			modes++
 		}
 	}
 	switch {
 	case modes > 1:
-		return errors.New("--rescore, --merge and --bundle: one at a time")
+		return errors.New("--rescore, --merge, --alike and --bundle: one at a time")
+	case o.handouts != nil && o.alike == nil:
+		return errors.New("--handout: with --alike only")
 	case o.merge && len(folders) == 0:
 		return errors.New("--merge: name the directories with the parts")
 	case o.merge:

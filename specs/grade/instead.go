@@ -24,6 +24,8 @@ func (o options) instead() func() error {
 		return o.rescoreResults
 	case o.merge:
 		return o.mergeParts
+	case o.alike != nil:
+		return o.compare
 	case o.bundle != "":
 		return o.packBundle
 	}

@@ -64,10 +64,29 @@ func TestRescoreAndMergeFromTheCommandLine(t *testing.T) {
 	}
 }
 
+// The sample class has programs that were made from one another.
+func TestAlikeFromTheCommandLine(t *testing.T) {
+	sample, err := filepath.Abs("testdata/sample")
+	must(t, err)
+	handout := t.TempDir()
+	must(t, os.CopyFS(handout, os.DirFS(filepath.Join(sample, "does-not-build-c"))))
+	out := filepath.Join(t.TempDir(), "out")
+	year := t.TempDir()
+	must(t, os.CopyFS(filepath.Join(year, "again"), os.DirFS(filepath.Join(sample, "writes-results"))))
+	must(t, os.WriteFile(filepath.Join(year, "list.txt"), []byte("ana"), 0o644))
+	text, status := said(t, "--alike", sample, "--alike", year, "--handout", handout, "--out", out)
+	table, err := os.ReadFile(filepath.Join(out, "alike.csv"))
+	if want := "sample/writes-results," + filepath.Base(year) + "/again,100,100,"; err != nil || status != 0 ||
+		!strings.Contains(string(table), want) || !strings.Contains(string(table), ",mqfiled.c:") || !strings.Contains(text, "/list.txt: ") {
+		t.Errorf("--alike ends with %d: %s\n%s\n%v", status, text, table, err)
+	}
+}
+
 func TestWhatCannotBeAskedForAtOnce(t *testing.T) {
 	for _, args := range [][]string{
 		{}, {"a", "b"}, {"--merge"}, {"--rescore", "a", "b"}, {"--bundle", "moodle"}, {"--bundle", "gradescope", "a"},
 		{"--rescore", "a", "--merge", "b"}, {"a", "--shard", "3/2"}, {"a", "--shard", "auto"},
+		{"--alike", "a", "--merge", "b"}, {"--alike", "a", "b"}, {"a", "--handout", "b"},
 	} {
 		if text, status := said(t, args...); !strings.Contains(text, "usage: ") || status != 2 {
 			t.Errorf("grade %q ends with %d: %s", args, status, text)

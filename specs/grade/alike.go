@@ -1,0 +1,86 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+
+	"daemonlab/specs/grade/alike"
+	"daemonlab/specs/grade/class"
+	"daemonlab/specs/grade/intake"
+)
+
+// compare writes what submissions have in common. They are unpacked one at a time.
+func (o options) compare() error {
+	work, err := os.MkdirTemp("", "daemonlab-alike-")
+	if err != nil {
+		return err
+	}
+	defer removeAll(work)
+	var c alike.Class
+	for _, dir := range o.handouts {
+		if _, err := c.Handout(dir); err != nil {
+			return fmt.Errorf("handout %s: %w", dir, err)
+		}
+	}
+	for n, path := range o.alike {
+		unpacked := filepath.Join(work, fmt.Sprint(n))
+		if err := os.Mkdir(unpacked, 0o700); err != nil {
+			return err
+		}
+		items, err := intake.Class(path, unpacked)
+		if err != nil {
+			return err
+		}
+		for _, item := range items {
+			name := item.Name.String()
+			if len(o.alike) > 1 {
+				name = filepath.Base(path) + "/" + name
+			}
+			for _, skipped := range addTo(&c, name, item, filepath.Join(work, "one")) {
+				fmt.Fprintf(os.Stderr, "grade: not compared: %s: %s\n", name, skipped)
+			}
+		}
+	}
+	pairs := c.Pairs()
+	printPairs(os.Stdout, pairs)
+	var table bytes.Buffer
+	return errors.Join(alike.Table(&table, pairs), os.MkdirAll(o.out, 0o755),
+		class.WriteFile(filepath.Join(o.out, "alike.csv"), table.Bytes()))
+}
+
+// addTo adds an item and returns what of it could not be read.
+func addTo(c *alike.Class, name string, item intake.Item, work string) []string {
+	if item.Stray.EN != "" {
+		return []string{item.Stray.EN}
+	}
+	defer removeAll(work)
+	err := os.Mkdir(work, 0o700)
+	if err == nil {
+		_, err = item.Unpack(work)
+	}
+	if err != nil {
+		return []string{class.Plain(err.Error())}
+	}
+	skipped, err := c.Add(name, work)
+	if err != nil {
+		skipped = append(skipped, err.Error())
+	}
+	return skipped
+}
+
+func printPairs(w io.Writer, pairs []alike.Pair) {
+	const most = 30
+	fmt.Fprint(w, "where to look, not a verdict: tokens of their own that two have in common, names and comments apart\n\n")
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "tokens\ta\t% of a\tb\t% of b\tlongest passage in a\tin b")
+	for _, p := range pairs[:min(len(pairs), most)] {
+		fmt.Fprintf(t, "%d\t%s\t%d\t%s\t%d\t%s\t%s\n", p.Tokens, p.A, p.OfA, p.B, p.OfB, p.Passages[0].A, p.Passages[0].B)
+	}
+	t.Flush()
+	fmt.Fprintf(w, "\n%d pairs; alike.csv has all passages\n", len(pairs))
+}
