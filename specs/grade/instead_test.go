@@ -76,7 +76,7 @@ func TestAlikeFromTheCommandLine(t *testing.T) {
 	must(t, os.WriteFile(filepath.Join(year, "list.txt"), []byte("ana"), 0o644))
 	text, status := said(t, "--alike", sample, "--alike", year, "--handout", handout, "--out", out)
 	table, err := os.ReadFile(filepath.Join(out, "alike.csv"))
-	if want := "sample/writes-results," + filepath.Base(year) + "/again,100,100,"; err != nil || status != 0 ||
+	if want := "sample/writes-results," + filepath.Base(year) + "/again,9"; err != nil || status != 0 ||
 		!strings.Contains(string(table), want) || !strings.Contains(string(table), ",mqfiled.c:") || !strings.Contains(text, "/list.txt: ") {
 		t.Errorf("--alike ends with %d: %s\n%s\n%v", status, text, table, err)
 	}

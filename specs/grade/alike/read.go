@@ -30,7 +30,7 @@ func read(dir string, each func(file string, all []token)) (skipped []string, er
 	}
 	defer root.Close()
 	files, left := 0, maxTokens
-	return skipped, fs.WalkDir(root.FS(), ".", func(file string, e fs.DirEntry, err error) error {
+	err = fs.WalkDir(root.FS(), ".", func(file string, e fs.DirEntry, err error) error {
 		skip := func(why any) { skipped = append(skipped, finding.Escape(fmt.Sprintf("%s: %v", file, why), "")) }
 		switch {
 		case err != nil:
@@ -65,6 +65,7 @@ func read(dir string, each func(file string, all []token)) (skipped []string, er
 		}
 		return nil
 	})
+	return skipped, err
 }
 
 // token is one word or sign of a source: what it is once names are folded, and its line.
