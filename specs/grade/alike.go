@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -11,6 +9,7 @@ import (
 
 	"daemonlab/specs/grade/alike"
 	"daemonlab/specs/grade/class"
+	"daemonlab/specs/grade/formats"
 	"daemonlab/specs/grade/intake"
 )
 
@@ -48,9 +47,7 @@ func (o options) compare() error {
 	}
 	pairs := c.Pairs()
 	printPairs(os.Stdout, pairs)
-	var table bytes.Buffer
-	return errors.Join(alike.Table(&table, pairs), os.MkdirAll(o.out, 0o755),
-		class.WriteFile(filepath.Join(o.out, "alike.csv"), table.Bytes()))
+	return formats.WriteAlike(o.out, pairs)
 }
 
 // addTo adds an item and returns what of it could not be read.

@@ -5,12 +5,9 @@ package alike
 
 import (
 	"cmp"
-	"encoding/csv"
 	"fmt"
-	"io"
 	"math/bits"
 	"slices"
-	"strings"
 )
 
 // Two fingerprints in a row make a passage, so one of gram+2*window-1 tokens that two have in common is always found. The
@@ -218,23 +215,4 @@ func passages(a, b *side, having map[uint64][]int32) (found []Passage) {
 	end()
 	slices.SortStableFunc(found, func(a, b Passage) int { return b.Tokens - a.Tokens })
 	return found
-}
-
-// Table writes a line for each passage. A name cannot begin a formula of a spreadsheet.
-func Table(out io.Writer, pairs []Pair) error {
-	w := csv.NewWriter(out)
-	w.Write([]string{"a", "b", "% of a", "% of b", "tokens", "passage", "in a", "in b"})
-	for _, p := range pairs {
-		for _, in := range p.Passages {
-			line := []string{p.A, p.B, fmt.Sprint(p.OfA), fmt.Sprint(p.OfB), fmt.Sprint(p.Tokens), fmt.Sprint(in.Tokens), in.A, in.B}
-			for i, text := range line {
-				if strings.IndexAny(text, "=+-@'＝＋－＠") == 0 {
-					line[i] = "'" + text
-				}
-			}
-			w.Write(line)
-		}
-	}
-	w.Flush()
-	return w.Error()
 }

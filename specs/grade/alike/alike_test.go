@@ -1,8 +1,6 @@
 package alike_test
 
 import (
-	"bytes"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"os"
@@ -137,22 +135,6 @@ func TestItStaysInsideAndSaysWhatItDidNotRead(t *testing.T) {
 	}
 	if want := []string{"big.c: larger than 1 MiB", `program\n: no text`}; !slices.Equal(skipped, want) {
 		t.Errorf("not read: %q", skipped)
-	}
-}
-
-func TestTheTableIsCSVWithoutFormulas(t *testing.T) {
-	var c alike.Class
-	for _, name := range []string{"=HYPERLINK(1)", `b,"c"`} {
-		add(t, &c, name, folder(t, "@a,b.c", program(1, 60, "f", "")))
-	}
-	var table bytes.Buffer
-	err := alike.Table(&table, c.Pairs())
-	lines, readErr := csv.NewReader(&table).ReadAll()
-	if err != nil || readErr != nil || len(lines) != 2 {
-		t.Fatalf("%q, %v, %v", lines, err, readErr)
-	}
-	if l := lines[1]; l[0] != "'=HYPERLINK(1)" || l[1] != `b,"c"` || l[2] != "100" && l[2] < "90" || !strings.HasPrefix(l[6], "'@a,b.c:1-") {
-		t.Errorf("%q", l)
 	}
 }
 

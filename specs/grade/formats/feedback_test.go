@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"daemonlab/specs/finding"
+	"daemonlab/specs/grade/alike"
 	"daemonlab/specs/grade/class"
+	"daemonlab/specs/grade/formats"
 	"daemonlab/specs/rubric"
 )
 
@@ -148,5 +150,16 @@ func TestMoodleAndCanvasImport(t *testing.T) {
 				t.Errorf("%s:\n%q, not\n%q", file, got, want)
 			}
 		}
+	}
+}
+
+func TestAlikeIsATableWithoutFormulas(t *testing.T) {
+	out := t.TempDir()
+	err := formats.WriteAlike(out, []alike.Pair{{A: "=HYPERLINK(1)", B: `b,"c"`, OfA: 90, OfB: 40, Tokens: 300,
+		Passages: []alike.Passage{{Tokens: 200, A: "@a.c:1-9", B: "b.c:2-8"}, {Tokens: 100, A: "a.c:10-19", B: "b.c:12-18"}}}})
+	lines, readErr := csv.NewReader(bytes.NewReader(read(t, out, "alike.csv"))).ReadAll()
+	if err != nil || readErr != nil || len(lines) != 3 ||
+		!slices.Equal(lines[1], []string{"'=HYPERLINK(1)", `b,"c"`, "90", "40", "300", "200", "'@a.c:1-9", "b.c:2-8"}) {
+		t.Errorf("%q, %v, %v", lines, err, readErr)
 	}
 }

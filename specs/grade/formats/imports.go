@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"daemonlab/specs/grade/alike"
 	"daemonlab/specs/grade/class"
 	"daemonlab/specs/rubric"
 )
@@ -44,6 +45,18 @@ func writeTable(file string, lines [][]string) error {
 		return err
 	}
 	return write(file, b.Bytes())
+}
+
+// WriteAlike writes alike.csv, with a line for each passage.
+func WriteAlike(out string, pairs []alike.Pair) error {
+	lines := [][]string{{"a", "b", "% of a", "% of b", "tokens", "passage", "in a", "in b"}}
+	for _, p := range pairs {
+		for _, in := range p.Passages {
+			lines = append(lines, []string{p.A, p.B, strconv.Itoa(p.OfA), strconv.Itoa(p.OfB), strconv.Itoa(p.Tokens),
+				strconv.Itoa(in.Tokens), in.A, in.B})
+		}
+	}
+	return writeTable(filepath.Join(out, "alike.csv"), lines)
 }
 
 // moodleColumns are headings of the offline grading worksheet. Moodle looks for them in the language of whoever imports it
