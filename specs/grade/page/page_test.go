@@ -141,18 +141,19 @@ func TestWhatNeedsALookComesFirstAndIsNoZeroYet(t *testing.T) {
 	tried := &class.Trial{Command: "cc", Got: 61, Of: 100}
 	c := class.Class{Rubric: rubric.Standard(), Submissions: []class.Submission{
 		{Name: "none", Verdict: class.NotOne, Why: "a file", Notes: rubric.Text{EN: "a file", ES: "un fichero"}},
-		{Name: "good", Verdict: class.Graded}, {Name: "odd", Verdict: class.NoBuild, Look: look, Trial: tried}}}
+		{Name: "good", Verdict: class.Graded}, {Name: "odd", Verdict: class.NoBuild, Look: look},
+		{Name: "tried", Verdict: class.NoBuild, Look: look[:1], Trial: tried, Adjust: class.Adjustment{Late: 1, Reason: "late"}}}}
 	html := content(t, c)
 	last := 0
-	for _, part := range []string{`id="h-look">`, `<small>2</small>`, `<a href="#s3">odd</a>`, "no Makefile", "sin Makefile",
-		"scripts/grade c --as &#39;cc &lt;x&gt;.c&#39;", "clang", "61/100", `<a href="#s1">none</a>`, "un fichero", `id="h-rates"`} {
+	for _, part := range []string{`id="h-look">`, `<small>3</small>`, `<a href="#s3">odd</a>`, "no Makefile", "sin Makefile",
+		"scripts/grade c --as &#39;cc &lt;x&gt;.c&#39;", "clang", `<a href="#s4">tried</a>`, "61/100", `<a href="#s1">none</a>`, "un fichero", `id="h-rates"`} {
 		at := strings.Index(html[last:], part)
 		if at < 0 {
 			t.Fatalf("%s is not there, or not in its place", part)
 		}
 		last += at
 	}
-	if !strings.Contains(html, "</span> 1 <span") {
+	if !strings.Contains(html, "</span> 2 <span") {
 		t.Error("what has to be looked at is among the submissions with points")
 	}
 	c.Submissions = c.Submissions[1:2]
