@@ -22,6 +22,9 @@ type words struct {
 	Passed, Skipped []string
 }
 
+// Plain is the name without markup.
+func (w words) Plain() string { return strings.ReplaceAll(w.Name, "<", "&lt;") }
+
 type failure struct {
 	rubric.Row
 	Title, Report string
@@ -34,7 +37,7 @@ var say = map[string]any{
 }
 
 var markdown = template.Must(template.New("").Funcs(say).Parse(
-	`# {{html .Name}}{{if .Given}}: {{.Got}}/{{.Of}}{{end}}
+	`# {{.Plain}}{{if .Given}}: {{.Got}}/{{.Of}}{{end}}
 {{with .Remarks}}
 {{indent .}}
 {{end}}{{range .Failed}}
@@ -84,6 +87,7 @@ func writeFeedback(dir string, c class.Class) error {
 func newWords(s class.Submission, rows []rubric.Row, lang string) words {
 	w := words{Lang: lang, Name: fullName(s), Remarks: remarks(s, lang)}
 	w.Got, w.Of, w.Given = s.Points(rows)
+	w.Given = w.Given && !s.Undecided()
 	for _, row := range rows {
 		switch found, judged := s.Row(row.ID); {
 		case found.Status == class.Passed:

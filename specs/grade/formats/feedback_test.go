@@ -111,6 +111,9 @@ func TestMoodleAndCanvasImport(t *testing.T) {
 			class.Submission{Name: "looked at", Verdict: class.NoBuild, Student: who("15"), Look: look, Adjust: class.Adjustment{Points: &eighty}},
 			class.Submission{Name: "failed", Verdict: class.GraderFailed, Student: who("16")},
 			class.Submission{Name: "=nobody", Verdict: class.NoBuild, Student: class.Student{}}))
+		if text := read(t, out, "feedback", class.Name("to look at").Folder()+".en.md"); bytes.Contains(text, []byte("/100")) {
+			t.Errorf("somebody has to look at it, but the student reads %s", text)
+		}
 		lines := map[string]func(string) string{
 			"canvas.csv":    func(id string) string { return id },
 			"moodle.en.csv": func(id string) string { return strings.TrimSuffix("Participant "+id, "Participant ") },

@@ -60,7 +60,7 @@ var endings = map[class.Verdict]rubric.Text{
 		ES: "Evaluarla tardó demasiado. Cuenta lo evaluado hasta entonces"},
 	class.GraderFailed: {EN: "The grader failed, not the submission. No points are given or taken",
 		ES: "Falló el evaluador, no la entrega. No se dan ni se quitan puntos"},
-	class.NotOne: {EN: "It is not a submission", ES: "No es una entrega"},
+	class.NotOne: {}, // which the note says
 }
 
 // explain says how grading ended, with what building said; empty if it ended well.
@@ -69,7 +69,7 @@ func explain(s class.Submission, lang string) string {
 	if !ok {
 		return ""
 	}
-	text := ending.In(lang) + ": " + cmp.Or(s.Notes.In(lang), s.Why)
+	text := strings.TrimPrefix(ending.In(lang)+": "+cmp.Or(s.Notes.In(lang), s.Why), ": ")
 	if s.Verdict == class.NoBuild && s.Build.Command != "" {
 		text += "\n$ " + s.Build.Command + "\n" + s.Build.Output
 	}

@@ -1,9 +1,11 @@
 package page
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"daemonlab/specs/finding"
@@ -53,7 +55,6 @@ type cell struct {
 type submission struct {
 	ID, Name, Folder string
 	Verdict          status
-	Why              string
 	Given            bool
 	Got, Of, Of100   int
 	Cells            []cell
@@ -65,7 +66,7 @@ type submission struct {
 	BuildOutput      string
 	Seconds          string
 	Hashes           map[string]string
-	Notes            rubric.Text
+	Told             rubric.Text // how it ended and why, if there is more to say than that
 	Looks            []class.Look
 	Trial            *class.Trial
 	Adjust           class.Adjustment
@@ -130,10 +131,10 @@ func verdicts(c class.Class) []count {
 }
 
 func newSubmission(i int, s class.Submission, rows []rubric.Row) submission {
-	v := submission{ID: fmt.Sprintf("s%d", i+1), Name: s.Name.String(), Folder: s.Name.Folder(), Why: class.Plain(s.Why),
+	v := submission{ID: fmt.Sprintf("s%d", i+1), Name: s.Name.String(), Folder: s.Name.Folder(),
 		Verdict: status{Class: string(s.Verdict), Name: verdictNames[s.Verdict]}, Language: s.Language, Build: s.Build,
 		BuildOutput: class.Plain(s.Build.Output), Seconds: fmt.Sprintf("%.1f", s.Seconds), Hashes: s.Hashes,
-		Notes: plain(s.Notes), Trial: s.Trial, Adjust: s.Adjust, History: s.History}
+		Told: told(s), Trial: s.Trial, Adjust: s.Adjust, History: s.History}
 	for _, look := range s.Look {
 		v.Looks = append(v.Looks, class.Look{Why: plain(look.Why), Command: class.Plain(look.Command)})
 	}
@@ -158,6 +159,17 @@ func newSubmission(i int, s class.Submission, rows []rubric.Row) submission {
 		v.Cells = append(v.Cells, field)
 	}
 	return v
+}
+
+func told(s class.Submission) rubric.Text {
+	lead := func(verdict, why string) string {
+		if why == "" || strings.HasPrefix(why, verdict) {
+			return class.Plain(why)
+		}
+		return verdict + ": " + class.Plain(why)
+	}
+	name := verdictNames[s.Verdict]
+	return rubric.Text{EN: lead(name.EN, cmp.Or(s.Notes.EN, s.Why)), ES: lead(name.ES, cmp.Or(s.Notes.ES, s.Why))}
 }
 
 func plain(text rubric.Text) rubric.Text {
