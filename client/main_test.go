@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // mqfile is the program under test, built once.
@@ -25,6 +28,9 @@ func TestMain(m *testing.M) {
 }
 
 func runTests(m *testing.M) int {
+	if signal.Ignored(unix.SIGHUP) { // by nohup(1), and then by the programs, too; execve(2) resets what is caught
+		signal.Notify(make(chan os.Signal, 1), unix.SIGHUP)
+	}
 	if mqfile = os.Getenv(binaryEnv); mqfile != "" {
 		return m.Run()
 	}
