@@ -163,8 +163,8 @@ func linesWith(text []byte, prefix string) []byte {
 	return kept.Bytes()
 }
 
-// projectOnly are the sections about commands that a handout has not.
-var projectOnly = regexp.MustCompile(`(?ms)^## scripts/handout$.*?^(## (?:Without|Sin) )`)
+// projectOnly is what speaks of things that a handout has not.
+var projectOnly = regexp.MustCompile(`(?ms)^<!-- project -->$.*?^<!-- /project -->\n+`)
 
 // guide is lab/guide in the handout's language, without the pages for whoever teaches.
 func (o options) guide() (files []file, err error) {
@@ -180,7 +180,7 @@ func (o options) guide() (files []file, err error) {
 		if err != nil {
 			return err
 		}
-		content = projectOnly.ReplaceAll(content, []byte("$1"))
+		content = projectOnly.ReplaceAll(content, nil)
 		rest, err := filepath.Rel(root, name)
 		files = append(files, file{path.Join("guide", rest), content, 0o644})
 		return err

@@ -308,6 +308,7 @@ func mustBePartOf(t *testing.T, f file, source []byte, regions []region) {
 	}
 }
 
+// TestAHandoutHasATODOForEveryRow also looks for what a handout must not have: marks, and names of what only the project has.
 func TestAHandoutHasATODOForEveryRow(t *testing.T) {
 	eachLanguage(t, func(t *testing.T, o options) {
 		files, _, err := o.files()
@@ -320,6 +321,11 @@ func TestAHandoutHasATODOForEveryRow(t *testing.T) {
 		for _, row := range rubric.Standard() {
 			if todo := fmt.Sprintf("TODO %s %d (%s)", word, row.Step, row.ID); !bytes.Contains(all.Bytes(), []byte(todo)) {
 				t.Errorf("no %q", todo)
+			}
+		}
+		for _, missing := range []string{"scripts/demo", "scripts/compare", "scripts/handout", "lab/sysv", "    go test"} {
+			if at := bytes.Index(all.Bytes(), []byte(missing)); at >= 0 {
+				t.Errorf("it speaks of %s: %q", missing, all.Bytes()[max(0, at-60):at+60])
 			}
 		}
 		for line := range strings.Lines(all.String()) {
