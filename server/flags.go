@@ -33,7 +33,7 @@ Serves the files below a directory to mqfile clients, as a daemon.
 //lab:begin
 
 const moreUsage = `  --transfers N    transfers at a time (default %d)
-  --status         does the daemon of this PID file run (exit 3: no), and how
+  --status         report whether the daemon is running (exit 3 if not)
   --stop           end it and wait for that
 
 examples:

@@ -71,7 +71,7 @@ func Row(id string, specs func(r row)) bool {
 	})
 }
 
-// skipWithoutRequestQueue spares programs that could not make a request queue the blame.
+// skipWithoutRequestQueue skips all specs where the system allows no request queue.
 func skipWithoutRequestQueue() {
 	limits, err := mq.SystemLimits()
 	Expect(err).NotTo(HaveOccurred())

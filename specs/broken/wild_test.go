@@ -107,7 +107,7 @@ func mqueuefs(t *testing.T) string {
 	return dir
 }
 
-// abandoned tells whether the suite that made a queue has ended; its PID is in the name. Another suite may be running.
+// abandoned reports whether the suite that made a queue has ended; its PID is in the name. Another suite may be running.
 func abandoned(name string) bool {
 	parts := strings.Split(name, "-")
 	for _, part := range parts {

@@ -24,7 +24,7 @@ const (
 	OrdersVariable   = "SPECS_LAUNCH_ORDERS" // for the launcher, at each start of a program, separated by spaces
 )
 
-// Untrusted tells whether the programs are started with orders that confine them.
+// Untrusted reports whether the programs are started with orders that confine them.
 func Untrusted() bool {
 	return os.Getenv(OrdersVariable) != ""
 }

@@ -151,7 +151,7 @@ func QueueFile(name string) string {
 	return mountPoint + name
 }
 
-// Private tells whether the suite has namespaces of its own.
+// Private reports whether the suite has namespaces of its own.
 func Private() bool { return os.Getenv(kindVariable) != shared }
 
 // NeedPrivate skips a spec that would change what belongs to the system.

@@ -36,7 +36,7 @@ func (th Thread) AsleepIn(call int) {
 	gomega.Eventually(SleepsIn).WithArguments(fmt.Sprintf("/proc/self/task/%d", th.TID), call).Should(gomega.BeTrue())
 }
 
-// SleepsIn tells whether a thread, a directory of /proc, sleeps in a system call.
+// SleepsIn reports whether a thread, a directory of /proc, sleeps in a system call.
 func SleepsIn(proc string, call int) (bool, error) {
 	line, err := os.ReadFile(proc + "/syscall")
 	return strings.HasPrefix(string(line), fmt.Sprint(call, " ")), err

@@ -1,7 +1,7 @@
 // Command judge runs the specs against a server and a client and says which rows of the contract they meet.
 //
 // Each row is judged by a process of its own, several at a time. What a program does to the one that judges it, or
-// leaves behind, cannot touch another row; and a row that does not come to an end is ended, with everything it started.
+// leaves behind, cannot touch another row; and a row that does not end is ended, with everything it started.
 package main
 
 import (

@@ -248,7 +248,7 @@ var _ = Describe("I. mq_notify: firing: other circumstances", func() {
 	})
 })
 
-// pendingForProcess tells whether SIGUSR1 waits for the process as a whole; see proc_pid_status(5).
+// pendingForProcess reports whether SIGUSR1 waits for the process as a whole; see proc_pid_status(5).
 func pendingForProcess(pid int) bool {
 	GinkgoHelper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
@@ -260,7 +260,7 @@ func pendingForProcess(pid int) bool {
 	return set&(1<<(unix.SIGUSR1-1)) != 0
 }
 
-// listed tells whether /proc/net/netlink has the socket, by its inode.
+// listed reports whether /proc/net/netlink has the socket, by its inode.
 func listed(socket int) bool {
 	GinkgoHelper()
 	var st unix.Stat_t

@@ -38,7 +38,7 @@ func edges(fd int) (epoll int) {
 	return epoll
 }
 
-// edge tells whether there was one since it was asked last.
+// edge reports whether there was one since it was asked last.
 func edge(epoll int) bool {
 	GinkgoHelper()
 	n, err := unix.EpollWait(epoll, make([]unix.EpollEvent, 1), 0)

@@ -107,12 +107,12 @@ func (l *ledger) excused(x exchange) string {
 	})
 }
 
-// absent tells whether there was no server, or no queue, for a while of the exchange.
+// absent reports whether there was no server, or no queue, for a while of the exchange.
 func (l *ledger) absent(x exchange) bool {
 	return l.find(func(t *trouble) bool { return overlap(x.begin, x.end, t.from, t.back) }) != ""
 }
 
-// stopping tells whether a server was told to end during the exchange, and may have said so.
+// stopping reports whether a server was told to end during the exchange, and may have said so.
 func (l *ledger) stopping(x exchange) bool {
 	return l.find(func(t *trouble) bool { return t.what == stopped && overlap(x.begin, x.end, t.from, t.till) }) != ""
 }

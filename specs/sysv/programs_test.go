@@ -88,7 +88,7 @@ func (p *process) end() (status int, stdout []byte) {
 	return p.status(), stdout
 }
 
-// aThreadSleeps tells whether one of the process's threads sleeps in a system call.
+// aThreadSleeps reports whether one of the process's threads sleeps in a system call.
 func aThreadSleeps(pid, call int) (bool, error) {
 	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
 	return slices.ContainsFunc(tasks, func(task string) bool {

@@ -117,17 +117,17 @@ func (c *Cages) Close() {
 	c.groups.remove()
 }
 
-// Root tells whether the submission's root is an account of its own outside, so that privileges can be judged.
+// Root reports whether the submission's root is an account of its own outside, so that privileges can be judged.
 func (c *Cages) Root() bool {
 	return c.users.size > 1
 }
 
-// Apart tells whether each cage has the limits of a user to itself.
+// Apart reports whether each cage has the limits of a user to itself.
 func (c *Cages) Apart() bool {
 	return !c.users.shared
 }
 
-// MemoryLimited tells whether what a cage takes is limited as a whole, and not only each process of it.
+// MemoryLimited reports whether what a cage takes is limited as a whole, and not only each process of it.
 func (c *Cages) MemoryLimited() bool {
 	return c.groups.limitMemory()
 }

@@ -93,7 +93,7 @@ func write(dir, file, value string) error {
 	return errors.Join(err, f.Close())
 }
 
-// limitMemory tells whether they limit the memory that a cage takes as a whole.
+// limitMemory reports whether they limit the memory that a cage takes as a whole.
 func (g groups) limitMemory() bool {
 	for _, limits := range g {
 		if limits["memory.max"]+limits["memory.limit_in_bytes"] > 0 {

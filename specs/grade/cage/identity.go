@@ -67,7 +67,7 @@ func (i identities) outside(slot int) int {
 	return firstIdentity + (i.first+slot)%slots*rangeSize
 }
 
-// isMapped tells whether this process's user namespace knows an identity.
+// isMapped reports whether this process's user namespace knows an identity.
 func isMapped(id int) bool {
 	content, err := os.ReadFile("/proc/self/uid_map")
 	if err != nil {

@@ -44,7 +44,7 @@ const Format = "daemonlab/class/v1"
 
 // Submission is what was found of one.
 //
-// Its rows in the order of the rubric are those that were judged. One that is missing was not come to, and has no
+// Its rows in the order of the rubric are those that were judged. One that is missing was not reached, and has no
 // points.
 type Submission struct {
 	Name     Name              `json:"name"`

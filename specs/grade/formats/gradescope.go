@@ -74,7 +74,7 @@ func gradescopeTest(s class.Submission, row rubric.Row, number string) Gradescop
 		t.Output = strings.TrimSpace("Not judged: " + t.Output)
 		return t
 	case !judged:
-		t.Output = "It was not come to."
+		t.Output = "Not reached: grading ended before this test."
 	case found.Status == class.Passed:
 		points = row.Points
 	}

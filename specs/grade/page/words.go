@@ -35,7 +35,7 @@ var (
 	unsteady = status{"u", "◐", rubric.Text{EN: "passed in some runs only", ES: "superada solo en algunas ejecuciones"}}
 	skipped  = status{"s", "–", rubric.Text{EN: "skipped: counts neither way", ES: "omitida: no cuenta"}}
 	suite    = status{"e", "!", rubric.Text{EN: "not judgeable: counts neither way", ES: "no evaluable: no cuenta"}}
-	nothing  = status{"n", "\u00a0", rubric.Text{EN: "not come to", ES: "no se llegó a ella"}}
+	nothing  = status{"n", "\u00a0", rubric.Text{EN: "not reached", ES: "no se llegó a ella"}}
 )
 
 // Legend is in the order in which the script sorts.

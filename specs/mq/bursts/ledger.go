@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// A message says who sent it, with which priority, and as the how manieth of these.
+// A message holds its sender, its priority, and its sequence number within that priority.
 const messageSize = 8
 
 func encode(sender, prio int, number uint32) []byte {

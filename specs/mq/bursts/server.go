@@ -142,7 +142,7 @@ func (s *server) failed() error {
 	return s.err
 }
 
-// asleep tells whether the server sleeps on a queue with messages: registered, so that no notification is under way;
+// asleep reports whether the server sleeps on a queue with messages: registered, so that no notification is under way;
 // all notifications handled; and yet not empty, so that no message will be announced. That is for ever, because the
 // kernel announces none until the queue has been empty.
 func (s *server) asleep() (bool, error) {

@@ -246,7 +246,7 @@ var marks = map[string]struct {
 	"leaves a request": {join(start(), service, then(asks, event.Event{Kind: event.Client, Did: finding.Say("no answer"), Unserved: true})), nil,
 		[]string{"rearm: no answer, left unserved"}},
 	"answers nothing": {join(start(), service, then(event.Event{Kind: event.Client, Did: finding.Say("no answer"), Unserved: true})), nil,
-		[]string{"protocol: no answer, does not come to an end"}},
+		[]string{"protocol: no answer, does not end"}},
 	"waits in the queue at the end": {join(start(), then(asks, notified, registers, takes, interrupted(findsNone))), nil, nil},
 	"is interrupted on the way": {join(forks, then(opens, interrupted(locks), locks, writesPID, interrupted(registers),
 		registers, tells, hears, ended(original)), service), nil, nil},

@@ -19,7 +19,7 @@ func (r *reader) judge(e *event.Event) []Mark {
 	case e.Kind == event.Client && e.Unserved && r.waiting > 0:
 		return []Mark{{"rearm", say("a request is left unserved")}}
 	case e.Kind == event.Client && e.Unserved:
-		return []Mark{{"protocol", say("a request is taken, and its answer does not come to an end")}}
+		return []Mark{{"protocol", say("a request is taken, and its answer does not end")}}
 	case e.Kind == event.Born && r.phase == Service && e.PID == r.daemon && r.story.Lab:
 		return []Mark{{"threads", say("a child process: transfers are to run in threads")}}
 	case e.Kind != event.Call || r.phase != Birth:
