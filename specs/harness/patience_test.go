@@ -6,13 +6,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"daemonlab/specs/harness"
 )
@@ -94,30 +89,4 @@ func TestOwnProcessesAreNotAdopted(t *testing.T) {
 		}
 	}
 	<-done
-}
-
-// A program can stop the child by which the clock sees how slow the machine is.
-func TestAStoppedMeasureIsNoticed(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	begun := harness.Now()
-	for !harness.Tampered() && ctx.Err() == nil {
-		lists, _ := filepath.Glob("/proc/self/task/*/children") // proc_pid_task(5): quicker than the child
-		if lists == nil {
-			t.Skip("/proc/PID/task/TID/children: the kernel lacks CONFIG_PROC_CHILDREN")
-		}
-		for _, list := range lists {
-			children, _ := os.ReadFile(list) // a thread may have ended
-			for _, child := range strings.Fields(string(children)) {
-				pid, _ := strconv.Atoi(child)
-				unix.Kill(pid, unix.SIGSTOP)
-			}
-		}
-	}
-	for harness.Now() == begun && ctx.Err() == nil {
-		time.Sleep(time.Millisecond)
-	}
-	if ctx.Err() != nil {
-		t.Errorf("tampered with: %t; the clock goes on: %t", harness.Tampered(), harness.Now() != begun)
-	}
 }
