@@ -187,7 +187,8 @@ func startProcess() time.Duration {
 }
 
 // killStopped kills what the clock starts if it is stopped: the clock would stand still with it. It may be in vfork(2)
-// yet, a copy of this program in which this one waits.
+// yet, a copy of this program for which this one waits. If Go's runtime stops the world then, this waits as well, and
+// the judge's own limit ends the row.
 func killStopped(done <-chan struct{}) {
 	for {
 		select {

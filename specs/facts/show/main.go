@@ -60,11 +60,7 @@ func show(args []string) error {
 	_, leader := os.Stat("/proc/" + strconv.Itoa(f.Stat.Session))
 	parent, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", f.Stat.PPid))
 	stdio := f.Descriptors[:facts.Stdio]
-	for _, p := range []struct {
-		step, what string
-		holds      bool
-		line       string
-	}{
+	return prove([]proof{
 		{"1", "nothing inherited is open above 2", len(inherited) == 0, fmt.Sprintf("/proc/%d/fd: %d, none of them %s", pid, len(f.Descriptors), planted)},
 		{"2", "no signal is ignored", facts.Ignored(f.Status) == 0, fmt.Sprintf("SigIgn: %016x", uint64(f.Status.SigIgn))},
 		{"3", "no signal is blocked", f.Status.SigBlk == 0, fmt.Sprintf("SigBlk: %016x", uint64(f.Status.SigBlk))},
@@ -84,7 +80,18 @@ func show(args []string) error {
 		}), fmt.Sprintf("Uid: %v, Groups: %v, CapPrm: %v", f.Status.Uid, f.Status.Groups, f.Status.CapPrm)},
 		{"7,8", "the starter was told, and exited 0", true, "exit status of mqfiled: 0"},
 		{"9", "SIGEV_THREAD registered", facts.Registered(registered, pid), fmt.Sprintf("%s: NOTIFY:%d NOTIFY_PID:%d", queue, registered.Notify, registered.NotifyPID)},
-	} {
+	})
+}
+
+// proof is a step of the lab, what it asks for, and the line that shows whether it holds.
+type proof struct {
+	step, what string
+	holds      bool
+	line       string
+}
+
+func prove(all []proof) error {
+	for _, p := range all {
 		fmt.Printf("  %-4s %-42s %s\n", p.step, p.what, p.line)
 		if !p.holds {
 			return fmt.Errorf("step %s: not so: %s", p.step, p.what)
