@@ -197,7 +197,7 @@ func stopServers(t *testing.T, queue string) {
 func (b block) pattern() *regexp.Regexp {
 	var p strings.Builder
 	for _, l := range b.lines {
-		if l == "…" {
+		if strings.TrimSpace(l) == "…" {
 			p.WriteString(`(?:.*\n)*`)
 			continue
 		}
