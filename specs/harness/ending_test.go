@@ -1,6 +1,8 @@
 package harness
 
 import (
+	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -74,5 +76,28 @@ func TestWhatAStartWaitsForIsTold(t *testing.T) {
 		if !strings.HasPrefix(said, says) {
 			t.Errorf("of %q: %s", script, said)
 		}
+	}
+}
+
+func TestNobodyWaitsForADaemonThatHasEnded(t *testing.T) {
+	c, err := NewClient(Small)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	dead := &Server{Place: Place{Queue: QueueName("dead")}}
+	var end context.CancelFunc
+	dead.ended, end = context.WithCancel(t.Context())
+	end()
+	daemons.Store(dead.Queue, dead)
+	defer daemons.Delete(dead.Queue)
+	c.asked = dead.Queue
+	if err := SendRaw(t.Context(), c.ReplyName(), []byte("its last words")); err != nil {
+		t.Fatal(err)
+	}
+	watch := NewStopwatch()
+	e, err := c.Begin(t.Context(), 2)
+	if len(e.Messages) != 1 || !errors.Is(err, ErrSilent) || !watch.Within(Patience/2) {
+		t.Errorf("%v, %v after %v", e.Summary(), err, watch.Took())
 	}
 }

@@ -41,6 +41,7 @@ func Name(length int) string {
 type Client struct {
 	PID   int32 // what its requests say
 	Shape Shape
+	asked string // the queue of its last request
 	reply *mq.Queue
 	buf   []byte
 }
@@ -115,6 +116,7 @@ func (c *Client) RequestAt(ctx context.Context, queue, path string, priority uin
 	if err != nil {
 		return err
 	}
+	c.asked = queue
 	return sendAt(ctx, queue, message, priority)
 }
 
@@ -268,10 +270,22 @@ func (c *Client) Begin(ctx context.Context, messages int) (e Exchange, err error
 	return e, nil
 }
 
+// nextWithin receives one response. From a daemon that has ended comes only what lies in the queue already.
 func (c *Client) nextWithin(ctx context.Context, limit time.Duration) (Message, error) {
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	if s, known := daemons.Load(c.asked); known {
+		defer context.AfterFunc(s.(*Server).ended, func() { giveUp(context.DeadlineExceeded) })()
+	}
 	ctx, cancel := WithTimeout(ctx, limit)
 	defer cancel()
-	return c.Next(ctx)
+	m, err := c.Next(ctx)
+	if errors.Is(err, ErrSilent) {
+		if late, came := c.Pending(); came {
+			return late, nil
+		}
+	}
+	return m, err
 }
 
 // Last is the message that ended the exchange.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -219,7 +220,11 @@ type Server struct {
 	toEnd   bool   // it was told to end
 	used    uint64 // clock ticks of the processor, when [Server.Works] was asked
 	handle  *pidfd.Process
+	ended   context.Context // done when the daemon is
 }
+
+// daemons are the servers that were started and not closed, by the name of their queue.
+var daemons sync.Map
 
 // ErrNoDaemon means that a start returned 0 and left no process.
 var ErrNoDaemon = errors.New("the start returned 0 but no daemon is there")
@@ -255,7 +260,14 @@ func (p Programs) StartServerBy(ctx context.Context, place Place, s Setting, arg
 	if err != nil {
 		return nil, finding.Failed(err, "the daemon died at once")
 	}
-	return &Server{Place: place, Start: start, Setting: s, PID: pid, Process: proc.Process(pid), program: p.Server, handle: handle}, nil
+	ended, end := context.WithCancel(context.Background())
+	go func() {
+		handle.Wait(context.Background()) // returns at Close at the latest
+		end()
+	}()
+	server := &Server{Place: place, Start: start, Setting: s, PID: pid, Process: proc.Process(pid), program: p.Server, handle: handle, ended: ended}
+	daemons.Store(place.Queue, server)
+	return server, nil
 }
 
 // ErrHungUp means that the daemon was ended by SIGHUP when the original, which leads the session of the hostile setting, did.
@@ -381,10 +393,12 @@ func (s *Server) Works() bool {
 
 // WaitForEnd waits until the daemon has ended, reaps it and tells how it ended.
 func (s *Server) WaitForEnd(ctx context.Context) (unix.WaitStatus, error) {
-	if err := s.handle.Wait(ctx); err != nil {
-		return 0, err
+	select {
+	case <-s.ended.Done():
+		return exitStatus(s.PID)
+	case <-ctx.Done():
+		return 0, ctx.Err()
 	}
-	return exitStatus(s.PID)
 }
 
 // Alive reports whether the daemon still runs.
@@ -396,6 +410,7 @@ func (s *Server) Alive() bool {
 // Close ends whatever is left of the server.
 func (s *Server) Close() {
 	if s.handle != nil {
+		daemons.CompareAndDelete(s.Queue, s)
 		s.handle.Close()
 	}
 }
