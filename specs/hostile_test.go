@@ -73,6 +73,20 @@ var _ = Row("malformed", func(r row) {
 			r.eventuallyRegistered(ctx, s, say("sent malformed requests"))
 		}
 	})
+	It("logs to syslog if no flag names a file", func(ctx SpecContext) {
+		needNamespaces()
+		p := place()
+		syslog, err := harness.NewSyslog(filepath.Join(p.Dir, "dev"))
+		Expect(err).NotTo(HaveOccurred())
+		DeferCleanup(syslog.Close)
+		s := r.startBy(ctx, p, harness.Hostile(), "--root", p.Root, "--queue", p.Queue, "--pidfile", p.PIDFile)
+		r.goesOn(harness.SendRaw(ctx, s.Queue, random(300)), s, say("sent %v", say("random bytes")))
+		_, err = syslog.Line(ctx)
+		r.must(err == nil, finding.Finding{
+			Did: say("started it without --log, and sent random bytes"), Wants: say("a line to syslog, which answers at /dev/log"),
+			Saw: say("no line came"),
+		})
+	})
 	It("serves a request that comes among such", func(ctx SpecContext) {
 		s := r.start(ctx)
 		Expect(s.WriteFile("small", []byte("x"))).To(Succeed())

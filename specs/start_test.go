@@ -101,9 +101,7 @@ var _ = Row("pidfile", func(r row) {
 // ownRun mounts the place's directory over /run, which is the machine's, for this process and what it starts.
 func ownRun(p harness.Place) {
 	GinkgoHelper()
-	if !harness.OwnNamespaces() {
-		skip(say("this judge may not make namespaces: the PID file of root's server without --pidfile is the machine's"))
-	}
+	needNamespaces()
 	Expect(unix.Mount(filepath.Join(p.Dir, "run"), "/run", "", unix.MS_BIND, "")).To(Succeed())
 	DeferCleanup(func() { unix.Unmount("/run", unix.MNT_DETACH) })
 }
@@ -307,9 +305,7 @@ var _ = Row("ready", func(r row) {
 		}
 	})
 	It("serves at /mqfiled if no flag names a queue", func(ctx SpecContext) {
-		if !harness.OwnNamespaces() {
-			skip(say("this judge may not make namespaces: what a server does without --queue is the machine's"))
-		}
+		needNamespaces()
 		p := place()
 		p.Queue = wire.DefaultQueue
 		s := r.startBy(ctx, p, harness.Hostile(), "--root", p.Root, "--pidfile", p.PIDFile, "--log", p.Log)

@@ -142,6 +142,14 @@ func skip(why rubric.Text) {
 	Skip(why.EN)
 }
 
+// needNamespaces skips a spec of defaults, by which a server takes what there is once on a machine.
+func needNamespaces() {
+	GinkgoHelper()
+	if !harness.OwnNamespaces() {
+		skip(say("this judge may not make namespaces: what a server does by default is the machine's"))
+	}
+}
+
 // place makes a directory and a queue name, and ends and removes at the spec's end whatever has grown there.
 func place() harness.Place {
 	GinkgoHelper()
