@@ -103,7 +103,7 @@ func (r *report) json() []byte {
 // benchmarks is all samples in Go's benchmark format, in which benchstat compares runs, and with -col /server servers.
 func (r *report) benchmarks() []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "goos: linux\ngoarch: %s\npkg: daemonlab/specs/bench\ncpu: %s\n", runtime.GOARCH, r.Machine.CPU)
+	fmt.Fprintf(&b, "goos: linux\ngoarch: %s\npkg: daemonlab/server/bench\ncpu: %s\n", runtime.GOARCH, r.Machine.CPU)
 	units := map[string]bool{}
 	for _, f := range slices.Concat(r.Figures, r.Latency, r.Speed) {
 		if !units[f.Unit] {
