@@ -393,7 +393,7 @@ func TestCapabilitiesGoWhateverTheSecurebits(t *testing.T) {
 		t.Skip("only root has capabilities to keep")
 	}
 	p := place(t)
-	cmd := exec.Command(programs.Launcher, append([]string{"--securebits", "no-setuid-fixup", "--", programs.Server}, p.Args()...)...)
+	cmd := exec.Command(programs.Launcher, append([]string{"--no-setuid-fixup", "--", programs.Server}, p.Args()...)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}

@@ -312,7 +312,7 @@ func (r row) mustBecome(ctx context.Context, account string, flags ...string) {
 	setting := harness.Hostile()
 	did, cause := say("started mqfiled %v as root, with supplementary groups", strings.Join(flags, " ")), rubric.Text{}
 	if harness.MaySetSecurebits() {
-		setting.Orders = []string{"--securebits", "no-setuid-fixup"}
+		setting.Orders = []string{"--no-setuid-fixup"}
 		did = say("%v and the securebit no-setuid-fixup, with which setresuid(2) leaves the capabilities as they are", did)
 		cause = say("capset(2) is not called: capabilities go with root's user ID only where no securebit keeps them, see capabilities(7)")
 	}

@@ -28,17 +28,6 @@ func NewCapSet(caps ...int) CapSet {
 // Has reports whether capability c (unix.CAP_*) is in the set.
 func (s CapSet) Has(c int) bool { return c >= 0 && c < 64 && s>>c&1 != 0 }
 
-// Caps returns the members in ascending order.
-func (s CapSet) Caps() []int {
-	var caps []int
-	for c := range 64 {
-		if s.Has(c) {
-			caps = append(caps, c)
-		}
-	}
-	return caps
-}
-
 // String is the mask as in /proc/PID/status and its names: `0000000000000400 (CAP_NET_BIND_SERVICE)`.
 func (s CapSet) String() string {
 	last := len(capNames) - 1
@@ -54,14 +43,4 @@ func CapName(c int) string {
 		return capNames[c]
 	}
 	return fmt.Sprintf("capability %d", c)
-}
-
-// ParseCap is the reverse of [CapName] for capabilities that have a name.
-func ParseCap(name string) (int, error) {
-	for c, n := range capNames {
-		if n == name {
-			return c, nil
-		}
-	}
-	return 0, fmt.Errorf("unknown capability %q", name)
 }

@@ -22,27 +22,10 @@ func (id FileID) String() string {
 	return fmt.Sprintf("%02x:%02x:%d", unix.Major(id.Dev), unix.Minor(id.Dev), id.Ino)
 }
 
-// Identify returns the identity of the file at path, links followed.
-func Identify(path string) (FileID, error) {
-	st, err := stat(path)
-	return FileID{st.Dev, st.Ino}, err
-}
-
-func stat(path string) (unix.Stat_t, error) {
-	var st unix.Stat_t
-	if err := unix.Stat(path, &st); err != nil {
-		return st, &os.PathError{Op: "stat", Path: path, Err: err}
-	}
-	return st, nil
-}
-
 // FDInfo is /proc/PID/fdinfo/N.
 type FDInfo struct {
-	Pos     int64 // offset in bytes
-	Flags   OpenFlags
-	MountID int      // of the mount in /proc/PID/mountinfo; 0 when not told
-	Locks   []Lock   // held through this open file (FLOCK, OFDLCK), or on it by this process (POSIX)
-	Other   []string // lines that only some kinds of file have, as they are
+	Flags OpenFlags
+	Locks []Lock // held through this open file (FLOCK, OFDLCK), or on it by this process (POSIX)
 }
 
 // Descriptor is an open descriptor of a process.
@@ -85,45 +68,33 @@ func (p Process) Descriptor(n int) (Descriptor, error) {
 	if err != nil {
 		return Descriptor{}, err
 	}
-	st, err := stat(p.Path("fd", num))
-	if err != nil {
-		return Descriptor{}, err
+	var st unix.Stat_t
+	if err := unix.Stat(p.Path("fd", num), &st); err != nil {
+		return Descriptor{}, &os.PathError{Op: "stat", Path: p.Path("fd", num), Err: err}
 	}
 	info, err := load(p.Path("fdinfo", num), ParseFDInfo)
 	return Descriptor{n, target, FileID{st.Dev, st.Ino}, st.Mode, st.Rdev, info}, err
 }
 
-// ParseFDInfo parses /proc/PID/fdinfo/N. What a kind of file adds has no common form and goes to Other.
+// ParseFDInfo parses /proc/PID/fdinfo/N. What a kind of file adds has no common form and is passed over.
 func ParseFDInfo(r io.Reader) (FDInfo, error) {
 	var info FDInfo
-	seen := map[string]bool{}
+	complete := false
 	err := eachLine("fdinfo", r, func(line string) error {
-		key, value, _ := strings.Cut(line, ":\t")
-		seen[key] = true
-		return info.set(key, value, line)
+		switch key, value, _ := strings.Cut(line, ":\t"); key {
+		case "flags":
+			bits, err := strconv.ParseUint(value, 8, 64)
+			info.Flags, complete = OpenFlags(bits), true
+			return err
+		case "lock":
+			lock, err := parseLock(value)
+			info.Locks = append(info.Locks, lock)
+			return err
+		}
+		return nil
 	})
-	if err == nil && !(seen["pos"] && seen["flags"]) {
-		err = fileError("fdinfo", errors.New("no pos and flags"))
+	if err == nil && !complete {
+		err = fileError("fdinfo", errors.New("no flags"))
 	}
 	return info, err
-}
-
-func (i *FDInfo) set(key, value, line string) (err error) {
-	switch key {
-	case "pos":
-		i.Pos, err = strconv.ParseInt(value, 10, 64)
-	case "flags":
-		var bits uint64
-		bits, err = strconv.ParseUint(value, 8, 64)
-		i.Flags = OpenFlags(bits)
-	case "mnt_id":
-		i.MountID, err = decimal(value)
-	case "lock":
-		var lock Lock
-		lock, err = parseLock(value)
-		i.Locks = append(i.Locks, lock)
-	default:
-		i.Other = append(i.Other, line)
-	}
-	return err
 }

@@ -11,15 +11,6 @@ import (
 // OpenFlags are the file status flags of an open file and its descriptor's close-on-exec flag, as fdinfo shows them.
 type OpenFlags uint64
 
-// Has reports whether all bits of flag (unix.O_*) are set. Ask [OpenFlags.Access] for the access mode.
-func (f OpenFlags) Has(flag int) bool { return f&OpenFlags(flag) == OpenFlags(flag) }
-
-// Access returns unix.O_RDONLY, O_WRONLY or O_RDWR.
-func (f OpenFlags) Access() int { return int(f & unix.O_ACCMODE) }
-
-// CloseOnExec reports whether exec closes the descriptor.
-func (f OpenFlags) CloseOnExec() bool { return f.Has(unix.O_CLOEXEC) }
-
 // openFlagNames holds the flags of several bits before those that are part of them.
 var openFlagNames = []struct {
 	bits OpenFlags
@@ -36,7 +27,7 @@ var openFlagNames = []struct {
 // String names the flags: `O_RDWR|O_CLOEXEC`. O_LARGEFILE is left out: the kernel adds it to every open(2) of a
 // 64-bit program. Bits without a name follow in octal.
 func (f OpenFlags) String() string {
-	names := []string{[]string{"O_RDONLY", "O_WRONLY", "O_RDWR", "O_ACCMODE"}[f.Access()]}
+	names := []string{[]string{"O_RDONLY", "O_WRONLY", "O_RDWR", "O_ACCMODE"}[f&unix.O_ACCMODE]}
 	rest := f &^ (unix.O_ACCMODE | largeFile())
 	for _, flag := range openFlagNames {
 		if rest&flag.bits == flag.bits {

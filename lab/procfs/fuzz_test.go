@@ -38,20 +38,6 @@ func FuzzMaps(f *testing.F) {
 	fuzz(f, "maps", procfs.ParseMaps, "7f88d70e0000-7f88d7106000 r--p 00000000 fe:00 326269    /usr/lib/libc.so.6\n")
 }
 
-func FuzzLimits(f *testing.F) {
-	fuzz(f, "limits", procfs.ParseLimits,
-		"Max open files            20000                20000                files     \n")
-}
-
-func FuzzQueue(f *testing.F) {
-	fuzz(f, "mqueue", procfs.ParseQueue, "QSIZE:129     NOTIFY:2    SIGNO:0    NOTIFY_PID:8260\n")
-}
-
-func FuzzIDMap(f *testing.F) {
-	fuzz(f, "uid_map", func(r io.Reader) ([]procfs.IDRange, error) { return procfs.ParseIDMap("uid_map", r) },
-		"         0          0 4294967295\n")
-}
-
 // FuzzStat puts every name between the parentheses: it must come out again and change no other field.
 func FuzzStat(f *testing.F) {
 	for _, comm := range hostileComms {

@@ -10,9 +10,7 @@ import (
 // Mapping is one line of /proc/PID/maps.
 type Mapping struct {
 	Start, End uint64 // addresses; End is the first one behind it
-	Perms      string // `r-xp`; s for shared in place of p
 	Offset     uint64 // bytes into the file
-	File       FileID // zero for anonymous memory
 	Path       string // as the kernel writes it: newline as \012, ` (deleted)` at the end; `[stack]`; empty
 }
 
@@ -29,23 +27,16 @@ func ParseMaps(r io.Reader) ([]Mapping, error) { return table("maps", r, parseMa
 // may contain spaces, is the rest of the line.
 func parseMapping(line string) (m Mapping, err error) {
 	words := strings.SplitN(line, " ", 6)
-	if len(words) < 5 || len(words[1]) != 4 {
+	if len(words) < 5 {
 		return m, errFields
 	}
-	m.Perms = words[1]
 	if len(words) == 6 {
 		m.Path = strings.TrimLeft(words[5], " ")
 	}
 	if m.Start, m.End, err = addressRange(words[0]); err != nil {
 		return m, err
 	}
-	if m.Offset, err = strconv.ParseUint(words[2], 16, 64); err != nil {
-		return m, err
-	}
-	if m.File.Dev, err = parseDevice(words[3]); err != nil {
-		return m, err
-	}
-	m.File.Ino, err = strconv.ParseUint(words[4], 10, 64)
+	m.Offset, err = strconv.ParseUint(words[2], 16, 64)
 	return m, err
 }
 

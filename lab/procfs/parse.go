@@ -84,14 +84,11 @@ func load[T any](path string, parse func(io.Reader) (T, error)) (T, error) {
 
 var errFields = errors.New("wrong number of fields")
 
-// decimal parses a number that may be negative.
-func decimal(s string) (int, error) { return strconv.Atoi(s) }
-
 // decimals parses fields that may be separated by tabs and spaces and padded.
 func decimals(s string) ([]int, error) {
 	var nums []int
 	for field := range strings.FieldsSeq(s) {
-		n, err := decimal(field)
+		n, err := strconv.Atoi(field)
 		if err != nil {
 			return nil, err
 		}

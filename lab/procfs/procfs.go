@@ -1,4 +1,4 @@
-// Package procfs reads the facts of a process from proc(5), and of a queue from mqueuefs, as typed values.
+// Package procfs reads the facts of a process from proc(5) as typed values.
 //
 // Every parser is strict: a line it cannot read is a [ParseError] naming file and line, never a value silently left
 // out. Kernel units (kB, octal, clock ticks) are converted or named in the field's comment.
@@ -32,8 +32,7 @@ type FS struct{ mount string }
 // New returns the proc file system mounted at mount, usually "/proc".
 func New(mount string) FS { return FS{mount} }
 
-// Process is one process, or one thread (see [Process.Task]), of an [FS]. It holds nothing open: should the PID be
-// reused, later calls describe the newcomer. [Stat.StartTime] tells the two apart.
+// Process is one process of an [FS]. It holds nothing open: should the PID be reused, later calls describe the newcomer.
 type Process struct {
 	pid int
 	dir string

@@ -12,19 +12,15 @@ import (
 
 // Stat is the part of /proc/PID/stat that tells who a process is and where it belongs.
 type Stat struct {
-	Pid       int
-	Comm      string // at most 15 bytes, which may be spaces, parentheses and newlines
-	State     State
-	PPid      int
-	Pgrp      int    // process group
-	Session   int    // the PID that its session leader has or had
-	TTY       TTY    // controlling terminal
-	TPGid     int    // foreground process group of the terminal, -1 without one
-	Flags     uint64 // PF_* of linux/sched.h
-	UserTime  uint64 // CPU time, clock ticks
-	SysTime   uint64 // CPU time in the kernel, clock ticks
-	Threads   int
-	StartTime uint64 // clock ticks (sysconf(_SC_CLK_TCK), 100 a second) since boot
+	Pid      int
+	Comm     string // at most 15 bytes, which may be spaces, parentheses and newlines
+	State    State
+	PPid     int
+	Pgrp     int    // process group
+	Session  int    // the PID that its session leader has or had
+	TTY      TTY    // controlling terminal
+	UserTime uint64 // CPU time, clock ticks (sysconf(_SC_CLK_TCK), 100 a second)
+	SysTime  uint64 // CPU time in the kernel, clock ticks
 }
 
 // TTY is the device number of a controlling terminal, 0 for none.
@@ -75,8 +71,7 @@ func parseStat(text string) (Stat, error) {
 	f.keep(err)
 	return Stat{
 		Pid: f.signed(last), Comm: rest[:end], State: state, PPid: f.signed(1), Pgrp: f.signed(2),
-		Session: f.signed(3), TTY: TTY(f.signed(4)), TPGid: f.signed(5), Flags: f.unsigned(6),
-		UserTime: f.unsigned(11), SysTime: f.unsigned(12), Threads: f.signed(17), StartTime: f.unsigned(19),
+		Session: f.signed(3), TTY: TTY(f.signed(4)), UserTime: f.unsigned(11), SysTime: f.unsigned(12),
 	}, f.err
 }
 

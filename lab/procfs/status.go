@@ -10,24 +10,22 @@ import (
 
 // Status is /proc/PID/status, or that of one thread: signal mask, credentials and capabilities belong to the thread.
 type Status struct {
-	Name       string // the thread's comm, at most 15 bytes, unescaped
-	State      State
-	Tgid       int   // the process
-	Pid        int   // the thread; equal to Tgid in the thread-group leader
-	PPid       int   // 0 when the parent is outside of this PID namespace
-	TracerPid  int   // 0 when nothing traces it
-	NSpid      []int // Pid in each PID namespace, outermost first; none before Linux 4.1
-	Uid, Gid   IDs
-	Groups     []int  // supplementary groups, ascending
-	Umask      int    // -1 when the process has none any more (a zombie)
-	VmRSS      uint64 // resident memory in bytes; 0 for zombies and kernel threads, which have no memory
-	Threads    int
-	NoNewPrivs bool
+	Name      string // the thread's comm, at most 15 bytes, unescaped
+	State     State
+	Tgid      int // the process
+	Pid       int // the thread; equal to Tgid in the thread-group leader
+	PPid      int // 0 when the parent is outside of this PID namespace
+	TracerPid int // 0 when nothing traces it
+	Uid, Gid  IDs
+	Groups    []int  // supplementary groups, ascending
+	Umask     int    // -1 when the process has none any more (a zombie)
+	VmRSS     uint64 // resident memory in bytes; 0 for zombies and kernel threads, which have no memory
+	Threads   int
 
 	SigPnd, ShdPnd         SignalSet // pending for the thread, for the process
 	SigBlk, SigIgn, SigCgt SignalSet // blocked by the thread; ignored, caught by the process
 
-	CapInh, CapPrm, CapEff, CapBnd, CapAmb CapSet
+	CapPrm, CapEff, CapBnd, CapAmb CapSet
 }
 
 // IDs are the real, effective, saved set and file system identifiers of a thread, in this order.
@@ -89,8 +87,8 @@ func ParseStatus(r io.Reader) (Status, error) {
 	return s, err
 }
 
-// optionalStatus has what zombies and kernel threads lack (Umask, VmRSS) and what NSpid's kernel option brings.
-var optionalStatus = map[string]bool{"Umask": true, "VmRSS": true, "NSpid": true}
+// optionalStatus has what zombies and kernel threads lack.
+var optionalStatus = map[string]bool{"Umask": true, "VmRSS": true}
 
 func missing(seen map[string]bool) error {
 	for key := range statusFields {
@@ -104,44 +102,39 @@ func missing(seen map[string]bool) error {
 type setStatus func(s *Status, value string) error
 
 var statusFields = map[string]setStatus{
-	"Name":       setName,
-	"State":      setState,
-	"Tgid":       setInt(func(s *Status) *int { return &s.Tgid }),
-	"Pid":        setInt(func(s *Status) *int { return &s.Pid }),
-	"PPid":       setInt(func(s *Status) *int { return &s.PPid }),
-	"TracerPid":  setInt(func(s *Status) *int { return &s.TracerPid }),
-	"NSpid":      setInts(func(s *Status) *[]int { return &s.NSpid }),
-	"Uid":        setIDs(func(s *Status) *IDs { return &s.Uid }),
-	"Gid":        setIDs(func(s *Status) *IDs { return &s.Gid }),
-	"Groups":     setInts(func(s *Status) *[]int { return &s.Groups }),
-	"Umask":      setUmask,
-	"VmRSS":      setRSS,
-	"Threads":    setInt(func(s *Status) *int { return &s.Threads }),
-	"NoNewPrivs": setNoNewPrivs,
-	"SigPnd":     setMask(func(s *Status) *SignalSet { return &s.SigPnd }),
-	"ShdPnd":     setMask(func(s *Status) *SignalSet { return &s.ShdPnd }),
-	"SigBlk":     setMask(func(s *Status) *SignalSet { return &s.SigBlk }),
-	"SigIgn":     setMask(func(s *Status) *SignalSet { return &s.SigIgn }),
-	"SigCgt":     setMask(func(s *Status) *SignalSet { return &s.SigCgt }),
-	"CapInh":     setMask(func(s *Status) *CapSet { return &s.CapInh }),
-	"CapPrm":     setMask(func(s *Status) *CapSet { return &s.CapPrm }),
-	"CapEff":     setMask(func(s *Status) *CapSet { return &s.CapEff }),
-	"CapBnd":     setMask(func(s *Status) *CapSet { return &s.CapBnd }),
-	"CapAmb":     setMask(func(s *Status) *CapSet { return &s.CapAmb }),
+	"Name":      setName,
+	"State":     setState,
+	"Tgid":      setInt(func(s *Status) *int { return &s.Tgid }),
+	"Pid":       setInt(func(s *Status) *int { return &s.Pid }),
+	"PPid":      setInt(func(s *Status) *int { return &s.PPid }),
+	"TracerPid": setInt(func(s *Status) *int { return &s.TracerPid }),
+	"Uid":       setIDs(func(s *Status) *IDs { return &s.Uid }),
+	"Gid":       setIDs(func(s *Status) *IDs { return &s.Gid }),
+	"Groups":    setGroups,
+	"Umask":     setUmask,
+	"VmRSS":     setRSS,
+	"Threads":   setInt(func(s *Status) *int { return &s.Threads }),
+	"SigPnd":    setMask(func(s *Status) *SignalSet { return &s.SigPnd }),
+	"ShdPnd":    setMask(func(s *Status) *SignalSet { return &s.ShdPnd }),
+	"SigBlk":    setMask(func(s *Status) *SignalSet { return &s.SigBlk }),
+	"SigIgn":    setMask(func(s *Status) *SignalSet { return &s.SigIgn }),
+	"SigCgt":    setMask(func(s *Status) *SignalSet { return &s.SigCgt }),
+	"CapPrm":    setMask(func(s *Status) *CapSet { return &s.CapPrm }),
+	"CapEff":    setMask(func(s *Status) *CapSet { return &s.CapEff }),
+	"CapBnd":    setMask(func(s *Status) *CapSet { return &s.CapBnd }),
+	"CapAmb":    setMask(func(s *Status) *CapSet { return &s.CapAmb }),
 }
 
 func setInt(field func(*Status) *int) setStatus {
 	return func(s *Status, value string) (err error) {
-		*field(s), err = decimal(value)
+		*field(s), err = strconv.Atoi(value)
 		return err
 	}
 }
 
-func setInts(field func(*Status) *[]int) setStatus {
-	return func(s *Status, value string) (err error) {
-		*field(s), err = decimals(value)
-		return err
-	}
+func setGroups(s *Status, value string) (err error) {
+	s.Groups, err = decimals(value)
+	return err
 }
 
 func setIDs(field func(*Status) *IDs) setStatus {
@@ -208,10 +201,5 @@ func setRSS(s *Status, value string) error {
 	}
 	kB, err := strconv.ParseUint(digits, 10, 54)
 	s.VmRSS = kB * 1024
-	return err
-}
-
-func setNoNewPrivs(s *Status, value string) (err error) {
-	s.NoNewPrivs, err = strconv.ParseBool(value)
 	return err
 }

@@ -55,11 +55,9 @@ func TestParseStatus(t *testing.T) {
 	equal(t, "Uid.All", s.Uid.All(65534), false)
 	equal(t, "Gid.All", s.Gid.All(65534), true)
 	equal(t, "Groups", slices.Equal(s.Groups, []int{4, 24, 27}), true)
-	equal(t, "NSpid", slices.Equal(s.NSpid, []int{4712, 3}), true)
 	equal(t, "VmRSS", s.VmRSS, 1636*1024)
 	equal(t, "SigIgn", s.SigIgn.String(), "0000000000010000 (SIGCHLD)")
 	equal(t, "CapEff", s.CapEff.String(), "0000000000000400 (CAP_NET_BIND_SERVICE)")
-	equal(t, "NoNewPrivs", s.NoNewPrivs, true)
 }
 
 func TestParseStatusRefuses(t *testing.T) {

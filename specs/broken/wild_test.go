@@ -12,7 +12,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"daemonlab/lab/procfs"
 	"daemonlab/specs/broken"
 	"daemonlab/specs/harness"
 )
@@ -81,11 +80,11 @@ func nothingIsLeft(t *testing.T, tmp string, queuesBefore []string) {
 
 // queues lists the queues that specs have made.
 func queues(t *testing.T) (names []string) {
-	all, err := procfs.Queues(mqueuefs(t))
+	entries, err := os.ReadDir(mqueuefs(t))
 	must(t, err)
-	for _, name := range all {
-		if strings.HasPrefix(name, "/spec-") {
-			names = append(names, name)
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), "spec-") {
+			names = append(names, e.Name())
 		}
 	}
 	return names
@@ -93,14 +92,12 @@ func queues(t *testing.T) (names []string) {
 
 // mqueuefs is where the queues of this IPC namespace can be listed. Without that an empty directory shows none.
 func mqueuefs(t *testing.T) string {
-	const usual, magic = "/dev/mqueue", 0x19800202
-	var st unix.Statfs_t
-	if unix.Statfs(usual, &st) == nil && st.Type == magic {
-		return usual
+	if harness.HasMqueuefs() {
+		return harness.QueueDir
 	}
 	dir := t.TempDir()
 	if err := unix.Mount("mqueue", dir, "mqueue", 0, ""); err != nil {
-		t.Logf("queues that are left are not seen: nothing is mounted at %s, and nothing can be: %v", usual, err)
+		t.Logf("queues that are left are not seen: nothing is mounted at %s, and nothing can be: %v", harness.QueueDir, err)
 		return dir
 	}
 	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })

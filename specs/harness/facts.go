@@ -36,16 +36,21 @@ func OwnNamespaces() bool {
 // MountOwnQueues has /dev/mqueue show the queues of this process's own IPC namespace, if it has one. What is mounted
 // there is the outer namespace's.
 func MountOwnQueues() error {
-	const dir = "/dev/mqueue"
-	var fs unix.Statfs_t
-	if !OwnNamespaces() || unix.Statfs(dir, &fs) != nil || fs.Type != mqueueMagic {
+	if !OwnNamespaces() || !HasMqueuefs() {
 		return nil
 	}
-	return os.NewSyscallError("mount "+dir, unix.Mount("mqueue", dir, "mqueue", 0, ""))
+	return os.NewSyscallError("mount "+QueueDir, unix.Mount("mqueue", QueueDir, "mqueue", 0, ""))
 }
 
-// mqueueMagic is MQUEUE_MAGIC in the kernel's ipc/mqueue.c.
-const mqueueMagic = 0x19800202
+// QueueDir is where mq_overview(7) has mqueuefs mounted.
+const QueueDir = "/dev/mqueue"
+
+// HasMqueuefs reports whether it is mounted there.
+func HasMqueuefs() bool {
+	const mqueueMagic = 0x19800202 // MQUEUE_MAGIC in the kernel's ipc/mqueue.c
+	var fs unix.Statfs_t
+	return unix.Statfs(QueueDir, &fs) == nil && fs.Type == mqueueMagic
+}
 
 // Account is one that a server started by root becomes. It is not looked up by lab/daemon: the programs that judge are
 // handed to students, and have nothing of what these are to write.

@@ -133,7 +133,7 @@ func (p Programs) Command(s Setting, program string, args ...string) (*exec.Cmd,
 		cmd.Args = append(cmd.Args, "--chdir", s.Cwd)
 	}
 	if s.KillAtNotify {
-		cmd.Args = append(cmd.Args, "--kill-at", "mq_notify")
+		cmd.Args = append(cmd.Args, "--kill-at-notify")
 	}
 	cmd.Args = append(cmd.Args, s.Orders...)
 	absolute, err := filepath.Abs(program)

@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"daemonlab/specs/harness"
 )
 
 // A queue that nobody removes counts against RLIMIT_MSGQUEUE of its user until the next boot: programs that leave theirs
@@ -29,18 +31,13 @@ var ownQueues = sync.OnceValue(func() uintptr {
 	return flags
 })
 
-// queueDir is where mq_overview(7) has mqueuefs mounted.
-const queueDir = "/dev/mqueue"
-
 // queues are those of this user, as far as mqueuefs is mounted.
 func queues() map[string]bool {
-	const mqueueMagic = 0x19800202 // MQUEUE_MAGIC in the kernel's ipc/mqueue.c
-	var fs unix.Statfs_t
-	if unix.Statfs(queueDir, &fs) != nil || fs.Type != mqueueMagic {
+	if !harness.HasMqueuefs() {
 		return nil
 	}
 	found := map[string]bool{}
-	entries, _ := os.ReadDir(queueDir)
+	entries, _ := os.ReadDir(harness.QueueDir)
 	for _, entry := range entries {
 		info, err := entry.Info()
 		if err == nil && info.Sys().(*syscall.Stat_t).Uid == uint32(os.Geteuid()) {
@@ -66,7 +63,7 @@ func removeLeft(before map[string]bool) {
 		delete(left, strings.TrimPrefix(target, "/"))
 	}
 	for name := range left {
-		os.Remove(filepath.Join(queueDir, name))
+		os.Remove(filepath.Join(harness.QueueDir, name))
 	}
 }
 

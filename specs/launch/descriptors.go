@@ -49,12 +49,3 @@ func (o *orders) copyAbove(fd int) (int, error) {
 func (o *orders) planned(fd int) bool {
 	return slices.ContainsFunc(o.planted, func(p planting) bool { return p.to == fd })
 }
-
-// spareStderr returns a descriptor for a last word that survives everything but exec, or 2.
-func (o *orders) spareStderr() int {
-	fd, err := o.copyAbove(2)
-	if err != nil {
-		return 2
-	}
-	return fd
-}

@@ -27,25 +27,23 @@ const exitFailed = 125
 func main() {
 	o, err := parse(os.Args[1:])
 	if err != nil {
-		fail(2, err)
+		fail(err)
 	}
 	// Mask, credentials, seccomp filter and mount namespace are the thread's; execve takes those of the calling one.
 	runtime.LockOSThread()
 	if o.tmpfs != "" {
 		status, err := o.keep()
 		if err != nil {
-			fail(2, err)
+			fail(err)
 		}
 		os.Exit(status)
 	}
-	stderr := o.spareStderr()
-	fail(stderr, o.launch())
+	fail(o.launch())
 }
 
-// fail needs neither package os nor a standard descriptor, which may be planted or closed by now.
-func fail(stderr int, err error) {
-	syscall.Write(stderr, []byte("launch: "+err.Error()+"\n"))
-	syscall.Exit(exitFailed)
+func fail(err error) {
+	fmt.Fprintf(os.Stderr, "launch: %v\n", err)
+	os.Exit(exitFailed)
 }
 
 // launch returns only when something failed. The order matters: a terminal needs its descriptor before that is moved,
@@ -53,7 +51,7 @@ func fail(stderr int, err error) {
 func (o *orders) launch() error {
 	for _, step := range []func() error{
 		o.takeTerminal, o.changeDirectory, o.changeUmask, o.plant, o.limit, o.changeCredentials, o.confineProgram,
-		o.closeStandard, o.setSignals, o.filter,
+		o.setSignals, o.filter,
 	} {
 		if err := step(); err != nil {
 			return err
@@ -96,15 +94,6 @@ func (o *orders) limit() error {
 		// x/sys tells package syscall, which then does not restore RLIMIT_NOFILE at exec.
 		if err := unix.Setrlimit(l.resource, &l.Rlimit); err != nil {
 			return fmt.Errorf("setrlimit %s: %w", l.name, err)
-		}
-	}
-	return nil
-}
-
-func (o *orders) closeStandard() error {
-	for _, fd := range o.closed {
-		if err := unix.Close(fd); err != nil {
-			return fmt.Errorf("close %d: %w", fd, err)
 		}
 	}
 	return nil

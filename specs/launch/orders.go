@@ -19,7 +19,6 @@ import (
 // orders are what the command line asks for.
 type orders struct {
 	planted  []planting
-	closed   []int
 	block    procfs.SignalSet
 	ignore   procfs.SignalSet
 	umask    int // -1: as it is
@@ -28,11 +27,10 @@ type orders struct {
 	chdir    string
 	limits   []limit
 	groups   []int // nil: as they are
-	secure   int
-	ambient  procfs.CapSet
+	noFixup  bool  // SECBIT_NO_SETUID_FIXUP
 	confine  bool
-	killAt   []uint32 // numbers of system calls
-	badFrom  uint     // offset in files from which pread64(2) fails, 0: none
+	killAt   bool // mq_notify(2)
+	badFrom  uint // offset in files from which pread64(2) fails, 0: none
 
 	tmpfs  string
 	report int // descriptor, -1: none
@@ -50,20 +48,9 @@ type limit struct {
 	unix.Rlimit
 }
 
-// names of securebits.h. Keep-caps is not among them: execve always clears it (capabilities(7)).
-var secureBits = map[string]int{
-	"noroot": 1 << 0, "noroot-locked": 1 << 1, "no-setuid-fixup": 1 << 2, "no-setuid-fixup-locked": 1 << 3,
-}
-
 var resources = map[string]int{
-	"nofile": unix.RLIMIT_NOFILE, "msgqueue": unix.RLIMIT_MSGQUEUE, "core": unix.RLIMIT_CORE,
-	"fsize": unix.RLIMIT_FSIZE, "nproc": unix.RLIMIT_NPROC, "stack": unix.RLIMIT_STACK, "as": unix.RLIMIT_AS,
-	"data": unix.RLIMIT_DATA,
-}
-
-var syscallNumbers = map[string]uint32{
-	"mq_open": unix.SYS_MQ_OPEN, "mq_notify": unix.SYS_MQ_NOTIFY, "setsid": unix.SYS_SETSID,
-	"flock": unix.SYS_FLOCK, "setresuid": unix.SYS_SETRESUID,
+	"nofile": unix.RLIMIT_NOFILE, "msgqueue": unix.RLIMIT_MSGQUEUE, "fsize": unix.RLIMIT_FSIZE,
+	"nproc": unix.RLIMIT_NPROC, "data": unix.RLIMIT_DATA,
 }
 
 // parse reads the command line. Lists are separated by commas; an order given twice adds to the first.
@@ -72,7 +59,6 @@ func parse(args []string) (*orders, error) {
 	f := flag.NewFlagSet("launch", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	f.Func("plant", "`FROM:TO`, have descriptor FROM of the launcher at TO, without close-on-exec", list(o.addPlant))
-	f.Func("close", "`N`, close a standard descriptor", list(number(&o.closed)))
 	f.Func("block", "`SIGNAL`, block it", list(signal(&o.block)))
 	f.Func("ignore", "`SIGNAL`, ignore it", list(signal(&o.ignore)))
 	f.Func("umask", "`MASK`, octal", o.setUmask)
@@ -81,10 +67,9 @@ func parse(args []string) (*orders, error) {
 	f.StringVar(&o.chdir, "chdir", "", "`DIR`")
 	f.Func("rlimit", "`NAME=SOFT:HARD`", list(o.addLimit))
 	f.Func("groups", "`GID`, supplementary groups", list(number(&o.groups)))
-	f.Func("securebits", "`NAME`", list(o.addSecure))
-	f.Func("ambient", "`CAPABILITY`, make it inheritable and ambient", list(o.addAmbient))
+	f.BoolVar(&o.noFixup, "no-setuid-fixup", false, "set this securebit (capabilities(7))")
 	f.BoolVar(&o.confine, "confine", false, "take what only the suite may have from a program that is not trusted")
-	f.Func("kill-at", "`SYSCALL`, have the kernel kill whoever calls it", list(o.addKill))
+	f.BoolVar(&o.killAt, "kill-at-notify", false, "have the kernel kill whoever calls mq_notify(2)")
 	f.UintVar(&o.badFrom, "bad-from", 0, "`OFFSET`, have every pread(2) there and beyond fail with EIO, as on a bad disk")
 	f.StringVar(&o.tmpfs, "tmpfs", "", "`DIR`, mount one there, stay, and unmount it when the program has ended")
 	f.IntVar(&o.report, "report", -1, "`FD`, where to write how the unmounting went")
@@ -178,32 +163,6 @@ func (o *orders) addLimit(item string) (err error) {
 	l.Max, err = strconv.ParseUint(hard, 10, 64)
 	o.limits = append(o.limits, l)
 	return err
-}
-
-func (o *orders) addSecure(item string) error {
-	bit, known := secureBits[item]
-	if !known {
-		return errors.New("unknown securebit")
-	}
-	o.secure |= bit
-	return nil
-}
-
-func (o *orders) addAmbient(item string) error {
-	c, err := procfs.ParseCap(item)
-	if err == nil {
-		o.ambient |= procfs.NewCapSet(c)
-	}
-	return err
-}
-
-func (o *orders) addKill(item string) error {
-	nr, known := syscallNumbers[item]
-	if !known {
-		return errors.New("unknown system call")
-	}
-	o.killAt = append(o.killAt, nr)
-	return nil
 }
 
 // setProgram resolves the program now, before the working directory changes.

@@ -28,18 +28,18 @@ func (o *orders) setSignals() error {
 	return nil
 }
 
-// filter has the kernel kill the process at the system calls named, or fail it at reads of a bad disk. Without
-// CAP_SYS_ADMIN the kernel takes a filter only with no_new_privs (seccomp(2)), which the program then sees.
+// filter has the kernel kill the process at mq_notify(2), or fail it at reads of a bad disk.
 func (o *orders) filter() error {
-	program := killFilter(o.killAt)
-	if o.badFrom > 0 {
-		program = badDiskFilter(uint32(o.badFrom))
-	} else if len(o.killAt) == 0 {
-		return nil
+	switch {
+	case o.killAt:
+		return installFilter(killFilter)
+	case o.badFrom > 0:
+		return installFilter(badDiskFilter(uint32(o.badFrom)))
 	}
-	return installFilter(program)
+	return nil
 }
 
+// installFilter also works without CAP_SYS_ADMIN, but only with no_new_privs (seccomp(2)), which the program then sees.
 func installFilter(program []unix.SockFilter) error {
 	err := setFilter(program)
 	if !errors.Is(err, unix.EACCES) {
@@ -59,21 +59,23 @@ const (
 	fourth     = 16 + 3*8 // args[3], its lower half
 )
 
-// killFilter kills at the given system calls and allows the rest.
-func killFilter(numbers []uint32) []unix.SockFilter {
-	program := []unix.SockFilter{{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: systemCall}}
-	for _, nr := range numbers {
-		program = append(program,
-			unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jt: 0, Jf: 1, K: nr},
-			unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_KILL_PROCESS})
-	}
-	return append(program, unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW})
+const (
+	load        = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS
+	jumpEqual   = unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K
+	jumpAtLeast = unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K
+	give        = unix.BPF_RET | unix.BPF_K
+)
+
+// killFilter kills at mq_notify(2) and allows the rest.
+var killFilter = []unix.SockFilter{
+	{Code: load, K: systemCall},
+	{Code: jumpEqual, Jf: 1, K: unix.SYS_MQ_NOTIFY},
+	{Code: give, K: unix.SECCOMP_RET_KILL_PROCESS},
+	{Code: give, K: unix.SECCOMP_RET_ALLOW},
 }
 
 // badDiskFilter fails pread64(2) at the offset and beyond, and allows the rest.
 func badDiskFilter(from uint32) []unix.SockFilter {
-	const load, jumpEqual, jumpAtLeast, give = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K,
-		unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K, unix.BPF_RET | unix.BPF_K
 	return []unix.SockFilter{
 		{Code: load, K: systemCall},
 		{Code: jumpEqual, Jt: 0, Jf: 3, K: unix.SYS_PREAD64},
@@ -93,8 +95,6 @@ var prlimits = []struct{ arch, nr uint32 }{
 // ownLimitsFilter fails prlimit(2) of any process but the caller, named as 0. The kernel asks for the same user only,
 // not for the capabilities of the other process.
 func ownLimitsFilter() (program []unix.SockFilter) {
-	const load, jumpEqual, give = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K,
-		unix.BPF_RET | unix.BPF_K
 	for i, prlimit := range prlimits {
 		program = append(program, []unix.SockFilter{
 			{Code: load, K: arch},
