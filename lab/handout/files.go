@@ -65,7 +65,10 @@ func (o options) files() ([]file, []region, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		all = append(all, files...)
+		for _, f := range files {
+			f.content = todo.translate(f.path, f.content)
+			all = append(all, f)
+		}
 	}
 	return all, regions, todo.err
 }
@@ -87,7 +90,7 @@ func (o options) sources(p part, todo *todos) (files []file, regions []region, e
 		f := file{path: path.Join(p.to, e.Name()), content: content, mode: 0o644}
 		if p.solution {
 			var cut []region
-			if f.content, cut, err = reduce(f.path, content, todo); err != nil {
+			if f.content, cut, err = reduce(f.path, todo.translate(f.path, content), todo); err != nil {
 				return nil, nil, err
 			}
 			regions = append(regions, cut...)

@@ -18,7 +18,7 @@ const usage = `usage: scripts/handout [--lang en|es] go|c DIR
 Makes DIR, a student's folder: server and client in Go or C that build at once, with a TODO for each part that is to be
 written, the specs as programs, and the guide. DIR must not exist yet, or be empty.
 
-  --lang en|es   language of README and TODOs (default en)
+  --lang en|es   language of README, guide, comments and TODOs (default en)
   --help         this text
 `
 

@@ -3,6 +3,7 @@ package main
 import (
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -17,6 +18,8 @@ type todos struct {
 	texts map[string]rubric.Text
 	lang  string
 	err   error // an id or a text that is none
+
+	comments map[string]string // in Spanish, by the English ones
 }
 
 //go:embed todos.json
@@ -25,6 +28,9 @@ var ownTexts []byte
 func newTodos(lang string) *todos {
 	t := &todos{rows: rubric.Standard(), lang: lang}
 	t.err = json.Unmarshal(ownTexts, &t.texts)
+	if lang == "es" {
+		t.err = errors.Join(t.err, json.Unmarshal(spanishComments, &t.comments))
+	}
 	return t
 }
 
@@ -32,9 +38,9 @@ func newTodos(lang string) *todos {
 // have the title only.
 func (t *todos) writer(file string) func(ids []string, key, indent string) []string {
 	told := map[string]bool{}
-	width := 79
+	form := "/*"
 	if filepath.Ext(file) == ".go" {
-		width = 110
+		form = "//"
 	}
 	return func(ids []string, key, indent string) []string {
 		var text []string
@@ -42,7 +48,7 @@ func (t *todos) writer(file string) func(ids []string, key, indent string) []str
 		if key != "" && !known {
 			t.err = fmt.Errorf("%s: a mark names %q, which todos.json has not", file, key)
 		}
-		margin := width - len(strings.ReplaceAll(indent, "\t", "    ")) - 3
+		margin := room(file, indent, form)
 		for _, id := range ids {
 			row, ok := rubric.Find(t.rows, id)
 			if !ok {
@@ -55,7 +61,10 @@ func (t *todos) writer(file string) func(ids []string, key, indent string) []str
 		if key != "" {
 			text = append(text, wrap(own.In(t.lang), margin)...)
 		}
-		return comment(filepath.Ext(file), indent, text)
+		if len(text) == 0 {
+			return nil
+		}
+		return strings.Split(indent+layOut(indent, form, text), "\n")
 	}
 }
 
@@ -84,25 +93,4 @@ func wrap(text string, width int) (lines []string) {
 		line += word
 	}
 	return append(lines, line)
-}
-
-func comment(language, indent string, text []string) (lines []string) {
-	if len(text) == 0 {
-		return nil
-	}
-	if language == ".go" {
-		for _, line := range text {
-			lines = append(lines, indent+"// "+line)
-		}
-		return lines
-	}
-	for i, line := range text {
-		open := " * "
-		if i == 0 {
-			open = "/* "
-		}
-		lines = append(lines, indent+open+line)
-	}
-	lines[len(lines)-1] += " */"
-	return lines
 }
