@@ -167,6 +167,14 @@ func TestOfAHandoutEveryMissingStepIsToldOf(t *testing.T) {
 	}
 	eachLanguage(t, func(t *testing.T, o options) {
 		must(t, o.make())
+		for _, script := range []string{"scripts/specs", "scripts/trace"} {
+			help, err := exec.Command(filepath.Join(o.dir, script), "--help").Output()
+			must(t, err)
+			begin := map[string]string{"en": "usage: ", "es": "uso: "}[o.lang]
+			if !bytes.HasPrefix(help, []byte(begin+script)) || bytes.Contains(help, []byte("--lang")) {
+				t.Errorf("%s --help: not in the folder's one language: %s", script, help)
+			}
+		}
 		watch := harness.NewStopwatch()
 		v := judge(t, o)
 		inTime := watch.Within(30 * time.Second)

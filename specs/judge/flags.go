@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 
@@ -19,15 +20,15 @@ const usage = `usage: scripts/specs [flags]
 
 Judges a server and a client by the lab's contract.
 
-  --server BIN   the server (default: this project's)
-  --client BIN   the client (default: this project's)
+  --server BIN   the server (default: the one that is built here)
+  --client BIN   the client (default: the one that is built here)
   --id ID        judge this row only; may be repeated
   --step N       judge the rows of this step only; may be repeated
   --next         go step by step, and stop at the first step that fails
   --verbose      show every row that failed, whole, with what /proc and the logs say
   --json FILE    write the result as JSON, too
   --stream       print nothing but each row as JSON, on a line, when it begins and when it is judged
-  --lang en|es   language (default en)
+  --lang es      everything in Spanish
   --jobs N       rows judged at a time (default 4)
   --watch        judge again whenever a program is built anew, first what failed, until Ctrl-C
   --list         list the rows
@@ -38,24 +39,23 @@ Exit status: 0 all passed, 1 some failed, 2 the suite itself could not run.
 
 examples:
   scripts/specs
-  scripts/specs --server ./mqfiled --client ./mqfile
-  scripts/specs --server ./mqfiled --id rearm
+  scripts/specs --id rearm
   scripts/specs --watch --step 7
+  scripts/specs --server /elsewhere/mqfiled --client /elsewhere/mqfile
 `
 
 const usageES = `uso: scripts/specs [opciones]
 
 Comprueba un servidor y un cliente según el contrato de la práctica.
 
-  --server BIN   el servidor (por omisión, el de este proyecto)
-  --client BIN   el cliente (por omisión, el de este proyecto)
+  --server BIN   el servidor (por omisión, el que se compila aquí)
+  --client BIN   el cliente (por omisión, el que se compila aquí)
   --id ID        solo esta prueba; puede repetirse
   --step N       solo las pruebas de este paso; puede repetirse
   --next         va paso a paso, y se para en el primero que falla
   --verbose      muestra entera cada prueba que falla, con lo que dicen /proc y los logs
   --json FILE    escribe además el resultado como JSON
   --stream       solo escribe cada prueba como JSON, en una línea, cuando empieza y cuando acaba
-  --lang en|es   idioma (por omisión, en)
   --jobs N       pruebas a la vez (por omisión, 4)
   --watch        lo repite cada vez que se compila un programa, primero lo que falló, hasta Ctrl-C
   --list         enumera las pruebas
@@ -66,10 +66,12 @@ Estado de salida: 0 todo bien, 1 algo falla, 2 las pruebas no han podido ejecuta
 
 ejemplos:
   scripts/specs
-  scripts/specs --server ./mqfiled --client ./mqfile
-  scripts/specs --server ./mqfiled --id rearm
+  scripts/specs --id rearm
   scripts/specs --watch --step 7
+  scripts/specs --server /otro/sitio/mqfiled --client /otro/sitio/mqfile
 `
+
+var langLine = regexp.MustCompile(`(?m)^ *--lang .*\n`)
 
 type options struct {
 	server, client  string
@@ -114,9 +116,15 @@ func parseFlags(args []string) (options, error) {
 	if !known {
 		words = wordsOf["en"]
 	}
+	usage := words.usage
+	f.Visit(func(given *flag.Flag) {
+		if given.Name == "lang" { // as a student's folder does, in which all is in one language
+			usage = langLine.ReplaceAllString(usage, "")
+		}
+	})
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		fmt.Print(words.usage)
+		fmt.Print(usage)
 		return o, err
 	case err == nil && *which:
 		fmt.Print(version.Line("specs"))
@@ -129,7 +137,7 @@ func parseFlags(args []string) (options, error) {
 		err = errors.New(words.badJobs)
 	}
 	if err != nil {
-		fmt.Fprint(os.Stderr, words.usage, "\n")
+		fmt.Fprint(os.Stderr, usage, "\n")
 		return o, err
 	}
 	o.verbose = o.verbose || len(o.ids) > 0

@@ -5,9 +5,13 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"regexp"
+
+	"daemonlab/specs/finding"
+	"daemonlab/specs/rubric"
 )
 
-const usage = `usage: scripts/trace [--html FILE] [--lang en|es] [--daemon-only] -- COMMAND [ARGUMENT]...
+const usageEN = `usage: scripts/trace [flags] -- COMMAND [ARGUMENT]...
 
 Runs a server, in any language, and draws what it does on its way to becoming a
 daemon, as the kernel sees it: a lane for each process, time downwards, the
@@ -22,16 +26,46 @@ ignored and blocked, umask 077, junk in the environment, a controlling terminal.
 A program that opens no queue is judged as a daemon, and sent no requests.
 
   --html FILE     write the picture as a page, too
-  --lang LANG     en or es
+  --lang es       everything in Spanish
   --daemon-only   the program has to do with no queue, or its queues are its own
+  --help          this text
 
 Exit status: 0 a daemon, and nothing is marked; 1 something is marked; 2 it could
 not be traced.
 
 examples:
   scripts/trace -- bin/mqfiled --root . --queue /x --pidfile /tmp/x.pid --log /tmp/x.log
-  scripts/trace --html birth.html -- ./mqfiled --queue /x --pidfile /tmp/x.pid
+  scripts/trace --html birth.html -- bin/mqfiled --queue /x --pidfile /tmp/x.pid
 `
+
+const usageES = `uso: scripts/trace [opciones] -- ORDEN [ARGUMENTO]...
+
+Ejecuta un servidor, en cualquier lenguaje, y dibuja lo que hace hasta
+convertirse en demonio, visto por el núcleo: un carril por proceso, el tiempo
+hacia abajo, las llamadas al sistema que importan con el paso de la práctica al
+que pertenece cada una, y !! en lo que está mal. Un paso se comprueba como en las
+pruebas, por lo que muestra /proc al acabar el arranque; las llamadas muestran qué
+llevó a ello. Después envía al servidor unas peticiones, muestra cómo las recogen y
+las responden sus hilos, lo termina y borra sus colas y sus ficheros de PID.
+
+El servidor se lanza como lo lanzan las pruebas: ficheros abiertos en números
+sueltos, señales ignoradas y bloqueadas, umask 077, variables que sobran en el
+entorno, un terminal de control. Un programa que no abre ninguna cola solo se
+comprueba como demonio, y no recibe peticiones.
+
+  --html FICHERO  escribe además el dibujo como página
+  --daemon-only   el programa no usa ninguna cola, o sus colas son cosa suya
+  --help          este texto
+
+Estado de salida: 0 es un demonio y no hay ninguna marca; 1 hay alguna marca; 2 no
+se ha podido trazar.
+
+ejemplos:
+  scripts/trace -- bin/mqfiled --root . --queue /x --pidfile /tmp/x.pid --log /tmp/x.log
+  scripts/trace --html birth.html -- bin/mqfiled --queue /x --pidfile /tmp/x.pid
+`
+
+var langLine = regexp.MustCompile(`(?m)^ *--lang .*\n`)
 
 type options struct {
 	html, lang string
@@ -48,13 +82,19 @@ func parseFlags(args []string) (options, error) {
 	f.BoolVar(&o.daemonOnly, "daemon-only", false, "")
 	err := f.Parse(args)
 	o.command = f.Args()
+	usage := rubric.Text{EN: usageEN, ES: usageES}.In(o.lang)
+	f.Visit(func(given *flag.Flag) {
+		if given.Name == "lang" { // as a student's folder does, in which all is in one language
+			usage = langLine.ReplaceAllString(usage, "")
+		}
+	})
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		fmt.Print(usage)
 	case err == nil && o.lang != "en" && o.lang != "es":
 		err = fmt.Errorf("--lang %q: en or es", o.lang)
 	case err == nil && len(o.command) == 0:
-		err = errors.New("no command to trace: scripts/trace --help")
+		err = errors.New(finding.Say("no command to trace: scripts/trace --help").In(o.lang))
 	}
 	return o, err
 }

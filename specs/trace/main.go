@@ -65,13 +65,13 @@ func run(args []string) (status int, err error) {
 		Launcher: filepath.Join(filepath.Dir(self), "launch"), DaemonOnly: o.daemonOnly, Waiting: waiting(o.lang),
 	}, o.command...)
 	if ctx.Err() != nil {
-		return 128 + int(unix.SIGINT), errors.New("interrupted")
+		return 128 + int(unix.SIGINT), errors.New(finding.Say("interrupted").In(o.lang))
 	}
 	if taken == nil || len(taken.Events) == 0 {
 		return exitError, err
 	}
 	story := birth.Read(taken)
-	if err := errors.Join(err, publish(story, o, page, guide(self, o.html))); err != nil {
+	if err := errors.Join(err, publish(story, o, page, guide(self, o.html, o.lang))); err != nil {
 		return exitError, err
 	}
 	if !story.OK() {
@@ -106,12 +106,12 @@ func publish(story *birth.Story, o options, page *os.File, guide draw.Guide) err
 }
 
 // guide is that of the project, or of a student's folder, as the page leads there.
-func guide(self, page string) draw.Guide {
+func guide(self, page, lang string) draw.Guide {
 	for _, dir := range []string{"../lab/guide", "../../guide"} {
 		dir = filepath.Join(filepath.Dir(self), dir)
 		from, err := filepath.Abs(filepath.Dir(page))
 		link, relErr := filepath.Rel(from, dir)
-		if _, statErr := os.Stat(filepath.Join(dir, "en")); errors.Join(err, relErr, statErr) == nil {
+		if _, statErr := os.Stat(filepath.Join(dir, lang)); errors.Join(err, relErr, statErr) == nil {
 			return draw.Guide{Dir: dir, Link: filepath.ToSlash(link)}
 		}
 	}
