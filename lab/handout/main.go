@@ -6,11 +6,12 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+
+	"daemonlab/lab/tool"
 )
 
 const usage = `usage: scripts/handout [--lang en|es] go|c DIR
@@ -24,13 +25,8 @@ written, the specs as programs, and the guide. DIR must not exist yet, or be emp
 
 func main() {
 	o, err := parseFlags(os.Args[1:])
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		fmt.Print(usage)
-		return
-	case err != nil:
-		fmt.Fprintf(os.Stderr, "handout: %v\n\n%s", err, usage)
-		os.Exit(2)
+	if err != nil {
+		os.Exit(tool.UsageStatus(err))
 	}
 	if err := o.make(); err != nil {
 		fmt.Fprintf(os.Stderr, "handout: %v\n", err)
@@ -47,23 +43,21 @@ type options struct {
 
 func parseFlags(args []string) (o options, err error) {
 	f := flag.NewFlagSet("handout", flag.ContinueOnError)
-	f.SetOutput(io.Discard)
 	f.StringVar(&o.project, "project", ".", "")
 	f.StringVar(&o.lang, "lang", "en", "")
-	if err := f.Parse(args); err != nil {
-		return o, err
-	}
-	if f.NArg() != 2 {
-		return o, errors.New("a programming language and a directory are needed")
-	}
-	o.language, o.dir = f.Arg(0), f.Arg(1)
-	if o.language != "go" && o.language != "c" {
-		return o, fmt.Errorf("%q is neither go nor c", o.language)
-	}
-	if o.lang != "en" && o.lang != "es" {
-		return o, fmt.Errorf("--lang %s: it is en or es", o.lang)
-	}
-	return o, nil
+	err = tool.Parse(f, args, usage, func() error {
+		o.language, o.dir = f.Arg(0), f.Arg(1)
+		switch {
+		case f.NArg() != 2:
+			return errors.New("a programming language and a directory are needed")
+		case o.language != "go" && o.language != "c":
+			return fmt.Errorf("%q is neither go nor c", o.language)
+		case o.lang != "en" && o.lang != "es":
+			return fmt.Errorf("--lang %s: it is en or es", o.lang)
+		}
+		return nil
+	})
+	return o, err
 }
 
 // make builds the folder beside its place and renames it when it is whole.

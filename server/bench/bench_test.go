@@ -8,7 +8,6 @@ import (
 	"math"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -224,21 +223,6 @@ func TestTheLoadsFitTheDefaultLimit(t *testing.T) {
 				t.Errorf("%+v needs %d bytes", l, need)
 			}
 		}
-	}
-}
-
-func TestWriteFileReplacesWhole(t *testing.T) {
-	name := filepath.Join(t.TempDir(), "report")
-	for _, content := range []string{"the first, longer", "second"} {
-		if err := writeFile(name, []byte(content)); err != nil {
-			t.Fatal(err)
-		}
-		if got, err := os.ReadFile(name); err != nil || string(got) != content {
-			t.Fatalf("got %q, %v", got, err)
-		}
-	}
-	if names, _ := filepath.Glob(name + ".*"); names != nil {
-		t.Errorf("left %v", names)
 	}
 }
 

@@ -4,8 +4,8 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"os"
+
+	"daemonlab/lab/tool"
 )
 
 const usage = `usage: scripts/bench [--quick] [--rounds N] [--json FILE] [--svg FILE]
@@ -29,8 +29,6 @@ While it runs, it needs nearly all of RLIMIT_MSGQUEUE (819200 bytes of message
 queues for a user): no other server or client of the same user may run.
 `
 
-var errUsage = errors.New("usage")
-
 type options struct {
 	json, svg, benchmarks string // files; empty: none
 	work                  string // directory with the programs, for everything that is made; removed at the end
@@ -41,34 +39,28 @@ type options struct {
 func parseFlags(args []string) (options, error) {
 	var o options
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
-	f.SetOutput(io.Discard)
 	f.StringVar(&o.json, "json", "", "")
 	f.StringVar(&o.svg, "svg", "", "")
 	f.StringVar(&o.benchmarks, "benchmarks", "", "")
 	f.BoolVar(&o.quick, "quick", false, "")
 	f.IntVar(&o.rounds, "rounds", 0, "")
 	f.StringVar(&o.work, "work", "", "") // from the script, which has built the programs there
-	err := f.Parse(args)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		fmt.Print(usage)
-		return o, err
-	case err == nil && f.NArg() > 0:
-		err = fmt.Errorf("unexpected argument %q", f.Arg(0))
-	case err == nil && o.work == "":
-		err = errors.New("no programs: start it with scripts/bench")
-	case err == nil && o.rounds < 0:
-		err = errors.New("--rounds is negative")
-	}
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "bench: %v\n\n%s", err, usage)
-		return o, errUsage
-	}
+	err := tool.Parse(f, args, usage, func() error {
+		switch {
+		case f.NArg() > 0:
+			return fmt.Errorf("unexpected argument %q", f.Arg(0))
+		case o.work == "":
+			return errors.New("no programs: start it with scripts/bench")
+		case o.rounds < 0:
+			return errors.New("--rounds is negative")
+		}
+		return nil
+	})
 	if o.rounds == 0 {
 		o.rounds = 5
 		if o.quick {
 			o.rounds = 1
 		}
 	}
-	return o, nil
+	return o, err
 }

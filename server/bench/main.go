@@ -3,15 +3,14 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/mq"
+	"daemonlab/lab/tool"
 	"daemonlab/specs/harness"
 )
 
@@ -20,14 +19,9 @@ func main() { os.Exit(run(os.Args[1:])) }
 // run returns the exit status: 130 as shells have it when the user interrupts.
 func run(args []string) int {
 	o, err := parseFlags(args)
-	if o.work != "" {
-		defer os.RemoveAll(o.work)
-	}
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case err != nil:
-		return 2
+	defer os.RemoveAll(o.work)
+	if err != nil {
+		return tool.UsageStatus(err)
 	}
 	// SIGPIPE is among them so that nothing is left behind when the reader of the output goes.
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGPIPE)
@@ -77,25 +71,10 @@ func publish(r *report, o options) error {
 		content func() []byte
 	}{{o.json, r.json}, {o.svg, r.svg}, {o.benchmarks, r.benchmarks}} {
 		if output.file != "" {
-			if err := writeFile(output.file, output.content()); err != nil {
+			if err := tool.WriteFile(output.file, output.content(), false); err != nil {
 				return err
 			}
 		}
 	}
 	return r.table(os.Stdout)
-}
-
-// writeFile writes beside the file and renames, so that a failure leaves the old one.
-func writeFile(name string, content []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(content)
-	err = errors.Join(err, f.Chmod(0o644), f.Close())
-	if err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), name)
 }

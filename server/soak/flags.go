@@ -4,10 +4,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"os"
 	"strconv"
 	"time"
+
+	"daemonlab/lab/tool"
 )
 
 const usage = `usage: scripts/soak [--seed N] [--race] [--starved[=PERCENT]] [MINUTES]
@@ -28,8 +28,6 @@ Runs as root (the server then as nobody) and as an ordinary user. Exit status:
 0 nothing lost, nothing grown and no race, 1 something, 2 it could not run.
 `
 
-var errUsage = errors.New("usage")
-
 type options struct {
 	seed    uint64
 	time    time.Duration
@@ -41,7 +39,6 @@ type options struct {
 func parseFlags(args []string) (options, error) {
 	o := options{time: time.Minute}
 	f := flag.NewFlagSet("soak", flag.ContinueOnError)
-	f.SetOutput(io.Discard)
 	f.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "")
 	f.BoolVar(&o.race, "race", false, "")
 	f.BoolFunc("starved", "", func(value string) (err error) {
@@ -55,22 +52,16 @@ func parseFlags(args []string) (options, error) {
 		return err
 	})
 	f.StringVar(&o.work, "work", "", "") // from the script, which has built the programs there
-	err := f.Parse(args)
-	if err == nil && f.NArg() > 0 {
-		o.time, err = parseMinutes(f.Args())
-	}
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		fmt.Print(usage)
-		return o, err
-	case err == nil && o.work == "":
-		err = errors.New("no programs: start it with scripts/soak")
-	}
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "soak: %v\n\n%s", err, usage)
-		return o, errUsage
-	}
-	return o, nil
+	err := tool.Parse(f, args, usage, func() (err error) {
+		if f.NArg() > 0 {
+			o.time, err = parseMinutes(f.Args())
+		}
+		if err == nil && o.work == "" {
+			err = errors.New("no programs: start it with scripts/soak")
+		}
+		return err
+	})
+	return o, err
 }
 
 func parseMinutes(args []string) (time.Duration, error) {

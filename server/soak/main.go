@@ -3,13 +3,13 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"os/signal"
 
 	"golang.org/x/sys/unix"
 
+	"daemonlab/lab/tool"
 	"daemonlab/specs/harness"
 )
 
@@ -24,14 +24,9 @@ func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) int {
 	o, err := parseFlags(args)
-	if o.work != "" {
-		defer os.RemoveAll(o.work)
-	}
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case err != nil:
-		return statusUnable
+	defer os.RemoveAll(o.work)
+	if err != nil {
+		return tool.UsageStatus(err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGPIPE)
 	defer stop()

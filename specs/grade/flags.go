@@ -1,10 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	"daemonlab/lab/tool"
 	"daemonlab/specs/grade/class"
 	"daemonlab/specs/grade/intake"
 	"daemonlab/specs/grade/shard"
@@ -92,7 +93,6 @@ type options struct {
 func parseFlags(args []string) (options, error) {
 	o := options{shard: shard.Whole}
 	f := flag.NewFlagSet("grade", flag.ContinueOnError)
-	f.SetOutput(io.Discard)
 	f.StringVar(&o.out, "out", "", "")
 	f.Func("only", "", func(name string) error { o.only = append(o.only, name); return nil })
 	f.StringVar(&o.as, "as", "", "")
@@ -108,21 +108,17 @@ func parseFlags(args []string) (options, error) {
 	f.StringVar(&o.bundle, "bundle", "", "")
 	f.Func("alike", "", func(path string) error { o.alike = append(o.alike, path); return nil })
 	f.Func("handout", "", func(dir string) error { o.handouts = append(o.handouts, dir); return nil })
-	folders, err := parseMixed(f, args)
-	o.timeout = time.Duration(*seconds) * time.Second
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		fmt.Print(usage)
-		return o, err
-	case err == nil && (o.jobs < 0 || o.runs < 1 || *seconds < 1):
-		err = errors.New("--jobs, --runs and --timeout: at least 1")
-	case err == nil:
-		err = o.take(folders)
-	}
+	err := tool.Parse(f, args, usage, func() error {
+		folders, err := parseRest(f)
+		if err == nil && (o.jobs < 0 || o.runs < 1 || *seconds < 1) {
+			err = errors.New("--jobs, --runs and --timeout: at least 1")
+		}
+		return cmp.Or(err, o.take(folders))
+	})
 	if err != nil {
-		fmt.Fprint(os.Stderr, usage, "\n")
 		return o, err
 	}
+	o.timeout = time.Duration(*seconds) * time.Second
 	if o.jobs == 0 {
 		o.jobs = jobsOfProcessor * runtime.NumCPU()
 	}
@@ -180,17 +176,13 @@ func (o *options) take(folders []string) error {
 	return nil
 }
 
-// parseMixed takes flags before and after the other arguments, which it returns.
-func parseMixed(f *flag.FlagSet, args []string) (others []string, err error) {
-	for {
-		if err := f.Parse(args); err != nil {
-			return nil, err
-		}
-		if f.NArg() == 0 {
-			return others, nil
-		}
-		others, args = append(others, f.Arg(0)), f.Args()[1:]
+// parseRest parses flags after the other arguments, which it returns.
+func parseRest(f *flag.FlagSet) (others []string, err error) {
+	for err == nil && f.NArg() > 0 {
+		others = append(others, f.Arg(0))
+		err = f.Parse(f.Args()[1:])
 	}
+	return others, err
 }
 
 // jobsOfProcessor are more than one, since judging is mostly waiting.

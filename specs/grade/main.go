@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"os/signal"
@@ -15,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"daemonlab/lab/tool"
 	"daemonlab/specs/grade/cage"
 	"daemonlab/specs/grade/class"
 	"daemonlab/specs/grade/intake"
@@ -33,7 +33,7 @@ const (
 func main() {
 	cage.Init()
 	status, err := run(os.Args[1:])
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
+	if err != nil {
 		fmt.Fprintf(os.Stderr, "grade: %v\n", err)
 	}
 	os.Exit(status)
@@ -41,11 +41,8 @@ func main() {
 
 func run(args []string) (status int, err error) {
 	o, err := parseFlags(args)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return exitGraded, nil
-	case err != nil:
-		return exitError, err
+	if err != nil {
+		return tool.UsageStatus(err), nil
 	}
 	if do := o.instead(); do != nil {
 		if err := do(); err != nil {

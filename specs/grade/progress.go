@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"golang.org/x/term"
 
 	"daemonlab/specs/grade/class"
 	"daemonlab/specs/rubric"
@@ -26,8 +26,7 @@ type progress struct {
 }
 
 func newProgress(to *os.File, total int) *progress {
-	_, err := unix.IoctlGetTermios(int(to.Fd()), unix.TCGETS)
-	return &progress{to: to, terminal: err == nil, total: total, began: time.Now()}
+	return &progress{to: to, terminal: term.IsTerminal(int(to.Fd())), total: total, began: time.Now()}
 }
 
 func (p *progress) begin(name class.Name) {
@@ -72,9 +71,9 @@ func (p *progress) line() {
 		names = append(names, name.String())
 	}
 	text := []rune(fmt.Sprintf("%d/%d%s  %s", p.finished, p.total, p.left(), strings.Join(names, " ")))
-	width := 80
-	if size, err := unix.IoctlGetWinsize(int(p.to.Fd()), unix.TIOCGWINSZ); err == nil && size.Col > 0 {
-		width = int(size.Col)
+	width, _, err := term.GetSize(int(p.to.Fd()))
+	if err != nil || width == 0 {
+		width = 80
 	}
 	fmt.Fprintf(p.to, "\r\x1b[K%s", string(text[:min(len(text), width-1)]))
 }

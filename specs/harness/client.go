@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/mq"
+	"daemonlab/lab/tool"
 	"daemonlab/specs/finding"
 	"daemonlab/specs/rubric"
 )
@@ -88,7 +89,7 @@ func (r *Running) Wait(ctx context.Context) Ended {
 			mq.Unlink(name)
 		}
 	}
-	return Ended{Args: r.Args, Exit: exitCode(r.cmd), Stdout: r.stdout,
+	return Ended{Args: r.Args, Exit: tool.ExitStatus(r.cmd.ProcessState), Stdout: r.stdout,
 		Stderr: strings.ToValidUTF8(string(r.stderr), "?")}
 }
 

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -18,6 +17,7 @@ import (
 	"daemonlab/lab/mq"
 	"daemonlab/lab/pidfd"
 	"daemonlab/lab/procfs"
+	"daemonlab/lab/tool"
 	"daemonlab/lab/wire"
 	"daemonlab/specs/finding"
 	"daemonlab/specs/rubric"
@@ -126,7 +126,7 @@ func (p Programs) runOnce(ctx context.Context, s Setting, program string, args .
 		session = cmd.Process.Pid // the launcher makes one, for the terminal
 	}
 	err = waitWithin(ctx, cmd)
-	start := Start{Args: args, Exit: exitCode(cmd), Stderr: strings.ToValidUTF8(stderr.text(), "?"), Session: session, PID: cmd.Process.Pid}
+	start := Start{Args: args, Exit: tool.ExitStatus(cmd.ProcessState), Stderr: strings.ToValidUTF8(stderr.text(), "?"), Session: session, PID: cmd.Process.Pid}
 	if start.Exit == launcherFailed && strings.HasPrefix(start.Stderr, "launch: ") {
 		err = fmt.Errorf("%w: %s", ErrSuite, start.Stderr)
 		if _, gone := os.Stat(program); gone != nil {
@@ -199,14 +199,6 @@ func descendants(original int) (pids []int) {
 		pids = append(pids, s.Pid)
 	}
 	return pids
-}
-
-func exitCode(cmd *exec.Cmd) int {
-	status := cmd.ProcessState.Sys().(syscall.WaitStatus)
-	if status.Signaled() {
-		return 128 + int(status.Signal())
-	}
-	return status.ExitStatus()
 }
 
 // Server is a daemon that runs.

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"sync"
 
-	"golang.org/x/sys/unix"
+	"golang.org/x/term"
 
 	"daemonlab/specs/rubric"
 )
@@ -32,7 +32,7 @@ type view interface {
 
 func newBoard(rows []rubric.Row, o options) *board {
 	b := &board{rows: rows, results: map[string]result{}, running: map[string]bool{}, fresh: map[string]bool{}}
-	if _, err := unix.IoctlGetTermios(int(os.Stdout.Fd()), unix.TCGETS); err == nil {
+	if term.IsTerminal(int(os.Stdout.Fd())) {
 		b.view = newScreen(b, o.lang)
 	} else {
 		b.view = lines{os.Stdout, o.lang}

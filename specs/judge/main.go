@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"daemonlab/lab/tool"
 	"daemonlab/specs/harness"
 	"daemonlab/specs/rubric"
 )
@@ -86,7 +87,7 @@ func run(args []string) (status int, err error) {
 		}
 	}
 	if !o.stream {
-		columns, _ := terminal()
+		columns, _ := tool.TerminalSize()
 		report.print(os.Stdout, o, columns)
 	}
 	return report.exitStatus(), nil

@@ -6,11 +6,11 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"daemonlab/lab/tool"
 	"daemonlab/specs/finding"
 	"daemonlab/specs/rubric"
 )
@@ -104,19 +104,8 @@ func (s *screen) close(b *board) {
 	fmt.Printf(wordsOf[s.lang].points+"\n", r.Score, r.Max)
 }
 
-// terminal is the size of the one on stdout; elsewhere $COLUMNS, or what fits on a page.
-func terminal() (columns, rows int) {
-	if size, err := unix.IoctlGetWinsize(1, unix.TIOCGWINSZ); err == nil && size.Col > 0 && size.Row > 0 {
-		return int(size.Col), int(size.Row)
-	}
-	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n > 0 {
-		return n, 24
-	}
-	return 100, 24
-}
-
 func (s *screen) draw(b *board) {
-	width, height := terminal()
+	width, height := tool.TerminalSize()
 	var out bytes.Buffer
 	out.WriteString("\x1b[H")
 	for i, line := range s.lines(b, width, height) {

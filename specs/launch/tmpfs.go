@@ -8,6 +8,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/tool"
 )
 
 // keep mounts a tmpfs in a mount namespace of its own, runs the program there as a child, usually a second launcher
@@ -33,7 +35,7 @@ func (o *orders) keep() (int, error) {
 	if err := cmd.Run(); err != nil && !errors.As(err, &ended) {
 		return 0, err
 	}
-	return exitStatus(cmd.ProcessState), o.unmount()
+	return tool.ExitStatus(cmd.ProcessState), o.unmount()
 }
 
 // mountOwn changes the mount namespace of the calling thread only, from which the child is then forked.
@@ -61,11 +63,4 @@ func (o *orders) unmount() error {
 	}
 	_, err := syscall.Write(o.report, []byte(result))
 	return err
-}
-
-func exitStatus(s *os.ProcessState) int {
-	if w := s.Sys().(syscall.WaitStatus); w.Signaled() {
-		return 128 + int(w.Signal())
-	}
-	return s.ExitCode()
 }

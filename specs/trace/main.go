@@ -10,11 +10,12 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
+	"golang.org/x/term"
 
+	"daemonlab/lab/tool"
 	"daemonlab/specs/finding"
 	"daemonlab/specs/harness"
 	"daemonlab/specs/rubric"
@@ -102,7 +103,9 @@ func publish(story *birth.Story, o options, page *os.File, guide draw.Guide) err
 			return err
 		}
 	}
-	return draw.Text(os.Stdout, story, draw.Terminal{Width: width(), Colour: colourful(os.Stdout), Lang: o.lang})
+	const mostColumns = 120
+	columns, _ := tool.TerminalSize()
+	return draw.Text(os.Stdout, story, draw.Terminal{Width: min(columns, mostColumns), Colour: colourful(os.Stdout), Lang: o.lang})
 }
 
 // guide is that of the project, or of a student's folder, as the page leads there.
@@ -120,7 +123,7 @@ func guide(self, page, lang string) draw.Guide {
 
 // waiting says on stderr, once that is worth a word, what is waited for and for how long already.
 func waiting(lang string) func(rubric.Text) func() {
-	_, notTerminal := unix.IoctlGetTermios(unix.Stderr, unix.TCGETS)
+	terminal := term.IsTerminal(unix.Stderr)
 	return func(what rubric.Text) func() {
 		done, said := make(chan struct{}), make(chan struct{})
 		go func() {
@@ -128,14 +131,14 @@ func waiting(lang string) func(rubric.Text) func() {
 			for n := 1; ; n++ {
 				select {
 				case <-done:
-					if n > 1 && notTerminal == nil {
+					if n > 1 && terminal {
 						fmt.Fprint(os.Stderr, "\x1b[K")
 					}
 					return
 				case <-time.After(time.Second):
 				}
 				line := finding.Say("waiting for %v: %d s; Ctrl-C ends", what, n).In(lang)
-				if notTerminal == nil {
+				if terminal {
 					fmt.Fprintf(os.Stderr, "\r\x1b[K%s\r", line)
 				} else if n&(n-1) == 0 { // a log has 1, 2, 4 ... seconds
 					fmt.Fprintln(os.Stderr, "trace: "+line)
@@ -149,20 +152,7 @@ func waiting(lang string) func(rubric.Text) func() {
 	}
 }
 
-// width is that of the terminal, of $COLUMNS, or what fits most.
-func width() int {
-	const usual, most = 100, 120
-	if size, err := unix.IoctlGetWinsize(unix.Stdout, unix.TIOCGWINSZ); err == nil && size.Col > 0 {
-		return min(int(size.Col), most)
-	}
-	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n > 0 {
-		return min(n, most)
-	}
-	return usual
-}
-
 // colourful reports whether the output is a terminal whose user has not asked for plain text (no-color.org).
 func colourful(f *os.File) bool {
-	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	return err == nil && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	return term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }

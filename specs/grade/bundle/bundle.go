@@ -16,7 +16,7 @@ import (
 	"slices"
 	"strings"
 
-	"daemonlab/specs/grade/class"
+	"daemonlab/lab/tool"
 )
 
 //go:embed files
@@ -45,7 +45,7 @@ func Gradescope(file string, k Kit) error {
 	if err != nil {
 		return err
 	}
-	return class.WriteFile(file, content)
+	return tool.WriteFile(file, content, false)
 }
 
 // pack makes a zip of the kit and of scripts from files. The same kit gives the same bytes.

@@ -8,7 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"daemonlab/specs/grade/class"
+	"daemonlab/lab/tool"
 )
 
 // The files that [Classroom50] writes.
@@ -30,7 +30,7 @@ func Classroom50(dir string, k Kit) error {
 	hash := fmt.Sprintf("%x", sha256.Sum256(content))
 	return errors.Join(
 		os.MkdirAll(dir, 0o755),
-		class.WriteFile(filepath.Join(dir, GraderFile), content),
-		class.WriteFile(filepath.Join(dir, WorkflowFile), bytes.ReplaceAll(workflow, []byte("@SHA256@"), []byte(hash))),
+		tool.WriteFile(filepath.Join(dir, GraderFile), content, false),
+		tool.WriteFile(filepath.Join(dir, WorkflowFile), bytes.ReplaceAll(workflow, []byte("@SHA256@"), []byte(hash)), false),
 	)
 }

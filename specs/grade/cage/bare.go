@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"daemonlab/lab/tool"
 	"daemonlab/specs/harness"
 )
 
@@ -65,7 +66,7 @@ func (c *Cages) runBare(ctx context.Context, job Job) (exit int, err error) {
 	if err != nil && !errors.As(err, &ended) && !errors.Is(err, exec.ErrWaitDelay) {
 		return 0, err
 	}
-	return exitStatus(cmd.ProcessState), packFile(job.Result, dir)
+	return tool.ExitStatus(cmd.ProcessState), packFile(job.Result, dir)
 }
 
 func unpackFile(name, dir string) error {

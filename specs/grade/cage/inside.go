@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"daemonlab/lab/tool"
 	"daemonlab/specs/harness"
 )
 
@@ -121,14 +122,7 @@ func (o orders) command() (int, error) {
 	if err := cmd.Run(); err != nil && !errors.As(err, &ended) {
 		return 0, err
 	}
-	return exitStatus(cmd.ProcessState), nil
-}
-
-func exitStatus(state *os.ProcessState) int {
-	if s := state.Sys().(syscall.WaitStatus); s.Signaled() {
-		return 128 + int(s.Signal())
-	}
-	return state.ExitCode()
+	return tool.ExitStatus(cmd.ProcessState), nil
 }
 
 // killAll ends every other process of the cage.

@@ -2,10 +2,11 @@ package class
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"daemonlab/lab/tool"
 )
 
 const (
@@ -74,27 +75,5 @@ func save(file string, v any) error {
 	if err != nil {
 		return err
 	}
-	return replace(file, append(content, '\n'), (*os.File).Sync)
-}
-
-// WriteFile writes a file that appears whole or not at all.
-func WriteFile(file string, content []byte) error {
-	return replace(file, content, func(*os.File) error { return nil })
-}
-
-func replace(file string, content []byte, finish func(*os.File) error) error {
-	f, err := os.CreateTemp(filepath.Dir(file), ".new-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	err = errors.Join(err, f.Chmod(0o644), finish(f), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), file)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-		return fmt.Errorf("write %s: %w", file, err)
-	}
-	return nil
+	return tool.WriteFile(file, append(content, '\n'), true)
 }

@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 
+	"daemonlab/lab/tool"
 	"daemonlab/specs/grade/class"
 	"daemonlab/specs/rubric"
 )
@@ -50,7 +51,7 @@ func write(file string, content []byte) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return err
 	}
-	return class.WriteFile(file, content)
+	return tool.WriteFile(file, content, false)
 }
 
 // endings say to its author why a submission was not graded, or not to its end.

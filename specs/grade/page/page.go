@@ -10,6 +10,7 @@ import (
 	"html/template"
 	"path/filepath"
 
+	"daemonlab/lab/tool"
 	"daemonlab/specs/grade/class"
 	"daemonlab/specs/rubric"
 )
@@ -41,7 +42,7 @@ func Write(out string, c class.Class) error {
 	if err != nil {
 		return err
 	}
-	return class.WriteFile(filepath.Join(out, "index.html"), content)
+	return tool.WriteFile(filepath.Join(out, "index.html"), content, false)
 }
 
 func render(c class.Class) ([]byte, error) {

@@ -58,9 +58,6 @@ type Row struct {
 // Ends reports whether it is the last of its process.
 func (r *Row) Ends() bool { return r.is(event.Ended) }
 
-// Begins reports whether the row makes the process To.
-func (r *Row) Begins() bool { return r.is(event.Born) }
-
 func (r *Row) is(kind event.Kind) bool { return len(r.events) > 0 && r.events[0].Kind == kind }
 
 func (r *Row) has(fits func(e *event.Event) bool) bool {

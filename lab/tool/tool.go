@@ -1,0 +1,81 @@
+// Package tool is what the project's command-line tools have in common. The server and the client, which students
+// write, do without it.
+package tool
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/term"
+)
+
+// Parse parses the flags of the tool that f is named after, and calls check for what flags cannot say. What it returns
+// it has told the user of, on stdout the usage that --help asks for: all that is left is to exit with [UsageStatus].
+func Parse(f *flag.FlagSet, args []string, usage string, check func() error) error {
+	f.SetOutput(io.Discard)
+	err := f.Parse(args)
+	if err == nil {
+		err = check()
+	}
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Print(usage)
+	case err != nil:
+		fmt.Fprintf(os.Stderr, "%s: %v\n\n%s", f.Name(), err, usage)
+	}
+	return err
+}
+
+// UsageStatus is the exit status after an error of [Parse].
+func UsageStatus(err error) int {
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	return 2
+}
+
+// ExitStatus is that of a process that was waited for, as a shell has it: 128 and the number of the signal that ended it.
+func ExitStatus(state *os.ProcessState) int {
+	if status := state.Sys().(syscall.WaitStatus); status.Signaled() {
+		return 128 + int(status.Signal())
+	}
+	return state.ExitCode()
+}
+
+// TerminalSize is the size of the terminal on stdout; elsewhere $COLUMNS, or what fits on a page.
+func TerminalSize() (columns, rows int) {
+	if columns, rows, err := term.GetSize(syscall.Stdout); err == nil && columns > 0 && rows > 0 {
+		return columns, rows
+	}
+	if columns, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && columns > 0 {
+		return columns, 24
+	}
+	return 100, 24
+}
+
+// WriteFile writes a file that appears whole or not at all; with durable also when the machine stops.
+func WriteFile(file string, content []byte, durable bool) error {
+	f, err := os.CreateTemp(filepath.Dir(file), ".new-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	err = errors.Join(err, f.Chmod(0o644))
+	if durable {
+		err = errors.Join(err, f.Sync())
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), file)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+		return fmt.Errorf("write %s: %w", file, err)
+	}
+	return nil
+}
