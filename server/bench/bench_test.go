@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"os"
@@ -176,10 +177,13 @@ func TestTable(t *testing.T) {
 	}
 }
 
-func TestNiceNumbers(t *testing.T) {
-	for _, c := range []struct{ v, below, above float64 }{{1, 1, 1}, {3, 2, 5}, {0.07, 0.05, 0.1}, {700, 500, 1000}} {
-		if b, a := niceBelow(c.v), niceAbove(c.v); math.Abs(b/c.below-1) > 1e-9 || math.Abs(a/c.above-1) > 1e-9 {
-			t.Errorf("%v lies between %v and %v, want %v and %v", c.v, b, a, c.below, c.above)
+func TestTicks(t *testing.T) {
+	for _, c := range []struct {
+		least, greatest float64
+		want            string
+	}{{1, 1, "[1 2]"}, {3, 40, "[2 5 10 20 50]"}, {0.07, 0.4, "[0.05 0.1 0.2 0.5]"}, {200, 700, "[200 500 1e+03]"}} {
+		if got := fmt.Sprintf("%.3g", ticks(c.least, c.greatest)); got != c.want {
+			t.Errorf("from %v to %v: %s, want %s", c.least, c.greatest, got, c.want)
 		}
 	}
 }

@@ -104,7 +104,7 @@ func share(panels []*panel) []*panel {
 		return nil
 	}
 	for _, p := range panels {
-		p.yMin, p.yMax = niceBelow(least), niceAbove(greatest*1.05)
+		p.yTicks = ticks(least, greatest)
 	}
 	return panels
 }

@@ -11,9 +11,8 @@ import (
 type panel struct {
 	title, xLabel, yLabel string
 	x, y, width, height   float64 // of the area between the axes, in pixels
-	xTicks                []float64
+	xTicks, yTicks        []float64
 	lines                 []line
-	yMin, yMax            float64
 }
 
 // line joins points of one contestant, each with the spread of its samples.
@@ -80,50 +79,29 @@ func (p *panel) px(v float64) float64 {
 }
 
 func (p *panel) py(v float64) float64 {
-	return p.y + p.height*(1-math.Log(v/p.yMin)/math.Log(p.yMax/p.yMin))
+	first, last := p.yTicks[0], p.yTicks[len(p.yTicks)-1]
+	return p.y + p.height*(1-math.Log(v/first)/math.Log(last/first))
 }
 
-// niceBelow and niceAbove round to 1, 2 or 5 times a power of ten.
-func niceBelow(v float64) float64 {
-	power := math.Pow(10, math.Floor(math.Log10(v)))
-	for _, f := range []float64{5, 2} {
-		if v >= f*power {
-			return f * power
+// ticks are the 1, 2 and 5 times powers of ten from one that is not above least to one that is above greatest.
+func ticks(least, greatest float64) (all []float64) {
+	for power := math.Floor(math.Log10(least)); ; power++ {
+		for _, factor := range []float64{1, 2, 5} {
+			tick := factor * math.Pow(10, power)
+			if tick <= least {
+				all = nil
+			}
+			if all = append(all, tick); tick > greatest {
+				return all
+			}
 		}
 	}
-	return power
-}
-
-func niceAbove(v float64) float64 {
-	power := math.Pow(10, math.Floor(math.Log10(v)))
-	for _, f := range []float64{1, 2, 5} {
-		if v <= f*power {
-			return f * power
-		}
-	}
-	return 10 * power
-}
-
-// yTicks are the 1, 2 and 5 times powers of ten from yMin to yMax; where those are too many, the powers alone.
-func (p *panel) yTicks() []float64 {
-	const most = 10
-	var all, powers []float64
-	for v := p.yMin; v <= p.yMax*1.001; v = niceAbove(v * 1.5) {
-		all = append(all, v)
-		if exponent := math.Log10(v); math.Abs(exponent-math.Round(exponent)) < 1e-6 {
-			powers = append(powers, v)
-		}
-	}
-	if len(all) > most {
-		return powers
-	}
-	return all
 }
 
 // draw draws the panel.
 func (p *panel) draw(s *svg) {
 	s.text(p.x, p.y-14, "start", `font-size="14" font-weight="bold"`, p.title)
-	for _, v := range p.yTicks() {
+	for _, v := range p.yTicks {
 		y := p.py(v)
 		s.line(p.x, y, p.x+p.width, y, "#ddd", 1, "none")
 		s.text(p.x-8, y+4, "end", "", fmt.Sprintf("%g", v))
