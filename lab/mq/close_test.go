@@ -18,33 +18,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestCloseEndsWaitingReceivers(t *testing.T) {
-	q := newQueue(t, 1, 16)
-	var done []<-chan error
+func TestCloseEndsWaits(t *testing.T) {
+	q, full := newQueue(t, 1, 16), newQueue(t, 1, 16)
+	must(t, full.TrySend(nil, 0))
+	done, contexts := make(chan error), []context.Context{context.Background(), t.Context()}
 	for i := range 6 {
-		ctx := context.Background()
-		if i%2 == 0 {
-			ctx = t.Context()
-		}
-		done = append(done, receive(q, ctx))
+		go func() { done <- err2(q.Receive(contexts[i%2], make([]byte, 16))) }()
+		go func() { done <- full.Send(contexts[i%2], nil, 0) }()
 	}
-	parked(t, len(done))
-	must(t, q.Close())
-	for _, d := range done {
-		wantError(t, next(t, d), os.ErrClosed)
-	}
-}
-
-func TestCloseEndsWaitingSenders(t *testing.T) {
-	q := newQueue(t, 1, 16)
-	must(t, q.TrySend(nil, 0))
-	done := make(chan error)
-	for range 6 {
-		go func() { done <- q.Send(t.Context(), nil, 0) }()
-	}
-	parked(t, 6)
-	must(t, q.Close())
-	for range 6 {
+	parked(t, 12)
+	must(t, q.Close(), full.Close())
+	for range 12 {
 		wantError(t, next(t, done), os.ErrClosed)
 	}
 }
@@ -53,18 +37,14 @@ func TestEveryCallAfterClose(t *testing.T) {
 	q := newQueue(t, 1, 16)
 	b := newBlocking(t, q)
 	must(t, q.Close(), b.Close())
-	nothing := func(mq.Event) {}
-	_, _, received := q.Receive(t.Context(), nil)
-	_, _, tried := q.TryReceive(nil)
-	_, _, slept := b.Receive(nil)
 	_, attr := q.Attr()
 	_, set := b.SetAttr(mq.Attr{})
 	_, status := q.Status()
-	_, _, owner := q.Owner()
+	_, stat := q.Stat()
 	for _, err := range []error{
-		q.Close(), b.Close(), q.Send(t.Context(), nil, 0), q.TrySend(nil, 0), b.Send(nil, 0), received, tried, slept, attr,
-		set, status, owner, q.Chmod(0), q.Notify(nothing), b.NotifyNone(), b.NotifySignal(unix.SIGUSR1, 0), q.Unnotify(), q.SetDeadline(time.Time{}),
-		q.Control(func(uintptr) {}),
+		q.Close(), q.Send(t.Context(), nil, 0), q.TrySend(nil, 0), err2(q.Receive(t.Context(), nil)), err2(q.TryReceive(nil)),
+		b.Close(), b.Send(nil, 0), err2(b.Receive(nil)), attr, set, status, stat, q.Chmod(0), q.Notify(func(mq.Event) {}),
+		b.NotifyNone(), b.NotifySignal(unix.SIGUSR1, 0), q.Unnotify(), q.SetDeadline(time.Time{}), q.Control(func(uintptr) {}),
 	} {
 		wantError(t, err, os.ErrClosed)
 	}
@@ -89,26 +69,20 @@ func TestCloseAtAnyMoment(t *testing.T) {
 		calls := []func() error{
 			func() error { return q.Send(ctx, []byte("x"), 0) },
 			func() error { return q.Send(context.Background(), []byte("x"), 0) },
-			func() error { _, _, err := q.Receive(ctx, make([]byte, 16)); return err },
-			func() error { _, _, err := q.Receive(context.Background(), make([]byte, 16)); return err },
+			func() error { return err2(q.Receive(ctx, make([]byte, 16))) },
+			func() error { return err2(q.Receive(context.Background(), make([]byte, 16))) },
 			func() error { return q.TrySend(nil, 0) },
 			func() error { _, err := q.Status(); return err },
 			register, register, q.Unnotify,
 		}
 		var group sync.WaitGroup
-		start := func(call func() error) {
+		r.Shuffle(len(calls), func(i, j int) { calls[i], calls[j] = calls[j], calls[i] })
+		for _, call := range calls {
 			group.Go(func() {
-				for {
-					if err := call(); errors.Is(err, os.ErrClosed) || errors.Is(err, context.Canceled) {
-						return
-					}
+				for err := error(nil); !errors.Is(err, os.ErrClosed) && !errors.Is(err, context.Canceled); err = call() {
 					runtime.Gosched()
 				}
 			})
-		}
-		r.Shuffle(len(calls), func(i, j int) { calls[i], calls[j] = calls[j], calls[i] })
-		for _, call := range calls {
-			start(call)
 		}
 		if r.IntN(2) == 0 {
 			cancel()
@@ -128,4 +102,67 @@ func TestCloseAtAnyMoment(t *testing.T) {
 		}
 		eventually(t, "every registration is told its end", func() bool { return told.Load() == registered.Load() })
 	}
+}
+
+func collected(t testing.TB, what string, yes func() bool) {
+	t.Helper()
+	eventually(t, what, func() bool {
+		runtime.GC()
+		return yes()
+	})
+}
+
+func TestEndedWaitKeepsNothingOfItsContext(t *testing.T) {
+	type key struct{}
+	q := newQueue(t, 1, 16)
+	for _, parent := range []context.Context{t.Context(), plainContext{t.Context()}} {
+		var gone atomic.Bool
+		func() {
+			value := new([1 << 20]byte)
+			runtime.AddCleanup(value, func(int) { gone.Store(true) }, 0)
+			exchange(t, q, context.WithValue(parent, key{}, value))
+		}()
+		collected(t, "the context's value is collected while the queue and the context's parent live", gone.Load)
+	}
+}
+
+func TestForgottenQueueIsClosed(t *testing.T) {
+	here := newQueue(t, 1, 16)
+	for what, forget := range map[string]func(*mq.Queue, *mq.Blocking){
+		"unused":   func(*mq.Queue, *mq.Blocking) {},
+		"blocking": func(_ *mq.Queue, b *mq.Blocking) { must(t, b.Send(nil, 0), err2(b.Receive(make([]byte, 16)))) },
+		"after a wait with a context": func(q *mq.Queue, _ *mq.Blocking) {
+			ctx, cancel := context.WithCancel(t.Context())
+			done := receive(q, ctx)
+			parked(t, 1)
+			cancel()
+			wantError(t, next(t, done), context.Canceled)
+		},
+		"from one way to wait to the other": func(_ *mq.Queue, b *mq.Blocking) {
+			q, err := b.Poll()
+			must(t, err)
+			wantError(t, err2(q.TryReceive(make([]byte, 16))), unix.EAGAIN)
+		},
+	} {
+		q, err := mq.Open(here.Name(), os.O_RDWR, 0, nil)
+		must(t, err)
+		b, err := mq.OpenBlocking(here.Name(), os.O_RDWR, 0, nil)
+		must(t, err)
+		forget(q, b)
+		collected(t, what, func() bool { return descriptors(here.Name()) == 1 })
+	}
+}
+
+func TestQueueThatIsWaitedForIsNotForgotten(t *testing.T) {
+	here := newQueue(t, 1, 16)
+	b := newBlocking(t, here)
+	q, err := mq.Open(here.Name(), os.O_RDWR, 0, nil)
+	must(t, err)
+	done := receive(q, context.Background())
+	q = nil
+	parked(t, 1)
+	for range 3 {
+		runtime.GC()
+	}
+	must(t, b.Send(nil, 0), next(t, done))
 }

@@ -19,16 +19,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func isErrno(err error, errno unix.Errno) bool { return errors.Is(err, errno) }
-
-func TestSystemLimits(t *testing.T) {
-	l, err := mq.SystemLimits()
-	must(t, err)
-	if l.MsgMax < 1 || l.MsgSizeMax < 128 || l.QueuesMax < 0 || l.MsgDefault < 1 || l.MsgSizeDefault < 128 {
-		t.Fatalf("no such limits: %+v", l)
-	}
-}
-
 func TestCost(t *testing.T) {
 	for _, c := range []struct {
 		maxMsg, msgSize int
@@ -82,88 +72,40 @@ func TestCostFor32BitProcessIsThe64BitKernels(t *testing.T) {
 	}
 }
 
-func TestCostIsTheKernelsToTheByte(t *testing.T) { alone(t, "meet RLIMIT_MSGQUEUE") }
-
-func init() {
-	parts["meet RLIMIT_MSGQUEUE"] = func([]string) error {
-		for _, a := range []mq.Attr{{MaxMsg: 1, MsgSize: 1}, {MaxMsg: 7, MsgSize: 100}, {MaxMsg: 10, MsgSize: 500}} {
-			cost := mq.Cost(a.MaxMsg, a.MsgSize)
-			if err := limitBytes(cost); err != nil {
-				return err
-			}
-			q, err := create("/cost", &a)
-			if err != nil {
-				return err
-			}
-			if err := errors.Join(mq.Unlink("/cost"), q.Close(), limitBytes(cost-1)); err != nil {
-				return err
-			}
-			_, err = mq.Open("/cost", os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600, &a)
-			for _, figure := range []string{fmt.Sprint(cost), fmt.Sprint(cost - 1), "RLIMIT_MSGQUEUE"} {
-				if !isErrno(err, unix.EMFILE) || !strings.Contains(err.Error(), figure) {
-					return fmt.Errorf("%+v with %d bytes: %w", a, cost-1, err)
-				}
-			}
-		}
-		return nil
-	}
-}
-
-func limitBytes(n uint64) error {
+func limit(resource int, n uint64) error {
 	var old unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_MSGQUEUE, &old); err != nil {
+	if err := unix.Getrlimit(resource, &old); err != nil {
 		return err
 	}
-	return unix.Setrlimit(unix.RLIMIT_MSGQUEUE, &unix.Rlimit{Cur: n, Max: old.Max})
+	return unix.Setrlimit(resource, &unix.Rlimit{Cur: n, Max: old.Max})
 }
 
-func TestQueuesMax(t *testing.T) { alone(t, "meet queues_max") }
+func TestLimitsAreToldWithTheirFigures(t *testing.T) { perform(t, alone(actor("meet the limits"))) }
 
 func init() {
-	parts["meet queues_max"] = func([]string) error {
-		if err := os.WriteFile("/proc/sys/fs/mqueue/queues_max", []byte("1"), 0); err != nil {
-			return err
-		}
-		q, err := create("/one", &mq.Attr{MaxMsg: 1, MsgSize: 1})
-		if err != nil {
-			return err
-		}
-		defer q.Close()
-		_, err = mq.Open("/two", os.O_RDWR|os.O_CREATE, 0o600, &mq.Attr{MaxMsg: 1, MsgSize: 1})
-		if !isErrno(err, unix.ENOSPC) || !strings.Contains(err.Error(), "queues_max 1") {
-			return fmt.Errorf("the second queue: %w", err)
+	parts["meet the limits"] = func([]string) error {
+		one := &mq.Attr{MaxMsg: 1, MsgSize: 1}
+		for _, c := range []struct {
+			text  string
+			errno unix.Errno
+			set   func() error
+		}{
+			{"cost 97 of the 96 bytes", unix.EMFILE, func() error { return limit(unix.RLIMIT_MSGQUEUE, mq.Cost(1, 1)-1) }},
+			{"(queues_max 0)", unix.ENOSPC, func() error {
+				return os.WriteFile("/proc/sys/fs/mqueue/queues_max", []byte("0"), 0)
+			}},
+			{"(RLIMIT_NOFILE 3)", unix.EMFILE, func() error { return limit(unix.RLIMIT_NOFILE, 3) }},
+		} {
+			if err := c.set(); err != nil {
+				return err
+			}
+			_, err := mq.Open("/one", os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600, one)
+			if !errors.Is(err, c.errno) || !strings.Contains(err.Error(), c.text) {
+				return fmt.Errorf("open where %s: %w", c.text, err)
+			}
 		}
 		return nil
 	}
-}
-
-func TestDescriptorsUsedUp(t *testing.T) { perform(t, actor("meet RLIMIT_NOFILE")) }
-
-func init() {
-	parts["meet RLIMIT_NOFILE"] = func([]string) error {
-		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 3, Max: 3}); err != nil {
-			return err
-		}
-		_, err := mq.Open(newName(), os.O_RDWR|os.O_CREATE, 0o600, &mq.Attr{MaxMsg: 1, MsgSize: 1})
-		if !isErrno(err, unix.EMFILE) || !strings.Contains(err.Error(), "RLIMIT_NOFILE 3") {
-			return fmt.Errorf("open: %w", err)
-		}
-		return nil
-	}
-}
-
-func TestStatusLine(t *testing.T) {
-	q := newQueue(t, 4, 16)
-	must(t, q.TrySend(nil, 0), q.TrySend([]byte("five!"), 0))
-	s, err := q.Status()
-	if want := (mq.Status{QSize: 5}); err != nil || s != want { // bytes, not messages
-		t.Fatalf("got %+v, %v", s, err)
-	}
-	w, err := mq.Open(q.Name(), os.O_WRONLY, 0, nil)
-	must(t, err)
-	defer w.Close()
-	_, err = w.Status()
-	wantError(t, err, unix.EBADF)
 }
 
 func TestParseStatus(t *testing.T) {

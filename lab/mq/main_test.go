@@ -21,8 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// patience is how long a test waits for what must happen before it says that it does not. It costs a test that passes
-// nothing, and is more than the slowest machine needs.
+// patience bounds a wait for what must happen; it is more than the slowest machine needs.
 const patience = 5 * time.Minute
 
 // TestMain plays a part in another process when a test asks for it, and otherwise sees to it that the tests leave
@@ -32,7 +31,7 @@ func TestMain(m *testing.M) {
 		os.Exit(play(part))
 	}
 	warmUp()
-	files, goroutines := openFiles(), runtime.NumGoroutine()
+	files, goroutines := descriptors(""), runtime.NumGoroutine()
 	code := m.Run()
 	if code == 0 {
 		code = leftOver(files, goroutines)
@@ -59,7 +58,7 @@ func warmUp() {
 func leftOver(files, goroutines int) int {
 	sockets := mq.Sockets() - 1 // each more than the first has a descriptor and a goroutine, and stays
 	settled := func() bool {
-		return mq.Pending() == 0 && openFiles() <= files+sockets && runtime.NumGoroutine() <= goroutines+sockets
+		return mq.Pending() == 0 && descriptors("") <= files+sockets && runtime.NumGoroutine() <= goroutines+sockets
 	}
 	if poll(settled) {
 		return 0
@@ -67,17 +66,22 @@ func leftOver(files, goroutines int) int {
 	stacks := make([]byte, 1<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
 	fmt.Fprintf(os.Stderr, "left over: %d registrations, %d descriptors (%d before), %d goroutines (%d before)\n%s",
-		mq.Pending(), openFiles(), files, runtime.NumGoroutine(), goroutines, stacks)
+		mq.Pending(), descriptors(""), files, runtime.NumGoroutine(), goroutines, stacks)
 	return 1
 }
 
-// openFiles counts the descriptors of this process, less the one that reads them.
-func openFiles() int {
+// descriptors counts the open files of this process, with a name those of that queue.
+func descriptors(name string) (n int) {
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
 		panic(err)
 	}
-	return len(entries) - 1
+	for _, e := range entries { // the one that reads them is closed again, and has no link
+		if target, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil && (name == "" || target == name) {
+			n++
+		}
+	}
+	return n
 }
 
 var names atomic.Int64
@@ -107,7 +111,16 @@ func newQueue(t testing.TB, maxMsg, msgSize int) *mq.Queue {
 	return q
 }
 
-// newBlocking opens a second descriptor of the queue that waits in the kernel.
+// reopen opens a queue once more, to wait in the poller.
+func reopen(t testing.TB, name string, flags int) *mq.Queue {
+	t.Helper()
+	q, err := mq.Open(name, flags, 0, nil)
+	must(t, err)
+	t.Cleanup(func() { q.Close() })
+	return q
+}
+
+// newBlocking opens a queue once more, to wait in the kernel.
 func newBlocking(t testing.TB, q *mq.Queue) *mq.Blocking {
 	t.Helper()
 	b, err := mq.OpenBlocking(q.Name(), os.O_RDWR, 0, nil)
@@ -125,7 +138,9 @@ func must(t testing.TB, errs ...error) {
 	}
 }
 
-// wantError fails unless err is the one wanted.
+// err2 is the error of a receive.
+func err2(_ int, _ uint, err error) error { return err }
+
 func wantError(t testing.TB, err, want error) {
 	t.Helper()
 	if !errors.Is(err, want) {
@@ -208,6 +223,11 @@ func (th thread) asleep(t testing.TB, trap int) {
 	})
 }
 
+func (th thread) result(t testing.TB) error {
+	t.Helper()
+	return next(t, th.done)
+}
+
 // parts are what another process can be asked to do. Its answer is what it returns.
 var parts = map[string]func(args []string) error{}
 
@@ -229,26 +249,22 @@ func actor(part string, args ...string) *exec.Cmd {
 // perform runs another process to its end.
 func perform(t testing.TB, cmd *exec.Cmd) {
 	t.Helper()
-	if out, err := cmd.CombinedOutput(); err != nil {
+	out, err := cmd.CombinedOutput()
+	if cmd.SysProcAttr != nil && (errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSPC)) {
+		t.Skipf("this system gives no user namespace: %v", err)
+	}
+	if err != nil {
 		t.Fatalf("%s: %v\n%s", cmd.Env[len(cmd.Env)-1], err, out)
 	}
 }
 
-// alone runs a part in a user and an IPC namespace of its own, where the user's queues elsewhere do not count and the
+// alone gives a process a user and an IPC namespace of its own, where the user's queues elsewhere do not count and the
 // limits of the system can be changed.
-func alone(t testing.TB, part string) {
-	t.Helper()
-	cmd := actor(part)
+func alone(cmd *exec.Cmd) *exec.Cmd {
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWIPC,
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
 		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
 	}
-	out, err := cmd.CombinedOutput()
-	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSPC) {
-		t.Skipf("this system gives no user namespace: %v", err)
-	}
-	if err != nil {
-		t.Fatalf("%s: %v\n%s", part, err, out)
-	}
+	return cmd
 }

@@ -86,9 +86,7 @@ func TestIteratorsEndWithTheContextAndWithClose(t *testing.T) {
 
 func TestIteratorsSayWhatReceiveWould(t *testing.T) {
 	here := newQueue(t, 1, 16)
-	w, err := mq.Open(here.Name(), os.O_WRONLY, 0, nil)
-	must(t, err)
-	defer w.Close()
+	w := reopen(t, here.Name(), os.O_WRONLY)
 	for _, messages := range ways {
 		wantError(t, collect(messages(w, t.Context())), unix.EBADF)
 	}
@@ -121,8 +119,7 @@ func TestNotifiedRegistersAgainAfterAStrangeClose(t *testing.T) {
 		}
 	}()
 	for range 3 {
-		other, err := mq.Open(b.Name(), os.O_RDWR, 0, nil)
-		must(t, err)
+		other := reopen(t, b.Name(), os.O_RDWR)
 		eventually(t, "registered", func() bool { return registered(t, other) })
 		must(t, other.Close())
 	}
