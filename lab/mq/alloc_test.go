@@ -12,12 +12,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// echo has a goroutine send back what comes there, until stop.
+func echo(there, back *mq.Queue) (stop func()) {
+	ended := make(chan error)
+	go func() { ended <- parts["echo"]([]string{"Queue", there.Name(), back.Name()}) }()
+	return func() {
+		there.Send(context.Background(), nil, 0)
+		<-ended
+	}
+}
+
 // The race detector allocates for itself, so this is for builds without it.
 func TestSteadyStateAllocatesNothing(t *testing.T) {
 	there, back := newQueue(t, 1, 16), newQueue(t, 1, 16)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	go echo(ctx, there, back)
+	defer echo(there, back)()
 	buf := make([]byte, 16)
 	handled := make(chan bool)
 	q := newQueue(t, 1, 16)
@@ -61,7 +71,7 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 // A context that is made for one wait has its own allocations, and the wait adds none.
 func TestWaitAddsNoAllocationToItsContext(t *testing.T) {
 	there, back := newQueue(t, 1, 16), newQueue(t, 1, 16)
-	go echo(t.Context(), there, back)
+	defer echo(there, back)()
 	buf := make([]byte, 16)
 	for what, make := range map[string]func() (context.Context, context.CancelFunc){
 		"cancel":  func() (context.Context, context.CancelFunc) { return context.WithCancel(t.Context()) },
@@ -78,16 +88,8 @@ func TestWaitAddsNoAllocationToItsContext(t *testing.T) {
 			back.Receive(ctx, buf)
 			cancel()
 		})
-		t.Logf("%s: %v allocations, %v with a wait", what, alone, waiting)
 		if waiting > alone {
 			t.Errorf("%s: %v allocations, %v with a wait", what, alone, waiting)
 		}
 	}
-}
-
-func echo(ctx context.Context, there, back *mq.Queue) error {
-	return echoEnds(
-		end{receive: func(buf []byte) (int, uint, error) { return there.Receive(ctx, buf) }},
-		end{send: func(msg []byte, prio uint) error { return back.Send(ctx, msg, prio) }},
-	)
 }

@@ -3,7 +3,9 @@
 package mq_test
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"testing"
@@ -21,10 +23,7 @@ func BenchmarkSendReceive(b *testing.B) {
 			b.SetBytes(int64(size))
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := q.Send(ctx, buf, 1); err != nil {
-					b.Fatal(err)
-				}
-				if _, _, err := q.Receive(ctx, buf); err != nil {
+				if err := cmp.Or(q.Send(ctx, buf, 1), err2(q.Receive(ctx, buf))); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -51,108 +50,80 @@ func BenchmarkOpenClose(b *testing.B) {
 	}
 }
 
-// ways to wait, as the benchmarks and their peers in other processes choose them.
-var waysToWait = []string{"Queue", "Blocking"}
-
 // end is what the benchmarks need of an open queue.
 type end struct {
 	send    func([]byte, uint) error
 	receive func([]byte) (int, uint, error)
-}
-
-func endOf(q *mq.Queue) end {
-	ctx := context.Background()
-	return end{
-		func(msg []byte, prio uint) error { return q.Send(ctx, msg, prio) },
-		func(buf []byte) (int, uint, error) { return q.Receive(ctx, buf) },
-	}
+	close   func() error
 }
 
 // openEnd opens a queue once more, to wait in this way.
-func openEnd(way, name string) (end, func() error, error) {
+func openEnd(way, name string) (end, error) {
 	if way == "Blocking" {
 		b, err := mq.OpenBlocking(name, os.O_RDWR, 0, nil)
-		if err != nil {
-			return end{}, nil, err
-		}
-		return end{b.Send, b.Receive}, b.Close, nil
+		return end{b.Send, b.Receive, b.Close}, err
 	}
 	q, err := mq.Open(name, os.O_RDWR, 0, nil)
-	if err != nil {
-		return end{}, nil, err
-	}
-	return endOf(q), q.Close, nil
-}
-
-// A message there and one back, each waited for: by a goroutine of this process, by one of another, by a C program.
-func BenchmarkPingPong(b *testing.B) {
-	for _, way := range waysToWait {
-		for _, peer := range []string{"goroutine", "process"} {
-			b.Run(way+"/"+peer, func(b *testing.B) {
-				names := [2]string{newQueue(b, 1, 16).Name(), newQueue(b, 1, 16).Name()}
-				var ends [2]end
-				for i, name := range names {
-					var close func() error
-					var err error
-					ends[i], close, err = openEnd(way, name)
-					must(b, err)
-					defer close()
-				}
-				ended := make(chan error, 1)
-				if peer == "goroutine" {
-					go func() { ended <- echoEnds(ends[0], ends[1]) }()
-				} else {
-					child := actor("echo", way, names[0], names[1])
-					child.Stderr = os.Stderr
-					must(b, child.Start())
-					go func() { ended <- child.Wait() }()
-				}
-				buf := make([]byte, 16)
-				b.ReportAllocs()
-				for b.Loop() {
-					must(b, ends[0].send(buf, 0), err2(ends[1].receive(buf)))
-				}
-				must(b, ends[0].send(nil, 0), <-ended)
-			})
-		}
-	}
-}
-
-// echo sends back what comes, until an empty message.
-func echoEnds(there, back end) error {
-	buf := make([]byte, 16)
-	for {
-		n, _, err := there.receive(buf)
-		if err != nil || n == 0 {
-			return err
-		}
-		if err := back.send(buf[:n], 0); err != nil {
-			return err
-		}
-	}
+	return end{
+		func(msg []byte, prio uint) error { return q.Send(context.Background(), msg, prio) },
+		func(buf []byte) (int, uint, error) { return q.Receive(context.Background(), buf) },
+		q.Close,
+	}, err
 }
 
 func init() {
-	parts["echo"] = func(args []string) error {
-		there, closeThere, err := openEnd(args[0], args[1])
-		if err != nil {
-			return err
+	// The arguments are a way to wait and the names of the queues.
+	parts["echo"] = func(args []string) error { // sends back what comes, until an empty message
+		there, thereErr := openEnd(args[0], args[1])
+		back, backErr := openEnd(args[0], args[2])
+		err := errors.Join(thereErr, backErr)
+		for n, buf := 1, make([]byte, 16); n > 0 && err == nil; {
+			if n, _, err = there.receive(buf); n > 0 {
+				err = back.send(buf[:n], 0)
+			}
 		}
-		defer closeThere()
-		back, closeBack, err := openEnd(args[0], args[2])
-		if err != nil {
-			return err
-		}
-		defer closeBack()
-		return echoEnds(there, back)
+		return errors.Join(err, there.close(), back.close())
 	}
-	parts["receive all"] = func(args []string) error {
-		q, err := mq.Open(args[0], os.O_RDONLY, 0, nil)
-		if err != nil {
-			return err
+	parts["receive all"] = func(args []string) error { // until an empty message
+		q, err := openEnd(args[0], args[1])
+		for n, buf := 1, make([]byte, 8192); n > 0 && err == nil; {
+			n, _, err = q.receive(buf)
 		}
-		defer q.Close()
-		return receiveAll(q)
+		return errors.Join(err, q.close())
+	}
+}
+
+// start has a goroutine or another process play a part.
+func start(b *testing.B, peer, part string, args ...string) <-chan error {
+	ended := make(chan error, 1)
+	run := func() error { return parts[part](args) }
+	if peer == "process" {
+		child := actor(part, args...)
+		child.Stderr = os.Stderr
+		run = child.Run
+	}
+	go func() { ended <- run() }()
+	return ended
+}
+
+// A message there and one back, each waited for: by a goroutine of this process, or by one of another.
+func BenchmarkPingPong(b *testing.B) {
+	for _, way := range []string{"Queue", "Blocking"} {
+		for _, peer := range []string{"goroutine", "process"} {
+			b.Run(way+"/"+peer, func(b *testing.B) {
+				names := []string{newQueue(b, 1, 16).Name(), newQueue(b, 1, 16).Name()}
+				ended := start(b, peer, "echo", way, names[0], names[1])
+				there, thereErr := openEnd(way, names[0])
+				back, backErr := openEnd(way, names[1])
+				must(b, thereErr, backErr)
+				buf := make([]byte, 16)
+				b.ReportAllocs()
+				for b.Loop() {
+					must(b, there.send(buf, 0), err2(back.receive(buf)))
+				}
+				must(b, there.send(nil, 0), <-ended, there.close(), back.close())
+			})
+		}
 	}
 }
 
@@ -162,15 +133,7 @@ func BenchmarkBulk(b *testing.B) {
 		for _, peer := range []string{"goroutine", "process"} {
 			b.Run(fmt.Sprintf("%dx%d/%s", shape.MaxMsg, shape.MsgSize, peer), func(b *testing.B) {
 				q := newQueue(b, shape.MaxMsg, shape.MsgSize)
-				ended := make(chan error, 1)
-				if peer == "goroutine" {
-					go func() { ended <- receiveAll(q) }()
-				} else {
-					child := actor("receive all", q.Name())
-					child.Stderr = os.Stderr
-					must(b, child.Start())
-					go func() { ended <- child.Wait() }()
-				}
+				ended := start(b, peer, "receive all", "Queue", q.Name())
 				msg := make([]byte, shape.MsgSize)
 				b.SetBytes(int64(shape.MsgSize))
 				b.ReportAllocs()
@@ -183,16 +146,6 @@ func BenchmarkBulk(b *testing.B) {
 			})
 		}
 	}
-}
-
-// receiveAll takes messages until an empty one.
-func receiveAll(q *mq.Queue) error {
-	a, err := q.Attr()
-	buf := make([]byte, a.MsgSize)
-	for n := 1; n > 0 && err == nil; {
-		n, _, err = q.Receive(context.Background(), buf)
-	}
-	return err
 }
 
 // From before mq_send to the first statement of the handler, and the whole round of registering, sending, handling.
