@@ -5,6 +5,7 @@ package mq
 import (
 	"math"
 	"os"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -143,7 +144,7 @@ func (b *Blocking) Poll() (*Queue, error) {
 		return nil, newError("poll", b.name, err)
 	}
 	b.closed = true
-	b.closeIfDropped(false)
+	runtime.SetFinalizer(&b.handle, nil)
 	return newQueue(b.name, b.fd, true), nil
 }
 
@@ -157,7 +158,7 @@ func (b *Blocking) Close() error {
 	if b.users.Load() > 1 {
 		replace(b.fd)
 	}
-	if err := b.release(); err != nil {
+	if err := b.leave(); err != nil {
 		return newError("close", b.name, err)
 	}
 	return nil
@@ -182,9 +183,7 @@ func (b *Blocking) enter() bool {
 	return true
 }
 
-func (b *Blocking) leave() { b.release() }
-
-func (b *Blocking) release() error {
+func (b *Blocking) leave() error {
 	if b.users.Add(-1) > 0 {
 		return nil
 	}

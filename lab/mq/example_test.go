@@ -16,28 +16,28 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func Example() {
-	name := fmt.Sprintf("/example-%d", os.Getpid())
-	q, err := mq.Open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600, &mq.Attr{MaxMsg: 10, MsgSize: 128})
+func check(err error) {
 	if err != nil {
 		log.Fatal(err)
 	}
+}
+
+func Example() {
+	name := fmt.Sprintf("/example-%d", os.Getpid())
+	q, err := mq.Open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600, &mq.Attr{MaxMsg: 10, MsgSize: 128})
+	check(err)
 	defer q.Close()
 	defer mq.Unlink(name)
 
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	for prio, text := range []string{"whenever you like", "soon", "now"} {
-		if err := q.Send(ctx, []byte(text), uint(prio)); err != nil {
-			log.Fatal(err)
-		}
+		check(q.Send(ctx, []byte(text), uint(prio)))
 	}
 	buf := make([]byte, 128)
 	for range 3 {
 		n, prio, err := q.Receive(ctx, buf)
-		if err != nil {
-			log.Fatal(err)
-		}
+		check(err)
 		fmt.Println(prio, string(buf[:n]))
 	}
 	// Output:
@@ -50,16 +50,12 @@ func Example() {
 func ExampleQueue_Notified() {
 	name := fmt.Sprintf("/example-notified-%d", os.Getpid())
 	q, err := mq.Open(name, os.O_RDONLY|os.O_CREATE|os.O_EXCL, 0o600, &mq.Attr{MaxMsg: 4, MsgSize: 128})
-	if err != nil {
-		log.Fatal(err)
-	}
+	check(err)
 	defer q.Close()
 	go sendTo(name, "work") // another program's part
 
 	for m, err := range q.Notified(context.Background()) {
-		if err != nil {
-			log.Fatal(err)
-		}
+		check(err)
 		fmt.Println(m.Priority, string(m.Body))
 		break
 	}
@@ -70,9 +66,7 @@ func ExampleQueue_Notified() {
 func ExampleQueue_Messages() {
 	name := fmt.Sprintf("/example-messages-%d", os.Getpid())
 	q, err := mq.Open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600, &mq.Attr{MaxMsg: 2, MsgSize: 128})
-	if err != nil {
-		log.Fatal(err)
-	}
+	check(err)
 	defer q.Close()
 	defer mq.Unlink(name)
 
@@ -82,11 +76,10 @@ func ExampleQueue_Messages() {
 	for m, err := range q.Messages(context.Background()) {
 		if os.IsTimeout(err) {
 			fmt.Println("no more")
-		} else if err != nil {
-			log.Fatal(err)
-		} else {
-			fmt.Println(string(m.Body))
+			break
 		}
+		check(err)
+		fmt.Println(string(m.Body))
 	}
 	// Output:
 	// now
@@ -98,20 +91,14 @@ func ExampleQueue_Messages() {
 func ExampleBlocking() {
 	name := fmt.Sprintf("/example-blocking-%d", os.Getpid())
 	q, err := mq.OpenBlocking(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600, &mq.Attr{MaxMsg: 1, MsgSize: 128})
-	if err != nil {
-		log.Fatal(err)
-	}
+	check(err)
 	defer q.Close()
 	defer mq.Unlink(name)
 
-	if err := q.Send([]byte("question"), 0); err != nil {
-		log.Fatal(err)
-	}
+	check(q.Send([]byte("question"), 0))
 	buf := make([]byte, 128)
 	n, _, err := q.ReceiveUntil(buf, time.Now().Add(10*time.Second))
-	if err != nil {
-		log.Fatal(err)
-	}
+	check(err)
 	fmt.Println(string(buf[:n]))
 	_, _, err = q.ReceiveUntil(buf, time.Now())
 	fmt.Println(errors.Is(err, unix.ETIMEDOUT), os.IsTimeout(err))
@@ -127,14 +114,10 @@ func ExampleInherit() {
 		log.Print("not started with a queue: ", err)
 		return
 	}
-	if err != nil {
-		log.Fatal(err)
-	}
+	check(err)
 	defer q.Close()
 	for m, err := range q.Messages(context.Background()) {
-		if err != nil {
-			log.Fatal(err)
-		}
+		check(err)
 		fmt.Printf("%d %q\n", m.Priority, m.Body)
 	}
 }
@@ -142,9 +125,7 @@ func ExampleInherit() {
 // How many queues of a shape a user may have at once.
 func ExampleCost() {
 	limits, err := mq.SystemLimits()
-	if err != nil {
-		log.Fatal(err)
-	}
+	check(err)
 	if limits.MsgMax < 10 || limits.MsgSizeMax < 8192 {
 		log.Print("only CAP_SYS_RESOURCE can make queues of 10 messages of 8192 bytes here")
 	}
@@ -173,9 +154,7 @@ func ExampleError() {
 func ExampleQueue_Notify() {
 	name := fmt.Sprintf("/example-notify-%d", os.Getpid())
 	q, err := mq.Open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600, &mq.Attr{MaxMsg: 4, MsgSize: 128})
-	if err != nil {
-		log.Fatal(err)
-	}
+	check(err)
 	defer mq.Unlink(name)
 
 	var served sync.WaitGroup
@@ -186,9 +165,7 @@ func ExampleQueue_Notify() {
 			if errors.Is(err, unix.EAGAIN) || errors.Is(err, os.ErrClosed) {
 				return // empty; or the program ends
 			}
-			if err != nil {
-				log.Fatal(err)
-			}
+			check(err)
 			served.Done()
 		}
 	}
@@ -202,17 +179,13 @@ func ExampleQueue_Notify() {
 		}
 		drain()
 	}
-	if err := q.Notify(arrived); err != nil {
-		log.Fatal(err)
-	}
+	check(q.Notify(arrived))
 	drain() // what was there before the first registration is not announced
 
 	const messages = 100
 	served.Add(messages)
 	for range messages {
-		if err := q.Send(context.Background(), []byte("work"), 0); err != nil {
-			log.Fatal(err)
-		}
+		check(q.Send(context.Background(), []byte("work"), 0))
 	}
 	served.Wait()
 	fmt.Println("served", messages)
@@ -225,29 +198,20 @@ func ExampleQueue_Notify_manualPage() {
 	name := fmt.Sprintf("/example-manual-%d", os.Getpid())
 	ended := make(chan struct{})
 
-	// Function that the notification starts
 	readOne := func(q *mq.Queue) {
 		attr, err := q.Attr() // determine max. message size; allocate buffer to receive message
-		if err != nil {
-			log.Fatal("mq_getattr: ", err)
-		}
+		check(err)
 		buf := make([]byte, attr.MsgSize)
 		n, _, err := q.Receive(context.Background(), buf)
-		if err != nil {
-			log.Fatal("mq_receive: ", err)
-		}
+		check(err)
 		fmt.Printf("Read %d bytes from MQ\n", n)
 		close(ended) // exit(EXIT_SUCCESS)
 	}
 
 	q, err := mq.Open(name, os.O_RDONLY|os.O_CREATE, 0o600, &mq.Attr{MaxMsg: 1, MsgSize: 64})
-	if err != nil {
-		log.Fatal("mq_open: ", err)
-	}
+	check(err)
 	defer q.Close()
-	if err := q.Notify(func(mq.Event) { readOne(q) }); err != nil {
-		log.Fatal("mq_notify: ", err)
-	}
+	check(q.Notify(func(mq.Event) { readOne(q) }))
 
 	sendTo(name, "hello") // another program's part
 	<-ended               // pause()
@@ -257,12 +221,8 @@ func ExampleQueue_Notify_manualPage() {
 // sendTo closes only after its send: a Close in the process that registered would end the registration.
 func sendTo(name, text string) {
 	q, err := mq.Open(name, os.O_WRONLY, 0, nil)
-	if err != nil {
-		log.Fatal(err)
-	}
+	check(err)
 	defer q.Close()
 	defer mq.Unlink(name)
-	if err := q.Send(context.Background(), []byte(text), 0); err != nil {
-		log.Fatal(err)
-	}
+	check(q.Send(context.Background(), []byte(text), 0))
 }

@@ -14,9 +14,6 @@ import (
 // ends with its context, a deadline or Close. All methods may be called by many goroutines at once. The package's
 // documentation says when to use it, and when [Blocking].
 //
-// A caller parked in the poller is not what POSIX calls blocked in mq_receive: it does not hold back a notification,
-// and where others sleep in the kernel on the same queue it gets what they leave. See [Blocking] for that.
-//
 // A Queue that is dropped without Close is closed when the garbage collector finds it, as an [os.File] is, unless this
 // process is registered through it. As every close of a descriptor, that ends the process's registration for the queue.
 type Queue struct{ handle }

@@ -4,7 +4,6 @@ package mq
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -18,18 +17,6 @@ const (
 	SigevNone   Sigev = 1
 	SigevThread Sigev = 2
 )
-
-func (s Sigev) String() string {
-	switch s {
-	case SigevSignal:
-		return "SIGEV_SIGNAL"
-	case SigevNone:
-		return "SIGEV_NONE"
-	case SigevThread:
-		return "SIGEV_THREAD"
-	}
-	return "Sigev(" + strconv.Itoa(int(s)) + ")"
-}
 
 // Status is the line that a queue's file in mqueuefs holds; see mq_overview(7).
 type Status struct {
