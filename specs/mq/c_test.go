@@ -28,8 +28,7 @@ func performC(what string) {
 	if _, err := exec.LookPath("gcc"); err != nil {
 		Skip("there is no gcc")
 	}
-	program, err := buildC()
-	Expect(err).NotTo(HaveOccurred())
+	program := must(buildC())
 	out, err := exec.Command(program, what, newName()).CombinedOutput()
 	Expect(err).NotTo(HaveOccurred(), "%s: %s", what, out)
 }

@@ -21,8 +21,7 @@ func newSeed() uint64 {
 
 func serve(ctx context.Context, order bursts.Order, load bursts.Load) bursts.Result {
 	GinkgoHelper()
-	r, err := bursts.Run(ctx, order, load)
-	Expect(err).NotTo(HaveOccurred())
+	r := must(bursts.Run(ctx, order, load))
 	Expect(r.Messages).To(Equal(load.Rounds * load.Senders * load.Bursts * load.Messages))
 	AddReportEntry(order.Name, fmt.Sprintf("seed %d: %v", load.Seed, r))
 	return r

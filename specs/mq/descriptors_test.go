@@ -20,8 +20,7 @@ const highNumber = 900
 // duplicateHigh makes a duplicate that can be closed twice without closing a stranger's file.
 func duplicateHigh(fd int) int {
 	GinkgoHelper()
-	high, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, highNumber)
-	Expect(err).NotTo(HaveOccurred())
+	high := must(unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, highNumber))
 	return high
 }
 
@@ -59,8 +58,7 @@ var _ = Describe("C. mq_close, mq_unlink, descriptors: closing", func() {
 	It("mq_close ends the registration of its process, so that another can register", row(42), func() {
 		q := newQueue(1, 16)
 		other := startPeer()
-		fd, err := other.open(q.Name(), os.O_RDWR)
-		Expect(err).NotTo(HaveOccurred())
+		fd := must(other.open(q.Name(), os.O_RDWR))
 		Expect(q.NotifyNone()).To(Succeed())
 		Expect(other.notify(fd, sigevNone)).To(MatchError(unix.EBUSY))
 
@@ -75,9 +73,7 @@ var _ = Describe("C. mq_close, mq_unlink, descriptors: closing", func() {
 			Expect(err).NotTo(HaveOccurred())
 			DeferCleanup(func() { read.Close(); write.Close() })
 
-			_, err = mq.Inherit(int(write.Fd()), "/pipe")
-
-			Expect(err).To(MatchError(unix.EBADF))
+			Expect(mq.Inherit(int(write.Fd()), "/pipe")).Error().To(MatchError(unix.EBADF))
 			performC("mq_close of a pipe")
 		})
 })
@@ -86,8 +82,7 @@ var _ = Describe("C. mq_close, mq_unlink, descriptors: unlinking", func() {
 	It("mq_unlink removes the name at once: ENOENT for who opens it", row(44), func() {
 		q := newQueue(1, 16)
 		Expect(mq.Unlink(q.Name())).To(Succeed())
-		_, err := mq.Open(q.Name(), os.O_RDWR, 0, nil)
-		Expect(err).To(MatchError(unix.ENOENT))
+		Expect(mq.Open(q.Name(), os.O_RDWR, 0, nil)).Error().To(MatchError(unix.ENOENT))
 	})
 
 	It("mq_unlink has no name to remove the second time, ENOENT, and none of 256 bytes: ENAMETOOLONG", row(45), func() {
@@ -124,13 +119,11 @@ var _ = Describe("C. mq_close, mq_unlink, descriptors: unlinking", func() {
 var _ = Describe("C. mq_close, mq_unlink, descriptors: files", func() {
 	It("Duplicates share O_NONBLOCK; descriptors of separate mq_open calls do not", row(48), func() {
 		q := newQueue(1, 16)
-		first, err := rawOpen(q.Name()[1:], os.O_RDWR, 0, nil)
-		Expect(err).NotTo(HaveOccurred())
+		first := must(rawOpen(q.Name()[1:], os.O_RDWR, 0, nil))
 		DeferCleanup(unix.Close, first)
 		duplicate := duplicateHigh(first)
 		DeferCleanup(unix.Close, duplicate)
-		second, err := rawOpen(q.Name()[1:], os.O_RDWR, 0, nil)
-		Expect(err).NotTo(HaveOccurred())
+		second := must(rawOpen(q.Name()[1:], os.O_RDWR, 0, nil))
 		DeferCleanup(unix.Close, second)
 
 		Expect(unix.SetNonblock(first, true)).To(Succeed()) // fcntl(F_SETFL), which works as mq_setattr does
@@ -175,15 +168,13 @@ var _ = Describe("C. mq_close, mq_unlink, descriptors: the status line", func() 
 	It("read and pread give a status line of 60 bytes, on a descriptor opened for reading: else EBADF", row(50), func() {
 		q := newQueue(1, 16)
 		buf := make([]byte, 128)
-		n, err := unix.Pread(number(q), buf, 0)
-		Expect(err).NotTo(HaveOccurred())
+		n := must(unix.Pread(number(q), buf, 0))
 		Expect(string(buf[:n])).To(Equal("QSIZE:0          NOTIFY:0     SIGNO:0     NOTIFY_PID:0     \n"))
 		Expect(n).To(Equal(60))
 		Expect(unix.Read(number(q), buf)).To(Equal(60))
 		Expect(unix.Read(number(q), buf)).To(Equal(0), "the end of the file")
 
-		_, err = open(q.Name(), os.O_WRONLY).Status()
-		Expect(err).To(MatchError(unix.EBADF))
+		Expect(open(q.Name(), os.O_WRONLY).Status()).Error().To(MatchError(unix.EBADF))
 	})
 
 	It("QSIZE in the status line counts bytes, not messages", row(51), func() {
@@ -214,8 +205,7 @@ var _ = Describe("C. mq_close, mq_unlink, descriptors: the status line", func() 
 		q := newQueue(1, 16)
 		Expect(q.NotifyNone()).To(Succeed())
 		elsewhere := startPeer(inNamespaces(unix.CLONE_NEWPID))
-		fd, err := elsewhere.open(q.Name(), os.O_RDWR)
-		Expect(err).NotTo(HaveOccurred())
+		fd := must(elsewhere.open(q.Name(), os.O_RDWR))
 
 		Expect(elsewhere.status(fd).NotifyPID).To(Equal(0))
 		Expect(elsewhere.notify(fd, sigevNone)).To(MatchError(unix.EBUSY))
@@ -231,9 +221,7 @@ var _ = Describe("C. mq_close, mq_unlink, descriptors: mqueuefs", func() {
 	It("Opening a queue's file in mqueuefs gives a full descriptor of the queue", row(54), func() {
 		q := newQueue(1, 16)
 
-		fd, err := unix.Open(inside.QueueFile(q.Name()), os.O_RDWR|unix.O_CLOEXEC, 0)
-
-		Expect(err).NotTo(HaveOccurred())
+		fd := must(unix.Open(inside.QueueFile(q.Name()), os.O_RDWR|unix.O_CLOEXEC, 0))
 		DeferCleanup(unix.Close, fd)
 		box := newMailbox()
 		Expect(box.register(fd, 7)).To(Succeed())
@@ -260,11 +248,9 @@ var _ = Describe("C. mq_close, mq_unlink, descriptors: mqueuefs", func() {
 func watchQueue() (made, messages, gone uint32) {
 	GinkgoHelper()
 	name := newName()
-	watch, err := unix.InotifyInit1(unix.IN_NONBLOCK | unix.IN_CLOEXEC)
-	Expect(err).NotTo(HaveOccurred())
+	watch := must(unix.InotifyInit1(unix.IN_NONBLOCK | unix.IN_CLOEXEC))
 	DeferCleanup(unix.Close, watch)
-	_, err = unix.InotifyAddWatch(watch, inside.QueueFile(""), unix.IN_ALL_EVENTS)
-	Expect(err).NotTo(HaveOccurred())
+	must(unix.InotifyAddWatch(watch, inside.QueueFile(""), unix.IN_ALL_EVENTS))
 
 	q := create(name, &mq.Attr{MaxMsg: 1, MsgSize: 16})
 	made = inotifyEvents(watch)

@@ -95,8 +95,7 @@ var _ = Describe("I. mq_notify: firing: signals", func() {
 		func() {
 			q := newQueue(1, 16)
 			other := startPeer()
-			fd, err := other.open(q.Name(), os.O_RDWR)
-			Expect(err).NotTo(HaveOccurred())
+			fd := must(other.open(q.Name(), os.O_RDWR))
 			Expect(other.notify(fd, sigevSignal)).To(Succeed())
 
 			Expect(q.TrySend(nil, 0)).To(Succeed())
@@ -111,15 +110,12 @@ var _ = Describe("I. mq_notify: firing: signals", func() {
 		q := newQueue(1, 16)
 		Expect(q.Chmod(0o622)).To(Succeed())
 		owner, stranger := startPeer(), startPeer(asOtherUser())
-		fd, err := owner.open(q.Name(), os.O_RDWR)
-		Expect(err).NotTo(HaveOccurred())
+		fd := must(owner.open(q.Name(), os.O_RDWR))
 		Expect(owner.notify(fd, sigevSignal)).To(Succeed())
-		_, err = stranger.do(order{Call: "kill", FD: owner.pid()})
-		Expect(err).To(MatchError(unix.EPERM))
+		Expect(stranger.do(order{Call: "kill", FD: owner.pid()})).Error().To(MatchError(unix.EPERM))
 
-		fd, err = stranger.open(q.Name(), os.O_WRONLY)
-		Expect(err).NotTo(HaveOccurred())
-		Expect(stranger.send(fd, "hello", 0)).To(Succeed())
+		fd = must(stranger.open(q.Name(), os.O_WRONLY))
+		Expect(stranger.send(fd, "hello")).To(Succeed())
 
 		Expect(owner.signals()).To(Equal([]siginfo{
 			{Signo: int(unix.SIGUSR1), Code: siMesgq, PID: stranger.pid(), UID: inside.OtherUser, Value: 42},
@@ -234,8 +230,7 @@ var _ = Describe("I. mq_notify: firing: other circumstances", func() {
 	It("A process is notified of its own message as of others'", row(126), func() {
 		q := newQueue(1, 16)
 		other := startPeer()
-		fd, err := other.open(q.Name(), os.O_WRONLY)
-		Expect(err).NotTo(HaveOccurred())
+		fd := must(other.open(q.Name(), os.O_WRONLY))
 
 		events := register(q)
 		Expect(q.TrySend(nil, 0)).To(Succeed())
@@ -243,7 +238,7 @@ var _ = Describe("I. mq_notify: firing: other circumstances", func() {
 		receive(q)
 
 		events = register(q)
-		Expect(other.send(fd, "hello", 0)).To(Succeed())
+		Expect(other.send(fd, "hello")).To(Succeed())
 		Eventually(events).Should(Receive(Equal(mq.Arrived)))
 	})
 })
@@ -251,12 +246,10 @@ var _ = Describe("I. mq_notify: firing: other circumstances", func() {
 // pendingForProcess reports whether SIGUSR1 waits for the process as a whole; see proc_pid_status(5).
 func pendingForProcess(pid int) bool {
 	GinkgoHelper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	Expect(err).NotTo(HaveOccurred())
+	status := must(os.ReadFile(fmt.Sprintf("/proc/%d/status", pid)))
 	_, rest, _ := strings.Cut(string(status), "\nShdPnd:\t")
 	var set uint64
-	_, err = fmt.Sscanf(rest, "%x", &set)
-	Expect(err).NotTo(HaveOccurred())
+	must(fmt.Sscanf(rest, "%x", &set))
 	return set&(1<<(unix.SIGUSR1-1)) != 0
 }
 
@@ -265,8 +258,7 @@ func listed(socket int) bool {
 	GinkgoHelper()
 	var st unix.Stat_t
 	Expect(unix.Fstat(socket, &st)).To(Succeed())
-	list, err := os.ReadFile("/proc/net/netlink")
-	Expect(err).NotTo(HaveOccurred())
+	list := must(os.ReadFile("/proc/net/netlink"))
 	inode := fmt.Sprint(st.Ino)
 	for line := range strings.Lines(string(list)) {
 		if fields := strings.Fields(line); fields[len(fields)-1] == inode {

@@ -32,8 +32,7 @@ var _ = Describe("K2. What programs trip over: registrations and signals", func(
 		q := newQueue(1, 16)
 		Expect(q.Chmod(0o622)).To(Succeed())
 		stranger := startPeer(asOtherUser())
-		fd, err := stranger.open(q.Name(), os.O_WRONLY)
-		Expect(err).NotTo(HaveOccurred())
+		fd := must(stranger.open(q.Name(), os.O_WRONLY))
 
 		Expect(stranger.notify(fd, sigevNone)).To(Succeed())
 
@@ -48,14 +47,12 @@ var _ = Describe("K2. What programs trip over: registrations and signals", func(
 		var queues [2]int
 		for i := range queues {
 			q := newQueue(1, 16)
-			fd, err := p.open(q.Name(), os.O_RDWR)
-			Expect(err).NotTo(HaveOccurred())
-			_, err = p.do(order{Call: "notify", FD: fd, Notify: sigevSignal, Signal: int(signal), Value: uint64(i)})
-			Expect(err).NotTo(HaveOccurred())
+			fd := must(p.open(q.Name(), os.O_RDWR))
+			must(p.do(order{Call: "notify", FD: fd, Notify: sigevSignal, Signal: int(signal), Value: uint64(i)}))
 			queues[i] = fd
 		}
 		for _, fd := range queues {
-			Expect(p.send(fd, "x", 0)).To(Succeed())
+			Expect(p.send(fd, "x")).To(Succeed())
 			Expect(p.status(fd).NotifyPID).To(BeZero(), "it is used up")
 		}
 		return p.signals()
@@ -70,8 +67,7 @@ var _ = Describe("K2. What programs trip over: registrations and signals", func(
 
 	It("With RLIMIT_SIGPENDING at 0 a real-time signal is lost, and mq_send knows nothing of it", row(144), func() {
 		p := startPeer()
-		_, err := p.do(order{Call: "limit", FD: unix.RLIMIT_SIGPENDING, Value: 0})
-		Expect(err).NotTo(HaveOccurred())
+		p.limit(unix.RLIMIT_SIGPENDING, 0)
 
 		Expect(announce(p, realTime)).To(BeEmpty())
 		Expect(announce(p, unix.SIGUSR1)).To(HaveLen(1))
@@ -81,8 +77,7 @@ var _ = Describe("K2. What programs trip over: registrations and signals", func(
 var _ = Describe("K2. What programs trip over: names, modes, limits", func() {
 	It("A queue made with mode 0 gives its maker a descriptor that works, and the next who opens it EACCES", row(145), func() {
 		name := newName()
-		q, err := mq.Open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0, &mq.Attr{MaxMsg: 1, MsgSize: 16})
-		Expect(err).NotTo(HaveOccurred())
+		q := must(mq.Open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0, &mq.Attr{MaxMsg: 1, MsgSize: 16}))
 		DeferCleanup(func() { mq.Unlink(name); q.Close() })
 
 		Expect(q.TrySend([]byte("to myself"), 0)).To(Succeed())

@@ -21,8 +21,7 @@ const cost = 16 + 48 + 48
 func limited(bytes int, changes ...func(*exec.Cmd)) *peer {
 	GinkgoHelper()
 	p := startPeer(append(changes, inNamespaces(unix.CLONE_NEWUSER|unix.CLONE_NEWIPC))...)
-	_, err := p.do(order{Call: "limit", FD: unix.RLIMIT_MSGQUEUE, Value: uint64(bytes)})
-	Expect(err).NotTo(HaveOccurred())
+	p.limit(unix.RLIMIT_MSGQUEUE, bytes)
 	return p
 }
 
@@ -30,8 +29,7 @@ const newOne = os.O_RDWR | os.O_CREATE | os.O_EXCL
 
 var _ = Describe("B. Limits: what a queue and a namespace may hold", func() {
 	DescribeTable("above the limits", func(messages, bytes int) {
-		l, err := mq.SystemLimits()
-		Expect(err).NotTo(HaveOccurred())
+		l := must(mq.SystemLimits())
 
 		Expect(inside.WithoutCapabilities(func() error {
 			_, err := mq.Open(newName(), newOne, 0o600, &mq.Attr{MaxMsg: l.MsgMax + messages, MsgSize: l.MsgSizeMax + bytes})
@@ -44,20 +42,15 @@ var _ = Describe("B. Limits: what a queue and a namespace may hold", func() {
 
 	It("An IPC namespace has at most queues_max queues; an unlinked one counts while it is open: ENOSPC", row(31), func() {
 		p := startPeer(inNamespaces(unix.CLONE_NEWIPC))
-		_, err := p.do(order{Call: "write file", Name: "/proc/sys/fs/mqueue/queues_max", Text: "1"})
-		Expect(err).NotTo(HaveOccurred())
-		fd, err := p.open("/one", newOne)
-		Expect(err).NotTo(HaveOccurred())
+		must(p.do(order{Call: "write file", Name: "/proc/sys/fs/mqueue/queues_max", Text: "1"}))
+		fd := must(p.open("/one", newOne))
 
-		_, err = p.open("/two", newOne)
-		Expect(err).To(MatchError(unix.ENOSPC))
+		Expect(p.open("/two", newOne)).Error().To(MatchError(unix.ENOSPC))
 		Expect(p.unlink("/one")).To(Succeed())
-		_, err = p.open("/two", newOne)
-		Expect(err).To(MatchError(unix.ENOSPC))
+		Expect(p.open("/two", newOne)).Error().To(MatchError(unix.ENOSPC))
 
 		Expect(p.close(fd)).To(Succeed())
-		_, err = p.open("/two", newOne)
-		Expect(err).NotTo(HaveOccurred())
+		must(p.open("/two", newOne))
 	})
 })
 
@@ -67,10 +60,8 @@ var _ = Describe("B. Limits: RLIMIT_MSGQUEUE", func() {
 			Expect(mq.Cost(maxMsg, msgSize)).To(Equal(uint64(bytes)))
 			one := order{Call: "open", Name: "/one", Flags: newOne, MaxMsg: maxMsg, Size: msgSize}
 
-			_, err := limited(bytes).do(one)
-			Expect(err).NotTo(HaveOccurred())
-			_, err = limited(bytes - 1).do(one)
-			Expect(err).To(MatchError(unix.EMFILE))
+			must(limited(bytes).do(one))
+			Expect(limited(bytes - 1).do(one)).Error().To(MatchError(unix.EMFILE))
 		},
 		Entry("A queue of 1 message of 1 byte costs 97 bytes of RLIMIT_MSGQUEUE, not one less: EMFILE", row(32), 1, 1, 97),
 		Entry("A queue of 7 messages of 100 bytes costs 1,372 bytes of RLIMIT_MSGQUEUE, not one less: EMFILE", row(32), 7, 100, 1372),
@@ -79,24 +70,17 @@ var _ = Describe("B. Limits: RLIMIT_MSGQUEUE", func() {
 
 	It("RLIMIT_MSGQUEUE counts a user's queues in all IPC namespaces, and exempts no capability: EMFILE", row(33), func() {
 		p := limited(cost)
-		_, err := p.open("/one", newOne)
-		Expect(err).NotTo(HaveOccurred())
+		must(p.open("/one", newOne))
 
-		_, err = p.do(order{Call: "new IPC namespace"})
-
-		Expect(err).NotTo(HaveOccurred())
-		_, err = p.open("/one", newOne)
-		Expect(err).To(MatchError(unix.EMFILE))
+		must(p.do(order{Call: "new IPC namespace"}))
+		Expect(p.open("/one", newOne)).Error().To(MatchError(unix.EMFILE))
 	})
 
 	It("A new user namespace counts its queues from zero", row(33), since(5, 14), func() {
 		first, second := limited(cost), limited(cost)
-		_, err := first.open("/one", newOne)
-		Expect(err).NotTo(HaveOccurred())
+		must(first.open("/one", newOne))
 
-		_, err = second.open("/one", newOne)
-
-		Expect(err).NotTo(HaveOccurred())
+		must(second.open("/one", newOne))
 	})
 
 	It("A new user namespace counts its queues for the user who made it, too: EMFILE", row(33), since(5, 14), func() {
@@ -109,40 +93,33 @@ var _ = Describe("B. Limits: RLIMIT_MSGQUEUE", func() {
 
 		p := limited(cost) // of which its maker has had the first
 
-		_, err := p.open("/one", newOne)
-		Expect(err).To(MatchError(unix.EMFILE))
+		Expect(p.open("/one", newOne)).Error().To(MatchError(unix.EMFILE))
 	})
 })
 
 var _ = Describe("B. Limits: what costs how long", func() {
 	It("A queue costs until its last descriptor is closed, not only until mq_unlink", row(34), func() {
 		p := limited(cost)
-		fd, err := p.open("/one", newOne)
-		Expect(err).NotTo(HaveOccurred())
+		fd := must(p.open("/one", newOne))
 		Expect(p.unlink("/one")).To(Succeed())
 
-		_, err = p.open("/two", newOne)
-		Expect(err).To(MatchError(unix.EMFILE))
+		Expect(p.open("/two", newOne)).Error().To(MatchError(unix.EMFILE))
 		Expect(p.close(fd)).To(Succeed())
-		_, err = p.open("/two", newOne)
-		Expect(err).NotTo(HaveOccurred())
+		must(p.open("/two", newOne))
 	})
 
 	It("Opening a queue that exists costs nothing", row(34), func() {
 		p := limited(cost)
 		for range 3 {
-			_, err := p.open("/one", os.O_RDWR|os.O_CREATE)
-			Expect(err).NotTo(HaveOccurred())
+			must(p.open("/one", os.O_RDWR|os.O_CREATE))
 		}
 	})
 
 	It("EMFILE means too many descriptors or too many bytes in queues; a good error text tells which", row(35), func() {
 		explain := order{Call: "explain open", Name: newName(), Flags: newOne, MaxMsg: 1, Size: 16}
 		noBytes, noDescriptors := startPeer(), startPeer()
-		_, err := noBytes.do(order{Call: "limit", FD: unix.RLIMIT_MSGQUEUE, Value: 0})
-		Expect(err).NotTo(HaveOccurred())
-		_, err = noDescriptors.do(order{Call: "limit", FD: unix.RLIMIT_NOFILE, Value: 0})
-		Expect(err).NotTo(HaveOccurred())
+		noBytes.limit(unix.RLIMIT_MSGQUEUE, 0)
+		noDescriptors.limit(unix.RLIMIT_NOFILE, 0)
 
 		bytes, err := noBytes.do(explain)
 		Expect(err).To(MatchError(unix.EMFILE))
@@ -169,19 +146,15 @@ var _ = Describe("B. Limits: the limits themselves", func() {
 
 	It("queues_max may be 0, and then no queue can be made: ENOSPC", row(36), func() {
 		Expect(inside.SetLimit("fs/mqueue/queues_max", "0")).To(Succeed())
-		_, err := mq.Open(newName(), newOne, 0o600, &mq.Attr{MaxMsg: 1, MsgSize: 16})
-		Expect(err).To(MatchError(unix.ENOSPC))
+		Expect(mq.Open(newName(), newOne, 0o600, &mq.Attr{MaxMsg: 1, MsgSize: 16})).Error().To(MatchError(unix.ENOSPC))
 	})
 
 	It("Each IPC namespace has its own limits, which an ordinary user may change in one of his own", row(37), func() {
 		p := startPeer(inNamespaces(unix.CLONE_NEWUSER | unix.CLONE_NEWIPC))
-		before, err := os.ReadFile("/proc/sys/fs/mqueue/" + "msg_max")
-		Expect(err).NotTo(HaveOccurred())
+		before := must(os.ReadFile("/proc/sys/fs/mqueue/" + "msg_max"))
 
-		_, err = p.do(order{Call: "write file", Name: "/proc/sys/fs/mqueue/msg_max", Text: "77"})
-		Expect(err).NotTo(HaveOccurred())
-		_, err = p.do(order{Call: "open", Name: "/deep", Flags: newOne, MaxMsg: 77, Size: 1})
-		Expect(err).NotTo(HaveOccurred())
+		must(p.do(order{Call: "write file", Name: "/proc/sys/fs/mqueue/msg_max", Text: "77"}))
+		must(p.do(order{Call: "open", Name: "/deep", Flags: newOne, MaxMsg: 77, Size: 1}))
 
 		Expect(os.ReadFile("/proc/sys/fs/mqueue/" + "msg_max")).To(Equal(before))
 	})
@@ -191,9 +164,8 @@ var _ = Describe("B. Limits: the limits themselves", func() {
 			b := openBlocking(newQueue(1, 16).Name(), os.O_RDWR)
 			p := startPeer(inNamespaces(unix.CLONE_NEWIPC), inherits(shareable(b)))
 
-			_, err := p.open(b.Name(), os.O_RDWR)
-			Expect(err).To(MatchError(unix.ENOENT))
-			Expect(p.send(firstInherited, "from afar", 0)).To(Succeed())
+			Expect(p.open(b.Name(), os.O_RDWR)).Error().To(MatchError(unix.ENOENT))
+			Expect(p.send(firstInherited, "from afar")).To(Succeed())
 
 			buf := make([]byte, 16)
 			n, _, err := b.Receive(buf)
@@ -205,8 +177,7 @@ var _ = Describe("B. Limits: the limits themselves", func() {
 // shareable is a duplicate of a queue's descriptor that a peer can inherit.
 func shareable(q interface{ Control(func(uintptr)) error }) *os.File {
 	GinkgoHelper()
-	fd, err := unix.FcntlInt(uintptr(number(q)), unix.F_DUPFD_CLOEXEC, 3)
-	Expect(err).NotTo(HaveOccurred())
+	fd := must(unix.FcntlInt(uintptr(number(q)), unix.F_DUPFD_CLOEXEC, 3))
 	f := os.NewFile(uintptr(fd), fmt.Sprint("queue ", fd))
 	DeferCleanup(f.Close)
 	return f

@@ -27,8 +27,7 @@ type mailbox struct{ fd int }
 
 func newMailbox() *mailbox {
 	GinkgoHelper()
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
-	Expect(err).NotTo(HaveOccurred())
+	fd := must(unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE))
 	m := &mailbox{fd}
 	DeferCleanup(m.close)
 	return m
@@ -73,8 +72,7 @@ func (m *mailbox) cookies() (all []cookie) {
 // file is the mailbox for another process to inherit.
 func (m *mailbox) file() *os.File {
 	GinkgoHelper()
-	fd, err := unix.FcntlInt(uintptr(m.fd), unix.F_DUPFD_CLOEXEC, 3)
-	Expect(err).NotTo(HaveOccurred())
+	fd := must(unix.FcntlInt(uintptr(m.fd), unix.F_DUPFD_CLOEXEC, 3))
 	f := os.NewFile(uintptr(fd), "mailbox")
 	DeferCleanup(f.Close)
 	return f

@@ -20,8 +20,7 @@ var _ = Describe("A. Names and mq_open: making and opening", func() {
 		func() {
 			q := newQueue(1, 16)
 
-			_, err := q.Attr()
-			Expect(err).NotTo(HaveOccurred())
+			must(q.Attr())
 			events := register(q)
 			Expect(q.TrySend([]byte("hello"), 0)).To(Succeed())
 			Eventually(events).Should(Receive(Equal(mq.Arrived)))
@@ -30,26 +29,22 @@ var _ = Describe("A. Names and mq_open: making and opening", func() {
 	It("The same name is the same queue in every process", row(2), func() {
 		q := newQueue(1, 16)
 		other := startPeer()
-		fd, err := other.open(q.Name(), os.O_WRONLY)
-		Expect(err).NotTo(HaveOccurred())
+		fd := must(other.open(q.Name(), os.O_WRONLY))
 
-		Expect(other.send(fd, "from another", 0)).To(Succeed())
+		Expect(other.send(fd, "from another")).To(Succeed())
 
 		Expect(receive(q)).To(Equal("from another"))
 	})
 
 	It("Without O_CREAT mq_open finds no queue that nobody has made: ENOENT", row(3), func() {
-		_, err := mq.Open(newName(), os.O_RDWR, 0, nil)
-		Expect(err).To(MatchError(unix.ENOENT))
+		Expect(mq.Open(newName(), os.O_RDWR, 0, nil)).Error().To(MatchError(unix.ENOENT))
 	})
 
 	It("With O_CREAT mq_open looks neither at the mode nor at the attributes, even bad ones, of a queue that exists", row(4),
 		func() {
 			q := newQueue(2, 16)
 
-			again, err := mq.Open(q.Name(), os.O_RDWR|os.O_CREATE, 0, &mq.Attr{MaxMsg: -1, MsgSize: 1 << 30})
-
-			Expect(err).NotTo(HaveOccurred())
+			again := must(mq.Open(q.Name(), os.O_RDWR|os.O_CREATE, 0, &mq.Attr{MaxMsg: -1, MsgSize: 1 << 30}))
 			DeferCleanup(again.Close)
 			Expect(again.Attr()).To(Equal(mq.Attr{MaxMsg: 2, MsgSize: 16, NonBlock: true}))
 		})
@@ -58,8 +53,7 @@ var _ = Describe("A. Names and mq_open: making and opening", func() {
 var _ = Describe("A. Names and mq_open: O_EXCL", func() {
 	It("O_EXCL refuses a queue that exists: EEXIST", row(5), func() {
 		q := newQueue(1, 16)
-		_, err := mq.Open(q.Name(), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600, nil)
-		Expect(err).To(MatchError(unix.EEXIST))
+		Expect(mq.Open(q.Name(), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600, nil)).Error().To(MatchError(unix.EEXIST))
 	})
 
 	It("Of several processes that make the same queue with O_EXCL exactly one wins", row(6), func() {
@@ -121,9 +115,7 @@ var _ = Describe("A. Names and mq_open: shape", func() {
 		name := newName()
 		DeferCleanup(mq.Unlink, name)
 
-		fd, err := rawOpen(name[1:], os.O_RDWR|os.O_CREATE, 0o600, &mqAttr{flags: unix.O_NONBLOCK, maxMsg: 1, msgSize: 16})
-
-		Expect(err).NotTo(HaveOccurred())
+		fd := must(rawOpen(name[1:], os.O_RDWR|os.O_CREATE, 0o600, &mqAttr{flags: unix.O_NONBLOCK, maxMsg: 1, msgSize: 16}))
 		DeferCleanup(unix.Close, fd)
 		var attr mqAttr
 		Expect(rawGetSetAttr(fd, nil, &attr)).To(Succeed())
@@ -133,8 +125,7 @@ var _ = Describe("A. Names and mq_open: shape", func() {
 
 var _ = Describe("A. Names and mq_open: shapes refused and messages kept", func() {
 	DescribeTable("sizes that are not positive", func(maxMsg, msgSize int) {
-		_, err := mq.Open(newName(), os.O_RDWR|os.O_CREATE, 0o600, &mq.Attr{MaxMsg: maxMsg, MsgSize: msgSize})
-		Expect(err).To(MatchError(unix.EINVAL))
+		Expect(mq.Open(newName(), os.O_RDWR|os.O_CREATE, 0o600, &mq.Attr{MaxMsg: maxMsg, MsgSize: msgSize})).Error().To(MatchError(unix.EINVAL))
 	},
 		Entry("A queue for no messages cannot be made: EINVAL", row(11), 0, 16),
 		Entry("A queue for a negative number of messages cannot be made: EINVAL", row(11), -1, 16),
@@ -162,11 +153,10 @@ var _ = Describe("A. Names and mq_open: access", func() {
 		Expect(reader.TrySend([]byte("two"), 0)).To(MatchError(unix.EBADF))
 
 		other := startPeer()
-		fd, err := other.open(q.Name(), os.O_RDONLY)
-		Expect(err).NotTo(HaveOccurred())
+		fd := must(other.open(q.Name(), os.O_RDONLY))
 		Expect(q.TrySend([]byte("two"), 0)).To(Succeed())
 		Expect(other.receive(fd)).To(Equal("two"))
-		Expect(other.send(fd, "three", 0)).To(MatchError(unix.EBADF))
+		Expect(other.send(fd, "three")).To(MatchError(unix.EBADF))
 	})
 
 	It("O_WRONLY is for sending only: EBADF for mq_receive", row(14), func() {
@@ -184,12 +174,10 @@ var _ = Describe("A. Names and mq_open: access", func() {
 
 	It("O_RDWR|O_WRONLY is refused for a queue that exists, but not for one that is made: EINVAL", row(16), func() {
 		name := newName()
-		made, err := mq.Open(name, os.O_RDWR|os.O_WRONLY|os.O_CREATE, 0o600, &mq.Attr{MaxMsg: 1, MsgSize: 16})
-		Expect(err).NotTo(HaveOccurred())
+		made := must(mq.Open(name, os.O_RDWR|os.O_WRONLY|os.O_CREATE, 0o600, &mq.Attr{MaxMsg: 1, MsgSize: 16}))
 		DeferCleanup(func() { mq.Unlink(name); made.Close() })
 
-		_, err = mq.Open(name, os.O_RDWR|os.O_WRONLY, 0, nil)
-		Expect(err).To(MatchError(unix.EINVAL))
+		Expect(mq.Open(name, os.O_RDWR|os.O_WRONLY, 0, nil)).Error().To(MatchError(unix.EINVAL))
 	})
 })
 
@@ -225,9 +213,7 @@ var _ = Describe("A. Names and mq_open: mode and owner", func() {
 		name := newName()
 		DeferCleanup(mq.Unlink, name)
 
-		fd, err := rawOpen(name[1:], os.O_RDWR|os.O_CREATE, 0o7777, &mqAttr{maxMsg: 1, msgSize: 16})
-
-		Expect(err).NotTo(HaveOccurred())
+		fd := must(rawOpen(name[1:], os.O_RDWR|os.O_CREATE, 0o7777, &mqAttr{maxMsg: 1, msgSize: 16}))
 		DeferCleanup(unix.Close, fd)
 		var st unix.Stat_t
 		Expect(unix.Fstat(fd, &st)).To(Succeed())
@@ -235,8 +221,7 @@ var _ = Describe("A. Names and mq_open: mode and owner", func() {
 	})
 
 	It("A queue belongs to the user and group that made it", row(19), func() {
-		st, err := newQueue(1, 16).Stat()
-		Expect(err).NotTo(HaveOccurred())
+		st := must(newQueue(1, 16).Stat())
 		Expect([]int{int(st.Uid), int(st.Gid)}).To(Equal([]int{os.Geteuid(), os.Getegid()}))
 	})
 
@@ -244,7 +229,7 @@ var _ = Describe("A. Names and mq_open: mode and owner", func() {
 		inside.NeedTwoUsers()
 		name := newName()
 		DeferCleanup(mq.Unlink, name)
-		var uid, gid int
+		var st unix.Stat_t
 		Expect(onThread(func() error {
 			unix.Setfsgid(inside.OtherUser) // while the thread has the right to
 			unix.Setfsuid(inside.OtherUser)
@@ -253,18 +238,17 @@ var _ = Describe("A. Names and mq_open: mode and owner", func() {
 				return err
 			}
 			defer q.Close()
-			st, err := q.Stat()
+			st, err = q.Stat()
 			return err
 		})).To(Succeed())
-		Expect([]int{uid, gid}).To(Equal([]int{inside.OtherUser, inside.OtherUser}))
+		Expect([]uint32{st.Uid, st.Gid}).To(Equal([]uint32{inside.OtherUser, inside.OtherUser}))
 	})
 })
 
 var _ = Describe("A. Names and mq_open: names", func() {
 	It("The C library wants a leading slash, and so does the package: EINVAL", row(20), func() {
 		for _, name := range []string{"", "name"} {
-			_, err := mq.Open(name, os.O_RDWR|os.O_CREATE, 0o600, nil)
-			Expect(err).To(MatchError(unix.EINVAL))
+			Expect(mq.Open(name, os.O_RDWR|os.O_CREATE, 0o600, nil)).Error().To(MatchError(unix.EINVAL))
 		}
 		performC("name without a slash")
 	})
@@ -278,8 +262,7 @@ var _ = Describe("A. Names and mq_open: names", func() {
 		}
 
 		odd := newName()[1:] + " \n\t\xff"
-		fd, err := rawOpen(odd, os.O_RDWR|os.O_CREATE, 0o600, &mqAttr{maxMsg: 1, msgSize: 16})
-		Expect(err).NotTo(HaveOccurred())
+		fd := must(rawOpen(odd, os.O_RDWR|os.O_CREATE, 0o600, &mqAttr{maxMsg: 1, msgSize: 16}))
 		Expect(unix.Close(fd)).To(Succeed())
 		Expect(mq.Unlink("/" + odd)).To(Succeed())
 	})
@@ -298,25 +281,20 @@ var _ = Describe("A. Names and mq_open: lengths and descriptors", func() {
 		create(longest, &mq.Attr{MaxMsg: 1, MsgSize: 16})
 
 		for _, name := range []string{longest + "x", "/" + strings.Repeat("x", 2*unix.PathMax)} {
-			_, err := mq.Open(name, os.O_RDWR|os.O_CREATE, 0o600, &mq.Attr{MaxMsg: 1, MsgSize: 16})
-			Expect(err).To(MatchError(unix.ENAMETOOLONG))
+			Expect(mq.Open(name, os.O_RDWR|os.O_CREATE, 0o600, &mq.Attr{MaxMsg: 1, MsgSize: 16})).Error().To(MatchError(unix.ENAMETOOLONG))
 		}
 	})
 
 	It("An mq_open that finds no free descriptor leaves no queue behind: EMFILE", row(24), func() {
 		other, name := startPeer(), newName()
-		_, err := other.do(order{Call: "limit", FD: unix.RLIMIT_NOFILE, Value: 0})
-		Expect(err).NotTo(HaveOccurred())
+		other.limit(unix.RLIMIT_NOFILE, 0)
 
-		_, err = other.open(name, os.O_RDWR|os.O_CREATE)
-
-		Expect(err).To(MatchError(unix.EMFILE))
+		Expect(other.open(name, os.O_RDWR|os.O_CREATE)).Error().To(MatchError(unix.EMFILE))
 		Expect(mq.Unlink(name)).To(MatchError(unix.ENOENT))
 	})
 
 	It("Every descriptor of a queue is close-on-exec, asked for or not", row(25), func() {
-		fd, err := rawOpen(newQueue(1, 16).Name()[1:], os.O_RDWR, 0, nil)
-		Expect(err).NotTo(HaveOccurred())
+		fd := must(rawOpen(newQueue(1, 16).Name()[1:], os.O_RDWR, 0, nil))
 		DeferCleanup(unix.Close, fd)
 		Expect(unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)).To(Equal(unix.FD_CLOEXEC))
 	})
@@ -325,8 +303,7 @@ var _ = Describe("A. Names and mq_open: lengths and descriptors", func() {
 var _ = Describe("A. Names and mq_open: what else it reads and sets", func() {
 	It("mq_open reads the attributes even if it does not need them: EFAULT for a bad pointer without O_CREAT", row(26),
 		func() {
-			_, err := rawOpenBadAttr(newQueue(1, 16).Name()[1:], os.O_RDWR)
-			Expect(err).To(MatchError(unix.EFAULT))
+			Expect(openWith(newQueue(1, 16).Name()[1:], os.O_RDWR, 0, badPointer)).Error().To(MatchError(unix.EFAULT))
 		})
 
 	It("mq_open sets no O_NONBLOCK by itself; a package that does shows it to all who share the descriptor", row(27),
@@ -334,15 +311,12 @@ var _ = Describe("A. Names and mq_open: what else it reads and sets", func() {
 			name := newQueue(1, 16).Name()
 			kernels := openBlocking(name, os.O_RDWR)
 			pollers := open(name, os.O_RDWR)
-			shared, err := unix.Dup(number(pollers))
-			Expect(err).NotTo(HaveOccurred())
+			shared := must(unix.Dup(number(pollers)))
 			DeferCleanup(unix.Close, shared)
 
-			flags, err := unix.FcntlInt(uintptr(shared), unix.F_GETFL, 0)
-			Expect(err).NotTo(HaveOccurred())
+			flags := must(unix.FcntlInt(uintptr(shared), unix.F_GETFL, 0))
 			Expect(flags & unix.O_NONBLOCK).NotTo(BeZero())
-			attr, err := kernels.Attr()
-			Expect(err).NotTo(HaveOccurred())
+			attr := must(kernels.Attr())
 			Expect(attr.NonBlock).To(BeFalse())
 		})
 
@@ -350,12 +324,10 @@ var _ = Describe("A. Names and mq_open: what else it reads and sets", func() {
 		func() {
 			name := newName()
 			path := inside.QueueFile(name)
-			fd, err := unix.Open(path, os.O_RDWR|os.O_CREATE, 0o600)
-			Expect(err).NotTo(HaveOccurred())
+			fd := must(unix.Open(path, os.O_RDWR|os.O_CREATE, 0o600))
 			DeferCleanup(func() { mq.Unlink(name) })
 			Expect(unix.Close(fd)).To(Succeed())
-			l, err := mq.SystemLimits()
-			Expect(err).NotTo(HaveOccurred())
+			l := must(mq.SystemLimits())
 			Expect(open(name, os.O_RDWR).Attr()).To(HaveField("MaxMsg", min(l.MsgMax, l.MsgDefault)))
 
 			Expect(os.Rename(path, path+"-2")).To(MatchError(unix.EPERM))

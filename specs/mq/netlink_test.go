@@ -21,8 +21,7 @@ func (m *mailbox) small() *mailbox {
 
 func (m *mailbox) bufferSize() int {
 	GinkgoHelper()
-	size, err := unix.GetsockoptInt(m.fd, unix.SOL_SOCKET, unix.SO_RCVBUF)
-	Expect(err).NotTo(HaveOccurred())
+	size := must(unix.GetsockoptInt(m.fd, unix.SOL_SOCKET, unix.SO_RCVBUF))
 	return size
 }
 
@@ -141,8 +140,7 @@ var _ = Describe("K. the netlink socket: lessons of the past", func() {
 
 			var got []cookie
 			for range armed {
-				c, err := box.next()
-				Expect(err).NotTo(HaveOccurred())
+				c := must(box.next())
 				got = append(got, c)
 			}
 			Expect(got).To(Equal(want))

@@ -37,7 +37,6 @@ type order struct {
 	Flags          int
 	MaxMsg, Size   int
 	Text           string
-	Prio           uint
 	Notify, Signal int
 	Value          uint64
 }
@@ -67,10 +66,8 @@ func startPeer(changes ...func(*exec.Cmd)) *peer {
 	for _, change := range changes {
 		change(p.cmd)
 	}
-	in, err := p.cmd.StdinPipe()
-	Expect(err).NotTo(HaveOccurred())
-	out, err := p.cmd.StdoutPipe()
-	Expect(err).NotTo(HaveOccurred())
+	in := must(p.cmd.StdinPipe())
+	out := must(p.cmd.StdoutPipe())
 	Expect(startBlocking(peerSignals(), p.cmd)).To(Succeed())
 	p.orders, p.say, p.hear = in, json.NewEncoder(in), json.NewDecoder(out)
 	DeferCleanup(p.kill)
@@ -139,81 +136,55 @@ func (p *peer) do(o order) (reply, error) {
 	var r reply
 	Expect(p.say.Encode(o)).To(Succeed())
 	Expect(p.hear.Decode(&r)).To(Succeed())
-	return r, outcome(r.Errno)
+	if r.Errno != 0 {
+		return reply{Text: r.Text}, r.Errno
+	}
+	return r, nil
 }
 
+func (p *peer) try(o order) error {
+	_, err := p.do(o)
+	return err
+}
+
+func (p *peer) close(fd int) error       { return p.try(order{Call: "close", FD: fd}) }
+func (p *peer) unlink(name string) error { return p.try(order{Call: "unlink", Name: name}) }
+func (p *peer) unnotify(fd int) error    { return p.try(order{Call: "unnotify", FD: fd}) }
+
 func (p *peer) open(name string, flags int) (int, error) {
-	GinkgoHelper()
 	r, err := p.do(order{Call: "open", Name: name, Flags: flags, MaxMsg: 1, Size: 16})
 	return r.N, err
 }
 
-func (p *peer) close(fd int) error {
-	GinkgoHelper()
-	_, err := p.do(order{Call: "close", FD: fd})
-	return err
-}
-
-func (p *peer) unlink(name string) error {
-	GinkgoHelper()
-	_, err := p.do(order{Call: "unlink", Name: name})
-	return err
-}
-
-func (p *peer) send(fd int, text string, prio uint) error {
-	GinkgoHelper()
-	_, err := p.do(order{Call: "send", FD: fd, Text: text, Prio: prio})
-	return err
-}
+func (p *peer) send(fd int, text string) error { return p.try(order{Call: "send", FD: fd, Text: text}) }
 
 func (p *peer) receive(fd int) (string, error) {
-	GinkgoHelper()
 	r, err := p.do(order{Call: "receive", FD: fd})
 	return r.Text, err
 }
 
 // notify registers with SIGEV_NONE, or with SIGEV_SIGNAL and SIGUSR1.
 func (p *peer) notify(fd, how int) error {
-	GinkgoHelper()
-	_, err := p.do(order{Call: "notify", FD: fd, Notify: how, Signal: int(unix.SIGUSR1), Value: 42})
-	return err
+	return p.try(order{Call: "notify", FD: fd, Notify: how, Signal: int(unix.SIGUSR1), Value: 42})
 }
 
 // notifyThread registers with SIGEV_THREAD and the number of a mailbox that the peer has inherited.
 func (p *peer) notifyThread(fd, socket int, id byte) error {
-	GinkgoHelper()
-	_, err := p.do(order{Call: "notify thread", FD: fd, Signal: socket, Text: string(id)})
-	return err
+	return p.try(order{Call: "notify thread", FD: fd, Signal: socket, Text: string(id)})
 }
 
-func (p *peer) unnotify(fd int) error {
-	GinkgoHelper()
-	_, err := p.do(order{Call: "unnotify", FD: fd})
-	return err
-}
-
-func (p *peer) status(fd int) mq.Status {
-	GinkgoHelper()
-	r, err := p.do(order{Call: "status", FD: fd})
-	Expect(err).NotTo(HaveOccurred())
-	return r.Status
-}
+func (p *peer) status(fd int) mq.Status { return must(p.do(order{Call: "status", FD: fd})).Status }
 
 // signals are the instances of its blocked signals that are pending; they are so no longer.
-func (p *peer) signals() []siginfo {
-	GinkgoHelper()
-	r, err := p.do(order{Call: "signals"})
-	Expect(err).NotTo(HaveOccurred())
-	return r.Infos
+func (p *peer) signals() []siginfo { return must(p.do(order{Call: "signals"})).Infos }
+
+// limit sets a resource limit.
+func (p *peer) limit(resource, value int) {
+	Expect(p.try(order{Call: "limit", FD: resource, Value: uint64(value)})).To(Succeed())
 }
 
-// exec has the peer execute its program anew; what has close-on-exec is closed.
-func (p *peer) exec() {
-	GinkgoHelper()
-	Expect(p.say.Encode(order{Call: "exec"})).To(Succeed())
-	var r reply
-	Expect(p.hear.Decode(&r)).To(Succeed(), "the new program says that it is there")
-}
+// exec has the peer execute its program anew, which says that it is there; what has close-on-exec is closed.
+func (p *peer) exec() { must(p.do(order{Call: "exec"})) }
 
 // exit has the peer end by itself, and waits for that.
 func (p *peer) exit() {
@@ -292,7 +263,7 @@ var calls = map[string]func(order) (reply, error){
 	"close":          func(o order) (reply, error) { return reply{}, unix.Close(o.FD) },
 	"unlink":         func(o order) (reply, error) { return reply{}, rawUnlink(strings.TrimPrefix(o.Name, "/")) },
 	"package unlink": func(o order) (reply, error) { return reply{}, mq.Unlink(o.Name) },
-	"send":           func(o order) (reply, error) { return reply{}, rawSend(o.FD, []byte(o.Text), o.Prio, nil) },
+	"send":           func(o order) (reply, error) { return reply{}, rawSend(o.FD, []byte(o.Text), 0, nil) },
 	"receive": func(o order) (reply, error) {
 		buf := make([]byte, 64)
 		n, err := rawReceive(o.FD, buf, nil)

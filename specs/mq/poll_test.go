@@ -22,16 +22,14 @@ import (
 func pollNow(fd int) int16 {
 	GinkgoHelper()
 	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN | unix.POLLOUT}}
-	_, err := unix.Poll(fds, 0)
-	Expect(err).NotTo(HaveOccurred())
+	must(unix.Poll(fds, 0))
 	return fds[0].Revents
 }
 
 // edges watches a descriptor with an edge-triggered epoll, as Go's poller does.
 func edges(fd int) (epoll int) {
 	GinkgoHelper()
-	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-	Expect(err).NotTo(HaveOccurred())
+	epoll = must(unix.EpollCreate1(unix.EPOLL_CLOEXEC))
 	DeferCleanup(unix.Close, epoll)
 	event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET}
 	Expect(unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, fd, &event)).To(Succeed())
@@ -41,8 +39,7 @@ func edges(fd int) (epoll int) {
 // edge reports whether there was one since it was asked last.
 func edge(epoll int) bool {
 	GinkgoHelper()
-	n, err := unix.EpollWait(epoll, make([]unix.EpollEvent, 1), 0)
-	Expect(err).NotTo(HaveOccurred())
+	n := must(unix.EpollWait(epoll, make([]unix.EpollEvent, 1), 0))
 	return n == 1
 }
 
@@ -176,12 +173,10 @@ var _ = Describe("G. poll and epoll on a queue: who is first", func() {
 var _ = Describe("G. poll and epoll on a queue: Go's poller", func() {
 	It("A deadline of an os.File is for all who wait on it; the package gives each call its own", row(98), func() {
 		q := newQueue(1, 16)
-		fd, err := unix.Dup(number(q))
-		Expect(err).NotTo(HaveOccurred())
+		fd := must(unix.Dup(number(q)))
 		file := os.NewFile(uintptr(fd), "queue")
 		DeferCleanup(file.Close)
-		conn, err := file.SyscallConn()
-		Expect(err).NotTo(HaveOccurred())
+		conn := must(file.SyscallConn())
 		endless := make(chan error)
 		go func() { endless <- conn.Read(func(uintptr) bool { return false }) }()
 		Expect(file.SetReadDeadline(time.Now())).To(Succeed()) // meant for another caller
@@ -192,8 +187,7 @@ var _ = Describe("G. poll and epoll on a queue: Go's poller", func() {
 		parked(1)
 		hurried, cancel := context.WithTimeout(context.Background(), time.Millisecond)
 		defer cancel()
-		_, _, err = q.Receive(hurried, make([]byte, 16))
-		Expect(err).To(MatchError(context.DeadlineExceeded))
+		Expect(q.Receive(hurried, make([]byte, 16))).Error().To(MatchError(context.DeadlineExceeded))
 		Expect(q.TrySend(nil, 0)).To(Succeed())
 		Eventually(patient).Should(Receive(Succeed()))
 	})

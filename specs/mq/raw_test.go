@@ -38,96 +38,82 @@ type sigevent struct {
 // cookie is the 32 bytes that SIGEV_THREAD carries.
 type cookie [32]byte
 
-func result(n uintptr, errno syscall.Errno) (int, error) {
+// call is syscall(2). What its arguments point to stays where it is until it returns.
+//
+//go:uintptrescapes
+func call(trap uintptr, args ...uintptr) (int, error) {
+	var a [6]uintptr
+	copy(a[:], args)
+	n, _, errno := unix.Syscall6(trap, a[0], a[1], a[2], a[3], a[4], a[5])
 	if errno != 0 {
-		return -1, errno
+		return 0, errno
 	}
 	return int(n), nil
 }
 
-func outcome(errno syscall.Errno) error {
-	_, err := result(0, errno)
-	return err
-}
+func outcome(_ int, err error) error { return err }
 
 // rawOpen is mq_open(2), which takes the name without its slash.
 func rawOpen(name string, flags int, mode uint32, attr *mqAttr) (int, error) {
-	p, err := unix.BytePtrFromString(name)
-	if err != nil {
-		return -1, err
-	}
-	n, _, errno := unix.Syscall6(unix.SYS_MQ_OPEN, uintptr(unsafe.Pointer(p)), uintptr(flags), uintptr(mode),
-		uintptr(unsafe.Pointer(attr)), 0, 0)
-	return result(n, errno)
+	return openWith(name, flags, mode, uintptr(unsafe.Pointer(attr)))
 }
 
-// rawOpenBadAttr is mq_open(2) with attributes that cannot be read.
-func rawOpenBadAttr(name string, flags int) (int, error) {
-	p, err := unix.BytePtrFromString(name)
-	if err != nil {
-		return -1, err
-	}
-	n, _, errno := unix.Syscall6(unix.SYS_MQ_OPEN, uintptr(unsafe.Pointer(p)), uintptr(flags), 0o600, badPointer, 0, 0)
-	return result(n, errno)
+// openWith is mq_open(2) with attributes that may be nowhere.
+//
+//go:uintptrescapes
+func openWith(name string, flags int, mode uint32, attr uintptr) (int, error) {
+	p := append([]byte(name), 0)
+	return call(unix.SYS_MQ_OPEN, uintptr(unsafe.Pointer(&p[0])), uintptr(flags), uintptr(mode), attr)
 }
 
 func rawUnlink(name string) error {
-	p, err := unix.BytePtrFromString(name)
-	if err != nil {
-		return err
-	}
-	_, _, errno := unix.Syscall(unix.SYS_MQ_UNLINK, uintptr(unsafe.Pointer(p)), 0, 0)
-	return outcome(errno)
+	p := append([]byte(name), 0)
+	return outcome(call(unix.SYS_MQ_UNLINK, uintptr(unsafe.Pointer(&p[0]))))
 }
 
 func rawGetSetAttr(fd int, set, old *mqAttr) error {
-	_, _, errno := unix.Syscall(unix.SYS_MQ_GETSETATTR, uintptr(fd), uintptr(unsafe.Pointer(set)),
-		uintptr(unsafe.Pointer(old)))
-	return outcome(errno)
+	return outcome(call(unix.SYS_MQ_GETSETATTR, uintptr(fd), uintptr(unsafe.Pointer(set)), uintptr(unsafe.Pointer(old))))
 }
 
 func rawSend(fd int, msg []byte, prio uint, deadline *unix.Timespec) error {
-	_, _, errno := unix.Syscall6(unix.SYS_MQ_TIMEDSEND, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(msg))),
-		uintptr(len(msg)), uintptr(prio), uintptr(unsafe.Pointer(deadline)), 0)
-	return outcome(errno)
+	return sendFrom(fd, uintptr(unsafe.Pointer(unsafe.SliceData(msg))), len(msg), prio, uintptr(unsafe.Pointer(deadline)))
+}
+
+// sendFrom is mq_timedsend(2) with a buffer and a deadline that may be nowhere.
+//
+//go:uintptrescapes
+func sendFrom(fd int, buf uintptr, size int, prio uint, deadline uintptr) error {
+	return outcome(call(unix.SYS_MQ_TIMEDSEND, uintptr(fd), buf, uintptr(size), uintptr(prio), deadline))
 }
 
 func rawReceive(fd int, buf []byte, deadline *unix.Timespec) (int, error) {
-	n, _, errno := unix.Syscall6(unix.SYS_MQ_TIMEDRECEIVE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(buf))),
-		uintptr(len(buf)), 0, uintptr(unsafe.Pointer(deadline)), 0)
-	return result(n, errno)
+	return receiveInto(fd, uintptr(unsafe.Pointer(&buf[0])), len(buf), 0, uintptr(unsafe.Pointer(deadline)))
+}
+
+func receiveWithBadPriority(fd int, buf []byte) error {
+	return outcome(receiveInto(fd, uintptr(unsafe.Pointer(&buf[0])), len(buf), badPointer, 0))
+}
+
+// receiveInto is mq_timedreceive(2) with places that may be nowhere.
+//
+//go:uintptrescapes
+func receiveInto(fd int, buf uintptr, size int, prio, deadline uintptr) (int, error) {
+	return call(unix.SYS_MQ_TIMEDRECEIVE, uintptr(fd), buf, uintptr(size), prio, deadline)
 }
 
 // unscheduledReceive is mq_timedreceive(2) behind the scheduler's back.
 func unscheduledReceive(fd int, buf []byte, deadline *unix.Timespec) (int, error) {
 	n, _, errno := unix.RawSyscall6(unix.SYS_MQ_TIMEDRECEIVE, uintptr(fd), uintptr(unsafe.Pointer(&buf[0])),
 		uintptr(len(buf)), 0, uintptr(unsafe.Pointer(deadline)), 0)
-	return result(n, errno)
-}
-
-// receiveInto is mq_timedreceive(2) with a buffer and a place for the priority that may be no places at all.
-func receiveInto(fd int, buf, size, prio uintptr) error {
-	_, _, errno := unix.Syscall6(unix.SYS_MQ_TIMEDRECEIVE, uintptr(fd), buf, size, prio, 0, 0)
-	return outcome(errno)
-}
-
-// receiveWithBadPriority has a good buffer but no place for the priority.
-func receiveWithBadPriority(fd int, buf []byte) error {
-	_, _, errno := unix.Syscall6(unix.SYS_MQ_TIMEDRECEIVE, uintptr(fd), uintptr(unsafe.Pointer(&buf[0])),
-		uintptr(len(buf)), badPointer, 0, 0)
-	return outcome(errno)
-}
-
-// sendFrom is mq_timedsend(2) with a buffer and a deadline that may be no places at all.
-func sendFrom(fd int, buf, size, prio, deadline uintptr) error {
-	_, _, errno := unix.Syscall6(unix.SYS_MQ_TIMEDSEND, uintptr(fd), buf, size, prio, deadline, 0)
-	return outcome(errno)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
 }
 
 // rawNotify is mq_notify(2) with SIGEV_NONE, SIGEV_SIGNAL or what else; nil cancels.
 func rawNotify(fd int, ev *sigevent) error {
-	_, _, errno := unix.Syscall(unix.SYS_MQ_NOTIFY, uintptr(fd), uintptr(unsafe.Pointer(ev)), 0)
-	return outcome(errno)
+	return outcome(call(unix.SYS_MQ_NOTIFY, uintptr(fd), uintptr(unsafe.Pointer(ev))))
 }
 
 // rawNotifyThread is mq_notify(2) with SIGEV_THREAD.
@@ -137,8 +123,7 @@ func rawNotifyThread(fd, socket int, c *cookie) error {
 		signo, notify int32
 		_             [48]byte
 	}{cookie: c, signo: int32(socket), notify: sigevThread}
-	_, _, errno := unix.Syscall(unix.SYS_MQ_NOTIFY, uintptr(fd), uintptr(unsafe.Pointer(&ev)), 0)
-	return outcome(errno)
+	return outcome(call(unix.SYS_MQ_NOTIFY, uintptr(fd), uintptr(unsafe.Pointer(&ev))))
 }
 
 // notifyAtTheEdge is mq_notify(2) with SIGEV_NONE in a sigevent of which only so many bytes can be read.
@@ -154,8 +139,7 @@ func notifyAtTheEdge(fd, readable int) error {
 	if err := unix.Mprotect(pages[page:], unix.PROT_NONE); err != nil {
 		return err
 	}
-	_, _, errno := unix.Syscall(unix.SYS_MQ_NOTIFY, uintptr(fd), uintptr(unsafe.Pointer(&pages[start])), 0)
-	return outcome(errno)
+	return outcome(call(unix.SYS_MQ_NOTIFY, uintptr(fd), uintptr(unsafe.Pointer(&pages[start]))))
 }
 
 // saRestart is SA_RESTART of <signal.h>.
@@ -174,9 +158,7 @@ func setRestart(sig syscall.Signal, on bool) error {
 }
 
 func sigaction(sig syscall.Signal, set, old *[8]uintptr) error {
-	_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(set)),
-		uintptr(unsafe.Pointer(old)), 8, 0, 0)
-	return outcome(errno)
+	return outcome(call(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(set)), uintptr(unsafe.Pointer(old)), 8))
 }
 
 // siginfo of a message queue's signal, as signalfd(2) tells it.
@@ -187,11 +169,8 @@ type siginfo struct {
 
 func readSiginfo(fd int) (siginfo, error) {
 	var raw unix.SignalfdSiginfo
-	buf := unsafe.Slice((*byte)(unsafe.Pointer(&raw)), unsafe.Sizeof(raw))
-	if _, err := unix.Read(fd, buf); err != nil {
-		return siginfo{}, err
-	}
-	return siginfo{Signo: int(raw.Signo), Code: int(raw.Code), PID: int(raw.Pid), UID: int(raw.Uid), Value: raw.Ptr}, nil
+	_, err := unix.Read(fd, unsafe.Slice((*byte)(unsafe.Pointer(&raw)), unsafe.Sizeof(raw)))
+	return siginfo{Signo: int(raw.Signo), Code: int(raw.Code), PID: int(raw.Pid), UID: int(raw.Uid), Value: raw.Ptr}, err
 }
 
 // inotifyEvents are the kinds of events that a descriptor of inotify(7) has to tell now, all in one mask.

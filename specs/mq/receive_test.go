@@ -40,8 +40,7 @@ var _ = Describe("F. mq_receive, mq_timedreceive: messages", func() {
 		func() {
 			q := newQueue(1, 16)
 			Expect(q.TrySend([]byte("x"), 0)).To(Succeed())
-			_, _, err := q.TryReceive(make([]byte, 15))
-			Expect(err).To(MatchError(unix.EMSGSIZE))
+			Expect(q.TryReceive(make([]byte, 15))).Error().To(MatchError(unix.EMSGSIZE))
 			Expect(receive(q)).To(Equal("x"))
 		})
 })
@@ -86,16 +85,14 @@ var _ = Describe("F. mq_receive, mq_timedreceive: waiting for a message", func()
 var _ = Describe("F. mq_receive, mq_timedreceive: descriptors and deadlines", func() {
 	It("mq_receive wants a descriptor of a queue that can receive: EBADF", row(84), func() {
 		for _, fd := range []int{-1, newMailbox().fd, number(open(newQueue(1, 16).Name(), os.O_WRONLY))} {
-			_, err := rawReceive(fd, make([]byte, 16), nil)
-			Expect(err).To(MatchError(unix.EBADF))
+			Expect(rawReceive(fd, make([]byte, 16), nil)).Error().To(MatchError(unix.EBADF))
 		}
 	})
 
 	It("mq_timedreceive gives up at its deadline, at once if that is past: ETIMEDOUT", row(85), func() {
 		b, soon := openBlocking(newQueue(1, 16).Name(), os.O_RDWR), fromNow(10*time.Millisecond)
 		for _, deadline := range []unix.Timespec{past, soon} {
-			_, _, err := b.TimedReceive(make([]byte, 16), &deadline)
-			Expect(err).To(MatchError(unix.ETIMEDOUT))
+			Expect(b.TimedReceive(make([]byte, 16), &deadline)).Error().To(MatchError(unix.ETIMEDOUT))
 			Expect(time.Now()).NotTo(BeTemporally("<", time.Unix(deadline.Unix())))
 		}
 	})
@@ -111,8 +108,7 @@ var _ = Describe("F. mq_receive, mq_timedreceive: descriptors and deadlines", fu
 		func() {
 			b := fullQueue()
 			for _, deadline := range wrongTimes {
-				_, _, err := b.TimedReceive(make([]byte, 16), &deadline)
-				Expect(err).To(MatchError(unix.EINVAL))
+				Expect(b.TimedReceive(make([]byte, 16), &deadline)).Error().To(MatchError(unix.EINVAL))
 			}
 			Expect(take(b)).To(Equal("fills it"))
 		})
@@ -122,7 +118,7 @@ var _ = Describe("F. mq_receive, mq_timedreceive: losing one", func() {
 	It("mq_receive loses the message if it cannot write it, or its priority, where it should: EFAULT", row(88), func() {
 		b := fullQueue()
 		fd := number(b)
-		Expect(receiveInto(fd, badPointer, 16, 0)).To(MatchError(unix.EFAULT))
+		Expect(receiveInto(fd, badPointer, 16, 0, 0)).Error().To(MatchError(unix.EFAULT))
 		Expect(curMsgs(b)).To(Equal(0))
 
 		Expect(b.Send([]byte("another"), 0)).To(Succeed())
@@ -306,11 +302,9 @@ func switches() int64 {
 // threads is how many this process has.
 func threads() int {
 	GinkgoHelper()
-	status, err := os.ReadFile("/proc/self/status")
-	Expect(err).NotTo(HaveOccurred())
+	status := must(os.ReadFile("/proc/self/status"))
 	_, rest, _ := strings.Cut(string(status), "\nThreads:\t")
 	number, _, _ := strings.Cut(rest, "\n")
-	n, err := strconv.Atoi(number)
-	Expect(err).NotTo(HaveOccurred())
+	n := must(strconv.Atoi(number))
 	return n
 }

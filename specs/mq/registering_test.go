@@ -28,8 +28,7 @@ var _ = Describe("H. mq_notify: registering: one at a time", func() {
 		fd, box := number(q), newMailbox()
 		Expect(box.register(fd, 1)).To(Succeed())
 		other := startPeer(inherits(box.file()))
-		theirs, err := other.open(q.Name(), os.O_RDWR)
-		Expect(err).NotTo(HaveOccurred())
+		theirs := must(other.open(q.Name(), os.O_RDWR))
 
 		Expect(box.register(fd, 2)).To(MatchError(unix.EBUSY))
 		Expect(onThread(func() error { return box.register(fd, 3) })).To(MatchError(unix.EBUSY))
@@ -44,8 +43,7 @@ var _ = Describe("H. mq_notify: registering: one at a time", func() {
 		racers := []*peer{startPeer(), startPeer(), startPeer()}
 		descriptors := make([]int, len(racers))
 		for i, racer := range racers {
-			fd, err := racer.open(q.Name(), os.O_RDWR)
-			Expect(err).NotTo(HaveOccurred())
+			fd := must(racer.open(q.Name(), os.O_RDWR))
 			descriptors[i] = fd
 		}
 		for range 100 {
@@ -81,8 +79,7 @@ var _ = Describe("H. mq_notify: registering: what it takes", func() {
 	})
 
 	It("mq_notify wants more than a descriptor of O_PATH: EBADF", row(103), func() {
-		fd, err := unix.Open(inside.QueueFile(newQueue(1, 16).Name()), unix.O_PATH|unix.O_CLOEXEC, 0)
-		Expect(err).NotTo(HaveOccurred())
+		fd := must(unix.Open(inside.QueueFile(newQueue(1, 16).Name()), unix.O_PATH|unix.O_CLOEXEC, 0))
 		DeferCleanup(unix.Close, fd)
 		Expect(rawNotify(fd, &sigevent{notify: sigevNone})).To(MatchError(unix.EBADF))
 	})
@@ -145,16 +142,14 @@ var _ = Describe("H. mq_notify: registering: SIGEV_NONE and SIGEV_THREAD", func(
 		func() {
 			q := newQueue(1, 16)
 			fd := number(q)
-			pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-			Expect(err).NotTo(HaveOccurred())
+			pair := must(unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0))
 			DeferCleanup(func() { unix.Close(pair[0]); unix.Close(pair[1]) })
 			Expect(rawNotifyThread(fd, -1, &cookie{})).To(MatchError(unix.EBADF))
 			Expect(rawNotifyThread(fd, fd, &cookie{})).To(MatchError(unix.ENOTSOCK))
 			Expect(rawNotifyThread(fd, pair[0], &cookie{})).To(MatchError(unix.EINVAL))
 			Expect(rawNotifyThread(fd, newMailbox().fd, nil)).To(MatchError(unix.EFAULT))
 
-			other, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_KOBJECT_UEVENT)
-			Expect(err).NotTo(HaveOccurred())
+			other := must(unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_KOBJECT_UEVENT))
 			DeferCleanup(unix.Close, other)
 			Expect(rawNotifyThread(fd, other, &cookie{})).To(Succeed())
 		})
@@ -216,8 +211,7 @@ var _ = Describe("H. mq_notify: registering: whose it is", func() {
 	It("NULL from a process that is not registered is no error and does nothing", row(112), func() {
 		q := newQueue(1, 16)
 		other := startPeer()
-		fd, err := other.open(q.Name(), os.O_RDWR)
-		Expect(err).NotTo(HaveOccurred())
+		fd := must(other.open(q.Name(), os.O_RDWR))
 		Expect(other.notify(fd, sigevNone)).To(Succeed())
 
 		Expect(q.Unnotify()).To(Succeed())

@@ -17,8 +17,7 @@ import (
 // second opens the queue again, raw.
 func second(q *mq.Queue) int {
 	GinkgoHelper()
-	fd, err := rawOpen(q.Name()[1:], os.O_RDWR, 0, nil)
-	Expect(err).NotTo(HaveOccurred())
+	fd := must(rawOpen(q.Name()[1:], os.O_RDWR, 0, nil))
 	return fd
 }
 
@@ -108,8 +107,7 @@ var _ = Describe("J. mq_notify: removal: what does not matter", func() {
 	},
 		Entry("A registration outlives another process's opening and closing of the queue", row(130), func(q *mq.Queue) {
 			other := startPeer()
-			fd, err := other.open(q.Name(), os.O_RDWR)
-			Expect(err).NotTo(HaveOccurred())
+			fd := must(other.open(q.Name(), os.O_RDWR))
 			Expect(other.close(fd)).To(Succeed())
 		}),
 		Entry("A registration outlives a look at the queue's file by cat", row(130), func(q *mq.Queue) {
@@ -119,13 +117,11 @@ var _ = Describe("J. mq_notify: removal: what does not matter", func() {
 			Expect(mq.Unlink(q.Name())).To(Succeed())
 		}),
 		Entry("A registration outlives an mq_open that fails", row(130), func(q *mq.Queue) {
-			_, err := mq.Open(q.Name(), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600, nil)
-			Expect(err).To(MatchError(unix.EEXIST))
+			Expect(mq.Open(q.Name(), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600, nil)).Error().To(MatchError(unix.EEXIST))
 		}),
 		Entry("A registration outlives a copy of the descriptor that is lost on its way through a socket", row(130),
 			func(q *mq.Queue) {
-				pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-				Expect(err).NotTo(HaveOccurred())
+				pair := must(unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0))
 				Expect(unix.Sendmsg(pair[0], []byte("x"), unix.UnixRights(number(q)), nil, 0)).To(Succeed())
 				Expect(unix.Close(pair[0])).To(Succeed())
 				Expect(unix.Close(pair[1])).To(Succeed())
@@ -140,8 +136,7 @@ var _ = Describe("J. mq_notify: removal: at the end", func() {
 	DescribeTable("with its process", func(end func(*peer)) {
 		q, box := newQueue(1, 16), newMailbox()
 		owner := startPeer(inherits(box.file()))
-		fd, err := owner.open(q.Name(), os.O_RDWR)
-		Expect(err).NotTo(HaveOccurred())
+		fd := must(owner.open(q.Name(), os.O_RDWR))
 		Expect(owner.notifyThread(fd, firstInherited, 1)).To(Succeed())
 		Expect(q.Status()).To(HaveField("NotifyPID", owner.pid()))
 
@@ -156,8 +151,7 @@ var _ = Describe("J. mq_notify: removal: at the end", func() {
 
 	It("exec ends a registration, because the descriptor is close-on-exec", row(132), func() {
 		q, owner := newQueue(1, 16), startPeer()
-		fd, err := owner.open(q.Name(), os.O_RDWR)
-		Expect(err).NotTo(HaveOccurred())
+		fd := must(owner.open(q.Name(), os.O_RDWR))
 		Expect(owner.notify(fd, sigevSignal)).To(Succeed())
 
 		owner.exec()
@@ -168,10 +162,8 @@ var _ = Describe("J. mq_notify: removal: at the end", func() {
 	It("Without close-on-exec a registration survives exec and keeps the place, but the new program gets no signal", row(132),
 		func() {
 			q, owner := newQueue(1, 16), startPeer()
-			fd, err := owner.open(q.Name(), os.O_RDWR)
-			Expect(err).NotTo(HaveOccurred())
-			_, err = owner.do(order{Call: "keep", FD: fd})
-			Expect(err).NotTo(HaveOccurred())
+			fd := must(owner.open(q.Name(), os.O_RDWR))
+			must(owner.do(order{Call: "keep", FD: fd}))
 			Expect(owner.notify(fd, sigevSignal)).To(Succeed())
 
 			owner.exec()

@@ -33,8 +33,7 @@ func take(b *mq.Blocking) string {
 // from now on, as an absolute time.
 func fromNow(d time.Duration) unix.Timespec {
 	GinkgoHelper()
-	ts, err := unix.TimeToTimespec(time.Now().Add(d))
-	Expect(err).NotTo(HaveOccurred())
+	ts := must(unix.TimeToTimespec(time.Now().Add(d)))
 	return ts
 }
 
@@ -110,8 +109,7 @@ var _ = Describe("E. mq_send, mq_timedsend: waiting for room", func() {
 
 	It("With O_NONBLOCK mq_send never waits, whatever the deadline, and queues nothing: EAGAIN", row(70), func() {
 		b := fullQueue()
-		_, err := b.SetAttr(mq.Attr{NonBlock: true})
-		Expect(err).NotTo(HaveOccurred())
+		must(b.SetAttr(mq.Attr{NonBlock: true}))
 		for _, deadline := range []*unix.Timespec{nil, &past, &timeMax} {
 			Expect(b.TimedSend([]byte("no room"), 0, deadline)).To(MatchError(unix.EAGAIN))
 		}
@@ -187,8 +185,7 @@ var _ = Describe("E. mq_send, mq_timedsend: checks", func() {
 	It("mq_timedsend checks time, priority, descriptor, length and buffer in this order, and the room last", row(77),
 		func() {
 			b := fullQueue()
-			_, err := b.SetAttr(mq.Attr{NonBlock: true})
-			Expect(err).NotTo(HaveOccurred())
+			must(b.SetAttr(mq.Attr{NonBlock: true}))
 			fd := number(b)
 			const long, badPrio = 17, 1 << 15
 

@@ -34,6 +34,13 @@ var names atomic.Int64
 
 func newName() string { return fmt.Sprintf("/mq-specs-%d-%d", os.Getpid(), names.Add(1)) }
 
+// must gives the value of a call that succeeds.
+func must[T any](value T, err error) T {
+	GinkgoHelper()
+	Expect(err).NotTo(HaveOccurred())
+	return value
+}
+
 // newQueue makes a queue that goes with the spec. It is small, because all queues of a user share RLIMIT_MSGQUEUE.
 func newQueue(maxMsg, msgSize int) *mq.Queue {
 	GinkgoHelper()
@@ -42,8 +49,7 @@ func newQueue(maxMsg, msgSize int) *mq.Queue {
 
 func create(name string, attr *mq.Attr) *mq.Queue {
 	GinkgoHelper()
-	q, err := mq.Open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600, attr)
-	Expect(err).NotTo(HaveOccurred())
+	q := must(mq.Open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600, attr))
 	DeferCleanup(func() {
 		mq.Unlink(name)
 		q.Close()
@@ -54,8 +60,7 @@ func create(name string, attr *mq.Attr) *mq.Queue {
 // open opens a queue once more, to wait in the poller.
 func open(name string, flags int) *mq.Queue {
 	GinkgoHelper()
-	q, err := mq.Open(name, flags, 0o600, nil)
-	Expect(err).NotTo(HaveOccurred())
+	q := must(mq.Open(name, flags, 0o600, nil))
 	DeferCleanup(func() { q.Close() })
 	return q
 }
@@ -63,8 +68,7 @@ func open(name string, flags int) *mq.Queue {
 // openBlocking opens a queue once more, to wait in the kernel.
 func openBlocking(name string, flags int) *mq.Blocking {
 	GinkgoHelper()
-	b, err := mq.OpenBlocking(name, flags, 0o600, nil)
-	Expect(err).NotTo(HaveOccurred())
+	b := must(mq.OpenBlocking(name, flags, 0o600, nil))
 	DeferCleanup(func() { b.Close() })
 	return b
 }
@@ -92,16 +96,14 @@ func receiveError(q interface {
 // returns, so a look right after a send proves that there was none.
 func registered(q interface{ Status() (mq.Status, error) }) bool {
 	GinkgoHelper()
-	status, err := q.Status()
-	Expect(err).NotTo(HaveOccurred())
+	status := must(q.Status())
 	return status.Registered()
 }
 
 // curMsgs is how many messages a queue holds.
 func curMsgs(q interface{ Attr() (mq.Attr, error) }) int {
 	GinkgoHelper()
-	attr, err := q.Attr()
-	Expect(err).NotTo(HaveOccurred())
+	attr := must(q.Attr())
 	return attr.CurMsgs
 }
 
