@@ -21,63 +21,38 @@ type msqidDS struct {
 	_                   [2]uint64
 }
 
-// msgInfo is struct msginfo of msgctl(2). The kernel fills what is named here; the rest has no meaning any more.
-type msgInfo struct {
-	_, _                   int32
-	msgmax, msgmnb, msgmni int32
-	_, _                   int32
-	_                      uint16
-}
-
-// Operations of msgctl(2) that x/sys lacks, from <linux/msg.h> and <linux/ipc.h>.
+// Operations of msgctl(2) that x/sys lacks, from <linux/msg.h>.
 const (
-	ipcInfo    = 3
-	msgInfoAll = 12 // MSG_INFO
+	msgInfo    = 12 // MSG_INFO
 	msgStatAny = 13 // MSG_STAT_ANY, Linux 4.17
 )
 
-// message is struct msgbuf: a long that is the type, and the text behind it. It is made of longs, because the first of
-// them must be aligned as one.
-type message []int
-
+// long is the size of the type, which struct msgbuf has in front of the text.
 const long = int(unsafe.Sizeof(int(0)))
 
-// newMessage makes room for a text of size bytes. The text has an address even if it is empty.
-func newMessage(size int) message { return make(message, 2+size/long) }
+// newMessage makes room for a type and a text of size bytes. Of two longs and more Go aligns the first as one.
+func newMessage(size int) []byte { return make([]byte, long+max(size, long)) }
 
-// room is how long a text can be, in bytes; negative where not even an empty one fits.
-func (m message) room() int { return (len(m) - 1) * long }
-
-func (m message) text(size int) []byte { return unsafe.Slice((*byte)(unsafe.Pointer(&m[1])), size) }
-
-func sysGet(key Key, flags int) (int, unix.Errno) {
+func sysGet(key Key, flags int) (Queue, unix.Errno) {
 	id, _, errno := unix.Syscall(unix.SYS_MSGGET, uintptr(key), uintptr(flags), 0)
-	return int(int32(id)), errno
+	return Queue(int32(id)), errno
 }
 
-// sysSend sends the type m[0] with a text of size bytes.
-func sysSend(id int, m message, size, flags int) unix.Errno {
-	_, _, errno := unix.Syscall6(unix.SYS_MSGSND, uintptr(id), uintptr(unsafe.Pointer(unsafe.SliceData(m))),
-		uintptr(size), uintptr(flags), 0, 0)
+func sysSend(q Queue, m []byte, size, flags int) unix.Errno {
+	_, _, errno := unix.Syscall6(unix.SYS_MSGSND, uintptr(q), uintptr(unsafe.Pointer(&m[0])), uintptr(size),
+		uintptr(flags), 0, 0)
 	return errno
 }
 
-// sysReceive receives a type into m[0] and returns the length of the text behind it.
-func sysReceive(id int, m message, size, selector, flags int) (int, unix.Errno) {
-	n, _, errno := unix.Syscall6(unix.SYS_MSGRCV, uintptr(id), uintptr(unsafe.Pointer(unsafe.SliceData(m))),
-		uintptr(size), uintptr(selector), uintptr(flags), 0)
+// sysReceive returns the length of the text.
+func sysReceive(q Queue, m []byte, size, selector, flags int) (int, unix.Errno) {
+	n, _, errno := unix.Syscall6(unix.SYS_MSGRCV, uintptr(q), uintptr(unsafe.Pointer(&m[0])), uintptr(size),
+		uintptr(selector), uintptr(flags), 0)
 	return int(n), errno
 }
 
-// sysControl is msgctl(2) with the operations that take a struct msqid_ds, or nothing. The result is an id where the
-// operation is msgStatAny.
+// sysControl is msgctl(2). The result is a queue's number of msgStatAny, the highest index in use of msgInfo.
 func sysControl(id, op int, ds *msqidDS) (int, unix.Errno) {
 	n, _, errno := unix.Syscall(unix.SYS_MSGCTL, uintptr(id), uintptr(op), uintptr(unsafe.Pointer(ds)))
-	return int(int32(n)), errno
-}
-
-// sysInfo is msgctl(2) with the operations that tell of all queues. The result is the highest index in use.
-func sysInfo(op int, info *msgInfo) (int, unix.Errno) {
-	n, _, errno := unix.Syscall(unix.SYS_MSGCTL, 0, uintptr(op), uintptr(unsafe.Pointer(info)))
 	return int(int32(n)), errno
 }

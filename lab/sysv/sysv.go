@@ -1,12 +1,11 @@
 // Package sysv gives System V message queues, [sysvipc(7)], to Go programs on Linux, without cgo.
 //
-//	msgget                     Get; ByID for a queue whose number is known
+//	msgget                     Get
 //	msgsnd                     Queue.Send
 //	msgrcv                     Queue.Receive
 //	msgctl  MSG_STAT_ANY       Queue.Status, Queues
 //	        IPC_SET            Queue.Set
 //	        IPC_RMID           Queue.Remove
-//	        IPC_INFO           SystemLimits
 //
 // A queue is a number, no descriptor: good in every process of the IPC namespace, never opened, closed or inherited, and
 // the kernel checks permissions at every call. It stays until somebody removes it, whatever becomes of the processes.
@@ -19,12 +18,12 @@
 package sysv
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
 	"os"
 	"strconv"
-	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -59,28 +58,8 @@ func FileKey(path string, project byte) (Key, error) {
 	return Key(uint32(project)<<24 | uint32(st.Dev&0xff)<<16 | uint32(st.Ino&0xffff)), nil
 }
 
-// Queue names a queue. Two name the same one when their IDs are the same.
-type Queue struct {
-	id  int
-	key Key // for messages; Private when it is not known
-}
-
-// ByID names the queue that has the number. Nothing is checked before the first call.
-func ByID(id int) Queue { return Queue{id: id} }
-
-// ID is the queue's number. It holds a count of uses, so that of a removed queue is not soon another's.
-func (q Queue) ID() int { return q.id }
-
-// String is the number, and the key by which the queue was found.
-func (q Queue) String() string {
-	switch {
-	case q.key == Private:
-		return fmt.Sprint(q.id)
-	case q.id < 0:
-		return fmt.Sprintf("with key %v", q.key)
-	}
-	return fmt.Sprintf("%d (key %v)", q.id, q.key)
-}
+// Queue is a queue's number. It holds a count of uses, so that of a removed queue is not soon another's.
+type Queue int
 
 // Flags of the calls, by the names of C.
 const (
@@ -98,30 +77,20 @@ const (
 // Get finds the queue that has the key, or makes it, msgget(2). A new one has the mode perm, from which no umask is
 // taken. For a queue that exists perm is the access wanted; 0 asks for none.
 func Get(key Key, flags int, perm uint32) (Queue, error) {
-	q := Queue{id: -1, key: key}
-	id, errno := sysGet(key, flags|int(perm&0o777))
+	q, errno := sysGet(key, flags|int(perm&0o777))
 	if errno != 0 {
-		return q, q.failed("msgget", errno)
+		return -1, fmt.Errorf("msgget with key %v: %w", key, errno)
 	}
-	q.id = id
 	return q, nil
 }
 
 // Send puts a message into the queue, msgsnd(2). The type must be positive; the text may be empty. It waits while the
 // texts would take more than the queue's MaxBytes. A text longer than MaxBytes itself waits for ever.
 func (q Queue) Send(mtype int, text []byte, flags int) error {
-	m := borrow(len(text))
-	defer buffers.Put(m)
-	(*m)[0] = mtype
-	copy((*m).text(len(text)), text)
-	errno := again(flags, func() unix.Errno { return sysSend(q.id, *m, len(text), flags&^Interruptible) })
-	if errno == unix.EINVAL && mtype < 1 {
-		return &Error{"msgsnd", q, errno, fmt.Sprintf("type %d: the type of a message must be positive", mtype)}
-	}
-	if l, err := SystemLimits(); errno == unix.EINVAL && err == nil && len(text) > l.MsgMax {
-		return &Error{"msgsnd", q, errno, fmt.Sprintf("a message of %d bytes, the system allows %d (msgmax)", len(text), l.MsgMax)}
-	}
-	return q.failed("msgsnd", errno)
+	m := newMessage(len(text))
+	binary.NativeEndian.PutUint64(m, uint64(mtype))
+	copy(m[long:], text)
+	return q.wait("msgsnd", flags, func() unix.Errno { return sysSend(q, m, len(text), flags&^Interruptible) })
 }
 
 // Receive takes a message out of the queue, msgrcv(2), and returns its length and type. The selector says which:
@@ -132,41 +101,30 @@ func (q Queue) Send(mtype int, text []byte, flags int) error {
 //
 // A message longer than buf stays in the queue, E2BIG; see NoError.
 func (q Queue) Receive(buf []byte, selector, flags int) (n, mtype int, err error) {
-	m := borrow(len(buf))
-	defer buffers.Put(m)
-	errno := again(flags, func() (errno unix.Errno) {
-		n, errno = sysReceive(q.id, *m, len(buf), selector, flags&^Interruptible)
+	m := newMessage(len(buf))
+	err = q.wait("msgrcv", flags, func() (errno unix.Errno) {
+		n, errno = sysReceive(q, m, len(buf), selector, flags&^Interruptible)
 		return errno
 	})
-	if errno != 0 {
-		return 0, 0, q.failed("msgrcv", errno)
+	if err != nil {
+		return 0, 0, err
 	}
-	copy(buf, (*m).text(n))
-	return n, (*m)[0], nil
+	copy(buf, m[long:long+n])
+	return n, int(binary.NativeEndian.Uint64(m)), nil
 }
 
-func again(flags int, call func() unix.Errno) unix.Errno {
+// wait makes a call that may wait.
+func (q Queue) wait(op string, flags int, call func() unix.Errno) error {
 	for {
 		if errno := call(); errno != unix.EINTR || flags&Interruptible != 0 {
-			return errno
+			return q.failed(op, errno)
 		}
 	}
 }
 
-// buffers are recycled: the kernel wants type and text side by side, the caller has a text only.
-var buffers = sync.Pool{New: func() any { return new(message) }}
-
-func borrow(size int) *message {
-	m := buffers.Get().(*message)
-	if (*m).room() < size {
-		*m = newMessage(size)
-	}
-	return m
-}
-
 // Status is struct msqid_ds of msgctl(2).
 type Status struct {
-	ID       int
+	ID       Queue
 	Key      Key
 	Mode     uint32 // permission bits
 	UID, GID uint32 // the owner; Set changes it
@@ -183,18 +141,23 @@ type Status struct {
 // Status asks for the queue's state: IPC_STAT without its need of permission to read, as /proc/sysvipc/msg shows it to
 // everybody. Linux 4.17.
 func (q Queue) Status() (Status, error) {
-	s, errno := stat(q.id)
-	if errno == 0 && s.ID != q.id { // the place in the kernel's table is another queue's
-		errno = unix.EINVAL
-	}
+	s, errno := stat(q)
 	return s, q.failed("msgctl MSG_STAT_ANY", errno)
 }
 
-// stat takes an index in the kernel's table, which the lower bits of a queue's number are.
-func stat(index int) (Status, unix.Errno) {
+func stat(q Queue) (Status, unix.Errno) {
+	s, errno := statAt(int(q))
+	if errno == 0 && s.ID != q { // the place in the kernel's table is another queue's
+		errno = unix.EINVAL
+	}
+	return s, errno
+}
+
+// statAt takes an index in the kernel's table, which the lower bits of a queue's number are.
+func statAt(index int) (Status, unix.Errno) {
 	var ds msqidDS
 	id, errno := sysControl(index, msgStatAny, &ds)
-	return Status{ID: id, Key: Key(ds.perm.Key), Mode: ds.perm.Mode & 0o777, UID: ds.perm.Uid, GID: ds.perm.Gid,
+	return Status{ID: Queue(id), Key: Key(ds.perm.Key), Mode: ds.perm.Mode & 0o777, UID: ds.perm.Uid, GID: ds.perm.Gid,
 		Messages: int(ds.qnum), Bytes: int(ds.cbytes), MaxBytes: int(ds.qbytes),
 		LastSender: int(ds.lspid), LastReceiver: int(ds.lrpid), Sent: seconds(ds.stime), Received: seconds(ds.rtime)}, errno
 }
@@ -208,12 +171,12 @@ func seconds(n int64) (t time.Time) {
 
 // Queues lists all queues of the IPC namespace, as ipcs(1) does.
 func Queues() (all []Status, err error) {
-	highest, errno := sysInfo(msgInfoAll, &msgInfo{})
+	highest, errno := sysControl(0, msgInfo, new(msqidDS)) // struct msginfo is shorter
 	if errno != 0 {
 		return nil, os.NewSyscallError("msgctl MSG_INFO", errno)
 	}
 	for index := range highest + 1 {
-		if s, errno := stat(index); errno == 0 { // else there is none at this place
+		if s, errno := statAt(index); errno == 0 { // else there is none at this place
 			all = append(all, s)
 		}
 	}
@@ -225,74 +188,31 @@ func Queues() (all []Status, err error) {
 func (q Queue) Set(s Status) error {
 	ds := msqidDS{qbytes: uint64(s.MaxBytes)}
 	ds.perm.Uid, ds.perm.Gid, ds.perm.Mode = s.UID, s.GID, s.Mode
-	_, errno := sysControl(q.id, unix.IPC_SET, &ds)
+	_, errno := sysControl(int(q), unix.IPC_SET, &ds)
 	return q.failed("msgctl IPC_SET", errno)
 }
 
 // Remove removes the queue with all its messages, IPC_RMID, at once: those who wait for it wake with EIDRM. Only its
 // owner and its creator may.
 func (q Queue) Remove() error {
-	_, errno := sysControl(q.id, unix.IPC_RMID, nil)
+	_, errno := sysControl(int(q), unix.IPC_RMID, nil)
 	return q.failed("msgctl IPC_RMID", errno)
 }
 
-// Limits are what the IPC namespace allows, /proc/sys/kernel/msg*.
-type Limits struct {
-	MsgMax int // bytes in the text of a message
-	MsgMnb int // bytes in all texts of a queue when it is made
-	MsgMni int // queues
-}
-
-// SystemLimits asks for the limits in force, IPC_INFO.
-func SystemLimits() (Limits, error) {
-	var info msgInfo
-	if _, errno := sysInfo(ipcInfo, &info); errno != 0 {
-		return Limits{}, os.NewSyscallError("msgctl IPC_INFO", errno)
-	}
-	return Limits{MsgMax: int(info.msgmax), MsgMnb: int(info.msgmnb), MsgMni: int(info.msgmni)}, nil
-}
-
-// Error names the call that failed and the queue. errors.Is also matches os.ErrNotExist where the queue is no more.
-type Error struct {
-	Op    string
-	Queue Queue
-	Err   unix.Errno
-	Note  string // in place of the errno's text, where that says too little
-}
-
-var notes = map[unix.Errno]string{
-	unix.E2BIG:  "the message is longer than the buffer",
-	unix.EAGAIN: "the queue is full",
-	unix.EEXIST: "the queue exists already",
-	unix.EIDRM:  "the queue was removed",
-	unix.EINVAL: noQueue,
-	unix.ENOENT: noQueue,
-	unix.ENOMSG: "no such message is in the queue",
-	unix.ENOSPC: "the system has as many queues as it allows (msgmni)",
-	unix.EPERM:  "the queue is another user's, or larger than a queue may be (msgmnb)",
-}
-
-const noQueue = "no such queue"
-
 func (q Queue) failed(op string, errno unix.Errno) error {
+	err := error(errno)
 	if errno == 0 {
 		return nil
 	}
-	return &Error{op, q, errno, notes[errno]}
-}
-
-func (e *Error) Error() string {
-	text := e.Note
-	if text == "" {
-		text = e.Err.Error()
+	if _, e := stat(q); e == unix.EINVAL && (errno == unix.EINVAL || errno == unix.EIDRM) { // EINVAL has other causes, too
+		err = noQueue{errno}
 	}
-	return fmt.Sprintf("queue %v: %s: %s", e.Queue, e.Op, text)
+	return fmt.Errorf("queue %d: %s: %w", q, op, err)
 }
 
-// Unwrap gives the errno.
-func (e *Error) Unwrap() error { return e.Err }
+// noQueue is what the kernel says of a queue that is no more. errors.Is matches os.ErrNotExist and the errno.
+type noQueue struct{ unix.Errno }
 
-// Is has os.ErrNotExist match EINVAL and EIDRM, which the kernel says of a queue that was removed.
-func (e *Error) Is(target error) bool {
-	return target == os.ErrNotExist && (e.Note == noQueue || e.Err == unix.EIDRM)
-}
+func (noQueue) Error() string        { return "no such queue" }
+func (e noQueue) Unwrap() error      { return e.Errno }
+func (noQueue) Is(target error) bool { return target == os.ErrNotExist }

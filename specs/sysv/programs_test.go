@@ -33,8 +33,7 @@ type process struct {
 // start starts "server" or "client". It is killed when the spec ends, and before if that takes too long.
 func start(program string, args ...string) *process {
 	GinkgoHelper()
-	stderr, err := os.CreateTemp(GinkgoT().TempDir(), "stderr")
-	Expect(err).NotTo(HaveOccurred())
+	stderr := must(os.CreateTemp(GinkgoT().TempDir(), "stderr"))
 	defer stderr.Close()
 	r, w, err := os.Pipe()
 	Expect(err).NotTo(HaveOccurred())
@@ -83,8 +82,7 @@ func (p *process) status() int {
 // end reads what the program writes to stdout, and waits for its end.
 func (p *process) end() (status int, stdout []byte) {
 	GinkgoHelper()
-	stdout, err := io.ReadAll(p.out)
-	Expect(err).NotTo(HaveOccurred())
+	stdout = must(io.ReadAll(p.out))
 	return p.status(), stdout
 }
 
@@ -124,8 +122,7 @@ func startServerAt(key sysv.Key, root string, more ...string) *server {
 	line, err := bufio.NewReader(s.out).ReadString('\n')
 	Expect(err).NotTo(HaveOccurred(), s.said)
 	Expect(line).To(HavePrefix(fmt.Sprintf("svfiled: PID %d serves %s on queue ", s.pid(), root)))
-	s.queue, err = sysv.Get(key, 0, 0)
-	Expect(err).NotTo(HaveOccurred())
+	s.queue = must(sysv.Get(key, 0, 0))
 	return s
 }
 
@@ -152,10 +149,9 @@ func (s *server) children() (pids []int, err error) {
 func (s *server) onlyChild() int {
 	GinkgoHelper()
 	Eventually(s.children).Should(HaveLen(1))
-	pids, err := s.children()
-	Expect(err).NotTo(HaveOccurred())
-	Eventually(aThreadSleeps).WithArguments(pids[0], unix.SYS_MSGSND).Should(BeTrue())
-	return pids[0]
+	child := must(s.children())[0]
+	Eventually(aThreadSleeps).WithArguments(child, unix.SYS_MSGSND).Should(BeTrue())
+	return child
 }
 
 func (s *server) client(path string) *process {
@@ -179,15 +175,13 @@ func (s *server) mustServe() {
 func (s *server) request(path string) sysv.Queue {
 	GinkgoHelper()
 	q := newSysV()
-	s.ask(q.ID(), path)
+	s.ask(q, path)
 	return q
 }
 
-func (s *server) ask(queue int, path string) {
+func (s *server) ask(q sysv.Queue, path string) {
 	GinkgoHelper()
-	message, err := wire.Request{Queue: queue, Path: path}.Append(nil)
-	Expect(err).NotTo(HaveOccurred())
-	s.send(wire.RequestType, message)
+	s.send(wire.RequestType, must(wire.Request{Queue: q, Path: path}.Append(nil)))
 }
 
 // send sends anything. A server that does not empty its queue loses it at last.
@@ -228,14 +222,13 @@ func (s *server) stuck(path string) (*process, sysv.Queue) {
 	GinkgoHelper()
 	p := s.client(path)
 	Eventually(aThreadSleeps).WithArguments(p.pid(), unix.SYS_WRITE).Should(BeTrue(), p.said)
-	queues, err := sysv.Queues()
-	Expect(err).NotTo(HaveOccurred())
+	queues := must(sysv.Queues())
 	i := slices.IndexFunc(queues, func(q sysv.Status) bool {
 		_, err := os.Stat(fmt.Sprintf("/proc/%d/task/%d", p.pid(), q.LastReceiver))
 		return err == nil && q.LastReceiver != 0
 	})
 	Expect(i).NotTo(Equal(-1), "the client's queue")
-	return p, sysv.ByID(queues[i].ID)
+	return p, queues[i].ID
 }
 
 // mustBeGone waits until there is no such queue.

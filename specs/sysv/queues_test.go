@@ -22,13 +22,11 @@ var _ = Describe(compares+"names and permissions", func() {
 	It("finds a queue by a key, a number; mq_open finds one by a name", func() {
 		key, p := newKey(), newPOSIX()
 		q := makeSysV(key)
-		found, err := sysv.Get(key, 0, 0o600)
-		Expect(found.ID(), err).To(Equal(q.ID()))
-		_, err = sysv.Get(key, sysv.Create|sysv.Exclusive, 0o600)
+		Expect(sysv.Get(key, 0, 0o600)).To(Equal(q))
+		_, err := sysv.Get(key, sysv.Create|sysv.Exclusive, 0o600)
 		Expect(err).To(MatchError(os.ErrExist))
 
-		again, err := openPOSIX(p.Name(), 0, 0)
-		Expect(err).NotTo(HaveOccurred())
+		again := must(openPOSIX(p.Name(), 0, 0))
 		defer again.Close()
 		post(p, message{1, "hello"})
 		Expect(fetch(again, 1)).To(Equal([]message{{1, "hello"}}))
@@ -38,7 +36,7 @@ var _ = Describe(compares+"names and permissions", func() {
 
 	It("makes a queue without a key, IPC_PRIVATE; a POSIX queue always has a name, until mq_unlink", func() {
 		first, second, p := newSysV(), newSysV(), newPOSIX()
-		Expect(first.ID()).NotTo(Equal(second.ID()))
+		Expect(first).NotTo(Equal(second))
 		Expect(status(first).Key).To(Equal(sysv.Private))
 		Expect(mq.Unlink(p.Name())).To(Succeed())
 		post(p, message{1, "still"})
@@ -50,8 +48,7 @@ var _ = Describe(compares+"names and permissions", func() {
 		name, other := filepath.Join(dir, "name"), filepath.Join(dir, "other")
 		Expect(os.WriteFile(name, nil, 0o600)).To(Succeed())
 		Expect(os.WriteFile(other, nil, 0o600)).To(Succeed())
-		before, err := sysv.FileKey(name, 'x')
-		Expect(err).NotTo(HaveOccurred())
+		before := must(sysv.FileKey(name, 'x'))
 		Expect(os.Rename(other, name)).To(Succeed())
 		var st unix.Stat_t
 		Expect(unix.Stat(name, &st)).To(Succeed())
@@ -62,7 +59,7 @@ var _ = Describe(compares+"names and permissions", func() {
 
 	It("is a number that every process can use at once; a POSIX queue has to be opened or inherited", func() {
 		q, p := newSysV(), newPOSIX()
-		Expect(another("send by number", q.ID(), descriptor(p)).Output()).To(BeEquivalentTo("<nil> true\n"))
+		Expect(another("send by number", int(q), descriptor(p)).Output()).To(BeEquivalentTo("<nil> true\n"))
 		Expect(take(q, 0, 1)).To(Equal([]message{{1, "by number"}}))
 	})
 
@@ -70,7 +67,7 @@ var _ = Describe(compares+"names and permissions", func() {
 		old := newSysV()
 		remove(old)
 		for range 10 {
-			Expect(newSysV().ID()).NotTo(Equal(old.ID()))
+			Expect(newSysV()).NotTo(Equal(old))
 		}
 		Expect(old.Send(1, nil, 0)).To(And(MatchError(unix.EINVAL), MatchError(os.ErrNotExist)))
 		p := newPOSIX()
@@ -81,8 +78,7 @@ var _ = Describe(compares+"names and permissions", func() {
 
 	It("takes no umask from a queue's mode; mq_open does", func() {
 		defer unix.Umask(unix.Umask(0o077))
-		q, err := sysv.Get(sysv.Private, sysv.Create, 0o622)
-		Expect(err).NotTo(HaveOccurred())
+		q := must(sysv.Get(sysv.Private, sysv.Create, 0o622))
 		defer remove(q)
 		Expect(status(q).Mode).To(BeEquivalentTo(0o622))
 		var st unix.Stat_t
@@ -152,7 +148,7 @@ var _ = Describe(compares+"names and permissions", func() {
 
 	It("is listed in /proc/sysvipc/msg, for ipcs(1); a POSIX queue is a file of mqueuefs", func() {
 		q, p := inBoth(message{1, "seven b"})
-		Expect(os.ReadFile("/proc/sysvipc/msg")).To(MatchRegexp(`(?m)^ +0 +%d +600 +7 +1 `, q.ID()))
+		Expect(os.ReadFile("/proc/sysvipc/msg")).To(MatchRegexp(`(?m)^ +0 +%d +600 +7 +1 `, int(q)))
 		Expect(os.ReadFile(inside.QueueFile(p.Name()))).To(HavePrefix("QSIZE:7 "))
 	})
 
@@ -180,11 +176,9 @@ var _ = Describe(compares+"waiting", func() {
 		send(q, message{1, ""})
 		Expect(receiver.Result()).To(Succeed())
 
-		second, err := openPOSIX(p.Name(), 0, 0)
-		Expect(err).NotTo(HaveOccurred())
+		second := must(openPOSIX(p.Name(), 0, 0))
 		defer second.Close()
-		_, err = second.SetAttr(mq.Attr{NonBlock: true})
-		Expect(err).NotTo(HaveOccurred())
+		must(second.SetAttr(mq.Attr{NonBlock: true}))
 		_, _, err = second.Receive(make([]byte, 64))
 		Expect(err).To(MatchError(unix.EAGAIN))
 		waiting := sleepingMQReceiver(p)
@@ -198,8 +192,7 @@ var _ = Describe(compares+"waiting", func() {
 		Expect(err).To(MatchError(unix.ENOMSG))
 		send(q, message{1, "0123456789"})
 		Expect(q.Send(1, []byte("x"), sysv.NoWait)).To(MatchError(unix.EAGAIN))
-		_, err = p.SetAttr(mq.Attr{NonBlock: true})
-		Expect(err).NotTo(HaveOccurred())
+		must(p.SetAttr(mq.Attr{NonBlock: true}))
 		_, _, err = p.Receive(make([]byte, 64))
 		Expect(err).To(MatchError(unix.EAGAIN))
 		post(p, make([]message, 4)...)
@@ -219,9 +212,8 @@ var _ = Describe(compares+"waiting", func() {
 		remove(q)
 		Expect(removed.Result()).To(MatchError(unix.EIDRM))
 
-		soon, err := unix.TimeToTimespec(time.Now().Add(time.Millisecond))
-		Expect(err).NotTo(HaveOccurred())
-		_, _, err = p.TimedReceive(make([]byte, 64), &soon)
+		soon := must(unix.TimeToTimespec(time.Now().Add(time.Millisecond)))
+		_, _, err := p.TimedReceive(make([]byte, 64), &soon)
 		Expect(err).To(MatchError(unix.ETIMEDOUT))
 	})
 
@@ -243,8 +235,7 @@ var _ = Describe(compares+"waiting", func() {
 	})
 
 	It("needs no descriptor, so poll(2) cannot wait for it; a POSIX queue is a descriptor", func() {
-		var sysvErr, posixErr error
-		withLimit(unix.RLIMIT_NOFILE, func() { sysvErr, posixErr = makeOneOfEach() })
+		sysvErr, posixErr := withLimit(unix.RLIMIT_NOFILE)
 		Expect(sysvErr).To(Succeed())
 		Expect(posixErr).To(MatchError(unix.EMFILE))
 		p := newPOSIX()
@@ -335,8 +326,7 @@ var _ = Describe(compares+"lengths and limits", func() {
 		Expect(q.Send(1, []byte(text), sysv.NoWait)).To(MatchError(unix.EAGAIN))
 		change(q, func(s *sysv.Status) { s.MaxBytes *= 2 })
 		send(q, message{1, text})
-		_, err := p.SetAttr(mq.Attr{MaxMsg: 8, MsgSize: 128, NonBlock: true})
-		Expect(err).NotTo(HaveOccurred())
+		must(p.SetAttr(mq.Attr{MaxMsg: 8, MsgSize: 128, NonBlock: true}))
 		Expect(p.Attr()).To(Equal(mq.Attr{MaxMsg: 4, MsgSize: 64, NonBlock: true}))
 	})
 
@@ -345,8 +335,7 @@ var _ = Describe(compares+"lengths and limits", func() {
 		s := status(q)
 		s.MaxBytes++ // msgmnb, of a new queue
 		Expect(inside.WithoutCapabilities(func() error { return q.Set(s) })).To(MatchError(unix.EPERM))
-		l, err := mq.SystemLimits()
-		Expect(err).NotTo(HaveOccurred())
+		l := must(mq.SystemLimits())
 		Expect(inside.WithoutCapabilities(func() error {
 			_, err := openPOSIX(newName(), os.O_CREATE|os.O_EXCL, l.MsgMax+1)
 			return err
@@ -362,8 +351,7 @@ var _ = Describe(compares+"lengths and limits", func() {
 	})
 
 	It("costs its user nothing until messages come; a POSIX queue is paid for when it is made, RLIMIT_MSGQUEUE", func() {
-		var sysvErr, posixErr error
-		withLimit(unix.RLIMIT_MSGQUEUE, func() { sysvErr, posixErr = makeOneOfEach() })
+		sysvErr, posixErr := withLimit(unix.RLIMIT_MSGQUEUE)
 		Expect(sysvErr).To(Succeed())
 		Expect(posixErr).To(MatchError(unix.EMFILE))
 	})
@@ -373,12 +361,10 @@ var _ = Describe(compares+"life and end of a queue", func() {
 	It("keeps messages when every process that used it has ended, as a POSIX queue does", func() {
 		key, name := newKey(), newName()
 		Expect(another("leave", int32(key), name).Run()).To(Succeed())
-		q, err := sysv.Get(key, 0, 0)
-		Expect(err).NotTo(HaveOccurred())
+		q := must(sysv.Get(key, 0, 0))
 		defer remove(q)
 		defer mq.Unlink(name)
-		p, err := openPOSIX(name, 0, 0)
-		Expect(err).NotTo(HaveOccurred())
+		p := must(openPOSIX(name, 0, 0))
 		defer p.Close()
 		Expect(take(q, 0, 1)).To(Equal([]message{{1, "left"}}))
 		Expect(fetch(p, 1)).To(Equal([]message{{1, "left"}}))
@@ -412,11 +398,8 @@ var _ = Describe(compares+"life and end of a queue", func() {
 	It("stays when the process that made it is killed; an unlinked POSIX queue goes with its last user", func() {
 		Expect(inside.SetLimit("fs/mqueue/queues_max", "1")).To(Succeed())
 		holder := another("leave", 0, newName())
-		in, err := holder.StdinPipe()
-		Expect(err).NotTo(HaveOccurred())
-		defer in.Close()
-		out, err := holder.StdoutPipe()
-		Expect(err).NotTo(HaveOccurred())
+		defer must(holder.StdinPipe()).Close()
+		out := must(holder.StdoutPipe())
 		Expect(holder.Start()).To(Succeed())
 		line, err := bufio.NewReader(out).ReadString('\n')
 		_, full := makeOneOfEach()
@@ -428,7 +411,7 @@ var _ = Describe(compares+"life and end of a queue", func() {
 		Expect(empty).To(Succeed(), "the holder's queue is gone")
 		var id int
 		Expect(fmt.Sscan(line, &id)).To(Equal(1))
-		q := sysv.ByID(id)
+		q := sysv.Queue(id)
 		Expect(take(q, 0, 1)).To(Equal([]message{{1, "left"}}))
 		remove(q)
 	})

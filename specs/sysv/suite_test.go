@@ -58,17 +58,23 @@ const title = "System V message queues on Linux, and a file server over them"
 
 // Whatever a spec has made is removed when it ends, by it or by the program that it is about.
 var _ = BeforeEach(func() {
-	if !inside.Private() {
-		return
+	if inside.Private() {
+		DeferCleanup(func() {
+			left, err := sysv.Queues()
+			for _, q := range left {
+				q.ID.Remove()
+			}
+			Expect(left, err).To(BeEmpty(), "queues that the spec has left")
+		})
 	}
-	DeferCleanup(func() {
-		left, err := sysv.Queues()
-		for _, q := range left {
-			sysv.ByID(q.ID).Remove()
-		}
-		Expect(left, err).To(BeEmpty(), "queues that the spec has left")
-	})
 })
+
+// must gives what has to come without an error.
+func must[T any](value T, err error) T {
+	GinkgoHelper()
+	Expect(err).NotTo(HaveOccurred())
+	return value
+}
 
 // remove removes a queue that may be gone already.
 func remove(q sysv.Queue) {
@@ -90,8 +96,7 @@ func newSysV(bytes ...int) sysv.Queue {
 
 func makeSysV(key sysv.Key) sysv.Queue {
 	GinkgoHelper()
-	q, err := sysv.Get(key, sysv.Create|sysv.Exclusive, 0o600)
-	Expect(err).NotTo(HaveOccurred())
+	q := must(sysv.Get(key, sysv.Create|sysv.Exclusive, 0o600))
 	DeferCleanup(remove, q)
 	return q
 }
@@ -106,14 +111,11 @@ func change(q sysv.Queue, f func(*sysv.Status)) {
 
 func status(q sysv.Queue) sysv.Status {
 	GinkgoHelper()
-	s, err := q.Status()
-	Expect(err).NotTo(HaveOccurred())
-	return s
+	return must(q.Status())
 }
 
 // newKey is a key that leads to no queue.
 func newKey() sysv.Key {
-	GinkgoHelper()
 	for {
 		key := sysv.Key(rand.Int32() | 1)
 		if _, err := sysv.Get(key, 0, 0); errors.Is(err, os.ErrNotExist) {
@@ -129,8 +131,7 @@ func newName() string { return fmt.Sprintf("/sysv-specs-%d-%d", os.Getpid(), nam
 // newPOSIX makes a POSIX queue that goes with the spec. It is small: all queues of a user share RLIMIT_MSGQUEUE.
 func newPOSIX() *mq.Blocking {
 	GinkgoHelper()
-	q, err := openPOSIX(newName(), os.O_CREATE|os.O_EXCL, 4)
-	Expect(err).NotTo(HaveOccurred())
+	q := must(openPOSIX(newName(), os.O_CREATE|os.O_EXCL, 4))
 	DeferCleanup(func() {
 		mq.Unlink(q.Name())
 		q.Close()
@@ -182,9 +183,7 @@ func receive(q sysv.Queue, selector, flags int) (message, error) {
 func take(q sysv.Queue, selector, n int) (all []message) {
 	GinkgoHelper()
 	for range n {
-		m, err := receive(q, selector, 0)
-		Expect(err).NotTo(HaveOccurred())
-		all = append(all, m)
+		all = append(all, must(receive(q, selector, 0)))
 	}
 	return all
 }
@@ -201,44 +200,43 @@ func fetch(q *mq.Blocking, n int) (all []message) {
 	return all
 }
 
-// sleepingReceiver is a thread that sleeps in msgrcv.
+// asleep is a thread that sleeps in a system call.
+func asleep(call int, f func() error) inside.Thread {
+	GinkgoHelper()
+	th := inside.StartThread(f)
+	th.AsleepIn(call)
+	return th
+}
+
 func sleepingReceiver(q sysv.Queue, flags int) inside.Thread {
 	GinkgoHelper()
-	th := inside.StartThread(func() error {
+	return asleep(unix.SYS_MSGRCV, func() error {
 		_, _, err := q.Receive(make([]byte, 64), 0, flags)
 		return err
 	})
-	th.AsleepIn(unix.SYS_MSGRCV)
-	return th
 }
 
-// sleepingSender is a thread that sleeps in msgsnd.
 func sleepingSender(q sysv.Queue, text string) inside.Thread {
 	GinkgoHelper()
-	th := inside.StartThread(func() error { return q.Send(1, []byte(text), 0) })
-	th.AsleepIn(unix.SYS_MSGSND)
-	return th
+	return asleep(unix.SYS_MSGSND, func() error { return q.Send(1, []byte(text), 0) })
 }
 
-// sleepingMQReceiver is a thread that sleeps in mq_receive.
 func sleepingMQReceiver(q *mq.Blocking) inside.Thread {
 	GinkgoHelper()
-	th := inside.StartThread(func() error {
+	return asleep(unix.SYS_MQ_TIMEDRECEIVE, func() error {
 		_, _, err := q.Receive(make([]byte, 64))
 		return err
 	})
-	th.AsleepIn(unix.SYS_MQ_TIMEDRECEIVE)
-	return th
 }
 
-// withLimit calls a function while this process has no more of a resource.
-func withLimit(resource int, f func()) {
+// withLimit tries to make a queue of each kind while this process has no more of a resource.
+func withLimit(resource int) (sysvErr, posixErr error) {
 	GinkgoHelper()
 	var old unix.Rlimit
 	Expect(unix.Getrlimit(resource, &old)).To(Succeed())
 	Expect(unix.Setrlimit(resource, &unix.Rlimit{Max: old.Max})).To(Succeed())
 	defer unix.Setrlimit(resource, &old)
-	f()
+	return makeOneOfEach()
 }
 
 // makeOneOfEach tries to make a queue of each kind, and leaves none.
@@ -271,7 +269,7 @@ func play(part string) {
 	number, err := strconv.Atoi(os.Args[1])
 	switch part {
 	case "send by number": // of a System V queue and of a descriptor
-		sendErr := sysv.ByID(number).Send(1, []byte("by number"), 0)
+		sendErr := sysv.Queue(number).Send(1, []byte("by number"), 0)
 		fd, _ := strconv.Atoi(os.Args[2])
 		_, inheritErr := mq.InheritBlocking(fd, "/by-number")
 		fmt.Println(sendErr, errors.Is(inheritErr, unix.EBADF))
@@ -283,7 +281,7 @@ func play(part string) {
 		}
 		if number == int(sysv.Private) && err == nil {
 			err = mq.Unlink(os.Args[2])
-			fmt.Println(q.ID())
+			fmt.Println(int(q))
 			os.Stdin.Read(make([]byte, 1))
 		}
 	}

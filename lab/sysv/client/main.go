@@ -34,10 +34,10 @@ nothing from it for 10 s, 128+N ended by signal N.
 
 // What the process ends with, beside 0.
 const (
-	statusFailed   = 1
-	statusUsage    = 2
-	statusNoServer = 3
-	statusSignal   = 128 // plus the signal's number, as a shell counts
+	statusFailed = iota + 1
+	statusUsage
+	statusNoServer
+	statusSignal = 128 // plus the signal's number, as a shell counts
 )
 
 // patience is how long the server may do nothing: neither make room for the request nor send the next response.
@@ -123,9 +123,9 @@ func fetch(key sysv.Key, path string) (status int, err error) {
 		return statusNoServer, fmt.Errorf("no server: %w", err)
 	}
 	reply, err := makeReply()
-	l, limitErr := sysv.SystemLimits()
-	request, requestErr := wire.Request{Queue: reply.ID(), Path: path}.Append(nil)
-	if err := errors.Join(err, limitErr, requestErr, stdio.CheckStdout()); err != nil {
+	s, statusErr := reply.Status()
+	request, requestErr := wire.Request{Queue: reply, Path: path}.Append(nil)
+	if err := errors.Join(err, statusErr, requestErr, stdio.CheckStdout()); err != nil {
 		return statusFailed, err
 	}
 	// Neither msgsnd(2) nor msgrcv(2) has a timeout, so a wait that lasts too long ends with the process.
@@ -136,7 +136,7 @@ func fetch(key sysv.Key, path string) (status int, err error) {
 		return statusNoServer, fmt.Errorf("no server: %w", err)
 	}
 	bytes, messages := 0, 0
-	buf := make([]byte, l.MsgMax)
+	buf := make([]byte, s.MaxBytes)
 	for {
 		silence.Reset(patience)
 		n, kind, err := reply.Receive(buf, -wire.End, 0)

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,7 +22,7 @@ import (
 func answer(o options) {
 	signal.Ignore(unix.SIGPIPE)
 	os.WriteFile("/proc/self/comm", []byte("svfiled"), 0) // for ps(1): after an exec of /proc/self/exe it is "exe"
-	r, began, sent := wire.Request{Queue: o.answer, Path: o.path}, time.Now(), 0
+	r, began, sent := wire.Request{Queue: sysv.Queue(o.answer), Path: o.path}, time.Now(), 0
 	fail := func(err error) {
 		logf("failed %q to queue %d: %d bytes in %v: %v", r.Path, r.Queue, sent, time.Since(began), refuse(r, err))
 		os.Exit(statusFailed)
@@ -31,7 +33,7 @@ func answer(o options) {
 		fail(fmt.Errorf("the client has taken nothing for %v; if it has ended, remove its queue: ipcrm -q %d", o.stall, r.Queue))
 	})
 	err := send(o.root, r, func(mtype int, body []byte) error {
-		err := sysv.ByID(r.Queue).Send(mtype, body, 0)
+		err := r.Queue.Send(mtype, body, 0)
 		giveUp.Reset(o.stall)
 		sent += len(body)
 		return err
@@ -44,18 +46,23 @@ func answer(o options) {
 
 // send sends the file as long as it was when it was opened, then END.
 func send(root string, r wire.Request, message func(mtype int, body []byte) error) error {
-	f, rest, err := openFile(root, r.Path)
+	f, err := openFile(root, r.Path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	s, err := sysv.ByID(r.Queue).Status()
-	l, limitErr := sysv.SystemLimits()
-	if err = errors.Join(err, limitErr); err != nil {
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("not a regular file")
+	}
+	s, statusErr := r.Queue.Status()
+	text, readErr := os.ReadFile("/proc/sys/kernel/msgmax")
+	msgMax, numberErr := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err := cmp.Or(err, statusErr, readErr, numberErr); err != nil {
 		return err
 	}
-	buf := make([]byte, wire.PieceSize(s.MaxBytes, l.MsgMax))
-	for rest > 0 {
+	buf := make([]byte, wire.PieceSize(s.MaxBytes, msgMax))
+	for rest := info.Size(); rest > 0; {
 		n, err := io.ReadFull(f, buf[:min(int64(len(buf)), rest)])
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			return errors.New("the file became shorter while it was sent")
@@ -71,43 +78,28 @@ func send(root string, r wire.Request, message func(mtype int, body []byte) erro
 	return message(wire.End, nil)
 }
 
-// openFile opens a regular file below dir and tells its size in bytes. A leading slash means dir. No path leads out of
-// dir, see os.Root. O_NONBLOCK keeps a FIFO without a writer from stopping the process.
-func openFile(dir, path string) (*os.File, int64, error) {
+// openFile opens a file below dir, which a leading slash means. No path leads out of dir, see os.Root. O_NONBLOCK keeps a
+// FIFO without a writer from stopping the process.
+func openFile(dir, path string) (*os.File, error) {
 	if path == "" {
-		return nil, 0, errors.New("empty path")
+		return nil, errors.New("empty path")
 	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	defer root.Close()
-	if path = strings.TrimLeft(path, "/"); path == "" {
-		path = "."
-	}
-	f, err := root.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	f, err := root.OpenFile(cmp.Or(strings.TrimLeft(path, "/"), "."), os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
 	if pathErr, ok := errors.AsType[*os.PathError](err); ok {
-		return nil, 0, pathErr.Err // the client knows the path
+		err = pathErr.Err // the client knows the path
 	}
-	if err != nil {
-		return nil, 0, err
-	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = errors.New("not a regular file")
-	}
-	if err != nil {
-		f.Close()
-		return nil, 0, err
-	}
-	return f, info.Size(), nil
+	return f, err
 }
 
 // refuse tells the client, without waiting, why its exchange ends. It returns the reason, for the log, where it also
 // belongs if the client could not be told although its queue is there.
 func refuse(r wire.Request, reason error) error {
-	text := labwire.FailureText(reason.Error(), wire.FailureSize)
-	err := sysv.ByID(r.Queue).Send(wire.Failure, text, sysv.NoWait)
+	err := r.Queue.Send(wire.Failure, labwire.FailureText(reason.Error(), wire.FailureSize), sysv.NoWait)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("%w; the client could not be told: %w", reason, err)
 	}

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"time"
 
 	"daemonlab/lab/stdio"
@@ -24,11 +23,11 @@ const usage = `usage: svfiled [flags]
 Serves the files below a directory to svfile clients over System V message
 queues, in the foreground, with a child process for each request.
 
-  --root DIR       directory to serve (default: this one)
-  --key KEY        of the request queue, a number (default 0x73766673)
-  --children N     requests served at a time (default 64)
-  --stall SECONDS  give up a client that takes nothing for so long (default 60)
-  --help           this text
+  --root DIR    directory to serve (default: this one)
+  --key KEY     of the request queue, a number (default 0x73766673)
+  --children N  requests served at a time (default 64)
+  --stall TIME  give up a client that takes nothing for so long (default 60s)
+  --help        this text
 
 SIGINT and SIGTERM remove the queue and end the server when its children are
 done, after 5 s at the latest.
@@ -46,29 +45,22 @@ type options struct {
 }
 
 func parseFlags(args []string) (options, error) {
-	o := options{key: wire.DefaultKey, children: 64, stall: 60 * time.Second}
+	o := options{key: wire.DefaultKey}
 	f := flag.NewFlagSet("svfiled", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	f.StringVar(&o.root, "root", ".", "")
 	f.Var(&o.key, "key", "")
-	f.Func("children", "", func(s string) (err error) {
-		if o.children, err = strconv.Atoi(s); err != nil || o.children < 1 || o.children > 10_000 {
-			return errors.New("not a number from 1 to 10000")
-		}
-		return nil
-	})
-	f.Func("stall", "", func(s string) error {
-		seconds, err := strconv.ParseFloat(s, 64)
-		if err != nil || !(seconds > 0 && seconds <= 1e9) {
-			return errors.New("not a positive number of seconds")
-		}
-		o.stall = time.Duration(seconds * float64(time.Second))
-		return nil
-	})
+	f.IntVar(&o.children, "children", 64, "")
+	f.DurationVar(&o.stall, "stall", time.Minute, "")
 	f.IntVar(&o.answer, "answer", -1, "")
 	err := f.Parse(args)
-	if o.path = f.Arg(0); err == nil && f.NArg() > 0 && o.answer < 0 {
+	o.path = f.Arg(0)
+	switch {
+	case err != nil:
+	case f.NArg() > 0 && o.answer < 0:
 		err = fmt.Errorf("unexpected argument %q", o.path)
+	case o.children < 1 || o.stall <= 0:
+		err = errors.New("--children and --stall must be positive")
 	}
 	return o, err
 }

@@ -38,7 +38,7 @@ func openRequestQueue(key sysv.Key) (q sysv.Queue, err error) {
 			found := drain(q)
 			saved = append(saved, found...)
 			if err = q.Remove(); err == nil {
-				logf("removed queue %v, which a server that has ended had left, with %d requests", q, len(found))
+				logf("removed queue %d, which a server that has ended had left, with %d requests", q, len(found))
 			}
 		}
 		if err != nil && !errors.Is(err, os.ErrNotExist) { // that another server has removed it is well
@@ -67,28 +67,23 @@ const claimTime = time.Second / 2
 func mustBeStale(q sysv.Queue) error {
 	for deadline := time.Now().Add(claimTime); ; time.Sleep(time.Millisecond) {
 		s, err := q.Status()
+		server := procfs.New("/proc").Process(s.LastReceiver)
 		switch {
 		case err != nil:
 			return err
 		case int(s.UID) != os.Geteuid():
-			return fmt.Errorf("queue %v: belongs to user %d, not to %d: %w", q, s.UID, os.Geteuid(), os.ErrPermission)
+			return fmt.Errorf("queue %d: belongs to user %d, not to %d: %w", q, s.UID, os.Geteuid(), os.ErrPermission)
 		case s.LastReceiver != 0:
-			return mustHaveEnded(q, s.LastReceiver)
+			if ended, err := server.Ended(); ended || err != nil {
+				return err
+			}
+			stat, _ := server.Stat()
+			return fmt.Errorf("queue %d: process %d (%s) receives from it; if that is no server, remove it: ipcrm -q %[1]d",
+				q, s.LastReceiver, stat.Comm)
 		case time.Now().After(deadline):
-			return fmt.Errorf("queue %v: is there, but no server to be seen; if there is none, remove it: ipcrm -q %d", q, q.ID())
+			return fmt.Errorf("queue %d: is there, but no server to be seen; if there is none, remove it: ipcrm -q %[1]d", q)
 		}
 	}
-}
-
-func mustHaveEnded(q sysv.Queue, pid int) error {
-	p := procfs.New("/proc").Process(pid)
-	ended, err := p.Ended()
-	if ended || err != nil {
-		return err
-	}
-	s, _ := p.Stat()
-	return fmt.Errorf("queue %v: process %d (%s) receives from it; if that is no server, remove it: ipcrm -q %d",
-		q, pid, s.Comm, q.ID())
 }
 
 // drain takes all requests out of a queue.

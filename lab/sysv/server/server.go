@@ -3,9 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -62,7 +64,7 @@ func serve(o options) error {
 		logf("%v: stopping", <-ending)
 		s.stop()
 	}()
-	fmt.Printf("svfiled: PID %d serves %s on queue %v\n", os.Getpid(), o.root, q)
+	fmt.Printf("svfiled: PID %d serves %s on queue %d\n", os.Getpid(), o.root, q)
 	err = s.takeRequests()
 	if s.stopping.Load() && errors.Is(err, os.ErrNotExist) {
 		err = nil
@@ -105,12 +107,13 @@ func (s *server) start(message []byte) error {
 	if err := s.mustBeAClients(r.Queue); err != nil {
 		return err
 	}
-	if s.stopping.Load() {
-		err = errStopping
-	} else if err = s.fork(r); err == nil {
-		return nil
+	if err = errStopping; !s.stopping.Load() {
+		err = s.fork(r)
 	}
-	return refuse(r, err)
+	if err != nil {
+		err = refuse(r, err)
+	}
+	return err
 }
 
 var errStopping = errors.New("the server is stopping")
@@ -118,23 +121,20 @@ var errStopping = errors.New("the server is stopping")
 // mustBeAClients refuses what cannot be the queue that a client has made for this request. The kernel does not tell who
 // has sent a request, so anybody can name a queue that is another's. The server, which may write where the sender may
 // not, would fill it. So a reply queue has no key and nobody has used it yet.
-func (s *server) mustBeAClients(id int) error {
-	st, err := sysv.ByID(id).Status()
-	served := false
+func (s *server) mustBeAClients(q sysv.Queue) error {
+	st, err := q.Status()
 	s.mu.Lock()
-	for _, r := range s.children {
-		served = served || r.Queue == id
-	}
+	served := slices.ContainsFunc(slices.Collect(maps.Values(s.children)), func(r wire.Request) bool { return r.Queue == q })
 	s.mu.Unlock()
 	switch {
 	case err != nil:
 		return err
 	case st.Key != sysv.Private: // the request queue itself, for instance
-		return fmt.Errorf("queue %d: has the key %v, a client's has none", id, st.Key)
+		return fmt.Errorf("queue %d: has the key %v, a client's has none", q, st.Key)
 	case served, st.Messages > 0, !st.Sent.IsZero(), !st.Received.IsZero():
-		return fmt.Errorf("queue %d: is in use already, a client makes one for each request", id)
+		return fmt.Errorf("queue %d: is in use already, a client makes one for each request", q)
 	case st.MaxBytes < 2*wire.FailureSize:
-		return fmt.Errorf("queue %d: takes %d bytes, at least %d are needed", id, st.MaxBytes, 2*wire.FailureSize)
+		return fmt.Errorf("queue %d: takes %d bytes, at least %d are needed", q, st.MaxBytes, 2*wire.FailureSize)
 	}
 	return nil
 }
@@ -145,7 +145,7 @@ func (s *server) fork(r wire.Request) error {
 	s.mu.Lock() // the child may end before it is in the table, and be reaped then
 	defer s.mu.Unlock()
 	pid, err := syscall.ForkExec("/proc/self/exe", []string{"svfiled", "--answer", fmt.Sprint(r.Queue),
-		"--root", "/proc/self/fd/3", "--stall", fmt.Sprint(s.stall.Seconds()), "--", r.Path},
+		"--root", "/proc/self/fd/3", "--stall", s.stall.String(), "--", r.Path},
 		&syscall.ProcAttr{
 			Env:   os.Environ(),
 			Files: []uintptr{0, 1, 2, s.dir.Fd()},

@@ -25,22 +25,17 @@ const (
 	End     = 3 // empty body: the file is complete
 )
 
-// RequestType is what requests are sent with. The server takes them in the order of their arrival, whatever their type.
-const RequestType = 1
-
-// Sizes in bytes, without mtype.
 const (
-	pathOffset = 4
-	pathSize   = 4096 // with its NUL
-
-	// RequestSize is the longest request.
+	// RequestType is what requests are sent with. The server takes them in the order of their arrival, whatever their
+	// type.
+	RequestType = 1
+	// RequestSize is the longest request, in bytes without mtype.
 	RequestSize = pathOffset + pathSize
+	pathOffset  = 4
+	pathSize    = 4096 // with its NUL
 	// FailureSize is the longest text of a Failure. The server leaves so much room in the client's queue, so that a
 	// Failure never has to wait.
 	FailureSize = 256
-)
-
-const (
 	// DefaultKey leads to the request queue of a server that was not told another: "svfs" in ASCII.
 	DefaultKey sysv.Key = 0x73766673
 	// QueueMode is the mode of request and reply queues: the owner receives, anybody may send.
@@ -49,8 +44,8 @@ const (
 
 // Request asks a server for one file.
 type Request struct {
-	Queue int    // number of the client's own queue
-	Path  string // the file, below the server's root
+	Queue sysv.Queue // the client's own
+	Path  string     // the file, below the server's root
 }
 
 // Append adds the request's message to b. It fails when the path holds a NUL or is too long.
@@ -74,7 +69,7 @@ func ParseRequest(b []byte) (Request, error) {
 	if !terminated || rest != "" {
 		return Request{}, errors.New("malformed request: its NUL is not at the end of the path")
 	}
-	return Request{Queue: int(int32(binary.NativeEndian.Uint32(b))), Path: path}, nil
+	return Request{Queue: sysv.Queue(int32(binary.NativeEndian.Uint32(b))), Path: path}, nil
 }
 
 // PieceSize is how many bytes of a file go into one message to a queue that takes maxBytes in all, where the system
