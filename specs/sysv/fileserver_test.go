@@ -124,8 +124,7 @@ var _ = Describe("the baseline drops, logs and goes on after", func() {
 		}),
 		Entry("the request queue", "has the key", func(s *server) sysv.Queue { return s.queue }),
 		Entry("a queue that others talk over", "is in use already", func(*server) sysv.Queue {
-			q := newSysV()
-			send(q, message{1, "private"})
+			q, _ := inBoth(message{1, "private"})
 			DeferCleanup(func() { Expect(take(q, 0, 1)).To(Equal([]message{{1, "private"}})) })
 			return q
 		}),
@@ -134,10 +133,7 @@ var _ = Describe("the baseline drops, logs and goes on after", func() {
 	)
 
 	It("a second request for a queue that is being served", func() {
-		s := startServer()
-		s.put("large", large)
-		q := s.request("large")
-		s.onlyChild()
+		s, q := busyServer()
 		s.ask(q, "other")
 		Eventually(s.said).Should(ContainSubstring("is in use already"))
 		mustGet(q, large)
@@ -146,9 +142,7 @@ var _ = Describe("the baseline drops, logs and goes on after", func() {
 
 var _ = Describe("the baseline's client removes its queue", func() {
 	DescribeTable("when a signal ends it in mid-transfer:", func(sig unix.Signal) {
-		s := startServer()
-		s.put("large", large)
-		client, q := s.stuck("large")
+		s, client, q := stuckClient()
 		client.signal(sig)
 		Expect(client.status()).To(Equal(128 + int(sig)))
 		mustBeGone(q)
@@ -159,9 +153,7 @@ var _ = Describe("the baseline's client removes its queue", func() {
 	)
 
 	It("when its reader goes away, as if by SIGPIPE", func() {
-		s := startServer()
-		s.put("large", large)
-		client, q := s.stuck("large")
+		s, client, q := stuckClient()
 		Expect(client.out.Close()).To(Succeed())
 		Expect(client.status()).To(Equal(128 + int(unix.SIGPIPE)))
 		Expect(client.said()).To(BeEmpty())
@@ -170,9 +162,7 @@ var _ = Describe("the baseline's client removes its queue", func() {
 	})
 
 	It("when somebody else removes it", func() {
-		s := startServer()
-		s.put("large", large)
-		client, q := s.stuck("large")
+		_, client, q := stuckClient()
 		remove(q)
 		status, _ := client.end()
 		Expect(client.said()).To(ContainSubstring("msgrcv: no such queue"))
@@ -205,9 +195,7 @@ var _ = Describe("the baseline's client removes its queue", func() {
 
 var _ = Describe("the baseline, killed and stopped", func() {
 	It("kill -9 of a child in mid-transfer: its client is told and exits 1, no zombie stays, the server goes on", func() {
-		s := startServer()
-		s.put("large", large)
-		client, _ := s.stuck("large")
+		s, client, _ := stuckClient()
 		child := s.onlyChild()
 		Expect(unix.Kill(child, unix.SIGKILL)).To(Succeed())
 		Eventually(s.children).Should(BeEmpty())
@@ -219,9 +207,7 @@ var _ = Describe("the baseline, killed and stopped", func() {
 	})
 
 	It("kill -9 of a client: its queue stays for good, its child waits there until --stall has passed", func() {
-		s := startServer("--stall", "100ms")
-		s.put("large", large)
-		client, left := s.stuck("large")
+		s, client, left := stuckClient("--stall", "100ms")
 		client.signal(unix.SIGKILL)
 		Expect(client.status()).To(Equal(128 + 9))
 		s.mustServe()
@@ -231,10 +217,7 @@ var _ = Describe("the baseline, killed and stopped", func() {
 	})
 
 	It("kill -9 of the server: its queue stays, its child finishes, the next server serves what waits", func() {
-		s := startServer()
-		s.put("large", large)
-		running := s.request("large")
-		s.onlyChild()
+		s, running := busyServer()
 		s.signal(unix.SIGKILL)
 		Expect(s.status()).To(Equal(128 + 9))
 		Expect(status(s.queue).Key).To(Equal(s.key))
@@ -247,10 +230,7 @@ var _ = Describe("the baseline, killed and stopped", func() {
 	})
 
 	DescribeTable("the server removes its queue, refuses what waits, lets children finish and exits 0 on", func(sig unix.Signal) {
-		s := startServer("--children", "1")
-		s.put("large", large)
-		running := s.request("large")
-		s.onlyChild()
+		s, running := busyServer("--children", "1")
 		waiting := s.request("large")
 		s.signal(sig)
 		_, failure := exchange(waiting)
@@ -263,10 +243,7 @@ var _ = Describe("the baseline, killed and stopped", func() {
 	)
 
 	It("the server ends children that go on for longer than 5 s, and tells their clients", func() {
-		s := startServer("--children", "1")
-		s.put("large", large)
-		running := s.request("large")
-		s.onlyChild()
+		s, running := busyServer("--children", "1")
 		s.signal(unix.SIGTERM)
 		Expect(s.status()).To(BeZero())
 		_, failure := exchange(running)
@@ -292,23 +269,18 @@ var _ = Describe("the baseline's start", func() {
 		for range 5 {
 			waiting = append(waiting, crashed.request("file"))
 		}
-		var all []*process
-		for range 6 {
-			all = append(all, start("server", "--root", crashed.root, "--key", crashed.key.String()))
+		ended := make(chan struct{}, 6)
+		for range cap(ended) {
+			p := start("server", "--root", crashed.root, "--key", crashed.key.String())
+			go func() {
+				<-p.ended
+				ended <- struct{}{}
+			}()
 		}
 		for _, q := range waiting {
 			mustGet(q, []byte("content"))
 		}
-		Eventually(func() (living int) {
-			for _, p := range all {
-				select {
-				case <-p.ended:
-				default:
-					living++
-				}
-			}
-			return living
-		}).Should(Equal(1))
+		Eventually(ended).Should(HaveLen(cap(ended) - 1))
 	})
 
 	DescribeTable("refuses, and leaves no queue:", func(reason string, change func(key sysv.Key) (args []string)) {

@@ -217,10 +217,22 @@ func mustGet(q sysv.Queue, want []byte) {
 	Expect(bytes.Equal(got, want)).To(BeTrue(), "%d bytes came of %d", len(got), len(want))
 }
 
-// stuck starts a svfile that cannot write what it gets, and finds its queue.
-func (s *server) stuck(path string) (*process, sysv.Queue) {
+// busyServer is a server with a child that waits for the client of a large file.
+func busyServer(more ...string) (*server, sysv.Queue) {
 	GinkgoHelper()
-	p := s.client(path)
+	s := startServer(more...)
+	s.put("large", large)
+	q := s.request("large")
+	s.onlyChild()
+	return s, q
+}
+
+// stuckClient is a server with a svfile that cannot write what it gets of a large file, and its queue.
+func stuckClient(more ...string) (*server, *process, sysv.Queue) {
+	GinkgoHelper()
+	s := startServer(more...)
+	s.put("large", large)
+	p := s.client("large")
 	Eventually(aThreadSleeps).WithArguments(p.pid(), unix.SYS_WRITE).Should(BeTrue(), p.said)
 	queues := must(sysv.Queues())
 	i := slices.IndexFunc(queues, func(q sysv.Status) bool {
@@ -228,7 +240,7 @@ func (s *server) stuck(path string) (*process, sysv.Queue) {
 		return err == nil && q.LastReceiver != 0
 	})
 	Expect(i).NotTo(Equal(-1), "the client's queue")
-	return p, queues[i].ID
+	return s, p, queues[i].ID
 }
 
 // mustBeGone waits until there is no such queue.

@@ -109,11 +109,11 @@ func parse(args []string) (key sysv.Key, path string, err error) {
 	if err == nil && len(paths) != 1 {
 		err = fmt.Errorf("one PATH is needed, not %d", len(paths))
 	}
-	if err == nil {
-		path = paths[0]
-		_, err = wire.Request{Path: path}.Append(nil)
+	if err != nil {
+		return key, "", err
 	}
-	return key, path, err
+	_, err = wire.Request{Path: paths[0]}.Append(nil)
+	return key, paths[0], err
 }
 
 // fetch makes one whole exchange. What can fail on this side does so before the server is asked to work.
@@ -122,7 +122,12 @@ func fetch(key sysv.Key, path string) (status int, err error) {
 	if err != nil {
 		return statusNoServer, fmt.Errorf("no server: %w", err)
 	}
-	reply, err := makeReply()
+	own.Lock()
+	reply, err := sysv.Get(sysv.Private, sysv.Create|sysv.Exclusive, wire.QueueMode)
+	if err == nil {
+		own.queue = &reply
+	}
+	own.Unlock()
 	s, statusErr := reply.Status()
 	request, requestErr := wire.Request{Queue: reply, Path: path}.Append(nil)
 	if err := errors.Join(err, statusErr, requestErr, stdio.CheckStdout()); err != nil {
@@ -159,15 +164,4 @@ func fetch(key sysv.Key, path string) (status int, err error) {
 		bytes += n
 		messages++
 	}
-}
-
-// makeReply makes the queue for the responses, which exit removes.
-func makeReply() (sysv.Queue, error) {
-	own.Lock()
-	defer own.Unlock()
-	q, err := sysv.Get(sysv.Private, sysv.Create|sysv.Exclusive, wire.QueueMode)
-	if err == nil {
-		own.queue = &q
-	}
-	return q, err
 }

@@ -3,13 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"os/signal"
 	"runtime"
-	"slices"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -22,17 +18,17 @@ import (
 // grace is how long children may go on after SIGTERM.
 const grace = 5 * time.Second
 
-// server takes requests from its queue and has a child answer each.
+// server takes requests from its queue and has a child answer each. All but the receiving is one goroutine's.
 type server struct {
 	options
 	queue    sysv.Queue
-	dir      *os.File      // the served directory, held open, for the children
-	slots    chan struct{} // one is taken for each child
-	stopping atomic.Bool
-	stopped  chan struct{} // closed when the queue is gone
-
-	mu       sync.Mutex
+	dir      *os.File             // the served directory, held open, for the children
 	children map[int]wire.Request // by PID, until they are reaped
+	stopping bool
+
+	next     chan struct{} // the receiver is to take a request
+	requests chan []byte
+	gone     chan error // why none can be taken any more
 }
 
 // The main goroutine, which receives, stays on the main thread. Of a receiver that has slept the kernel notes the
@@ -57,75 +53,95 @@ func serve(o options) error {
 	if err != nil {
 		return err
 	}
-	s := &server{options: o, queue: q, dir: dir, slots: make(chan struct{}, o.children), stopped: make(chan struct{}),
-		children: map[int]wire.Request{}}
-	go s.reap(ended)
-	go func() {
-		logf("%v: stopping", <-ending)
-		s.stop()
-	}()
+	s := &server{options: o, queue: q, dir: dir, children: map[int]wire.Request{},
+		next: make(chan struct{}), requests: make(chan []byte), gone: make(chan error)}
 	fmt.Printf("svfiled: PID %d serves %s on queue %d\n", os.Getpid(), o.root, q)
-	err = s.takeRequests()
-	if s.stopping.Load() && errors.Is(err, os.ErrNotExist) {
-		err = nil
-	} else {
-		q.Remove() // if it still is there
-	}
-	s.endChildren()
-	return err
-}
-
-// takeRequests waits in msgrcv(2), which fails when the queue is removed. With all slots taken it takes nothing; the
-// queue fills, and the kernel makes further clients wait in msgsnd(2).
-func (s *server) takeRequests() error {
-	buf := make([]byte, wire.RequestSize+1)
-	for {
-		select {
-		case s.slots <- struct{}{}:
-		case <-s.stopped:
-			return nil
-		}
+	done := make(chan error)
+	go func() { done <- s.direct(ending, ended) }()
+	for range s.next {
+		buf := make([]byte, wire.RequestSize+1)
 		// Any type, and cut if it is too long: a message that is never taken would be in the way for ever.
-		n, _, err := s.queue.Receive(buf, 0, sysv.NoError)
-		if err != nil {
-			<-s.slots
-			return err
-		}
-		if err := s.start(buf[:n]); err != nil {
-			logf("dropped a request: %v", err)
-			<-s.slots
+		if n, _, err := q.Receive(buf, 0, sysv.NoError); err != nil {
+			s.gone <- err
+		} else {
+			s.requests <- buf[:n]
 		}
 	}
+	return <-done
 }
 
-// start fails when no child was started. If the request was a client's, that has been told why.
-func (s *server) start(message []byte) error {
-	r, err := wire.ParseRequest(message)
-	if err != nil {
-		return err
-	}
-	if err := s.mustBeAClients(r.Queue); err != nil {
-		return err
-	}
-	if err = errStopping; !s.stopping.Load() {
-		err = s.fork(r)
-	}
-	if err != nil {
-		err = refuse(r, err)
+// direct goes on until the server stops and its children are done. With as many of them as there may be it has nothing
+// taken; the queue fills, and the kernel makes further clients wait in msgsnd(2).
+func (s *server) direct(ending, ended <-chan os.Signal) (err error) {
+	defer close(s.next)
+	var enough <-chan time.Time
+	for receiving := false; !s.stopping || receiving || len(s.children) > 0; {
+		next := s.next
+		if s.stopping || receiving || len(s.children) == s.options.children {
+			next = nil
+		}
+		select {
+		case next <- struct{}{}:
+			receiving = true
+		case message := <-s.requests:
+			receiving = false
+			s.start(message)
+		case <-ended:
+			s.reap()
+		case sig := <-ending: // refuses the requests that wait and removes the queue, which wakes the receiver
+			logf("%v: stopping", sig)
+			s.stopping, ending, enough = true, nil, time.After(grace)
+			for _, message := range drain(s.queue) {
+				s.start(message)
+			}
+			s.queue.Remove()
+		case err = <-s.gone:
+			if s.stopping && errors.Is(err, os.ErrNotExist) {
+				err = nil
+			} else {
+				s.queue.Remove() // if it still is there
+			}
+			receiving, s.stopping, enough = false, true, time.After(grace)
+		case <-enough:
+			for pid := range s.children {
+				unix.Kill(pid, unix.SIGKILL) // not reaped yet, so the PID is still the child's
+			}
+		}
 	}
 	return err
 }
 
 var errStopping = errors.New("the server is stopping")
 
+// start has a child answer the request. If it was a client's, that is told why none does.
+func (s *server) start(message []byte) {
+	r, err := wire.ParseRequest(message)
+	if err == nil {
+		err = s.mustBeAClients(r.Queue)
+	}
+	switch {
+	case err != nil:
+	case s.stopping:
+		err = refuse(r, errStopping)
+	default:
+		if err = s.fork(r); err != nil {
+			err = refuse(r, err)
+		}
+	}
+	if err != nil {
+		logf("dropped a request: %v", err)
+	}
+}
+
 // mustBeAClients refuses what cannot be the queue that a client has made for this request. The kernel does not tell who
 // has sent a request, so anybody can name a queue that is another's. The server, which may write where the sender may
 // not, would fill it. So a reply queue has no key and nobody has used it yet.
 func (s *server) mustBeAClients(q sysv.Queue) error {
 	st, err := q.Status()
-	s.mu.Lock()
-	served := slices.ContainsFunc(slices.Collect(maps.Values(s.children)), func(r wire.Request) bool { return r.Queue == q })
-	s.mu.Unlock()
+	served := false
+	for _, r := range s.children {
+		served = served || r.Queue == q
+	}
 	switch {
 	case err != nil:
 		return err
@@ -142,9 +158,7 @@ func (s *server) mustBeAClients(q sysv.Queue) error {
 // fork starts the child for a request. Go cannot fork without exec, so the child is this program once more; the served
 // directory is its descriptor 3.
 func (s *server) fork(r wire.Request) error {
-	s.mu.Lock() // the child may end before it is in the table, and be reaped then
-	defer s.mu.Unlock()
-	pid, err := syscall.ForkExec("/proc/self/exe", []string{"svfiled", "--answer", fmt.Sprint(r.Queue),
+	pid, err := syscall.ForkExec("/proc/self/exe", []string{"svfiled", "--answer", fmt.Sprint(int(r.Queue)),
 		"--root", "/proc/self/fd/3", "--stall", s.stall.String(), "--", r.Path},
 		&syscall.ProcAttr{
 			Env:   os.Environ(),
@@ -161,21 +175,15 @@ func (s *server) fork(r wire.Request) error {
 
 // reap takes in children that have ended. Signals do not queue, so one SIGCHLD can stand for several of them, or for
 // one that was taken in before: it asks until there is none, and never waits.
-func (s *server) reap(ended <-chan os.Signal) {
-	for range ended {
-		for {
-			var status unix.WaitStatus
-			s.mu.Lock()
-			pid, err := unix.Wait4(-1, &status, unix.WNOHANG, nil)
-			r, ours := s.children[pid]
+func (s *server) reap() {
+	for {
+		var status unix.WaitStatus
+		pid, err := unix.Wait4(-1, &status, unix.WNOHANG, nil)
+		if r, ours := s.children[pid]; ours {
 			delete(s.children, pid)
-			s.mu.Unlock()
-			if ours {
-				s.speakFor(pid, r, status)
-				<-s.slots
-			} else if pid <= 0 && err != unix.EINTR {
-				break
-			}
+			s.speakFor(pid, r, status)
+		} else if pid <= 0 && err != unix.EINTR {
+			return
 		}
 	}
 }
@@ -186,35 +194,10 @@ func (s *server) speakFor(pid int, r wire.Request, status unix.WaitStatus) {
 	switch {
 	case status.Exited() && status.ExitStatus() <= statusFailed:
 		return
-	case s.stopping.Load():
+	case s.stopping:
 		reason = errStopping
 	case status.Signaled():
 		reason = fmt.Errorf("the server's process %d for it was ended by %s", pid, unix.SignalName(status.Signal()))
 	}
 	logf("failed %q to queue %d: %v", r.Path, r.Queue, refuse(r, reason))
-}
-
-// stop refuses the requests that wait and removes the queue, which wakes takeRequests.
-func (s *server) stop() {
-	s.stopping.Store(true)
-	for _, message := range drain(s.queue) {
-		logf("dropped a request: %v", s.start(message))
-	}
-	s.queue.Remove()
-	close(s.stopped)
-}
-
-// endChildren waits until the children are done, and ends those that are not after the time of grace.
-func (s *server) endChildren() {
-	killing := time.AfterFunc(grace, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		for pid := range s.children {
-			unix.Kill(pid, unix.SIGKILL) // not reaped yet, so the PID is still the child's
-		}
-	})
-	defer killing.Stop()
-	for range cap(s.slots) {
-		s.slots <- struct{}{}
-	}
 }
