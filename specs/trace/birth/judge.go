@@ -30,7 +30,7 @@ func (r *reader) judge(e *event.Event) []Mark {
 	switch {
 	case e.Failed():
 		return nil
-	case isWrite(e) && r.isPipe(e):
+	case e.Writes() && r.isPipe(e):
 		return r.judgeWord(e)
 	case r.isPIDFile(e.File):
 		return r.judgePIDFile(e)
@@ -67,7 +67,7 @@ func (r *reader) judgePIDFile(e *event.Event) (marks []Mark) {
 			marks = append(marks, Mark{"instance", text})
 		}
 	}
-	r.written = r.written || isWrite(e)
+	r.written = r.written || e.Writes()
 	return marks
 }
 
@@ -78,7 +78,7 @@ func (r *reader) follows(e *event.Event) bool {
 		e.Value&unix.O_EXCL != 0 && e.Value&unix.O_CREAT != 0 || r.written || r.seen || len(r.pidFile.Called) > 1 {
 		return false
 	}
-	first := r.find(func(w *event.Event) bool { return isWrite(w) && r.isPIDFile(w.File) })
+	first := r.find(func(w *event.Event) bool { return w.Writes() && r.isPIDFile(w.File) })
 	looked := r.find(func(l *event.Event) bool {
 		return l.Name == "lstat" && r.isPIDFile(l.File) && l.At > e.At && l.At < first.At
 	})
@@ -92,7 +92,7 @@ func (r *reader) loses(e *event.Event) (text rubric.Text, lost bool) {
 			e.Value&unix.O_TRUNC != 0 && e.Value&unix.O_EXCL == 0
 	case e.Name == "unlink":
 		return say("it is removed before the lock: a second instance would not meet the lock of the first"), true
-	case isWrite(e), e.Name == "ftruncate", e.Name == "truncate":
+	case e.Writes(), e.Name == "ftruncate", e.Name == "truncate":
 		made := r.find(func(o *event.Event) bool {
 			return isOpen(o) && r.isPIDFile(o.File) && !o.Failed() && o.Value&unix.O_EXCL != 0
 		})

@@ -58,7 +58,7 @@ func (r *reader) placePIDFile(e *event.Event) (id, group string, shown bool) {
 		return "pidfile", "", r.phase == Birth && r.locked
 	case "lstat", "dup", "dup2", "dup3", "read":
 		return "", "", false
-	case "open", "openat", "openat2", "creat":
+	case "open":
 		return "pidfile", "", r.phase == Birth
 	}
 	return "pidfile", "", true
@@ -96,7 +96,7 @@ func (r *reader) placeStart(e *event.Event) (id, group string, shown bool) {
 		return id, "", true
 	case "dup2", "dup3":
 		return "stdio", "dup", e.Args[1] < facts.Stdio && !failed && (e.File == "/dev/null" || e.PID == r.daemon)
-	case "open", "openat", "openat2", "creat":
+	case "open":
 		return "stdio", "", !failed && e.Result < facts.Stdio
 	case "setgroups", "setresgid", "setresuid", "setgid", "setuid", "setregid", "setreuid", "capset":
 		return "privileges", callText(e), true
@@ -114,7 +114,7 @@ func (r *reader) placeStart(e *event.Event) (id, group string, shown bool) {
 		return "ready", "told", r.isPipe(e) && e.PID == r.original
 	}
 	switch {
-	case isWrite(e) && r.isPipe(e):
+	case e.Writes() && r.isPipe(e):
 		return "ready", "", true
 	case isSend(e) && isManager(r.sockets[e.File]):
 		return "", "send " + e.File, true
@@ -223,17 +223,9 @@ func isCookie(e *event.Event) bool {
 
 func isPipe(file string) bool { return strings.HasPrefix(file, "pipe:") }
 
-func isWrite(e *event.Event) bool {
-	return e.Name == "write" || e.Name == "pwrite" || e.Name == "writev" || e.Name == "pwritev"
-}
+func isOpen(e *event.Event) bool { return e.Name == "open" }
 
-func isOpen(e *event.Event) bool {
-	return e.Name == "open" || e.Name == "openat" || e.Name == "openat2" || e.Name == "creat"
-}
-
-func isSend(e *event.Event) bool {
-	return isWrite(e) || e.Name == "sendto" || e.Name == "sendmsg"
-}
+func isSend(e *event.Event) bool { return e.Writes() || e.Name == "sendto" || e.Name == "sendmsg" }
 
 // isManager picks the sockets of syslog and of a service manager, see sd_notify(3).
 func isManager(socket string) bool {

@@ -172,7 +172,7 @@ func (r *reader) findPipe() {
 	told := map[string]bool{}
 	for i := range r.Events {
 		switch e := &r.Events[i]; {
-		case isWrite(e) && e.PID != r.original:
+		case e.Writes() && e.PID != r.original:
 			told[e.File] = true
 		case e.Name == "read" && e.PID == r.original && told[e.File] && isPipe(e.File):
 			r.pipe = e.File
@@ -194,14 +194,13 @@ func (r *reader) find(fits func(e *event.Event) bool) *event.Event {
 	return nil
 }
 
-func (r *reader) findLast(fits func(e *event.Event) bool) (last *event.Event) {
-	r.find(func(e *event.Event) bool {
-		if fits(e) {
-			last = e
+func (r *reader) findLast(fits func(e *event.Event) bool) *event.Event {
+	for i := range slices.Backward(r.Events) {
+		if e := &r.Events[i]; fits(e) {
+			return e
 		}
-		return false
-	})
-	return last
+	}
+	return nil
 }
 
 // registered is the first registration for notification of the daemon.
@@ -211,7 +210,7 @@ func (r *reader) registered() *event.Event {
 
 // told is the last word to the original.
 func (r *reader) told() *event.Event {
-	return r.findLast(func(e *event.Event) bool { return isWrite(e) && r.isPipe(e) && e.PID != r.original })
+	return r.findLast(func(e *event.Event) bool { return e.Writes() && r.isPipe(e) && e.PID != r.original })
 }
 
 func (r *reader) isPipe(e *event.Event) bool { return r.pipe != "" && e.File == r.pipe }

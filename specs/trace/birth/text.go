@@ -111,85 +111,73 @@ func fileName(file string) rubric.Text {
 	return same("%s", file)
 }
 
-// signed shows -1 as programs have it.
-func signed(arg uint64) int32 { return int32(arg) }
+// arguments are those of a call that matter, as callText fills them in. The other calls are shown without any.
+var arguments = map[string]string{
+	"setpgid": "$0, $1", "setreuid": "$0, $1", "setregid": "$0, $1", "setresuid": "$0, $1, $2", "setresgid": "$0, $1, $2",
+	"setuid": "$0", "setgid": "$0", "setgroups": "$0", "capset": "effective $effective, permitted $permitted",
+	"prctl": "$prctl", "unshare": "$clone", "close_range": "$range", "sigprocmask": "$mask", "umask": "$umask",
+	"execve": "$path", "execveat": "$path", "mq_unlink": "$path", "chdir": "$path$target", "fchdir": "$path$target",
+	"setns": "$target", "mq_receive": "$target", "close": "$file", "unlink": "$file", "symlink": "$file",
+	"open": "$name, $flags", "write": "$file, $data", "pwrite": "$file, $data", "writev": "$file, $data", "pwritev": "$file, $data",
+	"flock": "$file, $lock", "fcntl": "$file, $lock", "ftruncate": "$file, $size", "truncate": "$file, $size",
+	"fchmod": "$file, $mode", "chmod": "$file, $mode", "rename": "$file, $to", "link": "$file, $to",
+	"mq_open": "$path, $flags", "mq_notify": "$event",
+}
 
 // callText is a call with the arguments that matter.
 func callText(e *event.Event) string {
-	a, name := e.Args, e.Name
-	var args, result string
-	switch e.Name {
-	case "setpgid", "setreuid", "setregid":
-		args = fmt.Sprintf("%d, %d", signed(a[0]), signed(a[1]))
-	case "setresuid", "setresgid":
-		args = fmt.Sprintf("%d, %d, %d", signed(a[0]), signed(a[1]), signed(a[2]))
-	case "setuid", "setgid", "setgroups":
-		args = fmt.Sprint(signed(a[0]))
-	case "capset":
-		args = fmt.Sprintf("effective %v, permitted %v", capNames(e.Value), capNames(e.Old))
-	case "prctl":
-		args = prctls[a[0]].name
-		if a[0] != unix.PR_SET_NO_NEW_PRIVS {
-			args += fmt.Sprintf(", %d", a[1])
-		}
-	case "unshare":
-		args = cloneFlags(a[0])
-	case "setns":
-		args = e.File
-	case "execve", "execveat":
-		args = e.Path
-	case "wait4", "waitid", "setsid":
+	a, args, result := e.Args, arguments[e.Name], ""
+	switch {
+	case isOpen(e) && !e.Failed() && e.Result < facts.Stdio:
+		args = "$path"
+		fallthrough
+	case e.Name == "wait4", e.Name == "waitid", e.Name == "setsid", e.Name == "mq_receive":
 		result = fmt.Sprintf(" = %d", e.Result)
-	case "close_range":
-		args = fmt.Sprintf("%d, max", a[0])
-		if last := a[1] & 0xffffffff; last != 0xffffffff {
-			args = fmt.Sprintf("%d, %d", a[0], last)
-		}
-		if a[2]&unix.CLOSE_RANGE_CLOEXEC != 0 {
-			args += ", CLOEXEC"
-		}
-	case "sigprocmask":
-		args = "SETMASK, none"
-		if a[0] == sigUnblock {
-			args = "UNBLOCK, " + signals(procfs.SignalSet(e.Value)).EN
-		}
-	case "umask":
-		args = fmt.Sprintf("%03o", a[0]&0o777)
-	case "chdir", "fchdir":
-		args = e.Path + e.File
-	case "close", "unlink", "symlink":
-		args = base(e.File)
-	case "open", "openat", "openat2", "creat":
-		name, args = "open", base(e.Path)+", "+openFlags(e.Value)
-		if !e.Failed() && e.Result < facts.Stdio {
-			args, result = e.Path, fmt.Sprintf(" = %d", e.Result)
-		}
-	case "write", "pwrite", "writev", "pwritev":
-		args = fmt.Sprintf("%s, %q", base(e.File), e.Data)
-	case "flock", "fcntl":
-		args = base(e.File) + ", " + lockName(e)
-	case "ftruncate", "truncate":
-		args = fmt.Sprintf("%s, %d", base(e.File), a[1])
-	case "fchmod", "chmod":
-		args = fmt.Sprintf("%s, %04o", base(e.File), a[1])
-	case "rename", "link":
-		args = base(e.File) + ", " + base(e.To)
-	case "mq_open":
-		args = e.Path + ", " + openFlags(e.Value)
-	case "mq_unlink":
-		args = e.Path
-	case "mq_notify":
-		args = "NULL"
-		if a[1] != 0 {
-			args = map[uint64]string{0: "SIGEV_SIGNAL", 1: "SIGEV_NONE", 2: "SIGEV_THREAD"}[e.Value]
-		}
-	case "mq_receive":
-		args, result = e.File, fmt.Sprintf(" = %d", e.Result)
 	}
 	if e.Failed() {
 		result = " = " + e.Errno()
 	}
-	return name + "(" + args + ")" + result
+	number := func(format string, arg uint64) string { return fmt.Sprintf(format, arg) }
+	return e.Name + "(" + strings.NewReplacer(
+		"$0", fmt.Sprint(int32(a[0])), "$1", fmt.Sprint(int32(a[1])), "$2", fmt.Sprint(int32(a[2])), // -1 as programs have it
+		"$effective", capNames(e.Value), "$permitted", capNames(e.Old), "$prctl", prctlText(a[0], a[1]),
+		"$clone", flagNames(a[0], cloneFlags), "$range", rangeText(a[0], a[1], a[2]), "$mask", maskText(a[0], e.Value),
+		"$umask", number("%03o", a[0]&0o777), "$path", e.Path, "$name", base(e.Path), "$flags", openFlags(e.Value),
+		"$target", e.File, "$file", base(e.File), "$to", base(e.To), "$data", fmt.Sprintf("%q", e.Data),
+		"$lock", lockName(e), "$size", number("%d", a[1]), "$mode", number("%04o", a[1]), "$event", eventText(a[1], e.Value),
+	).Replace(args) + ")" + result
+}
+
+func prctlText(option, arg uint64) string {
+	if option == unix.PR_SET_NO_NEW_PRIVS {
+		return prctls[option].name
+	}
+	return fmt.Sprintf("%s, %d", prctls[option].name, arg)
+}
+
+func rangeText(first, last, flags uint64) string {
+	text := fmt.Sprintf("%d, max", first)
+	if last &= 0xffffffff; last != 0xffffffff {
+		text = fmt.Sprintf("%d, %d", first, last)
+	}
+	if flags&unix.CLOSE_RANGE_CLOEXEC != 0 {
+		text += ", CLOEXEC"
+	}
+	return text
+}
+
+func maskText(how, set uint64) string {
+	if how == sigUnblock {
+		return "UNBLOCK, " + signals(procfs.SignalSet(set)).EN
+	}
+	return "SETMASK, none"
+}
+
+func eventText(address, kind uint64) string {
+	if address == 0 {
+		return "NULL"
+	}
+	return map[uint64]string{0: "SIGEV_SIGNAL", 1: "SIGEV_NONE", 2: "SIGEV_THREAD"}[kind]
 }
 
 func capNames(set uint64) string {
@@ -215,28 +203,27 @@ type flag struct {
 	name string
 }
 
-func flagNames(flags uint64, of []flag) (words []string) {
+func flagNames(flags uint64, of []flag) string {
+	var words []string
 	for _, f := range of {
 		if flags&f.bit != 0 {
 			words = append(words, f.name)
 		}
 	}
-	return words
+	return strings.Join(words, "|")
 }
 
 func openFlags(flags uint64) string {
 	access := []string{"RDONLY", "WRONLY", "RDWR", "3"}[flags&unix.O_ACCMODE]
-	return strings.Join(append([]string{access}, flagNames(flags, []flag{
+	return strings.TrimSuffix(access+"|"+flagNames(flags, []flag{
 		{unix.O_CREAT, "CREAT"}, {unix.O_EXCL, "EXCL"}, {unix.O_TRUNC, "TRUNC"}, {unix.O_APPEND, "APPEND"},
 		{unix.O_NOFOLLOW, "NOFOLLOW"}, {unix.O_NONBLOCK, "NONBLOCK"},
-	})...), "|")
+	}), "|")
 }
 
-func cloneFlags(flags uint64) string {
-	return strings.Join(flagNames(flags, []flag{
-		{unix.CLONE_NEWNS, "NEWNS"}, {unix.CLONE_NEWUSER, "NEWUSER"}, {unix.CLONE_NEWPID, "NEWPID"}, {unix.CLONE_NEWNET, "NEWNET"},
-		{unix.CLONE_NEWIPC, "NEWIPC"}, {unix.CLONE_NEWUTS, "NEWUTS"}, {unix.CLONE_FS, "FS"}, {unix.CLONE_FILES, "FILES"},
-	}), "|")
+var cloneFlags = []flag{
+	{unix.CLONE_NEWNS, "NEWNS"}, {unix.CLONE_NEWUSER, "NEWUSER"}, {unix.CLONE_NEWPID, "NEWPID"}, {unix.CLONE_NEWNET, "NEWNET"},
+	{unix.CLONE_NEWIPC, "NEWIPC"}, {unix.CLONE_NEWUTS, "NEWUTS"}, {unix.CLONE_FS, "FS"}, {unix.CLONE_FILES, "FILES"},
 }
 
 func lockName(e *event.Event) string {
@@ -245,8 +232,8 @@ func lockName(e *event.Event) string {
 			unix.F_OFD_SETLKW: "OFD_SETLKW"}[e.Args[1]] + ", " +
 			map[uint64]string{unix.F_RDLCK: "RDLCK", unix.F_WRLCK: "WRLCK", unix.F_UNLCK: "UNLCK"}[e.Value]
 	}
-	return strings.Join(flagNames(e.Args[1], []flag{{unix.LOCK_SH, "LOCK_SH"}, {unix.LOCK_EX, "LOCK_EX"},
-		{unix.LOCK_UN, "LOCK_UN"}, {unix.LOCK_NB, "NB"}}), "|")
+	return flagNames(e.Args[1], []flag{{unix.LOCK_SH, "LOCK_SH"}, {unix.LOCK_EX, "LOCK_EX"}, {unix.LOCK_UN, "LOCK_UN"},
+		{unix.LOCK_NB, "NB"}})
 }
 
 func (r *reader) closes(row *Row) rubric.Text {

@@ -42,22 +42,24 @@ var ofLab = []string{"instance", "notify", "rearm"}
 // giveVerdicts goes through the ids. Of no daemon only its start is worth a word.
 func (r *reader) giveVerdicts() {
 	for _, row := range rubric.Standard() {
-		var right rubric.Text
+		v := Verdict{Row: row, OK: true}
 		check, known := checks[row.ID]
 		known = known && (r.daemon != 0 || row.ID == "ready") && (r.story.Lab || !slices.Contains(ofLab, row.ID))
 		if known {
 			var faults []fault
-			faults, right = check(r)
+			faults, v.Text = check(r)
 			if r.marked(row.ID) == nil || row.ID == "pidfile" { // a call that is marked says it better
 				for _, f := range faults {
 					r.markFault(row.ID, f)
 				}
 			}
 		}
-		if m := r.marked(row.ID); m != nil {
-			r.story.Verdicts = append(r.story.Verdicts, Verdict{Row: row, Text: m.Text})
-		} else if known {
-			r.story.Verdicts = append(r.story.Verdicts, Verdict{Row: row, OK: true, Text: right})
+		m := r.marked(row.ID)
+		if m != nil {
+			v.OK, v.Text = false, m.Text
+		}
+		if known || m != nil {
+			r.story.Verdicts = append(r.story.Verdicts, v)
 		}
 	}
 }
@@ -174,26 +176,27 @@ func checkEnvironment(r *reader) ([]fault, rubric.Text) {
 
 func checkSession(r *reader) ([]fault, rubric.Text) {
 	s := r.after.Stat
-	right := say("session %d, whose leader is gone, no terminal", s.Session)
+	own := facts.OwnSession(s, r.Before.Stat.Session)
 	_, led := r.After[s.Session]
-	switch {
-	case !facts.OwnSession(s, r.Before.Stat.Session):
-		f := fault{say("no setsid: the daemon is in the session of its starter"), r.by("setsid")}
-		if setsid := r.find(r.by("setsid")); setsid != nil && setsid.Failed() {
-			f.text = say("setsid fails with %s: whoever leads a process group has to fork first", setsid.Errno())
-		} else if r.find(r.by("setpgid")) != nil {
-			f = fault{say("a process group is no session: setsid is missing"), r.by("setpgid")}
-		}
-		return []fault{f}, right
-	case s.SessionLeader():
-		return []fault{{say("no second fork after setsid: the daemon leads its session, and a terminal that it opens becomes its " +
-			"controlling terminal"), r.by("setsid")}}, right
-	case led:
-		return []fault{{text: say("the leader of its session, %d, is still there", s.Session)}}, right
-	case !facts.NoTerminal(s):
-		return []fault{{text: say("it has a controlling terminal, %v", s.TTY.String())}}, right
+	f := fault{by: r.by("setsid")}
+	switch setsid := r.find(f.by); {
+	case own && s.SessionLeader():
+		f.text = say("no second fork after setsid: the daemon leads its session, and a terminal that it opens becomes its " +
+			"controlling terminal")
+	case own && led:
+		f = fault{text: say("the leader of its session, %d, is still there", s.Session)}
+	case own && !facts.NoTerminal(s):
+		f = fault{text: say("it has a controlling terminal, %v", s.TTY.String())}
+	case own:
+		return nil, say("session %d, whose leader is gone, no terminal", s.Session)
+	case setsid != nil && setsid.Failed():
+		f.text = say("setsid fails with %s: whoever leads a process group has to fork first", setsid.Errno())
+	case r.find(r.by("setpgid")) != nil:
+		f = fault{say("a process group is no session: setsid is missing"), r.by("setpgid")}
+	default:
+		f.text = say("no setsid: the daemon is in the session of its starter")
 	}
-	return nil, right
+	return []fault{f}, rubric.Text{}
 }
 
 // checkOrphan looks for what the start has left beside the daemon. The children of a daemon that is not this lab's are
@@ -253,7 +256,7 @@ func checkPIDFile(r *reader) (faults []fault, right rubric.Text) {
 		if pid, err := strconv.Atoi(strings.TrimSpace(f.Content)); err == nil && pid != r.daemon && slices.Contains(r.PIDs(), pid) {
 			text = say("%d is the %v, the daemon is %d", pid, r.story.Role(pid), r.daemon)
 		}
-		faults = append(faults, fault{text, on(isWrite)})
+		faults = append(faults, fault{text, on((*event.Event).Writes)})
 	}
 	if f.Mode != facts.PIDFileMode {
 		faults = append(faults, fault{say("%s has mode %#o, not %#o", name, f.Mode, facts.PIDFileMode),
@@ -273,7 +276,7 @@ func checkPIDFile(r *reader) (faults []fault, right rubric.Text) {
 func (r *reader) unlocked(name string, on func(func(e *event.Event) bool) func(e *event.Event) bool) fault {
 	lock := r.findLast(on(func(e *event.Event) bool { return isLock(e) && !e.Failed() }))
 	if lock == nil {
-		return fault{say("%s is not locked while the daemon runs", name), on(isWrite)}
+		return fault{say("%s is not locked while the daemon runs", name), on((*event.Event).Writes)}
 	}
 	after := func(fits func(e *event.Event) bool) func(e *event.Event) bool {
 		return on(func(e *event.Event) bool { return e.At > lock.At && fits(e) })
@@ -307,17 +310,18 @@ func checkPrivileges(r *reader) ([]fault, rubric.Text) {
 	}
 	identity := r.by("setgroups", "setresgid", "setresuid", "setgid", "setuid", "setregid", "setreuid", "capset")
 	for _, t := range r.after.Tasks {
+		text := say("thread %d has kept capabilities: %s", t.Pid, capNames(uint64(t.CapPrm|t.CapEff)))
 		switch {
 		case slices.Contains(t.Uid[:], 0):
-			return []fault{{say("thread %d is root or can become it: UIDs %s", t.Pid, list(t.Uid[:])), identity}}, rubric.Text{}
+			text = say("thread %d is root or can become it: UIDs %s", t.Pid, list(t.Uid[:]))
 		case slices.Contains(t.Gid[:], 0):
-			return []fault{{say("thread %d has kept root's group: GIDs %s", t.Pid, list(t.Gid[:])), identity}}, rubric.Text{}
+			text = say("thread %d has kept root's group: GIDs %s", t.Pid, list(t.Gid[:]))
 		case !facts.Is(t, uid, gid):
-			return []fault{{say("thread %d has UIDs %s, GIDs %s and groups %s", t.Pid, list(t.Uid[:]), list(t.Gid[:]), list(t.Groups)),
-				identity}}, rubric.Text{}
-		case !facts.Powerless(t):
-			return []fault{{say("thread %d has kept capabilities: %s", t.Pid, capNames(uint64(t.CapPrm|t.CapEff))), identity}}, rubric.Text{}
+			text = say("thread %d has UIDs %s, GIDs %s and groups %s", t.Pid, list(t.Uid[:]), list(t.Gid[:]), list(t.Groups))
+		case facts.Powerless(t):
+			continue
 		}
+		return []fault{{text, identity}}, rubric.Text{}
 	}
 	return nil, say("user %d in each of %d threads", uid, len(r.after.Tasks))
 }
@@ -364,27 +368,25 @@ func (r *reader) started(e *event.Event) bool {
 			return ok && before == pid && w.At < e.At
 		}) == nil
 	}
-	return r.Before.Status.Uid[1] == 0 && (e.Name == "setresuid" || e.Name == "setuid") && signed(e.Args[0]) > 0 &&
+	return r.Before.Status.Uid[1] == 0 && (e.Name == "setresuid" || e.Name == "setuid") && int32(e.Args[0]) > 0 &&
 		e.At < r.served()
 }
 
 func checkNotify(r *reader) ([]fault, rubric.Text) {
 	last := r.findLast(func(e *event.Event) bool { return e.Name == "mq_notify" && e.Args[1] != 0 && e.At < r.served() })
 	by := func(e *event.Event) bool { return last != nil && e.At == last.At }
-	right := say("registered with SIGEV_THREAD")
+	f := fault{say("the registration is gone: closing a descriptor of the queue ends it"), by}
 	switch {
-	case facts.Registered(r.Armed, r.daemon):
-		return nil, right
 	case last == nil:
-		return []fault{{say("no mq_notify"), r.by("mq_open")}}, right
+		f = fault{say("no mq_notify"), r.by("mq_open")}
 	case last.Failed():
-		return []fault{{say("%s fails with %s", last.Name, last.Errno()), by}}, right
+		f.text = say("%s fails with %s", last.Name, last.Errno())
 	case last.Value != uint64(mq.SigevThread):
-		return []fault{{say("not SIGEV_THREAD: the transfer does not start in a thread of its own"), by}}, right
+		f.text = say("not SIGEV_THREAD: the transfer does not start in a thread of its own")
 	case last.PID != r.daemon:
-		return []fault{{say("the registration belongs to this process, and goes with it"), by}}, right
+		f.text = say("the registration belongs to this process, and goes with it")
 	}
-	return []fault{{say("the registration is gone: closing a descriptor of the queue ends it"), by}}, right
+	return one(!facts.Registered(r.Armed, r.daemon), f, say("registered with SIGEV_THREAD"))
 }
 
 func checkRearm(r *reader) ([]fault, rubric.Text) {

@@ -4,6 +4,7 @@ package draw
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -94,8 +95,7 @@ func (c *section) place(s *birth.Story, actor func(pid, tid int) int) {
 		}
 		return at
 	}
-	at := make([]int, len(c.Lines))
-	to := make([]int, len(c.Lines))
+	at, to := make([]int, len(c.Lines)), make([]int, len(c.Lines))
 	for i := range c.Lines {
 		l := &c.Lines[i]
 		at[i], to[i] = laneOf(l.PID, l.TID, i), -1
@@ -113,11 +113,7 @@ func (c *section) place(s *birth.Story, actor func(pid, tid int) int) {
 		c.Lines[i].Cells, c.Lines[i].Mark = c.cells(i, at[i], to[i], false), c.cells(i, at[i], -1, true)
 	}
 	for n := range c.Lanes {
-		c.Lanes[n].Head = make([]cell, n+1)
-		for m := range n {
-			c.Lanes[n].Head[m].Sign = '|'
-		}
-		c.Lanes[n].Head[n].Sign = 'o'
+		c.Lanes[n].Head = append(slices.Repeat([]cell{{Sign: '|'}}, n), cell{Sign: 'o'})
 	}
 }
 
@@ -128,13 +124,11 @@ func (c *section) cells(i, at, to int, mark bool) []cell {
 			cells[n].Sign = '|'
 		}
 	}
-	switch {
-	case mark:
+	cells[at].Sign = '*'
+	if mark {
 		cells[at].Sign = '!'
-	case c.Lines[i].Ends():
+	} else if c.Lines[i].Ends() {
 		cells[at].Sign = 'X'
-	default:
-		cells[at].Sign = '*'
 	}
 	if to >= 0 && to != at {
 		cells[to].Sign = 'o'

@@ -2,6 +2,7 @@ package draw
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -126,19 +127,14 @@ func lives(cells []cell) (next []cell) {
 func lanes(cells []cell) string {
 	var line strings.Builder
 	for _, c := range cells {
-		switch {
-		case c.Left && c.Right:
-			line.WriteByte('-')
-		case c.Sign != 0:
-			line.WriteRune(c.Sign)
-		default:
-			line.WriteByte(' ')
-		}
+		sign, join := cmp.Or(c.Sign, ' '), ' '
 		if c.Right {
-			line.WriteByte('-')
-		} else {
-			line.WriteByte(' ')
+			join = '-'
 		}
+		if c.Left && c.Right {
+			sign = '-'
+		}
+		line.WriteString(string([]rune{sign, join}))
 	}
 	return line.String()
 }

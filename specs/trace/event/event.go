@@ -4,6 +4,7 @@ package event
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -65,6 +66,11 @@ func (e *Event) Errno() string {
 		return name
 	}
 	return fmt.Sprintf("errno %d", -e.Result)
+}
+
+// Writes reports whether it is one of write(2) and its kin.
+func (e *Event) Writes() bool {
+	return slices.Contains([]string{"write", "pwrite", "writev", "pwritev"}, e.Name)
 }
 
 // Registers reports whether a process has asked for notification.

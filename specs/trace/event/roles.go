@@ -11,13 +11,8 @@ var number = regexp.MustCompile(`^\s*([0-9]+)\s*$`)
 
 // WrittenPID is the number that a call writes, when it writes nothing else.
 func (e *Event) WrittenPID() (int, bool) {
-	switch e.Name {
-	case "write", "pwrite", "writev", "pwritev":
-	default:
-		return 0, false
-	}
 	digits := number.FindSubmatch(e.Data)
-	if digits == nil || e.Failed() || Regular(e.File) == "" {
+	if !e.Writes() || digits == nil || e.Failed() || Regular(e.File) == "" {
 		return 0, false
 	}
 	pid, err := strconv.Atoi(string(digits[1]))

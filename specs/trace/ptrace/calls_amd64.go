@@ -9,7 +9,7 @@ func init() {
 		unix.SYS_VFORK:    {name: "vfork"},
 		unix.SYS_DUP2:     {name: "dup2", enter: fileAt(0)},
 		unix.SYS_OPEN:     {name: "open", enter: openedAt(here, 1), exit: newFile},
-		unix.SYS_CREAT:    {name: "creat", enter: created, exit: newFile},
+		unix.SYS_CREAT:    {name: "open", enter: created, exit: newFile},
 		unix.SYS_LSTAT:    {name: "lstat", enter: named(0)},
 		unix.SYS_READLINK: {name: "lstat", enter: named(0)},
 		unix.SYS_CHMOD:    {name: "chmod", enter: modeOf(here, 0)},

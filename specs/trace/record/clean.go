@@ -25,7 +25,7 @@ func clean(r *event.Record) {
 		case e.Failed() || e.Existed:
 		case e.Name == "mq_open" && e.Value&unix.O_CREAT != 0:
 			mq.Unlink(e.Path)
-		case strings.HasPrefix(e.Name, "open") && e.Value&unix.O_CREAT != 0:
+		case e.Name == "open" && e.Value&unix.O_CREAT != 0:
 			made[e.File] = true
 		case (e.Name == "flock" || e.Name == "fcntl") && made[e.File]:
 			removeIf(e.File, func(pid int) bool { return pid == 0 || slices.Contains(pids, pid) })

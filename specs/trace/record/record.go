@@ -91,15 +91,10 @@ func Take(ctx context.Context, o Options, command ...string) (*event.Record, err
 	clean(&t.record)
 	text, err := io.ReadAll(io.NewSectionReader(said, 0, maxSaid))
 	t.record.Stderr = strings.ToValidUTF8(string(text), "?")
-	return &t.record, errors.Join(t.err, t.factsErr, t.launched(), err, ctx.Err())
-}
-
-// launched is an error when the program was not even executed.
-func (t *taker) launched() error {
 	if t.original == 0 && t.err == nil {
-		return fmt.Errorf("the program was not started: %s", strings.TrimSpace(t.record.Stderr))
+		t.err = fmt.Errorf("the program was not started: %s", strings.TrimSpace(t.record.Stderr))
 	}
-	return nil
+	return &t.record, errors.Join(t.err, t.factsErr, err, ctx.Err())
 }
 
 const maxSaid = 4000 // bytes of what the command writes that are kept
@@ -128,20 +123,14 @@ func (t *taker) add(e event.Event) {
 	t.record.Events = append(t.record.Events, e)
 }
 
-// has reports whether an event that fits has been recorded.
-func (t *taker) has(fits func(e *event.Event) bool) bool {
-	return t.find(fits).At != 0
-}
-
-func (t *taker) find(fits func(e *event.Event) bool) event.Event {
+// find finds the first event that fits. The time of one is never 0.
+func (t *taker) find(fits func(e *event.Event) bool) (found event.Event) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for i := range t.record.Events {
-		if fits(&t.record.Events[i]) {
-			return t.record.Events[i]
-		}
+	if i := slices.IndexFunc(t.record.Events, func(e event.Event) bool { return fits(&e) }); i >= 0 {
+		found = t.record.Events[i]
 	}
-	return event.Event{}
+	return found
 }
 
 // await waits until something is so, as long as limit.
@@ -199,7 +188,7 @@ func (t *taker) asleep() bool {
 // is not this lab's: nothing is waited for then.
 func (t *taker) direct(ctx context.Context) {
 	returned := func(e *event.Event) bool { return e.Kind == event.Ended && e.PID == t.original }
-	if !t.await(ctx, say("the command to return"), 2*harness.Patience, func() bool { return t.has(returned) }) {
+	if !t.await(ctx, say("the command to return"), 2*harness.Patience, func() bool { return t.find(returned).At != 0 }) {
 		t.look()
 		return
 	}
@@ -208,7 +197,7 @@ func (t *taker) direct(ctx context.Context) {
 	}
 	if t.find(returned).Result == 0 && t.ofLab() {
 		t.await(ctx, finding.Same("mq_notify"), harness.Patience, func() bool {
-			return t.has((*event.Event).Registers) || len(t.tracer.Living()) == 0
+			return t.find((*event.Event).Registers).At != 0 || len(t.tracer.Living()) == 0
 		})
 		t.rest(ctx, harness.Patience)
 	}

@@ -3,13 +3,13 @@ package record_test
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -24,62 +24,36 @@ import (
 	"daemonlab/specs/trace/record"
 )
 
-var (
-	project  string
-	programs string // directory for what is built
-	launcher string
-)
+const project = "../../.."
+
+// programs are the project's own server and the launcher.
+var programs harness.Programs
 
 func TestMain(m *testing.M) {
-	flag.Parse()
-	status, err := runAll(m)
+	dir, err := os.MkdirTemp("", "trace-test-")
+	if err == nil {
+		programs, err = harness.FindPrograms(dir)
+	}
+	status := 1
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+	} else {
+		harness.Now() // the clock goes from here on
+		status = m.Run()
 	}
+	os.RemoveAll(dir)
 	os.Exit(status)
 }
 
-func runAll(m *testing.M) (status int, err error) {
-	if project, err = filepath.Abs("../../.."); err != nil {
-		return 0, err
-	}
-	if programs, err = os.MkdirTemp("", "trace-test-"); err != nil {
-		return 0, err
-	}
-	defer os.RemoveAll(programs)
-	launcher = filepath.Join(programs, "launch")
-	if err := goBuild(launcher, "./specs/launch"); err != nil {
-		return 0, err
-	}
-	harness.Now() // the clock goes from here on
-	return m.Run(), nil
-}
-
-func goBuild(file, pkg string) error {
-	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", file, pkg)
-	cmd.Dir, cmd.Env = project, append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build %s: %w\n%s", pkg, err, out)
-	}
-	return nil
-}
-
-// reference builds the project's server, solution the one in C.
-func reference(t *testing.T) string {
-	file := filepath.Join(programs, "mqfiled")
-	must(t, goBuild(file, "./server"))
-	return file
-}
-
+// solution builds the server in C.
 func solution(t *testing.T) string {
 	for _, tool := range []string{"gcc", "make"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skipf("there is no %s", tool)
 		}
 	}
-	file := filepath.Join(programs, "c", "mqfiled")
-	out, err := exec.Command("make", "-s", "-C", filepath.Join(project, "lab/c"), "BIN="+filepath.Dir(file), file).CombinedOutput()
+	file := filepath.Join(t.TempDir(), "mqfiled")
+	out, err := exec.Command("make", "-s", "-C", project+"/lab/c", "BIN="+filepath.Dir(file), file).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -112,18 +86,23 @@ func traced(t *testing.T, server string) *birth.Story {
 
 func take(t *testing.T, ctx context.Context, command ...string) *event.Record {
 	t.Helper()
-	taken, err := record.Take(ctx, record.Options{Launcher: launcher}, command...)
+	taken, err := record.Take(ctx, record.Options{Launcher: programs.Launcher}, command...)
 	if errors.Is(err, ptrace.ErrDenied) {
 		t.Skip(err)
 	}
 	must(t, err)
+	nothingLeft(t, taken)
+	return taken
+}
+
+func nothingLeft(t *testing.T, taken *event.Record) {
+	t.Helper()
 	for _, e := range taken.Events {
 		ended, err := procfs.New("/proc").Process(e.PID).Ended()
 		if e.PID != 0 && (err != nil || !ended) {
 			t.Fatalf("process %d is left (%v)", e.PID, err)
 		}
 	}
-	return taken
 }
 
 // step is a row to be found: who does it, the id and how the call begins. %d is the daemon's PID, * anything.
@@ -169,7 +148,9 @@ var chains = [][]step{
 }
 
 func TestRightServers(t *testing.T) {
-	for name, build := range map[string]func(*testing.T) string{"Go": reference, "C": solution} {
+	for name, build := range map[string]func(*testing.T) string{
+		"Go": func(*testing.T) string { return programs.Server }, "C": solution,
+	} {
 		t.Run(name, func(t *testing.T) {
 			story := traced(t, build(t))
 			for _, v := range story.Verdicts {
@@ -264,54 +245,33 @@ var faults = []struct{ name, id, call, mark string }{
 func TestBrokenServers(t *testing.T) {
 	all, err := broken.Load("../../broken")
 	must(t, err)
-	builds := map[string]<-chan built{}
-	for _, want := range faults {
-		i := slices.IndexFunc(all, func(p broken.Program) bool { return p.Name == want.name })
-		builds[want.name] = build(t, &all[i])
+	var builds sync.WaitGroup
+	programs, files, errs := make([]broken.Program, len(faults)), make([]string, len(faults)), make([]error, len(faults))
+	for n, want := range faults {
+		programs[n] = all[slices.IndexFunc(all, func(p broken.Program) bool { return p.Name == want.name })]
+		if programs[n].Missing() == "" {
+			dir := t.TempDir()
+			builds.Go(func() { files[n], errs[n] = programs[n].Build(t.Context(), project, dir) })
+		}
 	}
-	// Not while one is traced: what a traced program leaves is looked for among all children, and reaped.
-	servers := map[string]built{}
-	for name, done := range builds {
-		servers[name] = <-done
-	}
-	for _, want := range faults {
+	builds.Wait() // not while one is traced: what a traced program leaves is looked for among all children, and reaped
+	for n, want := range faults {
 		t.Run(want.name, func(t *testing.T) {
-			server := servers[want.name]
-			if server.missing != "" {
-				t.Skipf("there is no %s", server.missing)
+			if missing := programs[n].Missing(); missing != "" {
+				t.Skipf("there is no %s", missing)
 			}
-			must(t, server.err)
-			story := traced(t, server.file)
+			must(t, errs[n])
+			story := traced(t, files[n])
 			if !marked(story, want.id, want.call, want.mark) {
 				t.Errorf("no mark %q of %s at a row %q in\n%s", want.mark, want.id, want.call, listing(story))
 			}
 			for _, v := range story.Verdicts {
-				if v.ID == want.id && v.OK || !v.OK && !slices.Contains(server.kills, v.ID) {
+				if v.ID == want.id && v.OK || !v.OK && !slices.Contains(programs[n].Kills, v.ID) {
 					t.Errorf("the verdict on %s is %v: %s", v.ID, v.OK, v.Text.EN)
 				}
 			}
 		})
 	}
-}
-
-type built struct {
-	file, missing string
-	kills         []string
-	err           error
-}
-
-// build builds a program beside others.
-func build(t *testing.T, p *broken.Program) <-chan built {
-	done := make(chan built, 1)
-	dir := t.TempDir()
-	go func() {
-		b := built{missing: p.Missing(), kills: p.Kills}
-		if b.missing == "" {
-			b.file, b.err = p.Build(t.Context(), project, dir)
-		}
-		done <- b
-	}()
-	return done
 }
 
 func marked(story *birth.Story, id, call, mark string) bool {
@@ -360,7 +320,7 @@ func TestNoDaemon(t *testing.T) {
 }
 
 func TestNoProgram(t *testing.T) {
-	_, err := record.Take(t.Context(), record.Options{Launcher: launcher}, "/no/such/program")
+	_, err := record.Take(t.Context(), record.Options{Launcher: programs.Launcher}, "/no/such/program")
 	if !errors.Is(err, unix.ENOENT) {
 		t.Errorf("error %v", err)
 	}
@@ -371,16 +331,12 @@ func TestInterrupted(t *testing.T) {
 	defer cancel()
 	time.AfterFunc(50*time.Millisecond, cancel)
 	begin := time.Now()
-	taken, err := record.Take(ctx, record.Options{Launcher: launcher}, "sleep", "1000")
+	taken, err := record.Take(ctx, record.Options{Launcher: programs.Launcher}, "sleep", "1000")
 	if errors.Is(err, ptrace.ErrDenied) {
 		t.Skip(err)
 	}
 	if !errors.Is(err, context.Canceled) || time.Since(begin) > harness.Patience {
 		t.Errorf("error %v after %v", err, time.Since(begin))
 	}
-	for _, e := range taken.Events {
-		if ended, err := procfs.New("/proc").Process(e.PID).Ended(); e.PID != 0 && !ended {
-			t.Errorf("process %d is left (%v)", e.PID, err)
-		}
-	}
+	nothingLeft(t, taken)
 }
