@@ -40,10 +40,11 @@ func (e Ended) String() string { return e.Text().EN }
 
 // StartClient starts the client under test.
 func (p Programs) StartClient(args ...string) (*Running, error) {
-	return p.startClient(nil, args)
+	return p.StartClientTo(nil, args...)
 }
 
-func (p Programs) startClient(stdout *os.File, args []string) (*Running, error) {
+// StartClientTo starts it with a file as stdout.
+func (p Programs) StartClientTo(stdout *os.File, args ...string) (*Running, error) {
 	cmd, err := p.Command(Setting{}, p.Client, args...)
 	if err != nil {
 		return nil, err
@@ -59,11 +60,6 @@ func (p Programs) startClient(stdout *os.File, args []string) (*Running, error) 
 	}
 	r.PID = r.cmd.Process.Pid
 	return r, nil
-}
-
-// StartClientTo starts it with a file as stdout.
-func (p Programs) StartClientTo(stdout *os.File, args ...string) (*Running, error) {
-	return p.startClient(stdout, args)
 }
 
 // Signal sends a signal to the client.
