@@ -103,12 +103,12 @@ var _ = Describe("the baseline serves files", func() {
 var _ = Describe("the baseline drops, logs and goes on after", func() {
 	It("messages that are no request, of any type and length", func() {
 		s := startServer()
-		for i, message := range []string{"", "1", "1234", "1234path", "1234path\x00more", "1234" + strings.Repeat("p", 4096) + "\x00",
-			strings.Repeat("x", 8000)} {
-			s.send(1+i*math.MaxInt/8, []byte(message))
+		for i, message := range []string{"", "1", "1234", "1234path", "1234path\x00more", "1234\x00\x00",
+			"1234" + strings.Repeat("p", 4096) + "\x00", strings.Repeat("x", 8000)} {
+			s.send(1+i*(math.MaxInt/8), []byte(message))
 		}
 		s.mustServe()
-		Expect(strings.Count(s.said(), "dropped a request: malformed request: ")).To(Equal(7))
+		Expect(strings.Count(s.said(), "dropped a request: malformed request: ")).To(Equal(8))
 	})
 
 	DescribeTable("a request that names a queue that is not its client's:", func(reason string, name func(s *server) sysv.Queue) {
