@@ -24,6 +24,7 @@ import (
 	"math"
 	"os"
 	"strconv"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -87,10 +88,11 @@ func Get(key Key, flags int, perm uint32) (Queue, error) {
 // Send puts a message into the queue, msgsnd(2). The type must be positive; the text may be empty. It waits while the
 // texts would take more than the queue's MaxBytes. A text longer than MaxBytes itself waits for ever.
 func (q Queue) Send(mtype int, text []byte, flags int) error {
-	m := newMessage(len(text))
-	binary.NativeEndian.PutUint64(m, uint64(mtype))
-	copy(m[long:], text)
-	return q.wait("msgsnd", flags, func() unix.Errno { return sysSend(q, m, len(text), flags&^Interruptible) })
+	m := borrow(len(text))
+	defer buffers.Put(m)
+	binary.NativeEndian.PutUint64(*m, uint64(mtype))
+	copy((*m)[long:], text)
+	return q.wait("msgsnd", flags, func() unix.Errno { return sysSend(q, *m, len(text), flags&^Interruptible) })
 }
 
 // Receive takes a message out of the queue, msgrcv(2), and returns its length and type. The selector says which:
@@ -101,16 +103,28 @@ func (q Queue) Send(mtype int, text []byte, flags int) error {
 //
 // A message longer than buf stays in the queue, E2BIG; see NoError.
 func (q Queue) Receive(buf []byte, selector, flags int) (n, mtype int, err error) {
-	m := newMessage(len(buf))
+	m := borrow(len(buf))
+	defer buffers.Put(m)
 	err = q.wait("msgrcv", flags, func() (errno unix.Errno) {
-		n, errno = sysReceive(q, m, len(buf), selector, flags&^Interruptible)
+		n, errno = sysReceive(q, *m, len(buf), selector, flags&^Interruptible)
 		return errno
 	})
 	if err != nil {
 		return 0, 0, err
 	}
-	copy(buf, m[long:long+n])
-	return n, int(binary.NativeEndian.Uint64(m)), nil
+	copy(buf, (*m)[long:long+n])
+	return n, int(binary.NativeEndian.Uint64(*m)), nil
+}
+
+// buffers are recycled: the kernel wants type and text side by side, and new ones make a transfer take 2.5 times as long.
+var buffers = sync.Pool{New: func() any { return &[]byte{} }}
+
+func borrow(size int) *[]byte {
+	m := buffers.Get().(*[]byte)
+	if len(*m) < long+size {
+		*m = newMessage(size)
+	}
+	return m
 }
 
 // wait makes a call that may wait.
