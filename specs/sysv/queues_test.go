@@ -23,15 +23,13 @@ var _ = Describe(compares+"names and permissions", func() {
 		key, p := newKey(), newPOSIX()
 		q := makeSysV(key)
 		Expect(sysv.Get(key, 0, 0o600)).To(Equal(q))
-		_, err := sysv.Get(key, sysv.Create|sysv.Exclusive, 0o600)
-		Expect(err).To(MatchError(os.ErrExist))
+		Expect(only(sysv.Get(key, sysv.Create|sysv.Exclusive, 0o600))).To(MatchError(os.ErrExist))
 
 		again := must(openPOSIX(p.Name(), 0, 0))
 		defer again.Close()
 		post(p, message{1, "hello"})
 		Expect(fetch(again, 1)).To(Equal([]message{{1, "hello"}}))
-		_, err = openPOSIX(p.Name(), os.O_CREATE|os.O_EXCL, 4)
-		Expect(err).To(MatchError(os.ErrExist))
+		Expect(openPOSIX(p.Name(), os.O_CREATE|os.O_EXCL, 4)).Error().To(MatchError(os.ErrExist))
 	})
 
 	It("makes a queue without a key, IPC_PRIVATE; a POSIX queue always has a name, until mq_unlink", func() {
@@ -91,15 +89,9 @@ var _ = Describe(compares+"names and permissions", func() {
 		change(q, func(s *sysv.Status) { s.Mode = 0 }) // the owner's bits too
 		Expect(p.Chmod(0)).To(Succeed())
 		Expect(inside.WithoutCapabilities(func() error { return q.Send(1, nil, sysv.NoWait) })).To(MatchError(unix.EACCES))
-		Expect(inside.WithoutCapabilities(func() error {
-			_, err := receive(q, 0, 0)
-			return err
-		})).To(MatchError(unix.EACCES))
+		Expect(inside.WithoutCapabilities(func() error { return only(receive(q, 0, 0)) })).To(MatchError(unix.EACCES))
 		Expect(inside.WithoutCapabilities(func() error { return p.TimedSend(nil, 1, &past) })).To(Succeed())
-		Expect(inside.WithoutCapabilities(func() error {
-			_, err := openPOSIX(p.Name(), 0, 0)
-			return err
-		})).To(MatchError(unix.EACCES))
+		Expect(inside.WithoutCapabilities(func() error { return only(openPOSIX(p.Name(), 0, 0)) })).To(MatchError(unix.EACCES))
 	})
 
 	It("lets its owner and its creator remove it, whatever the mode; a POSIX queue its owner", func() {
@@ -170,8 +162,7 @@ var _ = Describe(compares+"names and permissions", func() {
 var _ = Describe(compares+"waiting", func() {
 	It("does not wait with IPC_NOWAIT, said at each call; O_NONBLOCK belongs to the open queue", func() {
 		q, p := newSysV(), newPOSIX()
-		_, err := receive(q, 0, 0)
-		Expect(err).To(MatchError(unix.ENOMSG))
+		Expect(receive(q, 0, 0)).Error().To(MatchError(unix.ENOMSG))
 		receiver := sleepingReceiver(q, 0)
 		send(q, message{1, ""})
 		Expect(receiver.Result()).To(Succeed())
@@ -179,8 +170,7 @@ var _ = Describe(compares+"waiting", func() {
 		second := must(openPOSIX(p.Name(), 0, 0))
 		defer second.Close()
 		must(second.SetAttr(mq.Attr{NonBlock: true}))
-		_, _, err = second.Receive(make([]byte, 64))
-		Expect(err).To(MatchError(unix.EAGAIN))
+		Expect(second.Receive(make([]byte, 64))).Error().To(MatchError(unix.EAGAIN))
 		waiting := sleepingMQReceiver(p)
 		post(p, message{1, ""})
 		Expect(waiting.Result()).To(Succeed())
@@ -188,13 +178,11 @@ var _ = Describe(compares+"waiting", func() {
 
 	It("says ENOMSG for an empty queue and EAGAIN for a full one; a POSIX queue says EAGAIN for both", func() {
 		q, p := newSysV(10), newPOSIX()
-		_, err := receive(q, 0, 0)
-		Expect(err).To(MatchError(unix.ENOMSG))
+		Expect(receive(q, 0, 0)).Error().To(MatchError(unix.ENOMSG))
 		send(q, message{1, "0123456789"})
 		Expect(q.Send(1, []byte("x"), sysv.NoWait)).To(MatchError(unix.EAGAIN))
 		must(p.SetAttr(mq.Attr{NonBlock: true}))
-		_, _, err = p.Receive(make([]byte, 64))
-		Expect(err).To(MatchError(unix.EAGAIN))
+		Expect(p.Receive(make([]byte, 64))).Error().To(MatchError(unix.EAGAIN))
 		post(p, make([]message, 4)...)
 		Expect(p.Send(nil, 0)).To(MatchError(unix.EAGAIN))
 	})
@@ -213,8 +201,7 @@ var _ = Describe(compares+"waiting", func() {
 		Expect(removed.Result()).To(MatchError(unix.EIDRM))
 
 		soon := must(unix.TimeToTimespec(time.Now().Add(time.Millisecond)))
-		_, _, err := p.TimedReceive(make([]byte, 64), &soon)
-		Expect(err).To(MatchError(unix.ETIMEDOUT))
+		Expect(p.TimedReceive(make([]byte, 64), &soon)).Error().To(MatchError(unix.ETIMEDOUT))
 	})
 
 	It("ends with EINTR after every signal handler; mq_receive waits on if the handler has SA_RESTART", func() {
@@ -271,14 +258,12 @@ var _ = Describe(compares+"lengths and limits", func() {
 	It("cuts a message to the buffer with MSG_NOERROR and leaves it with E2BIG; mq_receive wants room for the longest", func() {
 		q, p := newSysV(), newPOSIX()
 		send(q, message{1, text})
-		_, _, err := q.Receive(make([]byte, 59), 0, 0)
-		Expect(err).To(MatchError(unix.E2BIG))
+		Expect(q.Receive(make([]byte, 59), 0, 0)).Error().To(MatchError(unix.E2BIG))
 		n, _, err := q.Receive(make([]byte, 10), 0, sysv.NoError)
 		Expect(n, err).To(Equal(10))
 		Expect(status(q).Messages).To(BeZero(), "the rest is lost")
 		post(p, message{1, "x"})
-		_, _, err = p.TimedReceive(make([]byte, 63), &past)
-		Expect(err).To(MatchError(unix.EMSGSIZE), "mq_msgsize is 64, the message has 1 byte")
+		Expect(p.TimedReceive(make([]byte, 63), &past)).Error().To(MatchError(unix.EMSGSIZE), "though the message has 1 byte")
 	})
 
 	It("counts the text only: struct msgbuf's type is not part of msgsz", func() {
@@ -336,10 +321,8 @@ var _ = Describe(compares+"lengths and limits", func() {
 		s.MaxBytes++ // msgmnb, of a new queue
 		Expect(inside.WithoutCapabilities(func() error { return q.Set(s) })).To(MatchError(unix.EPERM))
 		l := must(mq.SystemLimits())
-		Expect(inside.WithoutCapabilities(func() error {
-			_, err := openPOSIX(newName(), os.O_CREATE|os.O_EXCL, l.MsgMax+1)
-			return err
-		})).To(MatchError(ContainSubstring("msg_max")))
+		makeLarge := func() error { return only(openPOSIX(newName(), os.O_CREATE|os.O_EXCL, l.MsgMax+1)) }
+		Expect(inside.WithoutCapabilities(makeLarge)).To(MatchError(ContainSubstring("msg_max")))
 	})
 
 	It("counts queues against msgmni, as POSIX queues against queues_max", func() {
@@ -374,10 +357,8 @@ var _ = Describe(compares+"life and end of a queue", func() {
 		q, p := inBoth(message{1, "lost"})
 		remove(q)
 		Expect(mq.Unlink(p.Name())).To(Succeed())
-		_, err := receive(q, 0, 0)
-		Expect(err).To(MatchError(unix.EINVAL))
-		_, err = openPOSIX(p.Name(), 0, 0)
-		Expect(err).To(MatchError(unix.ENOENT))
+		Expect(receive(q, 0, 0)).Error().To(MatchError(unix.EINVAL))
+		Expect(openPOSIX(p.Name(), 0, 0)).Error().To(MatchError(unix.ENOENT))
 		Expect(fetch(p, 1)).To(Equal([]message{{1, "lost"}}))
 	})
 

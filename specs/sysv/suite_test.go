@@ -76,6 +76,9 @@ func must[T any](value T, err error) T {
 	return value
 }
 
+// only is the error of a call.
+func only[T any](_ T, err error) error { return err }
+
 // remove removes a queue that may be gone already.
 func remove(q sysv.Queue) {
 	GinkgoHelper()

@@ -36,8 +36,7 @@ func fromBoth(sent []message, takings []taking, fetched []message) {
 			Expect(receive(q, t.selector, t.flags)).To(Equal(m))
 			left--
 		}
-		_, err := receive(q, t.selector, t.flags)
-		Expect(err).To(MatchError(unix.ENOMSG))
+		Expect(receive(q, t.selector, t.flags)).Error().To(MatchError(unix.ENOMSG))
 	}
 	Expect(status(q).Messages).To(Equal(left))
 	Expect(fetch(p, len(fetched))).To(Equal(fetched))
