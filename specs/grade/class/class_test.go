@@ -177,7 +177,7 @@ func TestPointsByOtherWeights(t *testing.T) {
 }
 
 func TestWhatWasFoundIsShownPlainAndInBounds(t *testing.T) {
-	flood := finding.Same("%s", strings.Repeat("ñ\xff\x1b[1m", 1<<18))
+	flood := finding.Same("%s", strings.Repeat("ñ\xff\x1b[1m", 1<<13))
 	row := class.Row{Finding: &finding.Finding{Did: rubric.Text{EN: "looked", ES: "miró"}, Saw: flood,
 		Facts: []finding.Fact{{Of: finding.Same("log"), Text: flood.EN}}}}
 	text, facts := row.Shown()

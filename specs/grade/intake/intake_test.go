@@ -132,13 +132,13 @@ func zipped(t *testing.T, dir, as string) string {
 func TestHostileArchives(t *testing.T) {
 	var deep, many []tar.Header
 	deep = append(deep, tar.Header{Name: strings.Repeat("d/", 41) + "f"})
-	for i := range 10_001 {
-		many = append(many, tar.Header{Name: fmt.Sprint(i)})
+	for range 10_001 {
+		many = append(many, tar.Header{Name: "d/", Typeflag: tar.TypeDir})
 	}
 	link := func(name, target string) tar.Header {
 		return tar.Header{Name: name, Linkname: target, Typeflag: tar.TypeSymlink}
 	}
-	bomb := zipOf(t, map[string]string{"Makefile": strings.Repeat("\x00", 65<<20)})
+	bomb := zipOf(t, map[string]string{"Makefile": strings.Repeat("\x00", 2<<20)})
 	for name, test := range map[string]struct{ content, refused string }{
 		"parent":                 {tarOf(t, tar.Header{Name: "a/../../evil"}), "leads out"},
 		"parent in zip":          {zipOf(t, map[string]string{"../evil": ""}), "leads out"},

@@ -38,7 +38,7 @@ func content(t *testing.T, c class.Class) string {
 }
 
 func TestNothingOfAStrangerIsMarkup(t *testing.T) {
-	html := content(t, classtest.Class(100))
+	html := content(t, classtest.Class(30))
 	if n := strings.Count(html, "<script"); n != 1 {
 		t.Errorf("%d scripts", n)
 	}
@@ -55,7 +55,7 @@ func TestNothingOfAStrangerIsMarkup(t *testing.T) {
 
 // The page is HTML, but one whose elements all end as in XML, which its parser checks.
 func TestElementsAreNestedAndIdsAreUnique(t *testing.T) {
-	html := content(t, classtest.Class(100))
+	html := content(t, classtest.Class(30))
 	begin, end := strings.Index(html, "<body>"), strings.LastIndex(html, "<script>")
 	body := regexp.MustCompile(` (hidden|checked|open)([ >])`).ReplaceAllString(html[begin:end], "$2") + "</body>"
 	d := xml.NewDecoder(strings.NewReader(body))

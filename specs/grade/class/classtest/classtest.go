@@ -19,8 +19,8 @@ var Hostile = []class.Name{
 	"a,b;c\td", "José Núñez", "'quoted", `back\slash`,
 }
 
-// Class returns a class of so many submissions, the same one each time: good and bad ones, each way to end, and some
-// with hostile names.
+// Class returns a class of so many submissions, the same one each time: good and bad ones, each way to end in the first
+// dozen, and hostile names, all of them in the first 30.
 func Class(n int) class.Class {
 	random := rand.New(rand.NewPCG(7, 7))
 	began := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
@@ -40,7 +40,7 @@ func submission(random *rand.Rand, i int, rows []rubric.Row) class.Submission {
 	}
 	s.Hashes = map[string]string{"mqfiled": hash(random), "mqfile": hash(random)}
 	s.Seconds = 9 + 8*random.Float64()
-	switch i % 25 {
+	switch i % 12 {
 	case 3:
 		s.Verdict, s.Why, s.Notes = class.NotOne, "a file", rubric.Text{EN: "a file, no folder", ES: "un fichero, no una carpeta"}
 		return s
@@ -55,11 +55,11 @@ func submission(random *rand.Rand, i int, rows []rubric.Row) class.Submission {
 			"mean 'mode_t'?\n   41 |         mqd_t queue = mq_open(name, O_RDONLY);\n      |         ^~~~~\nmake: *** " +
 			"[Makefile:12: mqfiled.o] Error 1\n\x1b[0m"
 		return s
-	case 13:
+	case 9:
 		s.Verdict, s.Why = class.Timeout, "not judged within 3m0s: it was at stuck"
 		s.Rows = judge(random, s, rows)[:17]
 		return s
-	case 19:
+	case 11:
 		s.Verdict, s.Why = class.GraderFailed, "cage: clone: no space left on device"
 		return s
 	}
@@ -107,8 +107,8 @@ var (
 )
 
 func name(random *rand.Rand, i int) class.Name {
-	if i%6 == 5 && i/6 < len(Hostile) {
-		return Hostile[i/6]
+	if i%2 == 1 && i/2 < len(Hostile) {
+		return Hostile[i/2]
 	}
 	return class.Name(fmt.Sprintf("%s-%s-%03d", family[random.IntN(len(family))], given[random.IntN(len(given))], i))
 }
