@@ -110,7 +110,7 @@ func TestRescoreGivesOtherPointsForTheSameFindings(t *testing.T) {
 }
 
 func TestRescoreRefusesRowsThatWereNotJudged(t *testing.T) {
-	c := classtest.Class(3)
+	c := classtest.Class(1)
 	out := published(t, c)
 	before := tree(t, out)
 	rows := rubric.Standard()
@@ -154,7 +154,15 @@ func TestMergedPartsAreTheWhole(t *testing.T) {
 
 func TestMergeRefuses(t *testing.T) {
 	c := classtest.Class(2)
-	dirs := parts(t, c, 2)
+	saved := func(c class.Class, i int) string {
+		dir := t.TempDir()
+		c.Submissions = c.Submissions[i : i+1]
+		if err := c.Save(dir); err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
+	dirs := []string{saved(c, 0), saved(c, 1)}
 	kit, weights := c, c
 	kit.Kit, weights.Rubric = "v0", moved("rearm", "fds", 1)
 	for name, test := range map[string]struct {
@@ -162,8 +170,8 @@ func TestMergeRefuses(t *testing.T) {
 		say  string
 	}{
 		"a submission twice": {append(dirs, dirs[0]), "is in"},
-		"another kit":        {[]string{dirs[0], parts(t, kit, 2)[1]}, "version"},
-		"another rubric":     {[]string{dirs[0], parts(t, weights, 2)[1]}, "rubric"},
+		"another kit":        {[]string{dirs[0], saved(kit, 1)}, "version"},
+		"another rubric":     {[]string{dirs[0], saved(weights, 1)}, "rubric"},
 		"no class":           {[]string{dirs[0], t.TempDir()}, "class.json"},
 	} {
 		out := filepath.Join(t.TempDir(), "new")
