@@ -28,10 +28,12 @@ const (
 
 const (
 	removeBuilt = "rm -rf bin/mqfiled bin/mqfile; "
-	// A program may be a link to a file that building sees; the judge then gets the file.
-	followLinks = `for p in bin/mqfiled bin/mqfile; do
+	// A program may be a link to a file that building sees; the judge then gets the file. One that ld.so(8) cannot load is
+	// none.
+	checkBuilt = `for p in bin/mqfiled bin/mqfile; do
 	if [ -f $p ] && [ -x $p ]; then
 		[ ! -h $p ] || cp --remove-destination "$(readlink -f $p)" $p
+		! ldd $p 2>&1 | grep -e '=> not found' -e 'version .* not found' || rm -f $p
 	elif [ -e $p ] || [ -h $p ]; then
 		echo "$p is no program, and leads to none:" && ls -ld $p && rm -rf $p
 	fi
@@ -51,7 +53,7 @@ func (a *attempt) build(ctx context.Context) error {
 	output := &capped{limit: maxBuildOutput}
 	launch := append([]string{a.cages.Tool(a.tools, launchTool)}, a.cages.Confine()...)
 	job := cage.Job{
-		Command: append(launch, "--", "/bin/sh", "-c", removeBuilt+"("+command+"\n); status=$?\n"+followLinks+"\nexit $status"),
+		Command: append(launch, "--", "/bin/sh", "-c", removeBuilt+"("+command+"\n); status=$?\n"+checkBuilt+"\nexit $status"),
 		Env:     cage.Environment(a.toolchain.env...), Files: a.files, Result: a.built, Build: true,
 		Tools: a.tools, Stdout: output, Stderr: output,
 	}

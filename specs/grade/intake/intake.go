@@ -40,6 +40,8 @@ var (
 	// Canvas: last name and first in one word, a mark, the numbers of the user and of the attachment.
 	canvas     = regexp.MustCompile(`^([^_]+)_(LATE_)?(\d+)_(\d+)_(.+)$`)
 	gradescope = regexp.MustCompile(`^submission_(\d+)$`)
+	// Google Classroom has one folder in Drive for what all have attached (its API's Assignment.studentWorkFolder), and no
+	// documented names in it: each file or folder is taken for a submission of its name.
 )
 
 const gradescopeMetadata = "submission_metadata.yml"

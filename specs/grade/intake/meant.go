@@ -103,6 +103,7 @@ type Built struct {
 var (
 	newerGo     = regexp.MustCompile(`requires go >= ([0-9.]+) \(running go ([0-9]+\.[0-9]+)`)
 	noModule    = regexp.MustCompile(`module lookup disabled by GOPROXY=off|missing go.sum entry|inconsistent vendoring|no required module provides|updates to go.mod needed`)
+	cannotLoad  = regexp.MustCompile("version `(.+)' not found|(\\S+) => not found")
 	readByBuild = regexp.MustCompile(`^(GNUm|[Mm])akefile$|^go\.mod$|\.mk$`)
 	target      = regexp.MustCompile(`(?m)^([A-Za-z0-9_./-]+)[ \t]*:([^=]|$)`)
 )
@@ -112,7 +113,7 @@ const byteOrderMark = "\ufeff"
 // Misbuilt says why building did not leave the programs where they belong, as far as that is the form's fault.
 func (h Handed) Misbuilt(b Built) *Guess {
 	build := Build[h.Language]
-	for _, guess := range []func(Built, string) *Guess{h.modules, h.lineEnds, h.removed, h.elsewhere, h.goElsewhere, h.otherTarget} {
+	for _, guess := range []func(Built, string) *Guess{h.modules, h.lineEnds, h.removed, h.libraries, h.elsewhere, h.goElsewhere, h.otherTarget} {
 		if g := guess(b, build); g != nil {
 			return g
 		}
@@ -162,6 +163,16 @@ func (h Handed) removed(b Built, _ string) *Guess {
 		}
 	}
 	return nil
+}
+
+// libraries finds programs that were built for another machine, with a newer libc for example, and only copied here.
+func (h Handed) libraries(b Built, _ string) *Guess {
+	m := cannotLoad.FindStringSubmatch(b.Output)
+	if m == nil {
+		return nil
+	}
+	return &Guess{Why: finding.Say("what was built cannot be started here, for want of %s: it is of another system; let make build it "+
+		"from its source", m[1]+m[2])}
 }
 
 // elsewhere finds programs of other names.
