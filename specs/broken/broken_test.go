@@ -84,7 +84,7 @@ func TestKillMatrix(t *testing.T) {
 	}
 }
 
-// again judges alone what has got another verdict than it must get, and says so. Sixteen processes on a few cores can
+// again judges alone each program whose verdict was wrong, and says so. Sixteen processes on a few cores can
 // make a program miss a time limit.
 func again(t *testing.T, verdicts []broken.Verdict) {
 	suite, err := someSuite()

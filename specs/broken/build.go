@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// Missing tells which command a program cannot be built without, here. Without any it returns nothing.
+// Missing returns the command that the build needs and this machine lacks, or nothing.
 func (p *Program) Missing() string {
 	commands := []string{"git", "go"}
 	if p.Language == "c" {

@@ -22,7 +22,7 @@ var wildRows = []string{"fds", "failure", "instance", "transfer", "sigterm", "ou
 // wildLimit is far more than all wild programs together take.
 const wildLimit = 5 * time.Minute
 
-// Of a wild program there is a verdict, in bounded time, and nothing is left.
+// Every wild program gets a verdict in bounded time and leaves nothing behind.
 func TestWildPrograms(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes long")

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Of a program that ends by a fault the line is named, where the kernel's log may be read.
+// After a fault the source line is named, where the kernel's log may be read.
 func TestALineIsNamedInWhichAProgramEnded(t *testing.T) {
 	dir := t.TempDir()
 	program := filepath.Join(dir, "program")

@@ -31,7 +31,7 @@ func QueueName(what string) string {
 	return fmt.Sprintf("/spec-%s-%d-%d", what, os.Getpid(), queueNumber.Add(1))
 }
 
-// Name returns a name of so many bytes, with its slash, that no other queue has. It may be longer.
+// Name returns a name of at least length bytes, slash included, that no other queue has.
 func Name(length int) string {
 	name := QueueName("reply")
 	return name + strings.Repeat("-", max(0, length-len(name)))
@@ -173,13 +173,13 @@ func (c *Client) Next(ctx context.Context) (Message, error) {
 	return Message{kind, append([]byte(nil), c.buf[:n]...)}, err
 }
 
-// Pending receives a response that is there already.
+// Pending receives a response that is already in the queue.
 func (c *Client) Pending() (Message, bool) {
 	n, kind, err := c.reply.TryReceive(c.buf)
 	return Message{kind, append([]byte(nil), c.buf[:n]...)}, err == nil
 }
 
-// TakeAll receives what is there.
+// TakeAll receives all responses that are in the queue.
 func (c *Client) TakeAll() (e Exchange) {
 	for {
 		m, came := c.Pending()
@@ -190,13 +190,13 @@ func (c *Client) TakeAll() (e Exchange) {
 	}
 }
 
-// Waiting tells how many responses lie in the reply queue.
+// Waiting returns the number of responses in the reply queue.
 func (c *Client) Waiting() (int, error) {
 	attr, err := c.reply.Attr()
 	return attr.CurMsgs, err
 }
 
-// Exchange is a request with all that came back.
+// Exchange is a request and all its responses.
 type Exchange struct {
 	Path     string
 	Messages []Message
@@ -204,7 +204,7 @@ type Exchange struct {
 	Slowest  time.Duration // the longest time that the client took nothing
 }
 
-// ErrEndless means that a server has sent far more than any file of a spec holds.
+// ErrEndless means that a server has sent far more than any spec's file holds.
 var ErrEndless = errors.New("the server goes on sending")
 
 // The most that a spec wants to receive in one exchange, and some more.
@@ -226,7 +226,7 @@ func (c *Client) Finish(ctx context.Context, path string) (Exchange, error) {
 	return c.FinishSlowly(ctx, path, 0, 0)
 }
 
-// FinishSlowly receives until FAILURE or END, for a while only one message each period.
+// FinishSlowly receives until FAILURE or END, at first only one message each period.
 func (c *Client) FinishSlowly(ctx context.Context, path string, period, while time.Duration) (Exchange, error) {
 	e := Exchange{Path: path}
 	begin := time.Now()
@@ -255,7 +255,7 @@ func (c *Client) FinishSlowly(ctx context.Context, path string, period, while ti
 	}
 }
 
-// Begin receives no more than the first so many messages.
+// Begin receives the first messages only.
 func (c *Client) Begin(ctx context.Context, messages int) (e Exchange, err error) {
 	for range messages {
 		m, err := c.nextWithin(ctx, Patience)
@@ -270,7 +270,7 @@ func (c *Client) Begin(ctx context.Context, messages int) (e Exchange, err error
 	return e, nil
 }
 
-// nextWithin receives one response. From a daemon that has ended comes only what lies in the queue already.
+// nextWithin receives one response. A daemon that has ended sends no more than is in the queue already.
 func (c *Client) nextWithin(ctx context.Context, limit time.Duration) (Message, error) {
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)

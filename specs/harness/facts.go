@@ -62,7 +62,7 @@ func Account(name string) (uid, gid int, err error) {
 	return uid, gid, err
 }
 
-// QueueMode is the permission bits of a queue.
+// QueueMode returns a queue's permission bits.
 func QueueMode(name string) (uint32, error) {
 	q, err := mq.Open(name, os.O_RDONLY, 0, nil)
 	if err != nil {

@@ -48,7 +48,7 @@ type alarm struct {
 
 var machine = clock{slow: 1, alarms: map[*alarm]struct{}{}}
 
-// Now is the time of a clock that goes only as fast as this machine does, as busy as it is. It begins anywhere.
+// Now is the time of a clock that goes only as fast as this machine does under its load. Its zero means nothing.
 func Now() time.Duration {
 	machine.once.Do(machine.start)
 	machine.mu.Lock()
@@ -56,7 +56,7 @@ func Now() time.Duration {
 	return machine.now
 }
 
-// Slowness tells how many times longer than usual this machine takes for anything.
+// Slowness returns how many times longer than usual this machine takes to start a process.
 func Slowness() float64 {
 	Now()
 	machine.mu.Lock()
@@ -64,8 +64,8 @@ func Slowness() float64 {
 	return machine.slow
 }
 
-// HeldUp tells how long at most this machine has let a process wait for its turn, or work at starting another, since it
-// was asked before.
+// HeldUp returns the longest time, since the last call, that this machine kept a process from running, or took to
+// start one.
 func HeldUp() time.Duration {
 	Now()
 	machine.mu.Lock()
@@ -81,17 +81,17 @@ type Stopwatch struct {
 	now   time.Duration
 }
 
-// NewStopwatch is one that runs.
+// NewStopwatch returns a running stopwatch.
 func NewStopwatch() Stopwatch {
 	return Stopwatch{time.Now(), Now()}
 }
 
-// Took is the time since it was started as everybody measures it.
+// Took is the wall-clock time since the start.
 func (s Stopwatch) Took() time.Duration {
 	return time.Since(s.begun).Round(time.Millisecond)
 }
 
-// Within reports whether no more than limit has passed since it was started, on the clock of [Now].
+// Within reports whether at most limit has passed on the clock of [Now].
 func (s Stopwatch) Within(limit time.Duration) bool {
 	return Now()-s.now <= limit
 }
@@ -101,7 +101,7 @@ func (s Stopwatch) Left(limit time.Duration) time.Duration {
 	return limit - (Now() - s.now)
 }
 
-// Stretched is for limits that cannot be on the clock of [Now]: as much longer as this machine is slow.
+// Stretched lengthens a limit that cannot be on the clock of [Now] by the machine's slowness.
 func Stretched(d time.Duration) time.Duration {
 	return time.Duration(float64(d) * Slowness())
 }
@@ -136,7 +136,7 @@ func (l limited) Err() error {
 	return context.Cause(l.Context)
 }
 
-// start has the clock know from its first instant on how slow the machine is.
+// start measures the machine once before the first beat, so the clock is right from its first instant.
 func (c *clock) start() {
 	c.slow, c.begun = slowness(startProcess()), time.Now()
 	go c.run()
@@ -150,7 +150,7 @@ func (c *clock) run() {
 	}
 }
 
-// advance ends a beat. That its timer was late counts as well: in a throttled group only then one sees how late.
+// advance ends a beat. A late timer counts as well: in a throttled group nothing else shows how late it was.
 func (c *clock) advance() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

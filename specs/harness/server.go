@@ -191,7 +191,7 @@ func whatItDoes(original int) rubric.Text {
 	}
 }
 
-// descendants are the processes that a start has made so far: its children, and those that have lost their parent.
+// descendants are the processes of a start: its children, and the orphans that this process has adopted.
 func descendants(original int) (pids []int) {
 	children, _ := proc.Children(original)
 	adopted, _, _ := adopted()
@@ -338,7 +338,7 @@ func (s *Server) Signal(sig unix.Signal) error {
 	return s.handle.Signal(sig)
 }
 
-// Stop has the daemon stand still, by SIGSTOP, and returns when it does.
+// Stop sends SIGSTOP and returns when every thread of the daemon has stopped.
 func (s *Server) Stop(ctx context.Context) error {
 	if err := s.Signal(unix.SIGSTOP); err != nil {
 		return err
@@ -357,7 +357,7 @@ func (s *Server) Stop(ctx context.Context) error {
 	}
 }
 
-// FavourMain gives all of the daemon's threads but the main one a low priority, so that this one goes on first.
+// FavourMain gives every thread of the daemon but the main one a low priority, so that the main one runs first.
 func (s *Server) FavourMain() error {
 	tasks, err := s.Process.Tasks()
 	for _, t := range tasks {
@@ -368,13 +368,13 @@ func (s *Server) FavourMain() error {
 	return err
 }
 
-// Continue has it go on.
+// Continue sends SIGCONT.
 func (s *Server) Continue() {
 	s.Signal(unix.SIGCONT)
 }
 
-// Works reports whether the daemon has used the processor, or has waited for the disk, since it was asked before. On a
-// busy machine such a one may be late and right; the clock of [Now] knows nothing of disks.
+// Works reports whether the daemon has used the processor, or waits for a disk, since the last call. On a busy machine
+// such a daemon may be late and yet correct; the clock of [Now] knows nothing of disks.
 func (s *Server) Works() bool {
 	stat, _ := s.Process.Stat()
 	tasks, _ := s.Process.Tasks()
@@ -383,7 +383,7 @@ func (s *Server) Works() bool {
 	return s.used != before || slices.ContainsFunc(tasks, func(t procfs.Status) bool { return t.State == 'D' })
 }
 
-// WaitForEnd waits until the daemon has ended, reaps it and tells how it ended.
+// WaitForEnd waits for the daemon to end, reaps it and returns its wait status.
 func (s *Server) WaitForEnd(ctx context.Context) (unix.WaitStatus, error) {
 	select {
 	case <-s.ended.Done():
