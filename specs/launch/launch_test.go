@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/procfs"
+	"daemonlab/specs/harness"
 )
 
 // launcher is the program under test.
@@ -148,7 +149,10 @@ func hostileFiles(t *testing.T) (file, pipe, socket, terminal *os.File) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	must(t, err)
 	socket = os.NewFile(uintptr(pair[0]), "socket")
-	master, terminal := openTerminal(t)
+	master, terminal, err := harness.OpenTerminal()
+	if err != nil {
+		t.Skip("needs a pseudo-terminal: ", err)
+	}
 	t.Cleanup(func() {
 		unix.Close(pair[1])
 		for _, f := range []*os.File{file, read, pipe, socket, master, terminal} {
@@ -156,21 +160,6 @@ func hostileFiles(t *testing.T) (file, pipe, socket, terminal *os.File) {
 		}
 	})
 	return file, pipe, socket, terminal
-}
-
-// openTerminal makes a pseudo-terminal (pts(4)).
-func openTerminal(t *testing.T) (master, slave *os.File) {
-	t.Helper()
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Skip("needs a pseudo-terminal: ", err)
-	}
-	must(t, unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0))
-	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
-	must(t, err)
-	slave, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
-	must(t, err)
-	return master, slave
 }
 
 // checkFiles proves that the target has the planted files at their numbers, the standard ones, and no others.
