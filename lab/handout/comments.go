@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"unicode/utf8"
+
+	"daemonlab/specs/finding"
 )
 
 // comments.es.json has the comments of what a student goes on writing, a paragraph an entry with its lines joined, and
@@ -66,7 +68,7 @@ func (t *todos) translate(file string, source []byte) []byte {
 			if strings.HasPrefix(spanish, "\t") {
 				lines = append(lines, strings.Split(spanish, "\n")...)
 			} else {
-				lines = append(lines, wrap(spanish, room(file, before, comment))...)
+				lines = append(lines, finding.Fold(spanish, room(file, before, comment))...)
 			}
 		}
 		return layOut(before, comment, lines)

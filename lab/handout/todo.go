@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
-	"unicode/utf8"
 
+	"daemonlab/specs/finding"
 	"daemonlab/specs/rubric"
 )
 
@@ -55,11 +55,11 @@ func (t *todos) writer(file string) func(ids []string, key, indent string) []str
 				t.err = fmt.Errorf("%s: a mark names %q, which is no row of the rubric", file, id)
 				return nil
 			}
-			text = append(text, wrap(t.text(row, key == "" && !told[id]), margin)...)
+			text = append(text, finding.Fold(t.text(row, key == "" && !told[id]), margin)...)
 			told[id] = told[id] || key == ""
 		}
 		if key != "" {
-			text = append(text, wrap(own.In(t.lang), margin)...)
+			text = append(text, finding.Fold(own.In(t.lang), margin)...)
 		}
 		if len(text) == 0 {
 			return nil
@@ -69,28 +69,11 @@ func (t *todos) writer(file string) func(ids []string, key, indent string) []str
 }
 
 func (t *todos) text(row rubric.Row, withHint bool) string {
-	word, title, hint := "step", row.Title.EN, row.Hint.EN
-	if t.lang == "es" {
-		word, title, hint = "paso", row.Title.ES, row.Hint.ES
-	}
-	text := fmt.Sprintf("TODO %s %d (%s): %s.", word, row.Step, row.ID, title)
+	step := rubric.Text{EN: "step", ES: "paso"}.In(t.lang)
+	text := fmt.Sprintf("TODO %s %d (%s): %s.", step, row.Step, row.ID, row.Title.In(t.lang))
 	if withHint {
-		text += " " + hint
+		text += " " + row.Hint.In(t.lang)
 	}
 	return text
 }
 
-func wrap(text string, width int) (lines []string) {
-	line := ""
-	for _, word := range strings.Fields(text) {
-		if line != "" && utf8.RuneCountInString(line+" "+word) > width {
-			lines = append(lines, line)
-			line = ""
-		}
-		if line != "" {
-			line += " "
-		}
-		line += word
-	}
-	return append(lines, line)
-}

@@ -94,12 +94,14 @@ func Clip(line string, columns int) string {
 	return string([]rune(line)[:max(columns-1, 0)]) + "…"
 }
 
-// Fold breaks a line that has more columns, at words where it can.
+// Fold breaks a line that has more columns: between words, else behind a sign that joins them, else anywhere.
 func Fold(line string, columns int) (lines []string) {
 	for utf8.RuneCountInString(line) > columns {
 		head := string([]rune(line)[:columns])
 		if at := strings.LastIndexByte(head, ' '); at > columns/2 {
 			head = head[:at]
+		} else if at := strings.LastIndexAny(head, "(|,/"); at > columns/2 {
+			head = head[:at+1]
 		}
 		lines = append(lines, head)
 		line = strings.TrimLeft(line[len(head):], " ")

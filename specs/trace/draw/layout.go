@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"daemonlab/specs/finding"
 	"daemonlab/specs/rubric"
@@ -178,25 +177,6 @@ func status(v birth.Verdict) string {
 	return "!!"
 }
 
-// wrap breaks text into lines of so many characters: between words, else behind a sign that joins them, else anywhere.
-func wrap(text string, width int) (lines []string) {
-	for _, word := range strings.Fields(finding.Escape(text, "")) {
-		for n := len(lines); ; n = len(lines) {
-			if n > 0 && utf8.RuneCountInString(lines[n-1])+1+utf8.RuneCountInString(word) <= width {
-				lines[n-1] += " " + word
-				break
-			}
-			letters := []rune(word)
-			if len(letters) <= width {
-				lines = append(lines, word)
-				break
-			}
-			cut := width
-			if at := strings.LastIndexAny(string(letters[:width]), "(|,/"); at > 0 {
-				cut = utf8.RuneCountInString(string(letters[:width])[:at+1])
-			}
-			lines, word = append(lines, string(letters[:cut])), string(letters[cut:])
-		}
-	}
-	return lines
+func wrap(text string, width int) []string {
+	return finding.Fold(strings.Join(strings.Fields(finding.Escape(text, "")), " "), width)
 }
