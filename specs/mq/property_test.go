@@ -1,7 +1,6 @@
 package mq_test
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -20,51 +19,25 @@ import (
 	"daemonlab/specs/inside"
 )
 
-// tally is what one process has seen of its own registrations.
-type tally struct {
-	Registrations  int // that succeeded
-	Busy           int // that did not, because there was another
-	Woken, Removed int // ends that it was told of
-	Doubled        int // registrations whose end it was told of more than once
-	Untold         int // and never
-}
-
-// mix runs a part in several processes at once on one queue and adds up what they print.
-func mix(part string, processes int) (all tally) {
-	GinkgoHelper()
-	q, seed := newQueue(2, 16), newSeed()
-	tallies := make(chan tally, processes)
-	var group sync.WaitGroup
-	for i := range processes {
-		group.Go(func() {
-			defer GinkgoRecover()
-			var t tally
-			out := perform(part, q.Name(), fmt.Sprint(seed), fmt.Sprint(i))
-			Expect(json.Unmarshal([]byte(out), &t)).To(Succeed(), out)
-			tallies <- t
-		})
-	}
-	group.Wait()
-	close(tallies)
-	for t := range tallies {
-		all.Registrations, all.Busy = all.Registrations+t.Registrations, all.Busy+t.Busy
-		all.Woken, all.Removed = all.Woken+t.Woken, all.Removed+t.Removed
-		all.Doubled, all.Untold = all.Doubled+t.Doubled, all.Untold+t.Untold
-	}
-	AddReportEntry(part, fmt.Sprintf("seed %d: %+v", seed, all))
-	return all
-}
-
 var _ = Describe("Every successful registration has one end", func() {
-	DescribeTable("woken or removed", func(part string) {
-		t := mix(part, 4)
-
-		Expect(t.Woken + t.Removed).To(Equal(t.Registrations))
-		Expect(t.Doubled).To(BeZero())
-		Expect(t.Untold).To(BeZero())
-		Expect(t.Woken).NotTo(BeZero())
-		Expect(t.Removed).NotTo(BeZero())
-		Expect(t.Busy).NotTo(BeZero())
+	DescribeTable("woken or removed, which each of four processes finds of its own", func(part string) {
+		q, seed, outs := newQueue(2, 16), newSeed(), make(chan string, 4)
+		for i := range cap(outs) {
+			go func() {
+				defer GinkgoRecover()
+				outs <- perform(part, q.Name(), fmt.Sprint(seed), fmt.Sprint(i))
+			}()
+		}
+		var woken, removed, busy int
+		for range cap(outs) {
+			var out string
+			Eventually(outs).Should(Receive(&out))
+			var w, r, b int
+			must(fmt.Sscan(out, &w, &r, &b))
+			woken, removed, busy = woken+w, removed+r, busy+b
+		}
+		AddReportEntry(part, fmt.Sprintf("seed %d: %d woken, %d removed, %d busy", seed, woken, removed, busy))
+		Expect([]int{woken, removed, busy}).To(HaveEach(Not(BeZero())))
 	},
 		Entry("Every registration ends in exactly one cookie, woken or removed, whoever sends, receives and cancels", row(120),
 			"mix on a socket"),
@@ -76,34 +49,34 @@ var _ = Describe("Every successful registration has one end", func() {
 // mixed is one process of a mix: threads that register, cancel, send and receive at random.
 type mixed struct {
 	q        *mq.Queue
-	register func(q *mq.Queue, id int) error // calls told with the same number when the registration ends
+	register func(q *mq.Queue, id int) error // has told called with the number when the registration ends
 	seed     [2]uint64
+	ended    chan struct{} // has one for each end
 
-	news chan struct{} // has one when an end was told of
-
-	mu    sync.Mutex
-	ends  map[int][]mq.Event // by registration; an entry without events has not ended
-	last  int
-	busy  int
-	fault error
+	mu       sync.Mutex
+	ends     map[int]mq.Event // by registration; 0 is none yet
+	last     int
+	awaited  int // registrations that succeeded, less those whose end await has seen
+	busy     int
+	failures error
 }
 
 func newMixed(args []string) (*mixed, error) {
 	seed, err1 := strconv.ParseUint(args[1], 10, 64)
 	number, err2 := strconv.ParseUint(args[2], 10, 64)
 	q, err := mq.Open(args[0], os.O_RDWR, 0, nil)
-	return &mixed{q: q, seed: [2]uint64{seed, number << 8}, ends: map[int][]mq.Event{},
-		news: make(chan struct{}, 1)}, errors.Join(err1, err2, err)
+	return &mixed{q: q, seed: [2]uint64{seed, number << 8}, ends: map[int]mq.Event{},
+		ended: make(chan struct{}, 1<<16)}, errors.Join(err1, err2, err)
 }
 
 func (m *mixed) told(id int, ev mq.Event) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.ends[id] = append(m.ends[id], ev)
-	select {
-	case m.news <- struct{}{}:
-	default:
+	if before, known := m.ends[id]; !known || before != 0 {
+		m.failures = errors.Join(m.failures, fmt.Errorf("registration %d: told %v, and %v before", id, ev, before))
 	}
+	m.ends[id] = ev
+	m.ended <- struct{}{}
 }
 
 // tryRegister has the entry in place first: the end may come before the registration has returned.
@@ -111,24 +84,25 @@ func (m *mixed) tryRegister(q *mq.Queue) error {
 	m.mu.Lock()
 	m.last++
 	id := m.last
-	m.ends[id] = nil
+	m.ends[id] = 0
 	m.mu.Unlock()
 	err := m.register(q, id)
-	if err == nil {
-		return nil
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if err == nil {
+		m.awaited++
+		return nil
+	}
 	m.busy++
-	if len(m.ends[id]) > 0 {
-		return fmt.Errorf("told %v of a registration that failed: %w", m.ends[id], err)
+	if ev := m.ends[id]; ev != 0 {
+		return fmt.Errorf("told %v of a registration that failed: %v", ev, err)
 	}
 	delete(m.ends, id)
 	return err
 }
 
 // run has each call made again and again, at random moments.
-func (m *mixed) run() error {
+func (m *mixed) run() {
 	calls := []func() error{
 		func() error { return m.tryRegister(m.q) },
 		func() error { return m.tryRegister(m.q) },
@@ -146,71 +120,45 @@ func (m *mixed) run() error {
 				}
 				if err := call(); err != nil && !errors.Is(err, unix.EBUSY) && !errors.Is(err, unix.EAGAIN) {
 					m.mu.Lock()
-					m.fault = errors.Join(m.fault, err)
+					m.failures = errors.Join(m.failures, err)
 					m.mu.Unlock()
 				}
 			}
 		})
 	}
 	group.Wait()
-	return m.fault
 }
 
-func (m *mixed) ended() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, events := range m.ends {
-		if len(events) == 0 {
-			return false
-		}
-	}
-	return true
-}
-
-// await waits, within bounds, until every registration has ended.
-func (m *mixed) await() {
-	timeout := time.After(inside.Patience)
-	for !m.ended() {
+// await waits, within bounds, for the end of every registration.
+func (m *mixed) await() error {
+	for timeout := time.After(inside.Patience); m.awaited > 0; m.awaited-- {
 		select {
-		case <-m.news:
+		case <-m.ended:
 		case <-timeout:
-			return
+			return fmt.Errorf("%d registrations have no end", m.awaited)
 		}
 	}
+	return nil
 }
 
-// finish ends the last registration. Then it makes and ends one more: what its end does not overtake has come.
-func (m *mixed) finish() error {
-	if err := m.q.Close(); err != nil {
+// play runs the mix, ends the last registration, and prints how many were woken, removed and refused. One more
+// registration is made and ended before: what its end does not overtake has come.
+func (m *mixed) play() error {
+	m.run()
+	err := errors.Join(m.q.Close(), m.await())
+	q, openErr := mq.Open(newName(), newOne, 0o600, &mq.Attr{MaxMsg: 1, MsgSize: 16})
+	if err := errors.Join(err, openErr); err != nil {
 		return err
 	}
-	m.await()
-	q, err := mq.Open(newName(), newOne, 0o600, &mq.Attr{MaxMsg: 1, MsgSize: 16})
-	if err != nil {
-		return err
-	}
-	err = errors.Join(mq.Unlink(q.Name()), m.tryRegister(q), q.Close())
-	m.await()
-	return err
-}
-
-func (m *mixed) report() error {
+	err = errors.Join(mq.Unlink(q.Name()), m.tryRegister(q), q.Close(), m.await())
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	t := tally{Registrations: len(m.ends), Busy: m.busy}
-	for _, events := range m.ends {
-		switch {
-		case len(events) == 0:
-			t.Untold++
-		case len(events) > 1:
-			t.Doubled++
-		case events[0] == mq.Arrived:
-			t.Woken++
-		case events[0] == mq.Removed:
-			t.Removed++
-		}
+	count := map[mq.Event]int{}
+	for _, ev := range m.ends {
+		count[ev]++
 	}
-	return json.NewEncoder(os.Stdout).Encode(t)
+	fmt.Println(count[mq.Arrived], count[mq.Removed], m.busy)
+	return errors.Join(err, m.failures)
 }
 
 func init() {
@@ -220,7 +168,7 @@ func init() {
 			return err
 		}
 		m.register = func(q *mq.Queue, id int) error { return q.Notify(func(ev mq.Event) { m.told(id, ev) }) }
-		return errors.Join(m.run(), m.finish(), m.report())
+		return m.play()
 	}
 	parts["mix on a socket"] = func(args []string) error {
 		m, err := newMixed(args)
@@ -237,7 +185,7 @@ func init() {
 			return errors.Join(controlErr, err)
 		}
 		go m.readCookies(&mailbox{socket})
-		return errors.Join(m.run(), m.finish(), m.report())
+		return m.play()
 	}
 }
 

@@ -38,15 +38,11 @@ func since(major, minor int) Labels { return Labels{fmt.Sprintf("%s%d.%d", since
 const sinceLinux = "since Linux "
 
 var _ = BeforeEach(func() {
-	version := sinceOf(CurrentSpecReport())
-	if version == "" {
-		return
-	}
 	var name unix.Utsname
 	Expect(unix.Uname(&name)).To(Succeed())
 	var here, wanted [2]int
 	fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &here[0], &here[1])
-	fmt.Sscanf(version, sinceLinux+"%d.%d", &wanted[0], &wanted[1])
+	fmt.Sscanf(sinceOf(CurrentSpecReport()), sinceLinux+"%d.%d", &wanted[0], &wanted[1])
 	if slices.Compare(here[:], wanted[:]) < 0 {
 		Skip(fmt.Sprintf("this is %d.%d", here[0], here[1]))
 	}
@@ -64,101 +60,69 @@ func sinceOf(spec SpecReport) string {
 
 func rowLabel(n int) string { return fmt.Sprintf("row %d", n) }
 
-// account is what became of one row.
-type account struct {
-	title   string
-	since   []string // sentences of the row that do not hold on every kernel, and from which on they do
-	specs   int
-	passed  int
-	failed  int
-	skipped []string // reasons
+// stateOf is what became of a row by its specs, empty if none was chosen to run.
+func stateOf(specs []SpecReport) (state string) {
+	for _, spec := range specs {
+		switch {
+		case spec.State.Is(types.SpecStateFailureStates):
+			return "FAILED"
+		case spec.State.Is(types.SpecStatePassed):
+			state = "verified"
+		case spec.Failure.Message != "": // given to Skip; a spec that was not chosen has none
+			state = cmp.Or(state, "not verified here")
+		}
+	}
+	return state
 }
 
-// state is empty for a row whose specs were not chosen to run.
-func (a account) state() string {
-	switch {
-	case a.failed > 0:
-		return "FAILED"
-	case a.passed > 0:
-		return "verified"
-	case len(a.skipped) > 0:
-		return "not verified here"
+// textOf is the first sentence of a row, and which of the others hold not everywhere, and why not here.
+func textOf(specs []SpecReport) string {
+	text := specs[0].LeafNodeText
+	if len(specs) > 1 {
+		text = fmt.Sprintf("%s (and %d more)", text, len(specs)-1)
 	}
-	return ""
-}
-
-func (a account) String() string {
-	text := a.title
-	if a.specs > 1 {
-		text = fmt.Sprintf("%s (and %d more)", text, a.specs-1)
+	for _, spec := range specs {
+		if version := sinceOf(spec); version != "" {
+			text += "; " + version + ": " + spec.LeafNodeText
+		}
 	}
-	for _, sentence := range a.since {
-		text += "; " + sentence
-	}
-	slices.Sort(a.skipped)
-	for _, reason := range slices.Compact(a.skipped) {
-		text += "; not here: " + reason
+	for _, spec := range specs {
+		reason := "; not here: " + spec.Failure.Message
+		if spec.State.Is(types.SpecStateSkipped) && spec.Failure.Message != "" && !strings.Contains(text, reason) {
+			text += reason
+		}
 	}
 	return text
 }
 
-func accounts(report Report) map[string]*account {
-	byLabel := map[string]*account{}
+var _ = ReportAfterSuite("every row is verified, or the reason is known", func(report Report) {
+	specs := map[string][]SpecReport{}
 	for _, spec := range report.SpecReports.WithLeafNodeType(types.NodeTypeIt) {
 		for _, label := range spec.LeafNodeLabels {
-			a, ok := byLabel[label]
-			if !ok {
-				a = &account{title: spec.LeafNodeText}
-				byLabel[label] = a
-			}
-			a.add(spec)
+			specs[label] = append(specs[label], spec)
 		}
 	}
-	return byLabel
-}
-
-func (a *account) add(spec SpecReport) {
-	a.specs++
-	if version := sinceOf(spec); version != "" {
-		a.since = append(a.since, version+": "+spec.LeafNodeText)
-	}
-	switch {
-	case spec.State.Is(types.SpecStateFailureStates):
-		a.failed++
-	case spec.State.Is(types.SpecStatePassed):
-		a.passed++
-	case spec.Failure.Message != "": // given to Skip; a spec that was not chosen has none
-		a.skipped = append(a.skipped, spec.Failure.Message)
-	}
-}
-
-var _ = ReportAfterSuite("every row is verified, or the reason is known", func(report Report) {
-	byLabel := accounts(report)
 	var table strings.Builder
 	var missing []int
 	totals := map[string]int{}
 	for n := 1; n <= lastRow; n++ {
-		a, ok := byLabel[rowLabel(n)]
-		reason, listed := notVerifiable[n]
-		switch {
-		case listed:
-			a = &account{title: reason}
-		case !ok:
+		of := specs[rowLabel(n)]
+		state, text := "not verifiable", notVerifiable[n]
+		if text == "" && len(of) == 0 {
 			missing = append(missing, n)
 			continue
 		}
-		state := a.state()
-		if listed {
-			state = "not verifiable"
+		if text == "" {
+			state, text = stateOf(of), textOf(of)
 		}
-		totals[state]++
+		totals[cmp.Or(state, "not run")]++
 		if state != "" {
-			fmt.Fprintf(&table, "row %3d  %-17s  %v\n", n, state, a)
+			fmt.Fprintf(&table, "row %3d  %-17s  %v\n", n, state, text)
 		}
 	}
 	fmt.Printf("\n%srows in all:", table.String())
 	for _, state := range slices.Sorted(maps.Keys(totals)) {
-		fmt.Printf(" %d %s", totals[state], cmp.Or(state, "not run"))
+		fmt.Printf(" %d %s", totals[state], state)
 	}
 	fmt.Println()
 	Expect(missing).To(BeEmpty(), "rows that no spec carries and no reason excuses")
