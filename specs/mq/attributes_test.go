@@ -12,15 +12,13 @@ import (
 	"daemonlab/lab/mq"
 )
 
-var _ = Describe("D. mq_getattr, mq_setattr: what can be set", func() {
+var _ = Describe("D. mq_getattr, mq_setattr: what can be set; what else is told", func() {
 	It("mq_getattr tells O_NONBLOCK, the shape that the queue was made with, and how many messages it holds", row(56),
 		func() {
 			q := newQueue(3, 100)
 			b := openBlocking(q.Name(), os.O_RDWR)
 			Expect(q.Attr()).To(Equal(mq.Attr{MaxMsg: 3, MsgSize: 100, CurMsgs: 0, NonBlock: true}))
-
 			Expect(q.TrySend(nil, 0)).To(Succeed())
-
 			Expect(b.Attr()).To(Equal(mq.Attr{MaxMsg: 3, MsgSize: 100, CurMsgs: 1, NonBlock: false}))
 		})
 
@@ -46,14 +44,11 @@ var _ = Describe("D. mq_getattr, mq_setattr: what can be set", func() {
 		Expect(rawGetSetAttr(number(b), &mqAttr{maxMsg: 7, msgSize: 7, curMsgs: 7}, nil)).To(Succeed())
 		Expect(b.Attr()).To(Equal(mq.Attr{MaxMsg: 2, MsgSize: 16}))
 	})
-})
 
-var _ = Describe("D. mq_getattr, mq_setattr: what else is told", func() {
 	It("mq_setattr returns what mq_getattr would have said before", row(59), func() {
 		b := openBlocking(newQueue(2, 16).Name(), os.O_RDWR)
 		Expect(b.Send(nil, 0)).To(Succeed())
 		before := must(b.Attr())
-
 		Expect(b.SetAttr(mq.Attr{NonBlock: true})).To(Equal(before))
 	})
 
@@ -68,7 +63,6 @@ var _ = Describe("D. mq_getattr, mq_setattr: what else is told", func() {
 		Expect(rawGetSetAttr(-1, nil, &attr)).To(MatchError(unix.EBADF))
 		Expect(rawGetSetAttr(-1, &attr, nil)).To(MatchError(unix.EBADF))
 		Expect(rawGetSetAttr(newMailbox().fd, nil, &attr)).To(MatchError(unix.EBADF))
-
 		Expect(rawGetSetAttr(number(open(newQueue(1, 16).Name(), os.O_WRONLY)), nil, &attr)).To(Succeed())
 		Expect(attr.maxMsg).To(Equal(1))
 	})

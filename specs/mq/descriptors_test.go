@@ -31,7 +31,7 @@ func nonBlock(fd int) bool {
 	return attr.flags&unix.O_NONBLOCK != 0
 }
 
-var _ = Describe("C. mq_close, mq_unlink, descriptors: closing", func() {
+var _ = Describe("C. mq_close, mq_unlink, descriptors: closing; unlinking", func() {
 	It("mq_close closes a queue", row(39), func() {
 		Expect(newQueue(1, 16).Close()).To(Succeed())
 	})
@@ -40,7 +40,6 @@ var _ = Describe("C. mq_close, mq_unlink, descriptors: closing", func() {
 		q := newQueue(1, 16)
 		fd := duplicateHigh(number(q))
 		Expect(unix.Close(fd)).To(Succeed())
-
 		Expect(unix.Close(fd)).To(MatchError(unix.EBADF))
 		Expect(unix.Close(-1)).To(MatchError(unix.EBADF))
 		Expect(q.Close()).To(Succeed())
@@ -50,20 +49,16 @@ var _ = Describe("C. mq_close, mq_unlink, descriptors: closing", func() {
 	It("A closed descriptor names no queue any more: EBADF", row(41), func() {
 		fd := duplicateHigh(number(newQueue(1, 16)))
 		Expect(unix.Close(fd)).To(Succeed())
-
 		Expect(rawNotify(fd, &sigevent{notify: sigevNone})).To(MatchError(unix.EBADF))
 		Expect(rawSend(fd, nil, 0, nil)).To(MatchError(unix.EBADF))
 	})
 
 	It("mq_close ends the registration of its process, so that another can register", row(42), func() {
 		q := newQueue(1, 16)
-		other := startPeer()
-		fd := must(other.open(q.Name(), os.O_RDWR))
+		other, fd := peerWith(q, os.O_RDWR)
 		Expect(q.NotifyNone()).To(Succeed())
 		Expect(other.notify(fd, sigevNone)).To(MatchError(unix.EBUSY))
-
 		Expect(q.Close()).To(Succeed())
-
 		Expect(other.notify(fd, sigevNone)).To(Succeed())
 	})
 
@@ -72,13 +67,10 @@ var _ = Describe("C. mq_close, mq_unlink, descriptors: closing", func() {
 			read, write, err := os.Pipe()
 			Expect(err).NotTo(HaveOccurred())
 			DeferCleanup(func() { read.Close(); write.Close() })
-
 			Expect(mq.Inherit(int(write.Fd()), "/pipe")).Error().To(MatchError(unix.EBADF))
 			performC("mq_close of a pipe")
 		})
-})
 
-var _ = Describe("C. mq_close, mq_unlink, descriptors: unlinking", func() {
 	It("mq_unlink removes the name at once: ENOENT for who opens it", row(44), func() {
 		q := newQueue(1, 16)
 		Expect(mq.Unlink(q.Name())).To(Succeed())
@@ -96,9 +88,7 @@ var _ = Describe("C. mq_close, mq_unlink, descriptors: unlinking", func() {
 		old := newQueue(2, 16)
 		Expect(old.TrySend([]byte("in the old"), 0)).To(Succeed())
 		Expect(mq.Unlink(old.Name())).To(Succeed())
-
 		fresh := create(old.Name(), &mq.Attr{MaxMsg: 1, MsgSize: 16})
-
 		Expect(curMsgs(fresh)).To(Equal(0))
 		Expect(old.TrySend([]byte("and more"), 0)).To(Succeed())
 		Expect(receive(old)).To(Equal("in the old"))
@@ -107,10 +97,8 @@ var _ = Describe("C. mq_close, mq_unlink, descriptors: unlinking", func() {
 	It("Only the owner unlinks a queue; the kernel says EPERM where POSIX and the package say EACCES", row(47), func() {
 		q := newQueue(1, 16)
 		other := startPeer(asOtherUser())
-
 		_, kernel := other.do(order{Call: "unlink", Name: q.Name()})
 		_, library := other.do(order{Call: "package unlink", Name: q.Name()})
-
 		Expect(kernel).To(MatchError(unix.EPERM))
 		Expect(library).To(MatchError(unix.EACCES))
 	})
@@ -232,7 +220,6 @@ var _ = Describe("C. mq_close, mq_unlink, descriptors: mqueuefs", func() {
 
 	It("inotify tells of queues made, closed and removed, never of messages", row(55), func() {
 		made, messages, gone := watchQueue()
-
 		Expect(made &^ unix.IN_OPEN).To(Equal(uint32(unix.IN_CREATE)))
 		Expect(messages).To(BeZero())
 		Expect(gone).To(Equal(uint32(unix.IN_DELETE | unix.IN_CLOSE_WRITE)))

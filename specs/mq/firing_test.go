@@ -18,7 +18,7 @@ import (
 // siMesgq is SI_MESGQ of <signal.h>.
 const siMesgq = -3
 
-var _ = Describe("I. mq_notify: firing: one message, one notification", func() {
+var _ = Describe("I. mq_notify: firing: one message, one notification; firing: who gets the message", func() {
 	It("A registration is good for one notification; the process may register again at once", row(113), func() {
 		q := newQueue(1, 16)
 		events := register(q)
@@ -40,22 +40,16 @@ var _ = Describe("I. mq_notify: firing: one message, one notification", func() {
 		events := register(q)
 		Expect(q.TrySend([]byte("first"), 0)).To(Succeed())
 		Eventually(events).Should(Receive(Equal(mq.Arrived)))
-
 		register(q)
 		Expect(q.TrySend([]byte("second"), 0)).To(Succeed())
-
 		Expect(registered(q)).To(BeTrue())
 	})
-})
 
-var _ = Describe("I. mq_notify: firing: who gets the message", func() {
 	It("A receiver that sleeps in mq_receive gets the message, and nobody is notified", row(115), func() {
 		q := newQueue(1, 16)
 		register(q)
 		receiver, got := sleepingReceiver(openBlocking(q.Name(), os.O_RDONLY))
-
 		Expect(q.TrySend([]byte("for the sleeper"), 0)).To(Succeed())
-
 		Expect(registered(q)).To(BeTrue())
 		Expect(receiver.Result()).To(Succeed())
 		Expect(*got).To(Equal("for the sleeper"))
@@ -90,12 +84,11 @@ var _ = Describe("I. mq_notify: firing: who gets the message", func() {
 	})
 })
 
-var _ = Describe("I. mq_notify: firing: signals", func() {
+var _ = Describe("I. mq_notify: firing: signals; firing: cookies; firing: too late, or too little", func() {
 	It("SIGEV_SIGNAL brings SI_MESGQ, the value, and the sender's PID and UID, before mq_send returns", row(118),
 		func() {
 			q := newQueue(1, 16)
-			other := startPeer()
-			fd := must(other.open(q.Name(), os.O_RDWR))
+			other, fd := peerWith(q, os.O_RDWR)
 			Expect(other.notify(fd, sigevSignal)).To(Succeed())
 
 			Expect(q.TrySend(nil, 0)).To(Succeed())
@@ -121,13 +114,10 @@ var _ = Describe("I. mq_notify: firing: signals", func() {
 			{Signo: int(unix.SIGUSR1), Code: siMesgq, PID: stranger.pid(), UID: inside.OtherUser, Value: 42},
 		}))
 	})
-})
 
-var _ = Describe("I. mq_notify: firing: cookies", func() {
 	It("SIGEV_THREAD puts 32 bytes without a header on the socket, from the kernel; the socket needs no address", row(119),
 		func() {
-			q, box := newQueue(1, 16), newMailbox()
-			Expect(box.register(number(q), 1)).To(Succeed())
+			q, box := announced()
 			Expect(q.TrySend(nil, 0)).To(Succeed())
 			buf := make([]byte, 64)
 
@@ -138,9 +128,7 @@ var _ = Describe("I. mq_notify: firing: cookies", func() {
 			Expect(from).To(Equal(&unix.SockaddrNetlink{Family: unix.AF_NETLINK, Pid: 0}))
 			Expect(listed(box.fd)).To(BeFalse(), "in /proc/net/netlink")
 		})
-})
 
-var _ = Describe("I. mq_notify: firing: too late, or too little", func() {
 	It("A message that comes between the drain and a registration made too late lies there unannounced", row(121), func() {
 		q := newQueue(3, 16)
 		events := register(q)
@@ -209,13 +197,10 @@ var _ = Describe("I. mq_notify: firing: in time", func() {
 
 var _ = Describe("I. mq_notify: firing: other circumstances", func() {
 	It("A notification may be read after the queue is closed; neither the close nor NULL adds a second", row(124), func() {
-		q, box := newQueue(1, 16), newMailbox()
-		Expect(box.register(number(q), 1)).To(Succeed())
+		q, box := announced()
 		Expect(q.TrySend(nil, 0)).To(Succeed())
-
 		Expect(q.Unnotify()).To(Succeed())
 		Expect(q.Close()).To(Succeed())
-
 		Expect(box.cookies()).To(Equal([]cookie{woken(1)}))
 	})
 
@@ -229,8 +214,7 @@ var _ = Describe("I. mq_notify: firing: other circumstances", func() {
 
 	It("A process is notified of its own message as of others'", row(126), func() {
 		q := newQueue(1, 16)
-		other := startPeer()
-		fd := must(other.open(q.Name(), os.O_WRONLY))
+		other, fd := peerWith(q, os.O_WRONLY)
 
 		events := register(q)
 		Expect(q.TrySend(nil, 0)).To(Succeed())

@@ -14,7 +14,7 @@ import (
 	"daemonlab/specs/inside"
 )
 
-var _ = Describe("K2. What programs trip over: the C library's threads", func() {
+var _ = Describe("K2. What programs trip over: the C library's threads; registrations and signals", func() {
 	DescribeTable("shown in C", performC,
 		Entry("The C library starts a function of SIGEV_THREAD with an empty signal mask, whatever the program's threads block",
 			row(141), "signal mask of a SIGEV_THREAD function"),
@@ -25,9 +25,7 @@ var _ = Describe("K2. What programs trip over: the C library's threads", func() 
 		Entry("A slow function of SIGEV_THREAD holds back no other queue's; its thread is detached, with the default stack",
 			row(148), "slow SIGEV_THREAD function"),
 	)
-})
 
-var _ = Describe("K2. What programs trip over: registrations and signals", func() {
 	It("Who may only send to a queue may take its registration, and keep its owner out: EBUSY", row(143), func() {
 		q := newQueue(1, 16)
 		Expect(q.Chmod(0o622)).To(Succeed())
@@ -68,7 +66,6 @@ var _ = Describe("K2. What programs trip over: registrations and signals", func(
 	It("With RLIMIT_SIGPENDING at 0 a real-time signal is lost, and mq_send knows nothing of it", row(144), func() {
 		p := startPeer()
 		p.limit(unix.RLIMIT_SIGPENDING, 0)
-
 		Expect(announce(p, realTime)).To(BeEmpty())
 		Expect(announce(p, unix.SIGUSR1)).To(HaveLen(1))
 	})
@@ -92,9 +89,7 @@ var _ = Describe("K2. What programs trip over: names, modes, limits", func() {
 		q := newQueue(1, 16)
 		link := fmt.Sprintf("/proc/self/fd/%d", number(q))
 		Expect(os.Readlink(link)).To(Equal(q.Name()))
-
 		Expect(mq.Unlink(q.Name())).To(Succeed())
-
 		Expect(os.Readlink(link)).To(Equal(q.Name() + " (deleted)"))
 	})
 
@@ -102,7 +97,6 @@ var _ = Describe("K2. What programs trip over: names, modes, limits", func() {
 		q := newQueue(2, 200)
 		Expect(inside.SetLimit("fs/mqueue/msg_max", "1")).To(Succeed())
 		Expect(inside.SetLimit("fs/mqueue/msgsize_max", "128")).To(Succeed())
-
 		Expect(open(q.Name(), os.O_RDWR).Attr()).To(Equal(mq.Attr{MaxMsg: 2, MsgSize: 200, NonBlock: true}))
 		for range 2 {
 			Expect(q.TrySend(make([]byte, 200), 0)).To(Succeed())

@@ -1,7 +1,6 @@
 package mq_test
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 
@@ -27,10 +26,9 @@ func limited(bytes int, changes ...func(*exec.Cmd)) *peer {
 
 const newOne = os.O_RDWR | os.O_CREATE | os.O_EXCL
 
-var _ = Describe("B. Limits: what a queue and a namespace may hold", func() {
+var _ = Describe("B. Limits: what a queue and a namespace may hold; RLIMIT_MSGQUEUE", func() {
 	DescribeTable("above the limits", func(messages, bytes int) {
 		l := must(mq.SystemLimits())
-
 		Expect(inside.WithoutCapabilities(func() error {
 			_, err := mq.Open(newName(), newOne, 0o600, &mq.Attr{MaxMsg: l.MsgMax + messages, MsgSize: l.MsgSizeMax + bytes})
 			return err
@@ -52,14 +50,11 @@ var _ = Describe("B. Limits: what a queue and a namespace may hold", func() {
 		Expect(p.close(fd)).To(Succeed())
 		must(p.open("/two", newOne))
 	})
-})
 
-var _ = Describe("B. Limits: RLIMIT_MSGQUEUE", func() {
 	DescribeTable("messages, and two records of 48 bytes for each",
 		func(maxMsg, msgSize, bytes int) {
 			Expect(mq.Cost(maxMsg, msgSize)).To(Equal(uint64(bytes)))
 			one := order{Call: "open", Name: "/one", Flags: newOne, MaxMsg: maxMsg, Size: msgSize}
-
 			must(limited(bytes).do(one))
 			Expect(limited(bytes - 1).do(one)).Error().To(MatchError(unix.EMFILE))
 		},
@@ -71,7 +66,6 @@ var _ = Describe("B. Limits: RLIMIT_MSGQUEUE", func() {
 	It("RLIMIT_MSGQUEUE counts a user's queues in all IPC namespaces, and exempts no capability: EMFILE", row(33), func() {
 		p := limited(cost)
 		must(p.open("/one", newOne))
-
 		must(p.do(order{Call: "new IPC namespace"}))
 		Expect(p.open("/one", newOne)).Error().To(MatchError(unix.EMFILE))
 	})
@@ -79,7 +73,6 @@ var _ = Describe("B. Limits: RLIMIT_MSGQUEUE", func() {
 	It("A new user namespace counts its queues from zero", row(33), since(5, 14), func() {
 		first, second := limited(cost), limited(cost)
 		must(first.open("/one", newOne))
-
 		must(second.open("/one", newOne))
 	})
 
@@ -97,12 +90,11 @@ var _ = Describe("B. Limits: RLIMIT_MSGQUEUE", func() {
 	})
 })
 
-var _ = Describe("B. Limits: what costs how long", func() {
+var _ = Describe("B. Limits: what costs how long; the limits themselves", func() {
 	It("A queue costs until its last descriptor is closed, not only until mq_unlink", row(34), func() {
 		p := limited(cost)
 		fd := must(p.open("/one", newOne))
 		Expect(p.unlink("/one")).To(Succeed())
-
 		Expect(p.open("/two", newOne)).Error().To(MatchError(unix.EMFILE))
 		Expect(p.close(fd)).To(Succeed())
 		must(p.open("/two", newOne))
@@ -129,9 +121,7 @@ var _ = Describe("B. Limits: what costs how long", func() {
 		Expect(bytes.Text).To(ContainSubstring("RLIMIT_MSGQUEUE"))
 		Expect(descriptors.Text).To(ContainSubstring("RLIMIT_NOFILE 0"))
 	})
-})
 
-var _ = Describe("B. Limits: the limits themselves", func() {
 	DescribeTable("limits of the limits", func(name, least, most string, tooLittle, tooMuch string) {
 		for _, value := range []string{least, most} {
 			Expect(inside.SetLimit("fs/mqueue/"+name, value)).To(Succeed())
@@ -152,17 +142,15 @@ var _ = Describe("B. Limits: the limits themselves", func() {
 	It("Each IPC namespace has its own limits, which an ordinary user may change in one of his own", row(37), func() {
 		p := startPeer(inNamespaces(unix.CLONE_NEWUSER | unix.CLONE_NEWIPC))
 		before := must(os.ReadFile("/proc/sys/fs/mqueue/" + "msg_max"))
-
 		must(p.do(order{Call: "write file", Name: "/proc/sys/fs/mqueue/msg_max", Text: "77"}))
 		must(p.do(order{Call: "open", Name: "/deep", Flags: newOne, MaxMsg: 77, Size: 1}))
-
 		Expect(os.ReadFile("/proc/sys/fs/mqueue/" + "msg_max")).To(Equal(before))
 	})
 
 	It("Another IPC namespace does not know the queue's name, but an inherited descriptor works there: ENOENT", row(38),
 		func() {
 			b := openBlocking(newQueue(1, 16).Name(), os.O_RDWR)
-			p := startPeer(inNamespaces(unix.CLONE_NEWIPC), inherits(shareable(b)))
+			p := startPeer(inNamespaces(unix.CLONE_NEWIPC), inherits(duplicateFor(number(b))))
 
 			Expect(p.open(b.Name(), os.O_RDWR)).Error().To(MatchError(unix.ENOENT))
 			Expect(p.send(firstInherited, "from afar")).To(Succeed())
@@ -173,12 +161,3 @@ var _ = Describe("B. Limits: the limits themselves", func() {
 			Expect(string(buf[:n])).To(Equal("from afar"))
 		})
 })
-
-// shareable is a duplicate of a queue's descriptor that a peer can inherit.
-func shareable(q interface{ Control(func(uintptr)) error }) *os.File {
-	GinkgoHelper()
-	fd := must(unix.FcntlInt(uintptr(number(q)), unix.F_DUPFD_CLOEXEC, 3))
-	f := os.NewFile(uintptr(fd), fmt.Sprint("queue ", fd))
-	DeferCleanup(f.Close)
-	return f
-}

@@ -41,6 +41,14 @@ func (m *mailbox) close() {
 // register registers this process with a cookie that begins with the number.
 func (m *mailbox) register(fd int, id byte) error { return rawNotifyThread(fd, m.fd, &cookie{id}) }
 
+// announced is a queue whose next message puts the cookie 1 into the mailbox.
+func announced() (*mq.Queue, *mailbox) {
+	GinkgoHelper()
+	q, box := newQueue(1, 16), newMailbox()
+	Expect(box.register(number(q), 1)).To(Succeed())
+	return q, box
+}
+
 // woken and removed are cookies as they come back.
 func woken(id byte) cookie   { return cookie{0: id, 31: byte(mq.Arrived)} }
 func removed(id byte) cookie { return cookie{0: id, 31: byte(mq.Removed)} }
@@ -70,10 +78,12 @@ func (m *mailbox) cookies() (all []cookie) {
 }
 
 // file is the mailbox for another process to inherit.
-func (m *mailbox) file() *os.File {
+func (m *mailbox) file() *os.File { return duplicateFor(m.fd) }
+
+// duplicateFor makes a duplicate of a descriptor that another process can inherit.
+func duplicateFor(fd int) *os.File {
 	GinkgoHelper()
-	fd := must(unix.FcntlInt(uintptr(m.fd), unix.F_DUPFD_CLOEXEC, 3))
-	f := os.NewFile(uintptr(fd), "mailbox")
+	f := os.NewFile(uintptr(must(unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3))), "duplicate")
 	DeferCleanup(f.Close)
 	return f
 }

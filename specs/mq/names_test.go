@@ -15,11 +15,10 @@ import (
 	"daemonlab/specs/inside"
 )
 
-var _ = Describe("A. Names and mq_open: making and opening", func() {
+var _ = Describe("A. Names and mq_open: making and opening; O_EXCL", func() {
 	It("A queue that mq_open has made can be used at once: sent to, asked for its attributes, registered for", row(1),
 		func() {
 			q := newQueue(1, 16)
-
 			must(q.Attr())
 			events := register(q)
 			Expect(q.TrySend([]byte("hello"), 0)).To(Succeed())
@@ -28,11 +27,8 @@ var _ = Describe("A. Names and mq_open: making and opening", func() {
 
 	It("The same name is the same queue in every process", row(2), func() {
 		q := newQueue(1, 16)
-		other := startPeer()
-		fd := must(other.open(q.Name(), os.O_WRONLY))
-
+		other, fd := peerWith(q, os.O_WRONLY)
 		Expect(other.send(fd, "from another")).To(Succeed())
-
 		Expect(receive(q)).To(Equal("from another"))
 	})
 
@@ -43,14 +39,11 @@ var _ = Describe("A. Names and mq_open: making and opening", func() {
 	It("With O_CREAT mq_open looks neither at the mode nor at the attributes, even bad ones, of a queue that exists", row(4),
 		func() {
 			q := newQueue(2, 16)
-
 			again := must(mq.Open(q.Name(), os.O_RDWR|os.O_CREATE, 0, &mq.Attr{MaxMsg: -1, MsgSize: 1 << 30}))
 			DeferCleanup(again.Close)
 			Expect(again.Attr()).To(Equal(mq.Attr{MaxMsg: 2, MsgSize: 16, NonBlock: true}))
 		})
-})
 
-var _ = Describe("A. Names and mq_open: O_EXCL", func() {
 	It("O_EXCL refuses a queue that exists: EEXIST", row(5), func() {
 		q := newQueue(1, 16)
 		Expect(mq.Open(q.Name(), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600, nil)).Error().To(MatchError(unix.EEXIST))
@@ -84,7 +77,7 @@ var _ = Describe("A. Names and mq_open: O_EXCL", func() {
 	})
 })
 
-var _ = Describe("A. Names and mq_open: shape", func() {
+var _ = Describe("A. Names and mq_open: shape; shapes refused and messages kept", func() {
 	It("A queue made without attributes is as large as msg_default and msgsize_default say, within the limits", row(8),
 		func() {
 			for _, c := range []struct {
@@ -114,16 +107,13 @@ var _ = Describe("A. Names and mq_open: shape", func() {
 	It("O_NONBLOCK comes from the flags of mq_open, never from mq_flags", row(10), func() {
 		name := newName()
 		DeferCleanup(mq.Unlink, name)
-
 		fd := must(rawOpen(name[1:], os.O_RDWR|os.O_CREATE, 0o600, &mqAttr{flags: unix.O_NONBLOCK, maxMsg: 1, msgSize: 16}))
 		DeferCleanup(unix.Close, fd)
 		var attr mqAttr
 		Expect(rawGetSetAttr(fd, nil, &attr)).To(Succeed())
 		Expect(attr.flags).To(BeZero())
 	})
-})
 
-var _ = Describe("A. Names and mq_open: shapes refused and messages kept", func() {
 	DescribeTable("sizes that are not positive", func(maxMsg, msgSize int) {
 		Expect(mq.Open(newName(), os.O_RDWR|os.O_CREATE, 0o600, &mq.Attr{MaxMsg: maxMsg, MsgSize: msgSize})).Error().To(MatchError(unix.EINVAL))
 	},
@@ -136,15 +126,13 @@ var _ = Describe("A. Names and mq_open: shapes refused and messages kept", func(
 	It("Opening a queue leaves its messages alone, with O_TRUNC too", row(12), func() {
 		q := newQueue(2, 16)
 		Expect(q.TrySend([]byte("still here"), 0)).To(Succeed())
-
 		again := open(q.Name(), os.O_RDWR|os.O_CREATE|os.O_TRUNC)
-
 		Expect(curMsgs(again)).To(Equal(1))
 		Expect(receive(again)).To(Equal("still here"))
 	})
 })
 
-var _ = Describe("A. Names and mq_open: access", func() {
+var _ = Describe("A. Names and mq_open: access; permission", func() {
 	It("O_RDONLY is for receiving only: EBADF for mq_send", row(13), func() {
 		q := newQueue(2, 16)
 		Expect(q.TrySend([]byte("one"), 0)).To(Succeed())
@@ -152,8 +140,7 @@ var _ = Describe("A. Names and mq_open: access", func() {
 		Expect(receive(reader)).To(Equal("one"))
 		Expect(reader.TrySend([]byte("two"), 0)).To(MatchError(unix.EBADF))
 
-		other := startPeer()
-		fd := must(other.open(q.Name(), os.O_RDONLY))
+		other, fd := peerWith(q, os.O_RDONLY)
 		Expect(q.TrySend([]byte("two"), 0)).To(Succeed())
 		Expect(other.receive(fd)).To(Equal("two"))
 		Expect(other.send(fd, "three")).To(MatchError(unix.EBADF))
@@ -176,12 +163,9 @@ var _ = Describe("A. Names and mq_open: access", func() {
 		name := newName()
 		made := must(mq.Open(name, os.O_RDWR|os.O_WRONLY|os.O_CREATE, 0o600, &mq.Attr{MaxMsg: 1, MsgSize: 16}))
 		DeferCleanup(func() { mq.Unlink(name); made.Close() })
-
 		Expect(mq.Open(name, os.O_RDWR|os.O_WRONLY, 0, nil)).Error().To(MatchError(unix.EINVAL))
 	})
-})
 
-var _ = Describe("A. Names and mq_open: permission", func() {
 	It("Receiving wants read permission and sending write permission, whatever O_CREAT says: EACCES", row(17), func() {
 		q := newQueue(1, 16)
 		attempt := func(flags int) error {
@@ -206,7 +190,7 @@ var _ = Describe("A. Names and mq_open: permission", func() {
 	})
 })
 
-var _ = Describe("A. Names and mq_open: mode and owner", func() {
+var _ = Describe("A. Names and mq_open: mode and owner; names", func() {
 	It("The umask is taken from the mode, from its nine permission bits only", row(18), func() {
 		old := syscall.Umask(0o027)
 		DeferCleanup(syscall.Umask, old)
@@ -243,9 +227,7 @@ var _ = Describe("A. Names and mq_open: mode and owner", func() {
 		})).To(Succeed())
 		Expect([]uint32{st.Uid, st.Gid}).To(Equal([]uint32{inside.OtherUser, inside.OtherUser}))
 	})
-})
 
-var _ = Describe("A. Names and mq_open: names", func() {
 	It("The C library wants a leading slash, and so does the package: EINVAL", row(20), func() {
 		for _, name := range []string{"", "name"} {
 			Expect(mq.Open(name, os.O_RDWR|os.O_CREATE, 0o600, nil)).Error().To(MatchError(unix.EINVAL))
@@ -275,11 +257,10 @@ var _ = Describe("A. Names and mq_open: names", func() {
 	})
 })
 
-var _ = Describe("A. Names and mq_open: lengths and descriptors", func() {
+var _ = Describe("A. Names and mq_open: lengths and descriptors; what else it reads and sets", func() {
 	It("A name has up to 255 bytes after the slash: ENAMETOOLONG", row(23), func() {
 		longest := (newName() + strings.Repeat("x", 255))[:256]
 		create(longest, &mq.Attr{MaxMsg: 1, MsgSize: 16})
-
 		for _, name := range []string{longest + "x", "/" + strings.Repeat("x", 2*unix.PathMax)} {
 			Expect(mq.Open(name, os.O_RDWR|os.O_CREATE, 0o600, &mq.Attr{MaxMsg: 1, MsgSize: 16})).Error().To(MatchError(unix.ENAMETOOLONG))
 		}
@@ -288,7 +269,6 @@ var _ = Describe("A. Names and mq_open: lengths and descriptors", func() {
 	It("An mq_open that finds no free descriptor leaves no queue behind: EMFILE", row(24), func() {
 		other, name := startPeer(), newName()
 		other.limit(unix.RLIMIT_NOFILE, 0)
-
 		Expect(other.open(name, os.O_RDWR|os.O_CREATE)).Error().To(MatchError(unix.EMFILE))
 		Expect(mq.Unlink(name)).To(MatchError(unix.ENOENT))
 	})
@@ -298,9 +278,7 @@ var _ = Describe("A. Names and mq_open: lengths and descriptors", func() {
 		DeferCleanup(unix.Close, fd)
 		Expect(unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)).To(Equal(unix.FD_CLOEXEC))
 	})
-})
 
-var _ = Describe("A. Names and mq_open: what else it reads and sets", func() {
 	It("mq_open reads the attributes even if it does not need them: EFAULT for a bad pointer without O_CREAT", row(26),
 		func() {
 			Expect(openWith(newQueue(1, 16).Name()[1:], os.O_RDWR, 0, badPointer)).Error().To(MatchError(unix.EFAULT))

@@ -50,15 +50,13 @@ func (m *mailbox) arm() (armed []*mq.Queue, sleeper inside.Thread) {
 	}
 }
 
-var _ = Describe("K. the netlink socket: cookies and room", func() {
+var _ = Describe("K. the netlink socket: cookies and room; sleeping in mq_notify", func() {
 	It("One socket serves several queues; their cookies tell them apart", row(134), func() {
 		box, a, b := newMailbox(), newQueue(1, 16), newQueue(1, 16)
 		Expect(box.register(number(a), 1)).To(Succeed())
 		Expect(box.register(number(b), 2)).To(Succeed())
-
 		Expect(b.TrySend(nil, 0)).To(Succeed())
 		Expect(a.Unnotify()).To(Succeed())
-
 		Expect(box.cookies()).To(Equal([]cookie{woken(2), removed(1)}))
 	})
 
@@ -91,9 +89,7 @@ var _ = Describe("K. the netlink socket: cookies and room", func() {
 		Expect(th.Result()).To(Succeed())
 		Expect(box.cookies()).To(HaveLen(charged - 1))
 	})
-})
 
-var _ = Describe("K. the netlink socket: sleeping in mq_notify", func() {
 	It("Only a signal handled without SA_RESTART ends an mq_notify that sleeps, so none in Go: EINTR", row(136), func() {
 		caught := catch(unix.SIGUSR2, true)
 		box := newMailbox().small()

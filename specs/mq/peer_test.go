@@ -74,6 +74,13 @@ func startPeer(changes ...func(*exec.Cmd)) *peer {
 	return p
 }
 
+// peerWith is a peer that has the queue open.
+func peerWith(q *mq.Queue, flags int) (*peer, int) {
+	GinkgoHelper()
+	p := startPeer()
+	return p, must(p.open(q.Name(), flags))
+}
+
 func partCommand(part string, args ...string) *exec.Cmd {
 	cmd := exec.Command("/proc/self/exe", args...) // by this path also where the binary's directory is closed
 	cmd.Env = append(os.Environ(), partVariable+"="+part, "GORACE=atexit_sleep_ms=0")

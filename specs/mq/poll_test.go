@@ -43,7 +43,7 @@ func edge(epoll int) bool {
 	return n == 1
 }
 
-var _ = Describe("G. poll and epoll on a queue: what is told", func() {
+var _ = Describe("G. poll and epoll on a queue: what is told; edges", func() {
 	It("poll says readable while there are messages and writable while there is room, also to who may do neither", row(93),
 		func() {
 			q := newQueue(2, 16)
@@ -54,9 +54,7 @@ var _ = Describe("G. poll and epoll on a queue: what is told", func() {
 			Expect(q.TrySend(nil, 0)).To(Succeed())
 			Expect(pollNow(writer)).To(BeEquivalentTo(unix.POLLIN))
 		})
-})
 
-var _ = Describe("G. poll and epoll on a queue: edges", func() {
 	DescribeTable("edge-triggered", func(maxMsg int) {
 		const processes, receivers, each = 3, 3, 1000
 		q := newQueue(maxMsg, 16)
@@ -104,7 +102,7 @@ var _ = Describe("G. poll and epoll on a queue: edges", func() {
 	})
 })
 
-var _ = Describe("G. poll and epoll on a queue: who is woken", func() {
+var _ = Describe("G. poll and epoll on a queue: who is woken; who is first", func() {
 	It("Every message wakes everybody who polls, not only one", row(96), func() {
 		q := newQueue(1, 16)
 		var pollers []inside.Thread
@@ -124,9 +122,7 @@ var _ = Describe("G. poll and epoll on a queue: who is woken", func() {
 			Expect(th.Result()).To(Succeed())
 		}
 	})
-})
 
-var _ = Describe("G. poll and epoll on a queue: who is first", func() {
 	It("A receiver that sleeps in the kernel gets every message before one that polls", row(97), func() {
 		const messages = 100
 		q := newQueue(1, 16)

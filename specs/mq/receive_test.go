@@ -18,7 +18,7 @@ import (
 	"daemonlab/specs/inside"
 )
 
-var _ = Describe("F. mq_receive, mq_timedreceive: messages", func() {
+var _ = Describe("F. mq_receive, mq_timedreceive: messages; waiting for a message", func() {
 	It("mq_receive takes the oldest message of the highest priority, and tells its length and, if asked, priority", row(79),
 		func() {
 			q := newQueue(3, 16)
@@ -43,9 +43,7 @@ var _ = Describe("F. mq_receive, mq_timedreceive: messages", func() {
 			Expect(q.TryReceive(make([]byte, 15))).Error().To(MatchError(unix.EMSGSIZE))
 			Expect(receive(q)).To(Equal("x"))
 		})
-})
 
-var _ = Describe("F. mq_receive, mq_timedreceive: waiting for a message", func() {
 	It("mq_receive sleeps while the queue is empty, until a message comes", row(81), func() {
 		b := openBlocking(newQueue(1, 16).Name(), os.O_RDWR)
 		receiver, got := sleepingReceiver(b)
@@ -82,7 +80,7 @@ var _ = Describe("F. mq_receive, mq_timedreceive: waiting for a message", func()
 	})
 })
 
-var _ = Describe("F. mq_receive, mq_timedreceive: descriptors and deadlines", func() {
+var _ = Describe("F. mq_receive, mq_timedreceive: descriptors and deadlines; losing one", func() {
 	It("mq_receive wants a descriptor of a queue that can receive: EBADF", row(84), func() {
 		for _, fd := range []int{-1, newMailbox().fd, number(open(newQueue(1, 16).Name(), os.O_WRONLY))} {
 			Expect(rawReceive(fd, make([]byte, 16), nil)).Error().To(MatchError(unix.EBADF))
@@ -112,15 +110,12 @@ var _ = Describe("F. mq_receive, mq_timedreceive: descriptors and deadlines", fu
 			}
 			Expect(take(b)).To(Equal("fills it"))
 		})
-})
 
-var _ = Describe("F. mq_receive, mq_timedreceive: losing one", func() {
 	It("mq_receive loses the message if it cannot write it, or its priority, where it should: EFAULT", row(88), func() {
 		b := fullQueue()
 		fd := number(b)
 		Expect(receiveInto(fd, badPointer, 16, 0, 0)).Error().To(MatchError(unix.EFAULT))
 		Expect(curMsgs(b)).To(Equal(0))
-
 		Expect(b.Send([]byte("another"), 0)).To(Succeed())
 		Expect(receiveWithBadPriority(fd, make([]byte, 16))).To(MatchError(unix.EFAULT))
 		Expect(curMsgs(b)).To(Equal(0))
@@ -191,9 +186,7 @@ var _ = Describe("F. mq_receive, mq_timedreceive: under Go", func() {
 		q := newQueue(1, 16)
 		b := openBlocking(q.Name(), os.O_RDWR)
 		receiver, got := sleepingReceiver(b)
-
 		Expect(b.Close()).To(Succeed())
-
 		Expect(q.TrySend([]byte("after the close"), 0)).To(Succeed())
 		Expect(receiver.Result()).To(Succeed())
 		Expect(*got).To(Equal("after the close"))

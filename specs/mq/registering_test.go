@@ -98,21 +98,17 @@ var _ = Describe("H. mq_notify: registering: what it takes", func() {
 			Expect(q.NotifySignal(65, 0)).To(MatchError(unix.EINVAL))
 			Expect(q.NotifySignal(0, 0)).To(Succeed())
 			Expect(registered(q)).To(BeTrue())
-
 			Expect(q.TrySend(nil, 0)).To(Succeed())
-
 			Expect(registered(q)).To(BeFalse())
 		})
 })
 
-var _ = Describe("H. mq_notify: registering: SIGEV_NONE and SIGEV_THREAD", func() {
+var _ = Describe("H. mq_notify: registering: SIGEV_NONE and SIGEV_THREAD; registering: silence", func() {
 	It("SIGEV_NONE keeps others out until the first message uses the registration up: EBUSY", row(106), func() {
 		q := newQueue(1, 16)
 		Expect(q.NotifyNone()).To(Succeed())
 		Expect(q.Notify(func(mq.Event) {})).To(MatchError(unix.EBUSY))
-
 		Expect(q.TrySend(nil, 0)).To(Succeed())
-
 		register(q)
 	})
 
@@ -153,9 +149,7 @@ var _ = Describe("H. mq_notify: registering: SIGEV_NONE and SIGEV_THREAD", func(
 			DeferCleanup(unix.Close, other)
 			Expect(rawNotifyThread(fd, other, &cookie{})).To(Succeed())
 		})
-})
 
-var _ = Describe("H. mq_notify: registering: silence", func() {
 	It("A registration on a queue with messages is silent, for later messages too, until the queue has been empty once", row(109),
 		func() {
 			q := newQueue(3, 16)
@@ -190,9 +184,8 @@ var _ = Describe("H. mq_notify: registering: whose it is", func() {
 
 	It("A child process can neither cancel nor replace a registration, and its close and its exit change nothing", row(111),
 		func() {
-			q, box := newQueue(1, 16), newMailbox()
-			Expect(box.register(number(q), 1)).To(Succeed())
-			child := startPeer(inherits(shareable(q), box.file()))
+			q, box := announced()
+			child := startPeer(inherits(duplicateFor(number(q)), box.file()))
 
 			Expect(child.unnotify(firstInherited)).To(Succeed())
 			Expect(child.notifyThread(firstInherited, firstInherited+1, 2)).To(MatchError(unix.EBUSY))
@@ -210,12 +203,9 @@ var _ = Describe("H. mq_notify: registering: whose it is", func() {
 
 	It("NULL from a process that is not registered is no error and does nothing", row(112), func() {
 		q := newQueue(1, 16)
-		other := startPeer()
-		fd := must(other.open(q.Name(), os.O_RDWR))
+		other, fd := peerWith(q, os.O_RDWR)
 		Expect(other.notify(fd, sigevNone)).To(Succeed())
-
 		Expect(q.Unnotify()).To(Succeed())
-
 		Expect(q.Status()).To(HaveField("NotifyPID", other.pid()))
 		Expect(errors.Join(other.unnotify(fd), other.unnotify(fd))).To(Succeed())
 	})

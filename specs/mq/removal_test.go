@@ -21,10 +21,9 @@ func second(q *mq.Queue) int {
 	return fd
 }
 
-var _ = Describe("J. mq_notify: removal: by its process", func() {
+var _ = Describe("J. mq_notify: removal: by its process; removal: by any close", func() {
 	It("NULL from its process ends a registration, and the socket of SIGEV_THREAD gets REMOVED", row(127), func() {
-		q, box := newQueue(1, 16), newMailbox()
-		Expect(box.register(number(q), 1)).To(Succeed())
+		q, box := announced()
 
 		Expect(q.Unnotify()).To(Succeed())
 
@@ -34,15 +33,10 @@ var _ = Describe("J. mq_notify: removal: by its process", func() {
 		Expect(q.Unnotify()).To(Succeed())
 		Eventually(events).Should(Receive(Equal(mq.Removed)))
 	})
-})
 
-var _ = Describe("J. mq_notify: removal: by any close", func() {
 	DescribeTable("any descriptor of the queue", func(end func(q *mq.Queue) error) {
-		q, box := newQueue(1, 16), newMailbox()
-		Expect(box.register(number(q), 1)).To(Succeed())
-
+		q, box := announced()
 		Expect(end(q)).To(Succeed())
-
 		Expect(box.cookies()).To(Equal([]cookie{removed(1)}))
 		Expect(registered(q)).To(BeFalse())
 	},
@@ -80,7 +74,6 @@ var _ = Describe("J. mq_notify: removal: by any close", func() {
 			q, box := newQueue(1, 16), newMailbox()
 			os.NewFile(uintptr(second(q)), "forgotten")
 			Expect(box.register(number(q), 1)).To(Succeed())
-
 			Eventually(func() []cookie {
 				runtime.GC()
 				return box.cookies()
@@ -88,26 +81,21 @@ var _ = Describe("J. mq_notify: removal: by any close", func() {
 		})
 
 	It("A look through the descriptor that is open already ends no registration", row(129), func() {
-		q, box := newQueue(1, 16), newMailbox()
-		Expect(box.register(number(q), 1)).To(Succeed())
+		q, box := announced()
 		Expect(q.Status()).To(HaveField("NotifyPID", os.Getpid()))
 		Expect(box.cookies()).To(BeEmpty())
 	})
 })
 
-var _ = Describe("J. mq_notify: removal: what does not matter", func() {
+var _ = Describe("J. mq_notify: removal: what does not matter; removal: at the end", func() {
 	DescribeTable("does not matter", func(happens func(q *mq.Queue)) {
-		q, box := newQueue(1, 16), newMailbox()
-		Expect(box.register(number(q), 1)).To(Succeed())
-
+		q, box := announced()
 		happens(q)
-
 		Expect(registered(q)).To(BeTrue())
 		Expect(box.cookies()).To(BeEmpty())
 	},
 		Entry("A registration outlives another process's opening and closing of the queue", row(130), func(q *mq.Queue) {
-			other := startPeer()
-			fd := must(other.open(q.Name(), os.O_RDWR))
+			other, fd := peerWith(q, os.O_RDWR)
 			Expect(other.close(fd)).To(Succeed())
 		}),
 		Entry("A registration outlives a look at the queue's file by cat", row(130), func(q *mq.Queue) {
@@ -130,9 +118,7 @@ var _ = Describe("J. mq_notify: removal: what does not matter", func() {
 			Expect(exec.Command("true").Run()).To(Succeed())
 		}),
 	)
-})
 
-var _ = Describe("J. mq_notify: removal: at the end", func() {
 	DescribeTable("with its process", func(end func(*peer)) {
 		q, box := newQueue(1, 16), newMailbox()
 		owner := startPeer(inherits(box.file()))
@@ -150,19 +136,17 @@ var _ = Describe("J. mq_notify: removal: at the end", func() {
 	)
 
 	It("exec ends a registration, because the descriptor is close-on-exec", row(132), func() {
-		q, owner := newQueue(1, 16), startPeer()
-		fd := must(owner.open(q.Name(), os.O_RDWR))
+		q := newQueue(1, 16)
+		owner, fd := peerWith(q, os.O_RDWR)
 		Expect(owner.notify(fd, sigevSignal)).To(Succeed())
-
 		owner.exec()
-
 		Expect(registered(q)).To(BeFalse())
 	})
 
 	It("Without close-on-exec a registration survives exec and keeps the place, but the new program gets no signal", row(132),
 		func() {
-			q, owner := newQueue(1, 16), startPeer()
-			fd := must(owner.open(q.Name(), os.O_RDWR))
+			q := newQueue(1, 16)
+			owner, fd := peerWith(q, os.O_RDWR)
 			must(owner.do(order{Call: "keep", FD: fd}))
 			Expect(owner.notify(fd, sigevSignal)).To(Succeed())
 
@@ -179,22 +163,17 @@ var _ = Describe("J. mq_notify: removal: at the end", func() {
 var _ = Describe("J. mq_notify: removal: without its socket", func() {
 	It("A registration outlives its socket: EBUSY for others, and then a notification that nobody hears", row(133),
 		func() {
-			q, box := newQueue(1, 16), newMailbox()
-			Expect(box.register(number(q), 1)).To(Succeed())
+			q, box := announced()
 			box.close()
-
 			Expect(q.NotifyNone()).To(MatchError(unix.EBUSY))
 			Expect(q.TrySend(nil, 0)).To(Succeed())
 			Expect(registered(q)).To(BeFalse())
 		})
 
 	It("NULL ends a registration whose socket is closed", row(133), func() {
-		q, box := newQueue(1, 16), newMailbox()
-		Expect(box.register(number(q), 1)).To(Succeed())
+		q, box := announced()
 		box.close()
-
 		Expect(q.Unnotify()).To(Succeed())
-
 		Expect(registered(q)).To(BeFalse())
 	})
 })

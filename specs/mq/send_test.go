@@ -40,7 +40,7 @@ func fromNow(d time.Duration) unix.Timespec {
 // wrongTimes are no times to the kernel.
 var wrongTimes = []unix.Timespec{{Sec: 1, Nsec: -1}, {Sec: 1, Nsec: 1e9}, {Sec: -1}}
 
-var _ = Describe("E. mq_send, mq_timedsend: messages", func() {
+var _ = Describe("E. mq_send, mq_timedsend: messages; waiting for room", func() {
 	It("mq_send sends any bytes as they are; no bytes are a message too", row(63), func() {
 		q := newQueue(2, 16)
 		Expect(q.TrySend([]byte("a\x00b\xff"), 0)).To(Succeed())
@@ -78,9 +78,7 @@ var _ = Describe("E. mq_send, mq_timedsend: messages", func() {
 		Expect(q.TrySend(nil, 1<<32)).To(MatchError(unix.EINVAL))
 		Expect(q.TrySend(nil, 32767)).To(Succeed())
 	})
-})
 
-var _ = Describe("E. mq_send, mq_timedsend: waiting for room", func() {
 	It("mq_send sleeps while the queue is full, until there is room", row(68), func() {
 		b := fullQueue()
 		sender := sleepingSender(b, "waits", 0)
@@ -117,7 +115,7 @@ var _ = Describe("E. mq_send, mq_timedsend: waiting for room", func() {
 	})
 })
 
-var _ = Describe("E. mq_send, mq_timedsend: who may send, and who first", func() {
+var _ = Describe("E. mq_send, mq_timedsend: who may send, and who first; deadlines", func() {
 	It("mq_send wants a descriptor of a queue that can send: EBADF", row(71), func() {
 		Expect(rawSend(-1, nil, 0, nil)).To(MatchError(unix.EBADF))
 		Expect(rawSend(newMailbox().fd, nil, 0, nil)).To(MatchError(unix.EBADF))
@@ -146,9 +144,7 @@ var _ = Describe("E. mq_send, mq_timedsend: who may send, and who first", func()
 		Expect(take(b)).To(Equal("important"))
 		Expect(patient.Result()).To(Succeed())
 	})
-})
 
-var _ = Describe("E. mq_send, mq_timedsend: deadlines", func() {
 	It("mq_timedsend gives up at its deadline, an absolute time of CLOCK_REALTIME: ETIMEDOUT", row(73), func() {
 		b, deadline := fullQueue(), fromNow(10*time.Millisecond)
 		Expect(b.TimedSend(nil, 0, &deadline)).To(MatchError(unix.ETIMEDOUT))

@@ -1,4 +1,4 @@
-package bursts_test
+package bursts
 
 import (
 	"context"
@@ -6,40 +6,38 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"daemonlab/specs/mq/bursts"
 )
 
 func TestMain(m *testing.M) {
-	bursts.PlaySender()
+	PlaySender()
 	os.Exit(m.Run())
 }
 
 // The ledger refuses every message but the one that is due.
 func TestLedger(t *testing.T) {
-	load := bursts.Load{Senders: 2, Priorities: 2}
+	load := Load{Senders: 2, Priorities: 2}
 	for what, c := range map[string]struct {
 		msg  []byte
 		prio uint
 	}{
-		"one message later":    {bursts.Encode(1, 1, 2), 1},
-		"one message again":    {bursts.Encode(1, 1, 0), 1},
-		"another priority":     {bursts.Encode(1, 1, 1), 0},
-		"no such sender":       {bursts.Encode(2, 0, 0), 0},
-		"no such priority":     {bursts.Encode(0, 2, 0), 2},
-		"a message cut short":  {bursts.Encode(0, 0, 0)[:7], 0},
-		"a message that grew":  {append(bursts.Encode(0, 0, 0), 0), 0},
+		"one message later":    {encode(1, 1, 2), 1},
+		"one message again":    {encode(1, 1, 0), 1},
+		"another priority":     {encode(1, 1, 1), 0},
+		"no such sender":       {encode(2, 0, 0), 0},
+		"no such priority":     {encode(0, 2, 0), 2},
+		"a message cut short":  {encode(0, 0, 0)[:7], 0},
+		"a message that grew":  {append(encode(0, 0, 0), 0), 0},
 		"a message of nothing": {nil, 0},
 	} {
 		t.Run(what, func(t *testing.T) {
-			ledger := bursts.NewLedger(load)
-			if err := ledger.Enter(bursts.Encode(1, 1, 0), 1); err != nil {
+			ledger := newLedger(load)
+			if err := ledger.enter(encode(1, 1, 0), 1); err != nil {
 				t.Fatal(err)
 			}
-			if err := ledger.Enter(c.msg, c.prio); err == nil {
+			if err := ledger.enter(c.msg, c.prio); err == nil {
 				t.Error("it was entered")
 			}
-			if err := ledger.Enter(bursts.Encode(1, 1, 1), 1); err != nil {
+			if err := ledger.enter(encode(1, 1, 1), 1); err != nil {
 				t.Error("the one that is due:", err)
 			}
 		})
@@ -48,8 +46,8 @@ func TestLedger(t *testing.T) {
 
 // A server that lost a wake-up is found at once and helped, whatever the load.
 func TestRunFindsEverySleeper(t *testing.T) {
-	load := bursts.Load{Senders: 3, Rounds: 20, Bursts: 1, Messages: 5, Priorities: 2, Depth: 2, Seed: 1}
-	r, err := bursts.Run(t.Context(), bursts.RearmTakeOne, load)
+	load := Load{Senders: 3, Rounds: 20, Bursts: 1, Messages: 5, Priorities: 2, Depth: 2, Seed: 1}
+	r, err := Run(t.Context(), RearmTakeOne, load)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,9 +59,9 @@ func TestRunFindsEverySleeper(t *testing.T) {
 func TestRunEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	load := bursts.Usual(1)
+	load := Usual(1)
 	load.Rounds = 1 << 30
-	_, err := bursts.Run(ctx, bursts.RearmDrain, load)
+	_, err := Run(ctx, RearmDrain, load)
 	if err == nil || !strings.Contains(err.Error(), "seed 1") || !strings.Contains(err.Error(), context.DeadlineExceeded.Error()) {
 		t.Fatal(err)
 	}

@@ -136,30 +136,23 @@ func launch(queue string, load Load) (*fleet, error) {
 }
 
 func launchOne(s sender) (*ship, error) {
-	part, err := json.Marshal(s)
-	if err != nil {
-		return nil, err
-	}
+	part, marshal := json.Marshal(s)
 	sh := &ship{cmd: exec.Command("/proc/self/exe")}
 	sh.cmd.Env = append(os.Environ(), senderVariable+"="+string(part), "GORACE=atexit_sleep_ms=0")
 	sh.cmd.Stderr = &sh.errors
 	var in, out error
 	sh.orders, in = sh.cmd.StdinPipe()
 	sh.answers, out = sh.cmd.StdoutPipe()
-	if err := errors.Join(in, out); err != nil {
+	if err := errors.Join(marshal, in, out); err != nil {
 		return nil, err
 	}
 	return sh, sh.cmd.Start()
 }
 
 func (s *ship) listen(done chan<- error) {
-	answer := make([]byte, 1)
-	for {
-		if _, err := s.answers.Read(answer); err != nil {
-			done <- err
-			return
-		}
-		done <- nil
+	for err := error(nil); err == nil; {
+		_, err = s.answers.Read(make([]byte, 1))
+		done <- err
 	}
 }
 

@@ -88,16 +88,18 @@ func (s *server) rearm() error {
 	return s.queue.Notify(s.handle)
 }
 
-func (s *server) drain() error {
-	for {
-		err := s.takeOne()
-		if errors.Is(err, unix.EAGAIN) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
+func (s *server) drain() (err error) {
+	for err == nil {
+		err = s.takeOne()
 	}
+	return unlessEmpty(err)
+}
+
+func unlessEmpty(err error) error {
+	if errors.Is(err, unix.EAGAIN) {
+		return nil
+	}
+	return err
 }
 
 // work is what a server may do before it thinks of registering: a line for a log, say.
@@ -107,12 +109,7 @@ func (s *server) work() error {
 }
 
 // tryOne is for who does not know whether there is one.
-func (s *server) tryOne() error {
-	if err := s.takeOne(); !errors.Is(err, unix.EAGAIN) {
-		return err
-	}
-	return nil
-}
+func (s *server) tryOne() error { return unlessEmpty(s.takeOne()) }
 
 func (s *server) takeOne() error {
 	s.taking.Lock()

@@ -80,7 +80,15 @@ static void fork_after_notify(void)
 	MUST(registered_pid(q) == getpid());
 }
 
-static sem_t called;
+static void register_function(mqd_t q, void (*function)(union sigval), pthread_attr_t *attributes)
+{
+	struct sigevent thread = {
+		.sigev_notify = SIGEV_THREAD, .sigev_notify_function = function, .sigev_notify_attributes = attributes,
+	};
+	MUST(mq_notify(q, &thread) == 0);
+}
+
+static sem_t called, go_on;
 
 static void post(union sigval value)
 {
@@ -88,23 +96,24 @@ static void post(union sigval value)
 	sem_post(&called);
 }
 
+static void wait_for_call(void)
+{
+	struct timespec deadline;
+	clock_gettime(CLOCK_REALTIME, &deadline);
+	deadline.tv_sec += 60;
+	MUST(sem_timedwait(&called, &deadline) == 0);
+}
+
 static void attributes_destroyed(void)
 {
 	mqd_t q = new_queue();
 	pthread_attr_t attributes;
-	MUST(sem_init(&called, 0, 0) == 0);
 	MUST(pthread_attr_init(&attributes) == 0);
-	struct sigevent thread = {
-		.sigev_notify = SIGEV_THREAD, .sigev_notify_function = post, .sigev_notify_attributes = &attributes,
-	};
-	MUST(mq_notify(q, &thread) == 0);
+	register_function(q, post, &attributes);
 	MUST(pthread_attr_destroy(&attributes) == 0);
 	memset(&attributes, 0xff, sizeof attributes);
 	MUST(mq_send(q, "x", 1, 0) == 0);
-	struct timespec deadline;
-	clock_gettime(CLOCK_REALTIME, &deadline);
-	deadline.tv_sec += 20;
-	MUST(sem_timedwait(&called, &deadline) == 0);
+	wait_for_call();
 }
 
 /* Callbacks by process, in memory that both share. */
@@ -120,10 +129,9 @@ static void count(union sigval value)
 /* A registration and a message for it. Returns when a callback has run, wherever. */
 static void one_round(mqd_t q)
 {
-	struct sigevent thread = { .sigev_notify = SIGEV_THREAD, .sigev_notify_function = count };
 	char buf[16];
 	int before = calls->parent + calls->child;
-	MUST(mq_notify(q, &thread) == 0);
+	register_function(q, count, NULL);
 	MUST(mq_send(q, "x", 1, 0) == 0);
 	MUST(mq_receive(q, buf, sizeof buf, NULL) == 1);
 	while (calls->parent + calls->child == before)
@@ -150,19 +158,10 @@ static void child_shares_socket(void)
 	MUST(calls->parent > 0); /* of registrations that only the child has made */
 }
 
-static void wait_for_call(void)
-{
-	struct timespec deadline;
-	clock_gettime(CLOCK_REALTIME, &deadline);
-	deadline.tv_sec += 60;
-	MUST(sem_timedwait(&called, &deadline) == 0);
-}
-
 /* Registers a function, and has a message call it. */
 static void call_by_message(mqd_t q, void (*function)(union sigval))
 {
-	struct sigevent thread = { .sigev_notify = SIGEV_THREAD, .sigev_notify_function = function };
-	MUST(mq_notify(q, &thread) == 0);
+	register_function(q, function, NULL);
 	MUST(mq_send(q, "x", 1, 0) == 0);
 }
 
@@ -179,7 +178,6 @@ static void see_mask(union sigval value)
 static void mask_of_the_function(void)
 {
 	sigset_t all;
-	MUST(sem_init(&called, 0, 0) == 0);
 	MUST(sigfillset(&all) == 0 && pthread_sigmask(SIG_SETMASK, &all, NULL) == 0);
 	call_by_message(new_queue(), see_mask);
 	wait_for_call();
@@ -222,12 +220,8 @@ static void no_room_for_a_thread(void)
 	mqd_t q = new_queue();
 	pthread_attr_t huge; /* more than there are addresses: pthread_create(3) fails, as it does under RLIMIT_NPROC */
 	char buf[16];
-	MUST(sem_init(&called, 0, 0) == 0);
 	MUST(pthread_attr_init(&huge) == 0 && pthread_attr_setstacksize(&huge, (size_t)1 << (8 * sizeof(size_t) - 2)) == 0);
-	struct sigevent thread = {
-		.sigev_notify = SIGEV_THREAD, .sigev_notify_function = post, .sigev_notify_attributes = &huge,
-	};
-	MUST(mq_notify(q, &thread) == 0);
+	register_function(q, post, &huge);
 	MUST(mq_send(q, "x", 1, 0) == 0);
 	MUST(registered_pid(q) == 0); /* used up */
 	MUST(mq_receive(q, buf, sizeof buf, NULL) == 1); /* it lay there */
@@ -237,8 +231,6 @@ static void no_room_for_a_thread(void)
 	wait_for_call();
 	MUST(sem_trywait(&called) == -1 && errno == EAGAIN);
 }
-
-static sem_t go_on;
 
 static void stay(union sigval value)
 {
@@ -263,7 +255,6 @@ static void see_thread(union sigval value)
 
 static void slow_function(void)
 {
-	MUST(sem_init(&called, 0, 0) == 0 && sem_init(&go_on, 0, 0) == 0);
 	call_by_message(new_queue(), stay);
 	wait_for_call();
 	call_by_message(new_queue(), see_thread);
@@ -284,7 +275,7 @@ int main(int argc, char **argv)
 		{ "no room for a thread", no_room_for_a_thread },
 		{ "slow SIGEV_THREAD function", slow_function },
 	};
-	MUST(argc == 3);
+	MUST(argc == 3 && sem_init(&called, 0, 0) == 0 && sem_init(&go_on, 0, 0) == 0);
 	name = argv[2];
 	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
 		if (strcmp(all[i].what, argv[1]) == 0) {
