@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"runtime"
+	"runtime/pprof"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -57,16 +58,14 @@ func warmUp() {
 
 func leftOver(files, goroutines int) int {
 	sockets := mq.Sockets() - 1 // each more than the first has a descriptor and a goroutine, and stays
-	settled := func() bool {
+	if poll(func() bool {
 		return mq.Pending() == 0 && descriptors("") <= files+sockets && runtime.NumGoroutine() <= goroutines+sockets
-	}
-	if poll(settled) {
+	}) {
 		return 0
 	}
-	stacks := make([]byte, 1<<20)
-	stacks = stacks[:runtime.Stack(stacks, true)]
-	fmt.Fprintf(os.Stderr, "left over: %d registrations, %d descriptors (%d before), %d goroutines (%d before)\n%s",
-		mq.Pending(), descriptors(""), files, runtime.NumGoroutine(), goroutines, stacks)
+	fmt.Fprintf(os.Stderr, "left over: %d registrations, %d descriptors (%d before), %d goroutines (%d before)\n",
+		mq.Pending(), descriptors(""), files, runtime.NumGoroutine(), goroutines)
+	pprof.Lookup("goroutine").WriteTo(os.Stderr, 2)
 	return 1
 }
 

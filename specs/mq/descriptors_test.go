@@ -97,10 +97,11 @@ var _ = Describe("C. mq_close, mq_unlink, descriptors: closing; unlinking", func
 	It("Only the owner unlinks a queue; the kernel says EPERM where POSIX and the package say EACCES", row(47), func() {
 		q := newQueue(1, 16)
 		other := startPeer(asOtherUser())
-		_, kernel := other.do(order{Call: "unlink", Name: q.Name()})
-		_, library := other.do(order{Call: "package unlink", Name: q.Name()})
+		kernel := other.unlink(q.Name())
+		explained, library := other.do(order{Call: "explain unlink", Name: q.Name()})
 		Expect(kernel).To(MatchError(unix.EPERM))
 		Expect(library).To(MatchError(unix.EACCES))
+		Expect(explained.Text).To(ContainSubstring("the queue is another user's"))
 	})
 })
 

@@ -113,12 +113,19 @@ var _ = Describe("K. the netlink socket: cookies and room; sleeping in mq_notify
 			queues[i] = newQueue(1, 1)
 			Expect(queues[i].Notify(func(ev mq.Event) { events <- ev })).To(Succeed())
 		}
-		for _, q := range queues {
-			Expect(q.TrySend(nil, 0)).To(Succeed())
+		count := map[mq.Event]int{}
+		for i, q := range queues {
+			if i%2 == 0 {
+				Expect(q.TrySend(nil, 0)).To(Succeed())
+			}
+			Expect(q.Close()).To(Succeed())
 		}
-		for range many {
-			Eventually(events).Should(Receive(Equal(mq.Arrived)))
+		for range queues {
+			var ev mq.Event
+			Eventually(events).Should(Receive(&ev))
+			count[ev]++
 		}
+		Expect(count).To(Equal(map[mq.Event]int{mq.Arrived: many / 2, mq.Removed: many / 2}))
 	})
 })
 

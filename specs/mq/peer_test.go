@@ -269,7 +269,10 @@ var calls = map[string]func(order) (reply, error){
 	},
 	"close":          func(o order) (reply, error) { return reply{}, unix.Close(o.FD) },
 	"unlink":         func(o order) (reply, error) { return reply{}, rawUnlink(strings.TrimPrefix(o.Name, "/")) },
-	"package unlink": func(o order) (reply, error) { return reply{}, mq.Unlink(o.Name) },
+	"explain unlink": func(o order) (reply, error) {
+		err := mq.Unlink(o.Name)
+		return reply{Text: fmt.Sprint(err)}, err
+	},
 	"send":           func(o order) (reply, error) { return reply{}, rawSend(o.FD, []byte(o.Text), 0, nil) },
 	"receive": func(o order) (reply, error) {
 		buf := make([]byte, 64)
