@@ -267,13 +267,13 @@ var calls = map[string]func(order) (reply, error){
 		_, err := mq.Open(o.Name, o.Flags, 0o600, &mq.Attr{MaxMsg: o.MaxMsg, MsgSize: o.Size})
 		return reply{Text: fmt.Sprint(err)}, err
 	},
-	"close":          func(o order) (reply, error) { return reply{}, unix.Close(o.FD) },
-	"unlink":         func(o order) (reply, error) { return reply{}, rawUnlink(strings.TrimPrefix(o.Name, "/")) },
+	"close":  func(o order) (reply, error) { return reply{}, unix.Close(o.FD) },
+	"unlink": func(o order) (reply, error) { return reply{}, rawUnlink(strings.TrimPrefix(o.Name, "/")) },
 	"explain unlink": func(o order) (reply, error) {
 		err := mq.Unlink(o.Name)
 		return reply{Text: fmt.Sprint(err)}, err
 	},
-	"send":           func(o order) (reply, error) { return reply{}, rawSend(o.FD, []byte(o.Text), 0, nil) },
+	"send": func(o order) (reply, error) { return reply{}, rawSend(o.FD, []byte(o.Text), 0, nil) },
 	"receive": func(o order) (reply, error) {
 		buf := make([]byte, 64)
 		n, err := rawReceive(o.FD, buf, nil)
