@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/bits"
 	"os"
 	"strings"
 	"testing"
@@ -19,7 +20,9 @@ import (
 // CheckName and the kernel must agree on every name.
 func FuzzName(f *testing.F) {
 	for _, name := range []string{
-		"", "/", "name", "/name", "//", "/a/b", "/.", "/..", "/...", "/a\x00", "\x00", "/ \n\xff", "/" + strings.Repeat("x", 255), "/" + strings.Repeat("x", 256), "/" + strings.Repeat("x/", 3000)} {
+		"", "/", "name", "/name", "//", "/a/b", "/x/", "/.", "/..", "/...", "/..x", "/a\x00", "/x\x00/y", "\x00", "/ \n\xff", "/\x80\xfe",
+		"/" + strings.Repeat("x", 255), "/" + strings.Repeat("x", 256), "/" + strings.Repeat("x/", 3000),
+	} {
 		f.Add(name)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
@@ -40,7 +43,8 @@ func FuzzName(f *testing.F) {
 // Attributes become what was asked for or EINVAL, never something else.
 func FuzzAttr(f *testing.F) {
 	for _, a := range [][2]int{
-		{1, 1}, {0, 1}, {1, 0}, {-1, -1}, {10, 8192}, {11, 1}, {1, 8193}, {math.MaxInt, 1}, {math.MaxInt, math.MaxInt},
+		{1, 1}, {0, 1}, {1, 0}, {-1, -1}, {10, 8192}, {11, 1}, {1, 8193}, {math.MinInt, 1}, {math.MaxInt, 1},
+		{math.MaxInt, math.MaxInt}, {1 << (bits.UintSize / 2), 1 << (bits.UintSize / 2)}, // the product overflows
 	} {
 		f.Add(a[0], a[1])
 	}
@@ -69,12 +73,13 @@ func FuzzAttr(f *testing.F) {
 // A message of any content, size and priority comes back as it was, or is refused for the right reason.
 func FuzzMessage(f *testing.F) {
 	const size = 64
-	for _, prio := range []uint{0, 1, 32767, 32768, 1 << 31, math.MaxUint} {
+	for _, prio := range []uint{0, 1, 32767, 32768, 1 << 31, math.MaxUint/2 + 1, math.MaxUint} {
 		f.Add([]byte("hello"), prio, size)
 	}
 	f.Add([]byte{}, uint(0), size-1)
 	f.Add(bytes.Repeat([]byte{0}, size), uint(0), 1<<17)
 	f.Add(bytes.Repeat([]byte{0}, size+1), uint(0), 0)
+	f.Add(bytes.Repeat([]byte{0}, size+1), uint(32768), size)
 	f.Fuzz(func(t *testing.T, msg []byte, prio uint, room int) {
 		q := newQueue(t, 1, size)
 		err := q.TrySend(msg, prio)
@@ -105,6 +110,8 @@ func FuzzCookie(f *testing.F) {
 	f.Add(mq.EncodeCookie(1<<63, mq.Removed))
 	f.Add(mq.EncodeCookie(7, 0))
 	f.Add(mq.EncodeCookie(7, 3))
+	f.Add(mq.EncodeCookie(1, 0xff))
+	f.Add([]byte{8: 1, 31: byte(mq.Arrived)})
 	f.Add(append(mq.EncodeCookie(1, mq.Arrived), 0))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -122,6 +129,9 @@ func FuzzStatusLine(f *testing.F) {
 	f.Add("QSIZE:+1 NOTIFY:0 SIGNO:0 NOTIFY_PID:0\n")
 	f.Add("QSIZE:1_0 NOTIFY:0 SIGNO:0 NOTIFY_PID:0\n")
 	f.Add("")
+	f.Add("QSIZE:18446744073709551616 NOTIFY:0 SIGNO:0 NOTIFY_PID:0\n")
+	f.Add("QSIZE:1\v NOTIFY:0\t SIGNO:0\n NOTIFY_PID:0\n")
+	f.Add("QSIZE:1 NOTIFY:0 SIGNO:0 NOTIFY_PID:0\nQSIZE:1\n")
 	f.Fuzz(func(t *testing.T, line string) {
 		s, err := mq.ParseStatus(line)
 		if err != nil {

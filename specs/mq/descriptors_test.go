@@ -32,11 +32,7 @@ func nonBlock(fd int) bool {
 }
 
 var _ = Describe("C. mq_close, mq_unlink, descriptors: closing; unlinking", func() {
-	It("mq_close closes a queue", row(39), func() {
-		Expect(newQueue(1, 16).Close()).To(Succeed())
-	})
-
-	It("mq_close has nothing to close the second time: EBADF", row(40), func() {
+	It("mq_close closes a queue, and has nothing to close the second time: EBADF", row(39, 40), func() {
 		q := newQueue(1, 16)
 		fd := duplicateHigh(number(q))
 		Expect(unix.Close(fd)).To(Succeed())
@@ -62,14 +58,13 @@ var _ = Describe("C. mq_close, mq_unlink, descriptors: closing; unlinking", func
 		Expect(other.notify(fd, sigevNone)).To(Succeed())
 	})
 
-	It("The C library's mq_close closes anything, even a pipe; the package takes nothing but queues: EBADF", row(43),
-		func() {
-			read, write, err := os.Pipe()
-			Expect(err).NotTo(HaveOccurred())
-			DeferCleanup(func() { read.Close(); write.Close() })
-			Expect(mq.Inherit(int(write.Fd()), "/pipe")).Error().To(MatchError(unix.EBADF))
-			performC("mq_close of a pipe")
-		})
+	It("The C library's mq_close closes anything, even a pipe; the package takes only queues: EBADF", row(43), func() {
+		read, write, err := os.Pipe()
+		Expect(err).NotTo(HaveOccurred())
+		DeferCleanup(func() { read.Close(); write.Close() })
+		Expect(mq.Inherit(int(write.Fd()), "/pipe")).Error().To(MatchError(unix.EBADF))
+		performC("mq_close of a pipe")
+	})
 
 	It("mq_unlink removes the name at once: ENOENT for who opens it", row(44), func() {
 		q := newQueue(1, 16)
@@ -174,21 +169,20 @@ var _ = Describe("C. mq_close, mq_unlink, descriptors: the status line", func() 
 		Expect(q.Status()).To(HaveField("QSize", BeEquivalentTo(5)))
 	})
 
-	It("NOTIFY is 0 for a signal and for nobody, 1 for SIGEV_NONE, 2 for SIGEV_THREAD; NOTIFY_PID tells if any", row(52),
-		func() {
-			q, me := newQueue(1, 16), os.Getpid()
-			Expect(q.Status()).To(Equal(mq.Status{}))
+	It("NOTIFY: 0 a signal or nobody (see NOTIFY_PID), 1 SIGEV_NONE, 2 SIGEV_THREAD", row(52), func() {
+		q, me := newQueue(1, 16), os.Getpid()
+		Expect(q.Status()).To(Equal(mq.Status{}))
 
-			Expect(q.NotifySignal(unix.SIGUSR1, 0)).To(Succeed())
-			Expect(q.Status()).To(Equal(mq.Status{Notify: sigevSignal, Signo: int(unix.SIGUSR1), NotifyPID: me}))
-			Expect(q.Unnotify()).To(Succeed())
-			Expect(q.NotifyNone()).To(Succeed())
-			Expect(q.Status()).To(Equal(mq.Status{Notify: sigevNone, NotifyPID: me}))
-			Expect(q.Unnotify()).To(Succeed())
-			register(q)
-			Expect(q.Status()).To(HaveField("Notify", mq.SigevThread))
-			Expect(q.Status()).To(HaveField("NotifyPID", me))
-		})
+		Expect(q.NotifySignal(unix.SIGUSR1, 0)).To(Succeed())
+		Expect(q.Status()).To(Equal(mq.Status{Notify: sigevSignal, Signo: int(unix.SIGUSR1), NotifyPID: me}))
+		Expect(q.Unnotify()).To(Succeed())
+		Expect(q.NotifyNone()).To(Succeed())
+		Expect(q.Status()).To(Equal(mq.Status{Notify: sigevNone, NotifyPID: me}))
+		Expect(q.Unnotify()).To(Succeed())
+		register(q)
+		Expect(q.Status()).To(HaveField("Notify", mq.SigevThread))
+		Expect(q.Status()).To(HaveField("NotifyPID", me))
+	})
 
 	It("NOTIFY_PID is a number of the reader's PID namespace: 0 for a process that is not in it", row(53), func() {
 		q := newQueue(1, 16)

@@ -35,7 +35,7 @@ var _ = Describe("I. mq_notify: firing: one message, one notification; firing: w
 		Expect(events).To(BeEmpty())
 	})
 
-	It("Only the message that comes to the empty queue is announced", row(114), func() {
+	It("mq_notify has the process told of the next message that comes to the empty queue, and of no other", row(100, 114), func() {
 		q := newQueue(3, 16)
 		events := register(q)
 		Expect(q.TrySend([]byte("first"), 0)).To(Succeed())
@@ -55,19 +55,18 @@ var _ = Describe("I. mq_notify: firing: one message, one notification; firing: w
 		Expect(*got).To(Equal("for the sleeper"))
 	})
 
-	It("Who waits with poll or epoll, as goroutines do, is no sleeping receiver: the notification comes all the same", row(116),
-		func() {
-			q := newQueue(1, 16)
-			events := register(q)
-			polled := make(chan error)
-			go func() { _, _, err := q.Receive(context.Background(), make([]byte, 16)); polled <- err }()
-			parked(1)
+	It("Who waits with poll or epoll, as goroutines do, does not hold back the notification", row(116), func() {
+		q := newQueue(1, 16)
+		events := register(q)
+		polled := make(chan error)
+		go func() { _, _, err := q.Receive(context.Background(), make([]byte, 16)); polled <- err }()
+		parked(1)
 
-			Expect(q.TrySend(nil, 0)).To(Succeed())
+		Expect(q.TrySend(nil, 0)).To(Succeed())
 
-			Eventually(polled).Should(Receive(Succeed()))
-			Eventually(events).Should(Receive(Equal(mq.Arrived)))
-		})
+		Eventually(polled).Should(Receive(Succeed()))
+		Eventually(events).Should(Receive(Equal(mq.Arrived)))
+	})
 
 	It("A sleeping sender's message that slides in when the last one is taken is not announced", row(117), func() {
 		b := fullQueue()
@@ -85,19 +84,18 @@ var _ = Describe("I. mq_notify: firing: one message, one notification; firing: w
 })
 
 var _ = Describe("I. mq_notify: firing: signals; firing: cookies; firing: too late, or too little", func() {
-	It("SIGEV_SIGNAL brings SI_MESGQ, the value, and the sender's PID and UID, before mq_send returns", row(118),
-		func() {
-			q := newQueue(1, 16)
-			other, fd := peerWith(q, os.O_RDWR)
-			Expect(other.notify(fd, sigevSignal)).To(Succeed())
+	It("SIGEV_SIGNAL brings SI_MESGQ, the value and the sender's PID and UID before mq_send returns", row(118), func() {
+		q := newQueue(1, 16)
+		other, fd := peerWith(q, os.O_RDWR)
+		Expect(other.notify(fd, sigevSignal)).To(Succeed())
 
-			Expect(q.TrySend(nil, 0)).To(Succeed())
+		Expect(q.TrySend(nil, 0)).To(Succeed())
 
-			Expect(pendingForProcess(other.pid())).To(BeTrue(), "for any of its threads")
-			Expect(other.signals()).To(Equal([]siginfo{
-				{Signo: int(unix.SIGUSR1), Code: siMesgq, PID: os.Getpid(), UID: os.Getuid(), Value: 42},
-			}))
-		})
+		Expect(pendingForProcess(other.pid())).To(BeTrue(), "for any of its threads")
+		Expect(other.signals()).To(Equal([]siginfo{
+			{Signo: int(unix.SIGUSR1), Code: siMesgq, PID: os.Getpid(), UID: os.Getuid(), Value: 42},
+		}))
+	})
 
 	It("SIGEV_SIGNAL asks no permission: the sender may be a user who may not signal the process", row(118), func() {
 		q := newQueue(1, 16)
@@ -115,19 +113,18 @@ var _ = Describe("I. mq_notify: firing: signals; firing: cookies; firing: too la
 		}))
 	})
 
-	It("SIGEV_THREAD puts 32 bytes without a header on the socket, from the kernel; the socket needs no address", row(119),
-		func() {
-			q, box := announced()
-			Expect(q.TrySend(nil, 0)).To(Succeed())
-			buf := make([]byte, 64)
+	It("SIGEV_THREAD: the kernel puts 32 bytes without a header on the socket, which needs no address", row(119), func() {
+		q, box := announced()
+		Expect(q.TrySend(nil, 0)).To(Succeed())
+		buf := make([]byte, 64)
 
-			n, from, err := unix.Recvfrom(box.fd, buf, 0)
+		n, from, err := unix.Recvfrom(box.fd, buf, 0)
 
-			Expect(err).NotTo(HaveOccurred())
-			Expect(buf[:n]).To(HaveLen(32))
-			Expect(from).To(Equal(&unix.SockaddrNetlink{Family: unix.AF_NETLINK, Pid: 0}))
-			Expect(listed(box.fd)).To(BeFalse(), "in /proc/net/netlink")
-		})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(buf[:n]).To(HaveLen(32))
+		Expect(from).To(Equal(&unix.SockaddrNetlink{Family: unix.AF_NETLINK, Pid: 0}))
+		Expect(listed(box.fd)).To(BeFalse(), "in /proc/net/netlink")
+	})
 
 	It("A message that comes between the drain and a registration made too late lies there unannounced", row(121), func() {
 		q := newQueue(3, 16)

@@ -56,7 +56,7 @@ var _ = Describe("K2. What programs trip over: the C library's threads; registra
 		return p.signals()
 	}
 
-	It("Two queues that announce the same blocked signal give one of a standard signal, two of a real-time signal", row(144),
+	It("Two queues that announce a blocked signal give one standard signal, but two real-time signals", row(144),
 		func() {
 			p := startPeer()
 			Expect(announce(p, unix.SIGUSR1)).To(HaveLen(1))

@@ -16,14 +16,13 @@ import (
 )
 
 var _ = Describe("A. Names and mq_open: making and opening; O_EXCL", func() {
-	It("A queue that mq_open has made can be used at once: sent to, asked for its attributes, registered for", row(1),
-		func() {
-			q := newQueue(1, 16)
-			must(q.Attr())
-			events := register(q)
-			Expect(q.TrySend([]byte("hello"), 0)).To(Succeed())
-			Eventually(events).Should(Receive(Equal(mq.Arrived)))
-		})
+	It("A queue that mq_open has made takes messages, tells its attributes and can be registered for", row(1), func() {
+		q := newQueue(1, 16)
+		must(q.Attr())
+		events := register(q)
+		Expect(q.TrySend([]byte("hello"), 0)).To(Succeed())
+		Eventually(events).Should(Receive(Equal(mq.Arrived)))
+	})
 
 	It("The same name is the same queue in every process", row(2), func() {
 		q := newQueue(1, 16)
@@ -36,13 +35,12 @@ var _ = Describe("A. Names and mq_open: making and opening; O_EXCL", func() {
 		Expect(mq.Open(newName(), os.O_RDWR, 0, nil)).Error().To(MatchError(unix.ENOENT))
 	})
 
-	It("With O_CREAT mq_open looks neither at the mode nor at the attributes, even bad ones, of a queue that exists", row(4),
-		func() {
-			q := newQueue(2, 16)
-			again := must(mq.Open(q.Name(), os.O_RDWR|os.O_CREATE, 0, &mq.Attr{MaxMsg: -1, MsgSize: 1 << 30}))
-			DeferCleanup(again.Close)
-			Expect(again.Attr()).To(Equal(mq.Attr{MaxMsg: 2, MsgSize: 16, NonBlock: true}))
-		})
+	It("For a queue that exists O_CREAT looks neither at the mode nor at the attributes, even bad ones", row(4), func() {
+		q := newQueue(2, 16)
+		again := must(mq.Open(q.Name(), os.O_RDWR|os.O_CREATE, 0, &mq.Attr{MaxMsg: -1, MsgSize: 1 << 30}))
+		DeferCleanup(again.Close)
+		Expect(again.Attr()).To(Equal(mq.Attr{MaxMsg: 2, MsgSize: 16, NonBlock: true}))
+	})
 
 	It("O_EXCL refuses a queue that exists: EEXIST", row(5), func() {
 		q := newQueue(1, 16)
@@ -78,26 +76,25 @@ var _ = Describe("A. Names and mq_open: making and opening; O_EXCL", func() {
 })
 
 var _ = Describe("A. Names and mq_open: shape; shapes refused and messages kept", func() {
-	It("A queue made without attributes is as large as msg_default and msgsize_default say, within the limits", row(8),
-		func() {
-			for _, c := range []struct {
-				msgMax, msgSizeMax string
-				want               mq.Attr
-			}{
-				{"10", "8192", mq.Attr{MaxMsg: 10, MsgSize: 8192, NonBlock: true}},
-				{"5", "4096", mq.Attr{MaxMsg: 5, MsgSize: 4096, NonBlock: true}},
-				{"500", "8192", mq.Attr{MaxMsg: 10, MsgSize: 8192, NonBlock: true}},
-			} {
-				Expect(inside.SetLimit("fs/mqueue/msg_max", c.msgMax)).To(Succeed())
-				Expect(inside.SetLimit("fs/mqueue/msgsize_max", c.msgSizeMax)).To(Succeed())
+	It("A queue made without attributes has msg_default and msgsize_default, within the limits", row(8), func() {
+		for _, c := range []struct {
+			msgMax, msgSizeMax string
+			want               mq.Attr
+		}{
+			{"10", "8192", mq.Attr{MaxMsg: 10, MsgSize: 8192, NonBlock: true}},
+			{"5", "4096", mq.Attr{MaxMsg: 5, MsgSize: 4096, NonBlock: true}},
+			{"500", "8192", mq.Attr{MaxMsg: 10, MsgSize: 8192, NonBlock: true}},
+		} {
+			Expect(inside.SetLimit("fs/mqueue/msg_max", c.msgMax)).To(Succeed())
+			Expect(inside.SetLimit("fs/mqueue/msgsize_max", c.msgSizeMax)).To(Succeed())
 
-				q := create(newName(), nil)
+			q := create(newName(), nil)
 
-				Expect(q.Attr()).To(Equal(c.want))
-				Expect(mq.Unlink(q.Name())).To(Succeed())
-				Expect(q.Close()).To(Succeed())
-			}
-		})
+			Expect(q.Attr()).To(Equal(c.want))
+			Expect(mq.Unlink(q.Name())).To(Succeed())
+			Expect(q.Close()).To(Succeed())
+		}
+	})
 
 	It("A queue made with attributes is as large as they say", row(9), func() {
 		q := newQueue(3, 100)
@@ -133,30 +130,24 @@ var _ = Describe("A. Names and mq_open: shape; shapes refused and messages kept"
 })
 
 var _ = Describe("A. Names and mq_open: access; permission", func() {
-	It("O_RDONLY is for receiving only: EBADF for mq_send", row(13), func() {
+	It("O_RDONLY is for receiving only, O_WRONLY for sending only, O_RDWR for both: EBADF", row(13, 14, 15), func() {
 		q := newQueue(2, 16)
-		Expect(q.TrySend([]byte("one"), 0)).To(Succeed())
-		reader := open(q.Name(), os.O_RDONLY)
-		Expect(receive(reader)).To(Equal("one"))
-		Expect(reader.TrySend([]byte("two"), 0)).To(MatchError(unix.EBADF))
-
+		both, reader, writer := open(q.Name(), os.O_RDWR), open(q.Name(), os.O_RDONLY), open(q.Name(), os.O_WRONLY)
 		other, fd := peerWith(q, os.O_RDONLY)
-		Expect(q.TrySend([]byte("two"), 0)).To(Succeed())
-		Expect(other.receive(fd)).To(Equal("two"))
-		Expect(other.send(fd, "three")).To(MatchError(unix.EBADF))
-	})
 
-	It("O_WRONLY is for sending only: EBADF for mq_receive", row(14), func() {
-		q := newQueue(1, 16)
-		writer := open(q.Name(), os.O_WRONLY)
-		Expect(writer.TrySend([]byte("one"), 0)).To(Succeed())
+		for _, sender := range []*mq.Queue{both, writer} {
+			for _, receive := range []func() string{
+				func() string { return receive(both) },
+				func() string { return receive(reader) },
+				func() string { return must(other.receive(fd)) },
+			} {
+				Expect(sender.TrySend([]byte("one"), 0)).To(Succeed())
+				Expect(receive()).To(Equal("one"))
+			}
+		}
+		Expect(reader.TrySend(nil, 0)).To(MatchError(unix.EBADF))
+		Expect(other.send(fd, "four")).To(MatchError(unix.EBADF))
 		Expect(receiveError(writer)).To(MatchError(unix.EBADF))
-	})
-
-	It("O_RDWR is for both", row(15), func() {
-		q := open(newQueue(1, 16).Name(), os.O_RDWR)
-		Expect(q.TrySend([]byte("to myself"), 0)).To(Succeed())
-		Expect(receive(q)).To(Equal("to myself"))
 	})
 
 	It("O_RDWR|O_WRONLY is refused for a queue that exists, but not for one that is made: EINVAL", row(16), func() {
@@ -279,26 +270,24 @@ var _ = Describe("A. Names and mq_open: lengths and descriptors; what else it re
 		Expect(unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)).To(Equal(unix.FD_CLOEXEC))
 	})
 
-	It("mq_open reads the attributes even if it does not need them: EFAULT for a bad pointer without O_CREAT", row(26),
-		func() {
-			Expect(openWith(newQueue(1, 16).Name()[1:], os.O_RDWR, 0, badPointer)).Error().To(MatchError(unix.EFAULT))
-		})
+	It("mq_open reads the attributes even without O_CREAT: EFAULT for a bad pointer", row(26), func() {
+		Expect(openWith(newQueue(1, 16).Name()[1:], os.O_RDWR, 0, badPointer)).Error().To(MatchError(unix.EFAULT))
+	})
 
-	It("mq_open sets no O_NONBLOCK by itself; a package that does shows it to all who share the descriptor", row(27),
-		func() {
-			name := newQueue(1, 16).Name()
-			kernels := openBlocking(name, os.O_RDWR)
-			pollers := open(name, os.O_RDWR)
-			shared := must(unix.Dup(number(pollers)))
-			DeferCleanup(unix.Close, shared)
+	It("mq_open sets no O_NONBLOCK; a package that does shows it to all who share the descriptor", row(27), func() {
+		name := newQueue(1, 16).Name()
+		kernels := openBlocking(name, os.O_RDWR)
+		pollers := open(name, os.O_RDWR)
+		shared := must(unix.Dup(number(pollers)))
+		DeferCleanup(unix.Close, shared)
 
-			flags := must(unix.FcntlInt(uintptr(shared), unix.F_GETFL, 0))
-			Expect(flags & unix.O_NONBLOCK).NotTo(BeZero())
-			attr := must(kernels.Attr())
-			Expect(attr.NonBlock).To(BeFalse())
-		})
+		flags := must(unix.FcntlInt(uintptr(shared), unix.F_GETFL, 0))
+		Expect(flags & unix.O_NONBLOCK).NotTo(BeZero())
+		attr := must(kernels.Attr())
+		Expect(attr.NonBlock).To(BeFalse())
+	})
 
-	It("In mqueuefs open(2) makes a queue and unlink(2) removes one; rename, link and mkdir do not work: EPERM", row(28),
+	It("In mqueuefs open(2) makes a queue, unlink(2) removes it; rename, link, mkdir do not work: EPERM", row(28),
 		func() {
 			name := newName()
 			path := inside.QueueFile(name)

@@ -44,7 +44,7 @@ func edge(epoll int) bool {
 }
 
 var _ = Describe("G. poll and epoll on a queue: what is told; edges", func() {
-	It("poll says readable while there are messages and writable while there is room, also to who may do neither", row(93),
+	It("poll says readable while there are messages, writable while there is room, to who may not as well", row(93),
 		func() {
 			q := newQueue(2, 16)
 			writer := number(open(q.Name(), os.O_WRONLY))

@@ -19,24 +19,23 @@ import (
 )
 
 var _ = Describe("F. mq_receive, mq_timedreceive: messages; waiting for a message", func() {
-	It("mq_receive takes the oldest message of the highest priority, and tells its length and, if asked, priority", row(79),
-		func() {
-			q := newQueue(3, 16)
-			Expect(q.TrySend([]byte("later"), 1)).To(Succeed())
-			Expect(q.TrySend([]byte("now"), 7)).To(Succeed())
-			Expect(q.TrySend([]byte("then"), 7)).To(Succeed())
-			buf := make([]byte, 16)
+	It("mq_receive takes the oldest message of the highest priority; it tells length and priority", row(79), func() {
+		q := newQueue(3, 16)
+		Expect(q.TrySend([]byte("later"), 1)).To(Succeed())
+		Expect(q.TrySend([]byte("now"), 7)).To(Succeed())
+		Expect(q.TrySend([]byte("then"), 7)).To(Succeed())
+		buf := make([]byte, 16)
 
-			n, prio, err := q.TryReceive(buf)
+		n, prio, err := q.TryReceive(buf)
 
-			Expect(err).NotTo(HaveOccurred())
-			Expect(string(buf[:n])).To(Equal("now"))
-			Expect(prio).To(Equal(uint(7)))
-			Expect(curMsgs(q)).To(Equal(2))
-			Expect(rawReceive(number(q), buf, nil)).To(Equal(4), "without a place for the priority")
-		})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(string(buf[:n])).To(Equal("now"))
+		Expect(prio).To(Equal(uint(7)))
+		Expect(curMsgs(q)).To(Equal(2))
+		Expect(rawReceive(number(q), buf, nil)).To(Equal(4), "without a place for the priority")
+	})
 
-	It("mq_receive wants room for mq_msgsize bytes, even for a message that needs less, which stays: EMSGSIZE", row(80),
+	It("mq_receive wants room for mq_msgsize bytes, even if the message, which stays, has less: EMSGSIZE", row(80),
 		func() {
 			q := newQueue(1, 16)
 			Expect(q.TrySend([]byte("x"), 0)).To(Succeed())
@@ -102,14 +101,13 @@ var _ = Describe("F. mq_receive, mq_timedreceive: descriptors and deadlines; los
 		Expect(n).To(Equal(len("fills it")))
 	})
 
-	It("mq_timedreceive refuses a deadline that is no time even if a message is there, which stays: EINVAL", row(87),
-		func() {
-			b := fullQueue()
-			for _, deadline := range wrongTimes {
-				Expect(b.TimedReceive(make([]byte, 16), &deadline)).Error().To(MatchError(unix.EINVAL))
-			}
-			Expect(take(b)).To(Equal("fills it"))
-		})
+	It("mq_timedreceive refuses a deadline that is no time even if there is a message: EINVAL", row(87), func() {
+		b := fullQueue()
+		for _, deadline := range wrongTimes {
+			Expect(b.TimedReceive(make([]byte, 16), &deadline)).Error().To(MatchError(unix.EINVAL))
+		}
+		Expect(take(b)).To(Equal("fills it"))
+	})
 
 	It("mq_receive loses the message if it cannot write it, or its priority, where it should: EFAULT", row(88), func() {
 		b := fullQueue()
@@ -123,7 +121,7 @@ var _ = Describe("F. mq_receive, mq_timedreceive: descriptors and deadlines; los
 })
 
 var _ = Describe("F. mq_receive, mq_timedreceive: several receivers", func() {
-	It("Sleeping receivers get messages as they are sent, whatever their priorities; who has waited longest is first", row(89),
+	It("Sleeping receivers get messages as they are sent, whatever the priority, the longest waiter first", row(89),
 		func() {
 			b := openBlocking(newQueue(2, 16).Name(), os.O_RDWR)
 			first, gotFirst := sleepingReceiver(b)
@@ -217,11 +215,10 @@ var _ = Describe("F. mq_receive, mq_timedreceive: under Go", func() {
 		}
 	})
 
-	It("A call that sleeps and is hidden from Go's scheduler stops the whole program: use Syscall, not RawSyscall", row(92),
-		func() {
-			Expect(perform("collect garbage behind a receiver", "RawSyscall")).To(Equal("waited"))
-			Expect(perform("collect garbage behind a receiver", "Syscall")).To(Equal("did not wait"))
-		})
+	It("A call that sleeps in RawSyscall, unknown to Go's scheduler, stops the whole program", row(92), func() {
+		Expect(perform("collect garbage behind a receiver", "RawSyscall")).To(Equal("waited"))
+		Expect(perform("collect garbage behind a receiver", "Syscall")).To(Equal("did not wait"))
+	})
 })
 
 func init() {

@@ -69,16 +69,15 @@ var _ = Describe("J. mq_notify: removal: by its process; removal: by any close",
 			}),
 	)
 
-	It("A registration ends when Go's garbage collector closes a forgotten descriptor of the queue", row(129),
-		func() {
-			q, box := newQueue(1, 16), newMailbox()
-			os.NewFile(uintptr(second(q)), "forgotten")
-			Expect(box.register(number(q), 1)).To(Succeed())
-			Eventually(func() []cookie {
-				runtime.GC()
-				return box.cookies()
-			}).Should(Equal([]cookie{removed(1)}))
-		})
+	It("A registration ends when Go's garbage collector closes a forgotten descriptor of the queue", row(129), func() {
+		q, box := newQueue(1, 16), newMailbox()
+		os.NewFile(uintptr(second(q)), "forgotten")
+		Expect(box.register(number(q), 1)).To(Succeed())
+		Eventually(func() []cookie {
+			runtime.GC()
+			return box.cookies()
+		}).Should(Equal([]cookie{removed(1)}))
+	})
 
 	It("A look through the descriptor that is open already ends no registration", row(129), func() {
 		q, box := announced()
@@ -143,32 +142,30 @@ var _ = Describe("J. mq_notify: removal: what does not matter; removal: at the e
 		Expect(registered(q)).To(BeFalse())
 	})
 
-	It("Without close-on-exec a registration survives exec and keeps the place, but the new program gets no signal", row(132),
-		func() {
-			q := newQueue(1, 16)
-			owner, fd := peerWith(q, os.O_RDWR)
-			must(owner.do(order{Call: "keep", FD: fd}))
-			Expect(owner.notify(fd, sigevSignal)).To(Succeed())
+	It("Without close-on-exec a registration survives exec, but the new program gets no signal", row(132), func() {
+		q := newQueue(1, 16)
+		owner, fd := peerWith(q, os.O_RDWR)
+		must(owner.do(order{Call: "keep", FD: fd}))
+		Expect(owner.notify(fd, sigevSignal)).To(Succeed())
 
-			owner.exec()
+		owner.exec()
 
-			Expect(q.Status()).To(HaveField("NotifyPID", owner.pid()))
-			Expect(q.NotifyNone()).To(MatchError(unix.EBUSY))
-			Expect(q.TrySend(nil, 0)).To(Succeed())
-			Expect(registered(q)).To(BeFalse(), "the message has used the registration up")
-			Expect(owner.signals()).To(BeEmpty())
-		})
+		Expect(q.Status()).To(HaveField("NotifyPID", owner.pid()))
+		Expect(q.NotifyNone()).To(MatchError(unix.EBUSY))
+		Expect(q.TrySend(nil, 0)).To(Succeed())
+		Expect(registered(q)).To(BeFalse(), "the message has used the registration up")
+		Expect(owner.signals()).To(BeEmpty())
+	})
 })
 
 var _ = Describe("J. mq_notify: removal: without its socket", func() {
-	It("A registration outlives its socket: EBUSY for others, and then a notification that nobody hears", row(133),
-		func() {
-			q, box := announced()
-			box.close()
-			Expect(q.NotifyNone()).To(MatchError(unix.EBUSY))
-			Expect(q.TrySend(nil, 0)).To(Succeed())
-			Expect(registered(q)).To(BeFalse())
-		})
+	It("A registration outlives its socket: EBUSY for others, then a notification that nobody hears", row(133), func() {
+		q, box := announced()
+		box.close()
+		Expect(q.NotifyNone()).To(MatchError(unix.EBUSY))
+		Expect(q.TrySend(nil, 0)).To(Succeed())
+		Expect(registered(q)).To(BeFalse())
+	})
 
 	It("NULL ends a registration whose socket is closed", row(133), func() {
 		q, box := announced()
