@@ -103,12 +103,10 @@ var _ = Describe("C. mq_close, mq_unlink, descriptors: closing; unlinking", func
 var _ = Describe("C. mq_close, mq_unlink, descriptors: files", func() {
 	It("Duplicates share O_NONBLOCK; descriptors of separate mq_open calls do not", row(48), func() {
 		q := newQueue(1, 16)
-		first := must(rawOpen(q.Name()[1:], os.O_RDWR, 0, nil))
-		DeferCleanup(unix.Close, first)
+		first := owned(rawOpen(q.Name()[1:], os.O_RDWR, 0, nil))
 		duplicate := duplicateHigh(first)
 		DeferCleanup(unix.Close, duplicate)
-		second := must(rawOpen(q.Name()[1:], os.O_RDWR, 0, nil))
-		DeferCleanup(unix.Close, second)
+		second := owned(rawOpen(q.Name()[1:], os.O_RDWR, 0, nil))
 
 		Expect(unix.SetNonblock(first, true)).To(Succeed()) // fcntl(F_SETFL), which works as mq_setattr does
 
@@ -204,8 +202,7 @@ var _ = Describe("C. mq_close, mq_unlink, descriptors: mqueuefs", func() {
 	It("Opening a queue's file in mqueuefs gives a full descriptor of the queue", row(54), func() {
 		q := newQueue(1, 16)
 
-		fd := must(unix.Open(inside.QueueFile(q.Name()), os.O_RDWR|unix.O_CLOEXEC, 0))
-		DeferCleanup(unix.Close, fd)
+		fd := owned(unix.Open(inside.QueueFile(q.Name()), os.O_RDWR|unix.O_CLOEXEC, 0))
 		box := newMailbox()
 		Expect(box.register(fd, 7)).To(Succeed())
 		Expect(rawSend(fd, []byte("hello"), 0, nil)).To(Succeed())
@@ -230,8 +227,7 @@ var _ = Describe("C. mq_close, mq_unlink, descriptors: mqueuefs", func() {
 func watchQueue() (made, messages, gone uint32) {
 	GinkgoHelper()
 	name := newName()
-	watch := must(unix.InotifyInit1(unix.IN_NONBLOCK | unix.IN_CLOEXEC))
-	DeferCleanup(unix.Close, watch)
+	watch := owned(unix.InotifyInit1(unix.IN_NONBLOCK | unix.IN_CLOEXEC))
 	must(unix.InotifyAddWatch(watch, inside.QueueFile(""), unix.IN_ALL_EVENTS))
 
 	q := create(name, &mq.Attr{MaxMsg: 1, MsgSize: 16})

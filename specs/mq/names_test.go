@@ -104,8 +104,7 @@ var _ = Describe("A. Names and mq_open: shape; shapes refused and messages kept"
 	It("O_NONBLOCK comes from the flags of mq_open, never from mq_flags", row(10), func() {
 		name := newName()
 		DeferCleanup(mq.Unlink, name)
-		fd := must(rawOpen(name[1:], os.O_RDWR|os.O_CREATE, 0o600, &mqAttr{flags: unix.O_NONBLOCK, maxMsg: 1, msgSize: 16}))
-		DeferCleanup(unix.Close, fd)
+		fd := owned(rawOpen(name[1:], os.O_RDWR|os.O_CREATE, 0o600, &mqAttr{flags: unix.O_NONBLOCK, maxMsg: 1, msgSize: 16}))
 		var attr mqAttr
 		Expect(rawGetSetAttr(fd, nil, &attr)).To(Succeed())
 		Expect(attr.flags).To(BeZero())
@@ -188,8 +187,7 @@ var _ = Describe("A. Names and mq_open: mode and owner; names", func() {
 		name := newName()
 		DeferCleanup(mq.Unlink, name)
 
-		fd := must(rawOpen(name[1:], os.O_RDWR|os.O_CREATE, 0o7777, &mqAttr{maxMsg: 1, msgSize: 16}))
-		DeferCleanup(unix.Close, fd)
+		fd := owned(rawOpen(name[1:], os.O_RDWR|os.O_CREATE, 0o7777, &mqAttr{maxMsg: 1, msgSize: 16}))
 		var st unix.Stat_t
 		Expect(unix.Fstat(fd, &st)).To(Succeed())
 		Expect(st.Mode & 0o7777).To(Equal(uint32(0o7750)))
@@ -265,8 +263,7 @@ var _ = Describe("A. Names and mq_open: lengths and descriptors; what else it re
 	})
 
 	It("Every descriptor of a queue is close-on-exec, asked for or not", row(25), func() {
-		fd := must(rawOpen(newQueue(1, 16).Name()[1:], os.O_RDWR, 0, nil))
-		DeferCleanup(unix.Close, fd)
+		fd := owned(rawOpen(newQueue(1, 16).Name()[1:], os.O_RDWR, 0, nil))
 		Expect(unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)).To(Equal(unix.FD_CLOEXEC))
 	})
 
@@ -278,8 +275,7 @@ var _ = Describe("A. Names and mq_open: lengths and descriptors; what else it re
 		name := newQueue(1, 16).Name()
 		kernels := openBlocking(name, os.O_RDWR)
 		pollers := open(name, os.O_RDWR)
-		shared := must(unix.Dup(number(pollers)))
-		DeferCleanup(unix.Close, shared)
+		shared := owned(unix.Dup(number(pollers)))
 
 		flags := must(unix.FcntlInt(uintptr(shared), unix.F_GETFL, 0))
 		Expect(flags & unix.O_NONBLOCK).NotTo(BeZero())

@@ -29,8 +29,7 @@ func pollNow(fd int) int16 {
 // edges watches a descriptor with an edge-triggered epoll, as Go's poller does.
 func edges(fd int) (epoll int) {
 	GinkgoHelper()
-	epoll = must(unix.EpollCreate1(unix.EPOLL_CLOEXEC))
-	DeferCleanup(unix.Close, epoll)
+	epoll = owned(unix.EpollCreate1(unix.EPOLL_CLOEXEC))
 	event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET}
 	Expect(unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, fd, &event)).To(Succeed())
 	return epoll

@@ -72,8 +72,7 @@ var _ = Describe("H. mq_notify: registering: what it takes", func() {
 	})
 
 	It("mq_notify wants more than a descriptor of O_PATH: EBADF", row(103), func() {
-		fd := must(unix.Open(inside.QueueFile(newQueue(1, 16).Name()), unix.O_PATH|unix.O_CLOEXEC, 0))
-		DeferCleanup(unix.Close, fd)
+		fd := owned(unix.Open(inside.QueueFile(newQueue(1, 16).Name()), unix.O_PATH|unix.O_CLOEXEC, 0))
 		Expect(rawNotify(fd, &sigevent{notify: sigevNone})).To(MatchError(unix.EBADF))
 	})
 
@@ -137,8 +136,7 @@ var _ = Describe("H. mq_notify: registering: SIGEV_NONE and SIGEV_THREAD; regist
 		Expect(rawNotifyThread(fd, pair[0], &cookie{})).To(MatchError(unix.EINVAL))
 		Expect(rawNotifyThread(fd, newMailbox().fd, nil)).To(MatchError(unix.EFAULT))
 
-		other := must(unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_KOBJECT_UEVENT))
-		DeferCleanup(unix.Close, other)
+		other := owned(unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_KOBJECT_UEVENT))
 		Expect(rawNotifyThread(fd, other, &cookie{})).To(Succeed())
 	})
 

@@ -15,6 +15,8 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
+	"golang.org/x/sys/unix"
+
 	"daemonlab/lab/mq"
 	"daemonlab/specs/inside"
 	"daemonlab/specs/mq/bursts"
@@ -39,6 +41,13 @@ func must[T any](value T, err error) T {
 	GinkgoHelper()
 	Expect(err).NotTo(HaveOccurred())
 	return value
+}
+
+// owned is a descriptor that is closed with the spec.
+func owned(fd int, err error) int {
+	GinkgoHelper()
+	DeferCleanup(unix.Close, must(fd, err))
+	return fd
 }
 
 // newQueue makes a queue that goes with the spec. It is small, because all queues of a user share RLIMIT_MSGQUEUE.
