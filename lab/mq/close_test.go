@@ -42,9 +42,10 @@ func TestEveryCallAfterClose(t *testing.T) {
 	_, status := q.Status()
 	_, stat := q.Stat()
 	for _, err := range []error{
-		q.Close(), q.Send(t.Context(), nil, 0), q.TrySend(nil, 0), err2(q.Receive(t.Context(), nil)), err2(q.TryReceive(nil)),
-		b.Close(), b.Send(nil, 0), err2(b.Receive(nil)), attr, set, status, stat, q.Chmod(0), q.Notify(func(mq.Event) {}),
-		b.NotifyNone(), b.NotifySignal(unix.SIGUSR1, 0), q.Unnotify(), q.SetDeadline(time.Time{}), q.Control(func(uintptr) {}),
+		q.Close(), q.Send(t.Context(), nil, 0), q.TrySend(nil, 0), err2(q.Receive(t.Context(), nil)),
+		err2(q.TryReceive(nil)), b.Close(), b.Send(nil, 0), err2(b.Receive(nil)), attr, set, status, stat, q.Chmod(0),
+		q.Notify(func(mq.Event) {}), b.NotifyNone(), b.NotifySignal(unix.SIGUSR1, 0), q.Unnotify(),
+		q.SetDeadline(time.Time{}), q.Control(func(uintptr) {}),
 	} {
 		wantError(t, err, os.ErrClosed)
 	}

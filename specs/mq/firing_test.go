@@ -35,7 +35,7 @@ var _ = Describe("I. mq_notify: firing: one message, one notification; firing: w
 		Expect(events).To(BeEmpty())
 	})
 
-	It("mq_notify has the process told of the next message that comes to the empty queue, and of no other", row(100, 114), func() {
+	It("mq_notify tells the process of the next message to the empty queue, and of no other", row(100, 114), func() {
 		q := newQueue(3, 16)
 		events := register(q)
 		Expect(q.TrySend([]byte("first"), 0)).To(Succeed())

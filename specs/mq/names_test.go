@@ -111,7 +111,8 @@ var _ = Describe("A. Names and mq_open: shape; shapes refused and messages kept"
 	})
 
 	DescribeTable("sizes that are not positive", func(maxMsg, msgSize int) {
-		Expect(mq.Open(newName(), os.O_RDWR|os.O_CREATE, 0o600, &mq.Attr{MaxMsg: maxMsg, MsgSize: msgSize})).Error().To(MatchError(unix.EINVAL))
+		_, err := mq.Open(newName(), os.O_RDWR|os.O_CREATE, 0o600, &mq.Attr{MaxMsg: maxMsg, MsgSize: msgSize})
+		Expect(err).To(MatchError(unix.EINVAL))
 	},
 		Entry("A queue for no messages cannot be made: EINVAL", row(11), 0, 16),
 		Entry("A queue for a negative number of messages cannot be made: EINVAL", row(11), -1, 16),
@@ -251,7 +252,8 @@ var _ = Describe("A. Names and mq_open: lengths and descriptors; what else it re
 		longest := (newName() + strings.Repeat("x", 255))[:256]
 		create(longest, &mq.Attr{MaxMsg: 1, MsgSize: 16})
 		for _, name := range []string{longest + "x", "/" + strings.Repeat("x", 2*unix.PathMax)} {
-			Expect(mq.Open(name, os.O_RDWR|os.O_CREATE, 0o600, &mq.Attr{MaxMsg: 1, MsgSize: 16})).Error().To(MatchError(unix.ENAMETOOLONG))
+			_, err := mq.Open(name, os.O_RDWR|os.O_CREATE, 0o600, &mq.Attr{MaxMsg: 1, MsgSize: 16})
+			Expect(err).To(MatchError(unix.ENAMETOOLONG))
 		}
 	})
 
