@@ -18,7 +18,7 @@ import (
 // siMesgq is SI_MESGQ of <signal.h>.
 const siMesgq = -3
 
-var _ = Describe("I. mq_notify: firing: one message, one notification; firing: who gets the message", func() {
+var _ = Describe("I. mq_notify: firing: one message, one notification; who gets the message", func() {
 	It("A registration is good for one notification; the process may register again at once", row(113), func() {
 		q := newQueue(1, 16)
 		events := register(q)
@@ -83,7 +83,7 @@ var _ = Describe("I. mq_notify: firing: one message, one notification; firing: w
 	})
 })
 
-var _ = Describe("I. mq_notify: firing: signals; firing: cookies; firing: too late, or too little", func() {
+var _ = Describe("I. mq_notify: firing: signals; cookies; too late, or too little", func() {
 	It("SIGEV_SIGNAL brings SI_MESGQ, the value and the sender's PID and UID before mq_send returns", row(118), func() {
 		q := newQueue(1, 16)
 		other, fd := peerWith(q, os.O_RDWR)

@@ -95,7 +95,7 @@ var _ = Describe("H. mq_notify: registering: what it takes", func() {
 		})
 })
 
-var _ = Describe("H. mq_notify: registering: SIGEV_NONE and SIGEV_THREAD; registering: silence", func() {
+var _ = Describe("H. mq_notify: registering: SIGEV_NONE and SIGEV_THREAD; silence", func() {
 	It("SIGEV_NONE keeps others out until the first message uses the registration up: EBUSY", row(106), func() {
 		q := newQueue(1, 16)
 		Expect(q.NotifyNone()).To(Succeed())

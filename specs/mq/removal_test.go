@@ -21,7 +21,7 @@ func second(q *mq.Queue) int {
 	return fd
 }
 
-var _ = Describe("J. mq_notify: removal: by its process; removal: by any close", func() {
+var _ = Describe("J. mq_notify: removal: by its process; by any close", func() {
 	It("NULL from its process ends a registration, and the socket of SIGEV_THREAD gets REMOVED", row(127), func() {
 		q, box := announced()
 
@@ -86,7 +86,7 @@ var _ = Describe("J. mq_notify: removal: by its process; removal: by any close",
 	})
 })
 
-var _ = Describe("J. mq_notify: removal: what does not matter; removal: at the end", func() {
+var _ = Describe("J. mq_notify: removal: what does not matter; at the end", func() {
 	DescribeTable("does not matter", func(happens func(q *mq.Queue)) {
 		q, box := announced()
 		happens(q)
