@@ -14,9 +14,12 @@ import (
 	"testing"
 
 	"daemonlab/specs/grade/class"
+	"daemonlab/specs/grade/class/classtest"
 	"daemonlab/specs/harness"
 	"daemonlab/specs/rubric"
 )
+
+var must = classtest.Must
 
 // kit is a directory with the grader and what it judges with.
 var kit string
@@ -58,13 +61,6 @@ func buildKit() error {
 		}
 	}
 	return nil
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // room makes a directory that every user may enter.

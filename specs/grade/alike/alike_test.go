@@ -12,7 +12,10 @@ import (
 	"time"
 
 	"daemonlab/specs/grade/alike"
+	"daemonlab/specs/grade/class/classtest"
 )
+
+var must = classtest.Must
 
 // folder makes one of files, whose contents follow their names.
 func folder(t testing.TB, files ...string) string {
@@ -21,9 +24,7 @@ func folder(t testing.TB, files ...string) string {
 	for i := 0; i < len(files); i += 2 {
 		path := filepath.Join(root, files[i])
 		err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(files[i+1]), 0o644))
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 	}
 	return root
 }
@@ -31,9 +32,7 @@ func folder(t testing.TB, files ...string) string {
 func add(t testing.TB, c *alike.Class, name, dir string) []string {
 	t.Helper()
 	skipped, err := c.Add(name, dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return skipped
 }
 
@@ -84,9 +83,8 @@ func TestAlike(t *testing.T) {
 	} {
 		var c alike.Class
 		if test.handout != nil {
-			if _, err := c.Handout(folder(t, test.handout...)); err != nil {
-				t.Fatal(err)
-			}
+			_, err := c.Handout(folder(t, test.handout...))
+			must(t, err)
 		}
 		add(t, &c, "a", folder(t, test.a...))
 		add(t, &c, "b", folder(t, test.b...))
@@ -123,9 +121,7 @@ func TestItStaysInsideAndSaysWhatItDidNotRead(t *testing.T) {
 	secret := folder(t, "s.c", mine)
 	dir := folder(t, "big.c", strings.Repeat(" ", 1<<20)+mine, "program\n", "\x7fELF\x00")
 	for link, to := range map[string]string{"s.c": secret + "/s.c", "dir": secret, "up": "../../.."} {
-		if err := os.Symlink(to, filepath.Join(dir, link)); err != nil {
-			t.Fatal(err)
-		}
+		must(t, os.Symlink(to, filepath.Join(dir, link)))
 	}
 	var c alike.Class
 	skipped := add(t, &c, "a", dir)

@@ -13,24 +13,21 @@ import (
 	"testing"
 
 	"daemonlab/specs/grade/bundle"
+	"daemonlab/specs/grade/class/classtest"
 )
+
+var must = classtest.Must
 
 // kit is a kit whose programs all are a copy of one of this machine's.
 func kit(t *testing.T, program, goRoot string) bundle.Kit {
 	t.Helper()
 	path, err := exec.LookPath(program)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	content, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	dir := t.TempDir()
 	for _, name := range bundle.Programs {
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o755); err != nil {
-			t.Fatal(err)
-		}
+		must(t, os.WriteFile(filepath.Join(dir, name), content, 0o755))
 	}
 	return bundle.Kit{Programs: dir, GoRoot: goRoot}
 }
@@ -49,14 +46,10 @@ func machineGo(t *testing.T) string {
 func unpacked(t *testing.T, file string) string {
 	t.Helper()
 	z, err := zip.OpenReader(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer z.Close()
 	dir := t.TempDir()
-	if err := os.CopyFS(dir, z); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.CopyFS(dir, z))
 	// CopyFS keeps no mode but whether a file may be executed.
 	return dir
 }
@@ -67,12 +60,8 @@ func smallGo(t *testing.T) string {
 	dir := t.TempDir()
 	for _, name := range []string{"VERSION", "README.md", "bin/go", "bin/gofmt", "pkg/tool/x/compile", "pkg/tool/x/vet",
 		"pkg/include/textflag.h", "src/os/os.go", "src/os/os_test.go", "src/os/testdata/x.go", "src/cmd/go/main.go", "test/a.go"} {
-		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o755); err != nil {
-			t.Fatal(err)
-		}
+		must(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755))
+		must(t, os.WriteFile(filepath.Join(dir, name), nil, 0o755))
 	}
 	return dir
 }
@@ -81,17 +70,13 @@ func TestABundleHasWhatIsNeededAndIsTheSameEachTime(t *testing.T) {
 	k := kit(t, "true", smallGo(t))
 	module := t.TempDir()
 	for _, name := range []string{"unix.go", "unix_test.go", "v1.zip"} {
-		if err := os.WriteFile(filepath.Join(module, name), nil, 0o444); err != nil {
-			t.Fatal(err)
-		}
+		must(t, os.WriteFile(filepath.Join(module, name), nil, 0o444))
 	}
 	k.Modules = map[string]string{module: "golang.org/x/sys@v1"}
 	dir := t.TempDir()
 	first, second := filepath.Join(dir, "1.zip"), filepath.Join(dir, "2.zip")
 	for _, file := range []string{first, second} {
-		if err := bundle.Gradescope(file, k); err != nil {
-			t.Fatal(err)
-		}
+		must(t, bundle.Gradescope(file, k))
 	}
 	a, _ := os.ReadFile(first)
 	b, _ := os.ReadFile(second)
@@ -117,15 +102,9 @@ func TestABundleHasWhatIsNeededAndIsTheSameEachTime(t *testing.T) {
 func TestThereIsAResultAlsoAfterACrash(t *testing.T) {
 	autograder := t.TempDir()
 	file := filepath.Join(t.TempDir(), "gradescope.zip")
-	if err := bundle.Gradescope(file, kit(t, "false", smallGo(t))); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(unpacked(t, file), filepath.Join(autograder, "source")); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.MkdirAll(filepath.Join(autograder, "submission"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	must(t, bundle.Gradescope(file, kit(t, "false", smallGo(t))))
+	must(t, os.Rename(unpacked(t, file), filepath.Join(autograder, "source")))
+	must(t, os.MkdirAll(filepath.Join(autograder, "submission"), 0o755))
 	cmd := exec.Command("bash", filepath.Join(autograder, "source", "run_autograder"))
 	cmd.Env = append(os.Environ(), "AUTOGRADER="+autograder)
 	out, err := cmd.CombinedOutput()
@@ -133,13 +112,9 @@ func TestThereIsAResultAlsoAfterACrash(t *testing.T) {
 		t.Errorf("run_autograder: %v\n%s", err, out)
 	}
 	content, err := os.ReadFile(filepath.Join(autograder, "results", "results.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	var result map[string]any
-	if err := json.Unmarshal(content, &result); err != nil {
-		t.Fatal(err)
-	}
+	must(t, json.Unmarshal(content, &result))
 	if _, scored := result["score"]; scored || !strings.Contains(fmt.Sprint(result["output"]), "grader failed") {
 		t.Errorf("the grader crashed, and the result is %s", content)
 	}
@@ -161,16 +136,12 @@ func TestTheGoOfABundleBuildsPrograms(t *testing.T) {
 		t.Skip("-short: it compiles the standard library")
 	}
 	file := filepath.Join(t.TempDir(), "gradescope.zip")
-	if err := bundle.Gradescope(file, kit(t, "true", machineGo(t))); err != nil {
-		t.Fatal(err)
-	}
+	must(t, bundle.Gradescope(file, kit(t, "true", machineGo(t))))
 	if info, err := os.Stat(file); err != nil || info.Size() > 100<<20 {
 		t.Errorf("the zip is too large to be uploaded: %d bytes, %v", info.Size(), err)
 	}
 	dir := unpacked(t, file)
-	if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(program), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(program), 0o644))
 	cmd := exec.Command("bash", "-c", "set -e; kit=$PWD; . ./go.sh; CGO_ENABLED=0 go build -o main main.go; ./main")
 	cmd.Dir = dir
 	cmd.Env = []string{"PATH=/usr/bin:/bin", "HOME=" + dir}
@@ -190,17 +161,13 @@ func TestTheWorkflowIsAcceptedAndFetchesThisGrader(t *testing.T) {
 		t.Skipf("actionlint cannot be fetched and built: %v\n%s", err, out)
 	}
 	dir := t.TempDir()
-	if err := bundle.Classroom50(dir, kit(t, "true", smallGo(t))); err != nil {
-		t.Fatal(err)
-	}
+	must(t, bundle.Classroom50(dir, kit(t, "true", smallGo(t))))
 	workflow := filepath.Join(dir, bundle.WorkflowFile)
 	if out, err := exec.Command(filepath.Join(bin, "actionlint"), "-no-color", workflow).CombinedOutput(); err != nil {
 		t.Errorf("actionlint: %v\n%s", err, out)
 	}
 	sum, err := exec.Command("sha256sum", filepath.Join(dir, bundle.GraderFile)).Output()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	content, _ := os.ReadFile(workflow)
 	if !strings.Contains(string(content), `SHA256: "`+strings.Fields(string(sum))[0]+`"`) {
 		t.Errorf("the workflow does not know the grader's hash %s", sum)

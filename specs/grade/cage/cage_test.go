@@ -18,8 +18,11 @@ import (
 
 	"daemonlab/lab/procfs"
 	"daemonlab/specs/grade/cage"
+	"daemonlab/specs/grade/class/classtest"
 	"daemonlab/specs/harness"
 )
+
+var must = classtest.Must
 
 var (
 	cages     *cage.Cages
@@ -125,13 +128,6 @@ func withCages(dir string, run func() int) (int, error) {
 	}
 	defer cages.Close()
 	return run(), nil
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // job is a shell command in a cage: a submission's, or with trust the judge's.

@@ -13,8 +13,11 @@ import (
 
 	"daemonlab/specs/finding"
 	"daemonlab/specs/grade/class"
+	"daemonlab/specs/grade/class/classtest"
 	"daemonlab/specs/rubric"
 )
+
+var must = classtest.Must
 
 // hostile are names that a folder can have.
 var hostile = []class.Name{
@@ -72,19 +75,13 @@ func TestSavedIsLoadedByteForByte(t *testing.T) {
 		s := class.Submission{Name: n, Verdict: class.Graded, Runs: 1,
 			Rows: []class.Row{{ID: "fds", Status: class.Passed, Passes: 1, Seconds: 0.5}}}
 		c.Submissions = append(c.Submissions, s)
-		if err := os.MkdirAll(n.Dir(out), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Save(out); err != nil {
-			t.Fatal(err)
-		}
+		must(t, os.MkdirAll(n.Dir(out), 0o755))
+		must(t, s.Save(out))
 		if got, err := class.LoadSubmission(out, n); err != nil || !reflect.DeepEqual(got, s) {
 			t.Errorf("saved %+v, loaded %+v, %v", s, got, err)
 		}
 	}
-	if err := c.Save(out); err != nil {
-		t.Fatal(err)
-	}
+	must(t, c.Save(out))
 	if got, err := class.Load(out); err != nil || !reflect.DeepEqual(got, c) {
 		t.Errorf("saved %+v, loaded %+v, %v", c, got, err)
 	}
@@ -102,9 +99,7 @@ func TestLoadRefusesWhatIsNoClass(t *testing.T) {
 		t.Errorf("a submission without a file: %v", err)
 	}
 	for _, content := range []string{"", "{", "{}", `{"format":"daemonlab/class/v0"}`} {
-		if err := os.WriteFile(filepath.Join(out, "class.json"), []byte(content), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		must(t, os.WriteFile(filepath.Join(out, "class.json"), []byte(content), 0o644))
 		if _, err := class.Load(out); err == nil || !strings.Contains(err.Error(), "class.json") {
 			t.Errorf("of %q: %v", content, err)
 		}

@@ -31,9 +31,7 @@ func rows(fds, rearm string) []class.Row {
 
 func TestWhatAStudentGetsHasNoPathOfTheGrader(t *testing.T) {
 	kit, err := filepath.Abs("../../..")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	secret := []string{kit + "/specs", t.TempDir() + "/work", "/tmp/daemonlab-grade-1/bare/x", "/home/ana/kit/bin", "/root/a/b", "/usr/local/go/src"}
 	public := []string{"/proc/300/fd/4 -> /dev/null", "/spec-request-27648-1 in mqueuefs", "server/main.go:7", "3/5", "https://x.invalid"}
 	text := strings.Join(public, "\n")

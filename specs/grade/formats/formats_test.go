@@ -20,22 +20,20 @@ import (
 	"daemonlab/specs/rubric"
 )
 
+var must = classtest.Must
+
 // written writes all formats of a class into a directory.
 func written(t *testing.T, c class.Class) string {
 	t.Helper()
 	out := t.TempDir()
-	if err := formats.Write(out, c); err != nil {
-		t.Fatal(err)
-	}
+	must(t, formats.Write(out, c))
 	return out
 }
 
 func read(t *testing.T, file ...string) []byte {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join(file...))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return content
 }
 
@@ -118,9 +116,7 @@ func grades(t *testing.T, c class.Class, out string) {
 func gradescope(t *testing.T, c class.Class, out string) {
 	for _, s := range c.Submissions {
 		var g formats.Gradescope
-		if err := json.Unmarshal(read(t, s.Name.Dir(out), "gradescope", "results.json"), &g); err != nil {
-			t.Fatal(err)
-		}
+		must(t, json.Unmarshal(read(t, s.Name.Dir(out), "gradescope", "results.json"), &g))
 		got, of, given := s.Points(c.Rubric)
 		if !given {
 			if g.Score != nil || len(g.Tests) > 0 || !strings.Contains(g.Output, "grader failed") && s.Verdict != class.NotOne {
@@ -168,9 +164,7 @@ func classroom50(t *testing.T, c class.Class, out string) {
 		var r map[string]any
 		d := json.NewDecoder(bytes.NewReader(read(t, s.Name.Dir(out), "classroom50", "result.json")))
 		d.UseNumber()
-		if err := d.Decode(&r); err != nil {
-			t.Fatal(err)
-		}
+		must(t, d.Decode(&r))
 		if r["schema"] != "classroom50/result/v1" || r["assignment_type"] != "individual" ||
 			!strings.HasPrefix(r["submission"].(string), "submit/") {
 			t.Errorf("%s: %v", s.Name, r)

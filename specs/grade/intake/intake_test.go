@@ -15,15 +15,11 @@ import (
 	"testing"
 
 	"daemonlab/specs/grade/class"
+	"daemonlab/specs/grade/class/classtest"
 	"daemonlab/specs/grade/intake"
 )
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = classtest.Must
 
 // tree makes files in a directory, those of "DIR/" as folders.
 func tree(t *testing.T, dir string, files ...string) {

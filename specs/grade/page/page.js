@@ -37,6 +37,9 @@ function follow() {
   if (target) {
     for (let e = target; e; e = e.parentElement) if (e.tagName === "DETAILS") e.open = true;
     target.scrollIntoView();
+    const summary = target.querySelector(":scope > summary");
+    if (!summary) target.tabIndex = -1;
+    (summary ?? target).focus({ preventScroll: true });
     return;
   }
   const wanted = new URLSearchParams(fragment);
@@ -65,6 +68,11 @@ for (const [column, head] of heads.entries()) {
     choose(column);
   });
   head.append(link);
+}
+// A click selects a whole command (user-select), and so does Tab.
+for (const code of document.querySelectorAll("pre > code")) {
+  code.parentElement.tabIndex = 0;
+  code.parentElement.addEventListener("focus", () => getSelection().selectAllChildren(code));
 }
 for (const lang of ["en", "es"]) document.getElementById(lang).addEventListener("change", () => speak(lang));
 document.getElementById("unfold").addEventListener("click", () => foldAll(true));

@@ -18,22 +18,20 @@ import (
 	"daemonlab/specs/rubric"
 )
 
+var must = classtest.Must
+
 // written writes the page of a class and returns its file.
 func written(t *testing.T, c class.Class) string {
 	t.Helper()
 	out := t.TempDir()
-	if err := page.Write(out, c); err != nil {
-		t.Fatal(err)
-	}
+	must(t, page.Write(out, c))
 	return filepath.Join(out, "index.html")
 }
 
 func content(t *testing.T, c class.Class) string {
 	t.Helper()
 	text, err := os.ReadFile(written(t, c))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return string(text)
 }
 
@@ -66,9 +64,7 @@ func TestElementsAreNestedAndIdsAreUnique(t *testing.T) {
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		element, ok := token.(xml.StartElement)
 		if !ok {
 			continue

@@ -16,17 +16,15 @@ import (
 	"daemonlab/specs/rubric"
 )
 
+var must = classtest.Must
+
 // published publishes a class and lays evidence beside it, as the grader does.
 func published(t *testing.T, c class.Class) string {
 	t.Helper()
 	out := t.TempDir()
-	if err := results.Publish(out, c); err != nil {
-		t.Fatal(err)
-	}
+	must(t, results.Publish(out, c))
 	for _, s := range c.Submissions {
-		if err := os.WriteFile(filepath.Join(s.Name.Dir(out), "build.log"), []byte(s.Name), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		must(t, os.WriteFile(filepath.Join(s.Name.Dir(out), "build.log"), []byte(s.Name), 0o644))
 	}
 	return out
 }
@@ -34,9 +32,7 @@ func published(t *testing.T, c class.Class) string {
 func load(t *testing.T, out string) class.Class {
 	t.Helper()
 	c, err := class.Load(out)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return c
 }
 
@@ -52,9 +48,7 @@ func tree(t *testing.T, dir string) map[string]string {
 		files[path] = string(content)
 		return err
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return files
 }
 
@@ -78,9 +72,8 @@ func TestRescoreGivesOtherPointsForTheSameFindings(t *testing.T) {
 	c = load(t, out)
 	before := tree(t, out)
 	rows := moved("rearm", "fds", 3)
-	if _, err := results.Rescore(out, rows); err != nil {
-		t.Fatal(err)
-	}
+	_, err := results.Rescore(out, rows)
+	must(t, err)
 	changed := 0
 	for i, s := range load(t, out).Submissions {
 		if !reflect.DeepEqual(s.Rows, c.Submissions[i].Rows) {
@@ -98,9 +91,8 @@ func TestRescoreGivesOtherPointsForTheSameFindings(t *testing.T) {
 	if tree(t, out)["grades.csv"] == before["grades.csv"] || tree(t, out)["index.html"] == before["index.html"] {
 		t.Error("the table or the page was not made again")
 	}
-	if _, err := results.Rescore(out, rubric.Standard()); err != nil {
-		t.Fatal(err)
-	}
+	_, err = results.Rescore(out, rubric.Standard())
+	must(t, err)
 	after := tree(t, out)
 	delete(before, "class.json") // as an encoded text, which has more than one form
 	delete(after, "class.json")
@@ -138,9 +130,8 @@ func parts(t *testing.T, c class.Class, count int) []string {
 func TestMergedPartsAreTheWhole(t *testing.T) {
 	c := classtest.Class(12)
 	whole, merged := published(t, c), filepath.Join(t.TempDir(), "new")
-	if _, err := results.Merge(merged, parts(t, load(t, whole), 3)); err != nil {
-		t.Fatal(err)
-	}
+	_, err := results.Merge(merged, parts(t, load(t, whole), 3))
+	must(t, err)
 	want, got := tree(t, whole), tree(t, merged)
 	for path := range want {
 		if strings.HasPrefix(path, "submissions/") && want[path] != got[path] {
@@ -157,9 +148,7 @@ func TestMergeRefuses(t *testing.T) {
 	saved := func(c class.Class, i int) string {
 		dir := t.TempDir()
 		c.Submissions = c.Submissions[i : i+1]
-		if err := c.Save(dir); err != nil {
-			t.Fatal(err)
-		}
+		must(t, c.Save(dir))
 		return dir
 	}
 	dirs := []string{saved(c, 0), saved(c, 1)}
