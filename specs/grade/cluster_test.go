@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"daemonlab/specs/grade/class"
-	"daemonlab/specs/harness"
 )
 
 // slurmConf is a cluster of this machine alone, which may be smaller than what it is said to be.
@@ -45,9 +44,7 @@ func cluster(t *testing.T, dir string) {
 	add(t, conf, fmt.Sprintf(slurmConf, host, dir, freePort(t), freePort(t)))
 	must(t, os.WriteFile(filepath.Join(dir, "key"), []byte(strings.Repeat(t.Name(), 10)), 0o400))
 	t.Setenv("SLURM_CONF", conf)
-	t.Cleanup(func() { // slurmd leaves its steps to whoever adopts orphans
-		waitFor(t, "the end of Slurm", func() bool { left, err := harness.Adopted(); return err == nil && len(left) == 0 })
-	})
+	t.Cleanup(func() { mustLeaveNothing(t) }) // slurmd leaves its steps to whoever adopts orphans
 	at := func(name string) string { return filepath.Join(dir, name) }
 	daemon(t, "munged", "--foreground", "--key-file="+at("key"), "--socket="+at("munge.socket"), "--pid-file="+at("munge.pid"),
 		"--seed-file="+at("munge.seed"), "--log-file="+at("munge.log"))

@@ -14,7 +14,6 @@ import (
 	"testing"
 
 	"daemonlab/specs/grade/class"
-	"daemonlab/specs/harness"
 )
 
 // The smallest submissions: a server that does nothing and fails every row, and no client, whose rows take seconds.
@@ -225,10 +224,7 @@ func killAmid(t *testing.T, out string, args ...string) {
 	waitFor(t, "more to be graded", func() bool { return graded() >= before+4 })
 	must(t, cmd.Process.Kill())
 	cmd.Wait()
-	waitFor(t, "nothing to be left", func() bool {
-		left, err := harness.Adopted()
-		return err == nil && len(left) == 0
-	})
+	mustLeaveNothing(t)
 }
 
 // gradeAgain grades what has changed, and nothing else.

@@ -42,10 +42,7 @@ func resume(t *testing.T, sig syscall.Signal) {
 	if exit := new(exec.ExitError); sig == syscall.SIGINT && (!errors.As(err, &exit) || exit.ExitCode() != 130) {
 		t.Errorf("interrupted, it ended with %v", err)
 	}
-	waitFor(t, "nothing to be left", func() bool {
-		left, err := harness.Adopted()
-		return err == nil && len(left) == 0
-	})
+	mustLeaveNothing(t)
 	before := map[class.Name]string{}
 	for _, name := range names {
 		before[name] = judged(out, name)
@@ -79,4 +76,13 @@ func judged(out string, name class.Name) string {
 func waitFor(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	NewWithT(t).Eventually(done).WithContext(t.Context()).WithTimeout(harness.Stretched(time.Minute)).Should(BeTrue(), what)
+}
+
+// mustLeaveNothing waits until all processes of a grader that was ended are gone.
+func mustLeaveNothing(t *testing.T) {
+	t.Helper()
+	waitFor(t, "the end of what a grader has started", func() bool {
+		left, err := harness.Adopted()
+		return err == nil && len(left) == 0
+	})
 }

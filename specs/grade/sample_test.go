@@ -27,7 +27,7 @@ var (
 
 const unreadable = "\xff\xfe \n\x1b[31m\\name"
 
-// sample is the class. What is not in testdata/sample is made of the project's own programs.
+// sample is the class. What is neither in testdata/sample nor a script is made of the project's own programs.
 var sample = map[string]expected{
 	"perfect-go":          {verdicts: graded},
 	"perfect-c":           {verdicts: graded},
@@ -55,6 +55,23 @@ var sample = map[string]expected{
 	"writes-results":      {verdicts: graded, pointless: true, says: "forger: 0 places forged", never: "forger: wrote"},
 }
 
+// scripts are servers of the class in a few lines of shell.
+var scripts = map[string]string{
+	"hangs-at-start":    "exec sleep 1000000",
+	"fork-bomb":         `while :; do setsid "$0" & done`,
+	"memory-hog":        "for n in 1 2 3 4; do tail /dev/zero & done; wait", // tail keeps the last line, and this one has no end
+	"output-flood":      "yes 'a line that says nothing' >&2 & exec yes 'another one'",
+	"disk-filler":       `for dir in /tmp /run /dev/shm /var/tmp /submission /usr /etc /; do cat /dev/zero >$dir/daemonlab-was-here & done; wait`,
+	"kills-grader":      signalAll("KILL"),
+	"interrupts-grader": signalAll("INT"),
+	"stops-grader":      signalAll("STOP"),
+}
+
+// signalAll is what sends a signal to everything that it may send one to, again and again.
+func signalAll(signal string) string {
+	return "while :; do for p in /proc/[0-9]*; do [ $p = /proc/$$ ] || kill -" + signal + " ${p#/proc/} 2>/dev/null; done; done"
+}
+
 // makeSample makes the class in a directory.
 func makeSample(t *testing.T, dir string) {
 	t.Helper()
@@ -62,6 +79,12 @@ func makeSample(t *testing.T, dir string) {
 	must(t, err)
 	must(t, os.CopyFS(dir, os.DirFS("testdata/sample")))
 	must(t, os.Mkdir(filepath.Join(dir, "empty"), 0o755))
+	for name, script := range scripts {
+		must(t, os.Mkdir(filepath.Join(dir, name), 0o755))
+		add(t, filepath.Join(dir, name, "mqfiled"), "#!/bin/sh\n"+script+"\n")
+		add(t, filepath.Join(dir, name, "Makefile"), "all:\n\tmkdir -p bin\n\tinstall mqfiled bin\n")
+	}
+	add(t, filepath.Join(dir, "output-flood/GNUmakefile"), "include Makefile\nall: flood\nflood:\n\tyes | head -c 200000000\n")
 	for _, part := range []string{"lab", "server", "client"} {
 		must(t, os.CopyFS(filepath.Join(dir, "perfect-go", part), os.DirFS(filepath.Join(project, part))))
 	}

@@ -53,6 +53,7 @@ type cell struct {
 }
 
 type submission struct {
+	class.Submission
 	ID, Name, Folder string
 	Verdict          status
 	Given            bool
@@ -61,16 +62,10 @@ type submission struct {
 	Failed           []string
 	Passed           []string
 	Findings         []shown
-	Language         string
-	Build            class.Build
 	BuildOutput      string
 	Seconds          string
-	Hashes           map[string]string
 	Told             rubric.Text // how it ended and why, if there is more to say than that
 	Looks            []class.Look
-	Trial            *class.Trial
-	Adjust           class.Adjustment
-	History          []class.Earlier
 }
 
 // shown is a row that did not pass, with what shows it.
@@ -131,10 +126,9 @@ func verdicts(c class.Class) []count {
 }
 
 func newSubmission(i int, s class.Submission, rows []rubric.Row) submission {
-	v := submission{ID: fmt.Sprintf("s%d", i+1), Name: s.Name.String(), Folder: s.Name.Folder(),
-		Verdict: status{Class: string(s.Verdict), Name: verdictNames[s.Verdict]}, Language: s.Language, Build: s.Build,
-		BuildOutput: class.Plain(s.Build.Output), Seconds: fmt.Sprintf("%.1f", s.Seconds), Hashes: s.Hashes,
-		Told: told(s), Trial: s.Trial, Adjust: s.Adjust, History: s.History}
+	v := submission{Submission: s, ID: fmt.Sprintf("s%d", i+1), Name: s.Name.String(), Folder: s.Name.Folder(),
+		Verdict:     status{Class: string(s.Verdict), Name: verdictNames[s.Verdict]},
+		BuildOutput: class.Plain(s.Build.Output), Seconds: fmt.Sprintf("%.1f", s.Seconds), Told: told(s)}
 	for _, look := range s.Look {
 		v.Looks = append(v.Looks, class.Look{Why: plain(look.Why), Command: class.Plain(look.Command)})
 	}
