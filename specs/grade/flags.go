@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"time"
 
 	"daemonlab/lab/tool"
@@ -212,11 +211,11 @@ func (o options) choose(items []intake.Item) (chosen []intake.Item, err error) {
 		return items, nil
 	}
 	for _, only := range o.only {
-		i := slices.IndexFunc(items, func(i intake.Item) bool { return string(i.Name) == only || i.Name.String() == only })
-		if i < 0 {
-			return nil, fmt.Errorf("--only %q: there is no such submission in %s", only, o.class)
+		item, err := intake.Find(items, only)
+		if err != nil {
+			return nil, fmt.Errorf("--only: %w in %s", err, o.class)
 		}
-		chosen = append(chosen, items[i])
+		chosen = append(chosen, item)
 	}
 	return chosen, nil
 }

@@ -66,7 +66,7 @@ func run(args []string) (status int, err error) {
 		return exitError, err
 	}
 	printTable(os.Stdout, found)
-	if count(found.Submissions, class.GraderFailed) > 0 {
+	if found.Count(class.GraderFailed) > 0 {
 		return exitNotGraded, nil
 	}
 	return exitGraded, nil

@@ -37,8 +37,7 @@ func printTable(w io.Writer, c class.Class) {
 	}
 	table.Flush()
 	fmt.Fprintf(w, "\n%d submissions: %d graded, %d do not build, %d timed out, the grader failed at %d, %d are none\n", len(c.Submissions),
-		count(c.Submissions, class.Graded), count(c.Submissions, class.NoBuild), count(c.Submissions, class.Timeout),
-		count(c.Submissions, class.GraderFailed), count(c.Submissions, class.NotOne))
+		c.Count(class.Graded), c.Count(class.NoBuild), c.Count(class.Timeout), c.Count(class.GraderFailed), c.Count(class.NotOne))
 }
 
 func printLooks(w io.Writer, c class.Class) {
@@ -83,13 +82,4 @@ func shorten(rows []string) string {
 		return strings.Join(rows, " ")
 	}
 	return fmt.Sprintf("%s and %d more", strings.Join(rows[:shown], " "), len(rows)-shown)
-}
-
-func count(submissions []class.Submission, verdict class.Verdict) (n int) {
-	for _, s := range submissions {
-		if s.Verdict == verdict {
-			n++
-		}
-	}
-	return n
 }

@@ -12,6 +12,16 @@ func (s Submission) Row(id string) (Row, bool) {
 	return Row{}, false
 }
 
+// Count is how many submissions ended with a verdict.
+func (c Class) Count(verdict Verdict) (n int) {
+	for _, s := range c.Submissions {
+		if s.Verdict == verdict {
+			n++
+		}
+	}
+	return n
+}
+
 // Points is what a submission has of what it could have by a rubric, after the instructor's adjustments. None are
 // given, not even 0, where the grader failed or nothing was handed in that could be a submission.
 func (s Submission) Points(rows []rubric.Row) (got, of int, given bool) {

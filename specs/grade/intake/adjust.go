@@ -52,7 +52,9 @@ func adjustment(head, line []string, items []Item) (name class.Name, a class.Adj
 		var columnErr error
 		switch value := strings.TrimSpace(line[i]); strings.ToLower(strings.TrimSpace(column)) {
 		case "name":
-			name, columnErr = find(items, value)
+			var item Item
+			item, columnErr = Find(items, value)
+			name = item.Name
 		case "late":
 			a.Late, columnErr = late(value)
 		case "points":
@@ -75,13 +77,14 @@ func adjustment(head, line []string, items []Item) (name class.Name, a class.Adj
 	return name, a, err
 }
 
-func find(items []Item, name string) (class.Name, error) {
+// Find returns the item of a name, as it is or as it is shown, or of a student's number.
+func Find(items []Item, name string) (Item, error) {
 	for _, i := range items {
 		if name != "" && (string(i.Name) == name || i.Name.String() == name || i.Student.ID == name) {
-			return i.Name, nil
+			return i, nil
 		}
 	}
-	return "", fmt.Errorf("nobody is called %q", name)
+	return Item{}, fmt.Errorf("nobody is called %q", name)
 }
 
 // late reads percent, or days and the percent of each.

@@ -112,14 +112,8 @@ func steps(rows []rubric.Row) []step {
 func verdicts(c class.Class) []count {
 	var counts []count
 	for _, v := range verdictOrder {
-		n := count{status: status{Class: string(v), Name: verdictNamesOfMany[v]}}
-		for _, s := range c.Submissions {
-			if s.Verdict == v {
-				n.N++
-			}
-		}
-		if n.N > 0 {
-			counts = append(counts, n)
+		if n := c.Count(v); n > 0 {
+			counts = append(counts, count{status{Class: string(v), Name: verdictNamesOfMany[v]}, n})
 		}
 	}
 	return counts
