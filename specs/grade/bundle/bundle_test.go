@@ -26,9 +26,7 @@ func kit(t *testing.T, program, goRoot string) bundle.Kit {
 	content, err := os.ReadFile(path)
 	must(t, err)
 	dir := t.TempDir()
-	for _, name := range bundle.Programs {
-		must(t, os.WriteFile(filepath.Join(dir, name), content, 0o755))
-	}
+	classtest.Files(t, dir, string(content), 0o755, bundle.Programs...)
 	return bundle.Kit{Programs: dir, GoRoot: goRoot}
 }
 
@@ -58,20 +56,15 @@ func unpacked(t *testing.T, file string) string {
 func smallGo(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, name := range []string{"VERSION", "README.md", "bin/go", "bin/gofmt", "pkg/tool/x/compile", "pkg/tool/x/vet",
-		"pkg/include/textflag.h", "src/os/os.go", "src/os/os_test.go", "src/os/testdata/x.go", "src/cmd/go/main.go", "test/a.go"} {
-		must(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755))
-		must(t, os.WriteFile(filepath.Join(dir, name), nil, 0o755))
-	}
+	classtest.Files(t, dir, "", 0o755, "VERSION", "README.md", "bin/go", "bin/gofmt", "pkg/tool/x/compile", "pkg/tool/x/vet",
+		"pkg/include/textflag.h", "src/os/os.go", "src/os/os_test.go", "src/os/testdata/x.go", "src/cmd/go/main.go", "test/a.go")
 	return dir
 }
 
 func TestABundleHasWhatIsNeededAndIsTheSameEachTime(t *testing.T) {
 	k := kit(t, "true", smallGo(t))
 	module := t.TempDir()
-	for _, name := range []string{"unix.go", "unix_test.go", "v1.zip"} {
-		must(t, os.WriteFile(filepath.Join(module, name), nil, 0o444))
-	}
+	classtest.Files(t, module, "", 0o444, "unix.go", "unix_test.go", "v1.zip")
 	k.Modules = map[string]string{module: "golang.org/x/sys@v1"}
 	dir := t.TempDir()
 	first, second := filepath.Join(dir, "1.zip"), filepath.Join(dir, "2.zip")

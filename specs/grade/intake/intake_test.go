@@ -21,18 +21,6 @@ import (
 
 var must = classtest.Must
 
-// tree makes files in a directory, those of "DIR/" as folders.
-func tree(t *testing.T, dir string, files ...string) {
-	t.Helper()
-	for _, file := range files {
-		path := filepath.Join(dir, file)
-		must(t, os.MkdirAll(filepath.Dir(path), 0o755))
-		if !strings.HasSuffix(file, "/") {
-			must(t, os.WriteFile(path, []byte("all:\n"), 0o644))
-		}
-	}
-}
-
 func tarOf(t *testing.T, headers ...tar.Header) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -82,7 +70,7 @@ func TestClassesOfPlatforms(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			tree(t, dir, test.files...)
+			classtest.Files(t, dir, "all:\n", 0o644, test.files...)
 			if slices.Contains(test.files, "submission_metadata.yml") {
 				must(t, os.WriteFile(filepath.Join(dir, "submission_metadata.yml"), []byte("---\nsubmission_12:\n  :submitters:\n"+
 					"  - :name: Ana\n    :sid: '1'\n    :email: a@x\n  - :name: Bo\n    :sid: '2'\n    :email: b@x\n  :status: processed\n"), 0o644))
@@ -190,7 +178,7 @@ func TestHostileArchives(t *testing.T) {
 
 func TestKindsOfArchives(t *testing.T) {
 	from := t.TempDir()
-	tree(t, from, "lab/Makefile")
+	classtest.Files(t, from, "all:\n", 0o644, "lab/Makefile")
 	for name, tar := range map[string]string{
 		"a.tar": "tar", "a.tar.gz": "tar", "a.tgz": "tar", "a.tar.bz2": "tar", "a.tar.xz": "tar", "a.tar.zst": "tar", "a.7z": "bsdtar",
 	} {

@@ -1,11 +1,26 @@
 package classtest
 
-import "testing"
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+)
 
 // Must ends a test at an error.
 func Must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Files makes files of one content below a directory.
+func Files(t testing.TB, dir, content string, mode fs.FileMode, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		path := filepath.Join(dir, name)
+		Must(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		Must(t, os.WriteFile(path, []byte(content), mode))
 	}
 }
