@@ -43,21 +43,6 @@ func on(file string, e event.Event) event.Event {
 	return e
 }
 
-func to(name string, e event.Event) event.Event {
-	e.To = name
-	return e
-}
-
-func existing(e event.Event) event.Event {
-	e.Existed = true
-	return e
-}
-
-func named(path string, e event.Event) event.Event {
-	e.Path = path
-	return e
-}
-
 func value(v uint64, e event.Event) event.Event {
 	e.Value = v
 	return e
@@ -89,7 +74,9 @@ func ended(pid int) event.Event {
 const rdwr = unix.O_RDWR | unix.O_CREAT | unix.O_NOFOLLOW
 
 var (
-	opens     = named("d.pid", value(rdwr, gives(5, on(pidFile, call(daemon, "open")))))
+	opens = event.Event{Kind: event.Call, PID: daemon, TID: daemon, Name: "open", Path: "d.pid", File: pidFile, Value: rdwr,
+		Result: 5}
+	renames   = event.Event{Kind: event.Call, PID: daemon, TID: daemon, Name: "rename", File: other, To: pidFile}
 	locks     = on(pidFile, call(daemon, "flock", 5, unix.LOCK_EX|unix.LOCK_NB))
 	writesPID = writes("102\n", on(pidFile, call(daemon, "write", 5)))
 	truncates = on(pidFile, call(daemon, "ftruncate", 5, 4))
@@ -208,7 +195,7 @@ var marks = map[string]struct {
 	"strict mode": {join(start(opens, locks, writesPID), service), func(r *event.Record) { r.PIDFiles[0].Mode = 0o600 },
 		[]string{"pidfile: open(d.pid, mode 0600"}},
 	"renames a file to it": {join(start(on(other, opens), on(other, locks), on(other, writesPID),
-		to(pidFile, on(other, call(daemon, "rename")))), service), nil, nil},
+		renames), service), nil, nil},
 	"removes a link": {join(start(gives(-int64(unix.ENOENT), removes), value(unix.O_RDWR|unix.O_CREAT|unix.O_EXCL, opens), locks,
 		writesPID), service), nil, nil},
 	"locks for a moment": {join(start(opens, on(pidFile, call(daemon, "flock", 5, unix.LOCK_EX)), writesPID,
@@ -216,7 +203,7 @@ var marks = map[string]struct {
 	"umask of a parent after the fork": {join(start(), then(call(daemon, "umask", 0o77), call(middle, "umask", 0)), service),
 		func(r *event.Record) { f := r.After[daemon]; f.Status.Umask = 0o77; r.After[daemon] = f },
 		[]string{"umask: umask(077), is 077"}},
-	"locks nothing": {join(start(existing(value(rdwr|unix.O_TRUNC, opens)), writesPID), service), unlocked,
+	"locks nothing": {join(start(value(rdwr|unix.O_TRUNC, opens), writesPID), service), unlocked,
 		[]string{"pidfile: write(d.pid, not locked", noLock}},
 	"closes the lock": {join(start(opens, locks, writesPID, closes), service), unlocked,
 		[]string{"pidfile: close(d.pid, gone with the last", noLock}},
