@@ -245,13 +245,17 @@ func (c *Client) FinishSlowly(ctx context.Context, path string, period, while ti
 		if err != nil {
 			return e, err
 		}
-		e.Messages = append(e.Messages, m)
-		switch m.Kind {
-		case wire.Data:
-			e.Content = append(e.Content, m.Body...)
-		case wire.Failure, wire.End:
+		e.add(m)
+		if m.Kind == wire.Failure || m.Kind == wire.End {
 			return e, nil
 		}
+	}
+}
+
+func (e *Exchange) add(m Message) {
+	e.Messages = append(e.Messages, m)
+	if m.Kind == wire.Data {
+		e.Content = append(e.Content, m.Body...)
 	}
 }
 
@@ -262,10 +266,7 @@ func (c *Client) Begin(ctx context.Context, messages int) (e Exchange, err error
 		if err != nil {
 			return e, err
 		}
-		e.Messages = append(e.Messages, m)
-		if m.Kind == wire.Data {
-			e.Content = append(e.Content, m.Body...)
-		}
+		e.add(m)
 	}
 	return e, nil
 }

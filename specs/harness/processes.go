@@ -92,15 +92,17 @@ func adopted() (living, ended []procfs.Stat, err error) {
 	return living, ended, nil
 }
 
-func reap(pid int) {
+func reap(pid int) { wait4(pid, unix.WNOHANG) }
+
+// wait4 notes how a process has ended, if it has.
+func wait4(pid, options int) (status unix.WaitStatus, err error) {
 	for {
-		var status unix.WaitStatus
-		reaped, err := unix.Wait4(pid, &status, unix.WNOHANG, nil)
+		reaped, err := unix.Wait4(pid, &status, options, nil)
 		if reaped == pid && err == nil {
 			endings.Store(pid, status)
 		}
 		if err != unix.EINTR {
-			return
+			return status, err
 		}
 	}
 }
@@ -151,19 +153,11 @@ func killAndWait(pid int) {
 
 // exitStatus reaps an adopted process that has ended, and tells how.
 func exitStatus(pid int) (unix.WaitStatus, error) {
-	var status unix.WaitStatus
-	for {
-		_, err := unix.Wait4(pid, &status, 0, nil)
-		if err == nil {
-			endings.Store(pid, status)
-		}
-		if err == nil || err == unix.ECHILD { // not adopted: it was the child of another process that is left
-			return status, nil
-		}
-		if err != unix.EINTR {
-			return 0, fmt.Errorf("wait4 %d: %w", pid, err)
-		}
+	status, err := wait4(pid, 0)
+	if err != nil && err != unix.ECHILD { // not adopted: it was the child of another process that is left
+		return 0, fmt.Errorf("wait4 %d: %w", pid, err)
 	}
+	return status, nil
 }
 
 // CombinedOutput runs a command of the suite's own, which is not taken for something that a program has left.

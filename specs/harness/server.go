@@ -322,11 +322,9 @@ func (p Place) findDaemon(program string) (int, error) {
 	if status, _, err := QueueStatus(p.Queue); err == nil {
 		candidates = append(candidates, status.NotifyPID)
 	}
-	for i := len(candidates) - 1; i > 0; i-- {
-		for _, s := range left {
-			if s.Pid == candidates[i] {
-				return s.Pid, nil
-			}
+	for _, pid := range slices.Backward(candidates[1:]) {
+		if slices.ContainsFunc(left, func(s procfs.Stat) bool { return s.Pid == pid }) {
+			return pid, nil
 		}
 	}
 	return candidates[0], nil

@@ -211,10 +211,7 @@ func full(dir string) bool {
 // killed reports whether a signal ended the suite's process. Its own faults do not, so it was the program's, which runs
 // beside it.
 func killed(state *os.ProcessState) bool {
-	if state == nil {
-		return false
-	}
-	return state.Sys().(syscall.WaitStatus).Signaled()
+	return state != nil && state.Sys().(syscall.WaitStatus).Signaled()
 }
 
 // interrupted reports whether a signal that ends had the suite stop, which is not ours as long as we go on.
