@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"syscall"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -19,6 +18,7 @@ import (
 	"daemonlab/lab/procfs"
 	"daemonlab/lab/sysv"
 	"daemonlab/lab/sysv/wire"
+	"daemonlab/lab/tool"
 	"daemonlab/specs/inside"
 )
 
@@ -72,11 +72,7 @@ func (p *process) signal(sig os.Signal) {
 func (p *process) status() int {
 	GinkgoHelper()
 	Eventually(p.ended).Should(BeClosed(), p.said)
-	status := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
-	if status.Signaled() {
-		return 128 + int(status.Signal())
-	}
-	return status.ExitStatus()
+	return tool.ExitStatus(p.cmd.ProcessState)
 }
 
 // end reads what the program writes to stdout, and waits for its end.

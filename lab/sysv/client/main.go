@@ -6,7 +6,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"sync"
@@ -18,6 +17,7 @@ import (
 	"daemonlab/lab/stdio"
 	"daemonlab/lab/sysv"
 	"daemonlab/lab/sysv/wire"
+	"daemonlab/lab/tool"
 )
 
 const usage = `usage: svfile [--key KEY] PATH
@@ -34,10 +34,9 @@ nothing from it for 10 s, 128+N ended by signal N.
 
 // What the process ends with, beside 0.
 const (
-	statusFailed = iota + 1
-	statusUsage
-	statusNoServer
-	statusSignal = 128 // plus the signal's number, as a shell counts
+	statusFailed   = 1
+	statusNoServer = 3
+	statusSignal   = 128 // plus the signal's number, as a shell counts
 )
 
 // patience is how long the server may do nothing: neither make room for the request nor send the next response.
@@ -82,38 +81,27 @@ func exitOnSignals() {
 
 func main() {
 	key, path, err := parse(os.Args[1:])
-	if errors.Is(err, flag.ErrHelp) {
-		if err := stdio.Print(usage); err != nil {
-			exit(statusFailed, err)
-		}
-		return
-	}
 	if err != nil {
-		exit(statusUsage, fmt.Errorf("%w\n\n%s", err, usage))
+		os.Exit(tool.UsageStatus(err))
 	}
 	exitOnSignals()
 	status, err := fetch(key, path)
 	exit(status, err)
 }
 
-// parse reads the arguments. Flags may stand before and after PATH; after "--" PATH may begin with a dash.
+// parse reads the arguments. After "--" PATH may begin with a dash.
 func parse(args []string) (key sysv.Key, path string, err error) {
 	key = wire.DefaultKey
 	f := flag.NewFlagSet("svfile", flag.ContinueOnError)
-	f.SetOutput(io.Discard)
 	f.Var(&key, "key", "")
-	var paths []string
-	for err = f.Parse(args); err == nil && f.NArg() > 0; err = f.Parse(f.Args()[1:]) {
-		paths = append(paths, f.Arg(0))
-	}
-	if err == nil && len(paths) != 1 {
-		err = fmt.Errorf("one PATH is needed, not %d", len(paths))
-	}
-	if err != nil {
-		return key, "", err
-	}
-	_, err = wire.Request{Path: paths[0]}.Append(nil)
-	return key, paths[0], err
+	err = tool.Parse(f, args, usage, func() (err error) {
+		if path = f.Arg(0); f.NArg() != 1 {
+			return fmt.Errorf("one PATH is needed, not %d", f.NArg())
+		}
+		_, err = wire.Request{Path: path}.Append(nil)
+		return err
+	})
+	return key, path, err
 }
 
 // fetch makes one whole exchange. What can fail on this side does so before the server is asked to work.

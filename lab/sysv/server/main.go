@@ -9,13 +9,12 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"time"
 
-	"daemonlab/lab/stdio"
 	"daemonlab/lab/sysv"
 	"daemonlab/lab/sysv/wire"
+	"daemonlab/lab/tool"
 )
 
 const usage = `usage: svfiled [flags]
@@ -47,38 +46,32 @@ type options struct {
 func parseFlags(args []string) (options, error) {
 	o := options{key: wire.DefaultKey}
 	f := flag.NewFlagSet("svfiled", flag.ContinueOnError)
-	f.SetOutput(io.Discard)
 	f.StringVar(&o.root, "root", ".", "")
 	f.Var(&o.key, "key", "")
 	f.IntVar(&o.children, "children", 64, "")
 	f.DurationVar(&o.stall, "stall", time.Minute, "")
 	f.IntVar(&o.answer, "answer", -1, "")
-	err := f.Parse(args)
-	o.path = f.Arg(0)
-	switch {
-	case err != nil:
-	case f.NArg() > 0 && o.answer < 0:
-		err = fmt.Errorf("unexpected argument %q", o.path)
-	case o.children < 1 || o.stall <= 0:
-		err = errors.New("--children and --stall must be positive")
-	}
+	err := tool.Parse(f, args, usage, func() error {
+		o.path = f.Arg(0)
+		switch {
+		case f.NArg() > 0 && o.answer < 0:
+			return fmt.Errorf("unexpected argument %q", o.path)
+		case o.children < 1 || o.stall <= 0:
+			return errors.New("--children and --stall must be positive")
+		}
+		return nil
+	})
 	return o, err
 }
 
 func main() {
 	o, err := parseFlags(os.Args[1:])
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		err = stdio.Print(usage)
-	case err != nil:
-		fmt.Fprintf(os.Stderr, "svfiled: %v\n\n%s", err, usage)
-		os.Exit(2)
-	case o.answer >= 0:
-		answer(o)
-	default:
-		err = serve(o)
-	}
 	if err != nil {
+		os.Exit(tool.UsageStatus(err))
+	}
+	if o.answer >= 0 {
+		answer(o)
+	} else if err := serve(o); err != nil {
 		fmt.Fprintf(os.Stderr, "svfiled: %v\n", err)
 		os.Exit(statusFailed)
 	}
