@@ -76,4 +76,3 @@ func (t *todos) text(row rubric.Row, withHint bool) string {
 	}
 	return text
 }
-
