@@ -8,6 +8,7 @@ import (
 
 	"daemonlab/lab/mq"
 	"daemonlab/lab/wire"
+	"daemonlab/specs/finding"
 )
 
 // FakeServer is a request queue behind which the spec itself is the server, so that a client is judged without
@@ -49,6 +50,9 @@ func (f *FakeServer) Accept(ctx context.Context, path string) (*Conversation, er
 	buf := make([]byte, wire.RequestSize)
 	n, _, err := f.requests.Receive(ctx, buf)
 	came := time.Now()
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = finding.Failed(err, "the client sent no request")
+	}
 	if err != nil {
 		return nil, err
 	}
