@@ -55,28 +55,13 @@ func run(config []byte, body func(*Daemon) error) int {
 // attributes sets what step 7 asks of every daemon.
 func attributes() error {
 	catchFileSizeLimit()
-	nameThreads(filepath.Base(os.Args[0])) // which the exec of /proc/self/exe had made "exe"
+	// What ps(1) shows, the main thread's name, is "exe" after the exec of /proc/self/exe.
+	os.WriteFile("/proc/self/comm", []byte(filepath.Base(os.Args[0])), 0)
 	if err := connectStdio(); err != nil {
 		return err
 	}
 	resetUmask()
 	return changeDirectory()
-}
-
-// nameThreads names all threads. A new one gets the name of the thread that starts it, so it is done once there is none
-// that it has not named. A thread that has ended needs no name: errors are ignored.
-func nameThreads(name string) {
-	named := map[string]bool{}
-	for more := true; more; {
-		threads, _ := os.ReadDir("/proc/self/task")
-		more = false
-		for _, thread := range threads {
-			if comm := "/proc/self/task/" + thread.Name() + "/comm"; !named[comm] {
-				named[comm], more = true, true
-				os.WriteFile(comm, []byte(name), 0)
-			}
-		}
-	}
 }
 
 // catchFileSizeLimit makes a write beyond RLIMIT_FSIZE fail with EFBIG. SIGXFSZ's default is to kill the process, and
