@@ -1,7 +1,7 @@
 // Mqfiled is a file server over POSIX message queues. It starts as a System V daemon, or with --foreground as a new-style
 // one.
 //
-// # The way of a request
+// # The path of a request
 //
 //	server.go    notified, registered again, the queue drained
 //	transfer.go  the file opened, INFO, DATA, END or FAILURE
@@ -13,9 +13,9 @@
 //
 // # Mechanisms that the contract does not need
 //
-// A mechanism stays if it buys a tenth somewhere, or keeps others from ending the service. The figures are the
-// requests or bytes in a second with it and without it, where lab/c has 1: medians of three to ten rounds as an ordinary
-// user, in which each program took its turn at each load.
+// A mechanism stays if it gains a tenth under some load, or keeps others from ending the service. The figures are
+// requests or bytes per second with and without it, relative to lab/c: medians of three to ten rounds as an ordinary
+// user, in which the programs took turns at each load.
 //
 //	buffers.go    buffers used again (sync.Pool)               6 clients:  1.35, without 0.62
 //	buffers.go    64 KiB of a file in a read                   8 x 256 MiB: 0.87, with 8 KiB 0.73
@@ -30,16 +30,16 @@
 //
 // # When things go wrong
 //
-// The server gives up as little as it can, frees everything that the matter held, and serves the next request. Its log
+// The server gives up as little as it can, frees everything that the request held, and serves the next one. Its log
 // says what happened.
 //
 //	a client dies                         noticed at once by its pidfd; its transfer ends
 //	a client takes nothing                its transfer ends after --stall, with FAILURE if there is room
 //	clients of one user do not read       they have half of the transfers that others leave free; more get FAILURE
 //	too many transfers                    requests stay in the queue, clients wait in mq_send(3)
-//	garbage, no such reply queue, one     dropped: there is nobody to answer to
-//	  of its own, or one that not
-//	  everybody may send to
+//	garbage, or a reply queue that is     dropped: there is nobody to answer to
+//	  missing, is the request queue, or
+//	  does not let everybody send
 //	another server's as reply queue       that server drops what comes, as garbage
 //	two requests with one reply queue     both are answered, mixed; the client is to blame
 //	a reply queue's name is used again    the transfer goes on in the queue that it has open

@@ -89,7 +89,7 @@ func isStrangers(q *mq.Blocking) bool {
 const checkPeriod = time.Second
 
 // checkQueue undoes what others did to the queue. Its owner and root can unlink it, and whoever may send can register for
-// it in a moment in which this process is not registered. Then a receiver that sleeps gets the requests.
+// it while this process is not registered. A goroutine asleep in mq_timedreceive(2) then gets the requests.
 func (s *server) checkQueue() {
 	q := s.queue.Load()
 	var wait time.Duration

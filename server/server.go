@@ -67,8 +67,8 @@ func (s *server) serve() error {
 }
 
 // notified runs in a goroutine of its own, as SIGEV_THREAD has it, when a request has come to the empty queue. That used
-// the registration up. It is renewed BEFORE the queue is emptied: the other way round, a request that comes between the
-// two finds a queue that is not empty, notifies nobody, and is never served.
+// up the registration. It is renewed BEFORE the queue is drained: the other way round, a request that comes between the
+// two notifies nobody, and neither does any later one, since the queue is no longer empty.
 func (s *server) notified(event mq.Event) {
 	if event != mq.Arrived || s.stopping.Load() {
 		return
@@ -79,8 +79,8 @@ func (s *server) notified(event mq.Event) {
 	s.drain(0)
 }
 
-// drain answers requests, one after the other, until none has come for the time. Before an answer that may take long
-// another goroutine goes on in its place, see handOver.
+// drain answers requests, one after the other, until none comes in time. Before an answer that may block it hands the
+// request queue over to another goroutine, see handOver.
 func (s *server) drain(wait time.Duration) {
 	for r, ok := s.next(wait); ok; r, ok = s.linger(max(wait, lingerTime)) {
 		s.answer(r)
@@ -135,7 +135,7 @@ func (s *server) receive(wait time.Duration) (wire.Request, error) {
 	return wire.ParseRequest(b[:n])
 }
 
-// drop forgets a request that nobody can be answered to.
+// drop discards a request that cannot be answered, and logs why.
 func (s *server) drop(reason error) {
 	s.log.Boundedf("dropped a request: %v", reason)
 }

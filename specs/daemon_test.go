@@ -56,7 +56,7 @@ func (r row) mustHaveInheritedNothing(s *harness.Server, did rubric.Text) {
 		inherited = append(inherited, s.Process.Path("fd")+"/"+fd.String())
 	}
 	r.must(inherited == nil, finding.Finding{
-		Did: did, Wants: say("no file that was open at the start is open in the daemon, at any number"),
+		Did: did, Wants: say("no file that was open at the start is open in the daemon, on any descriptor"),
 		Saw: say("%v", strings.Join(inherited, "\n")),
 	})
 }

@@ -25,12 +25,12 @@ Judges a server and a client by the lab's contract.
   --id ID        judge this row only; may be repeated
   --step N       judge the rows of this step only; may be repeated
   --next         go step by step, and stop at the first step that fails
-  --verbose      show every row that failed, whole, with what /proc and the logs say
+  --verbose      show every failed row in full, with what /proc and the logs say
   --json FILE    write the result as JSON, too
-  --stream       print nothing but each row as JSON, on a line, when it begins and when it is judged
+  --stream       print only JSON: a line when a row begins, and one when it has been judged
   --lang es      everything in Spanish
   --jobs N       rows judged at a time (default 4)
-  --watch        judge again whenever a program is built anew, first what failed, until Ctrl-C
+  --watch        judge again after each build, failed rows first, until Ctrl-C
   --list         list the rows
   --version      which release this is
   --help         this text
@@ -55,9 +55,9 @@ Comprueba un servidor y un cliente según el contrato de la práctica.
   --next         va paso a paso, y se para en el primero que falla
   --verbose      muestra entera cada prueba que falla, con lo que dicen /proc y los logs
   --json FILE    escribe además el resultado como JSON
-  --stream       solo escribe cada prueba como JSON, en una línea, cuando empieza y cuando acaba
+  --stream       solo escribe JSON: una línea cuando empieza cada prueba y otra cuando acaba
   --jobs N       pruebas a la vez (por omisión, 4)
-  --watch        lo repite cada vez que se compila un programa, primero lo que falló, hasta Ctrl-C
+  --watch        lo repite después de cada compilación, primero lo que falló, hasta Ctrl-C
   --list         enumera las pruebas
   --version      qué versión es
   --help         este texto

@@ -33,7 +33,7 @@ var wordsOf = map[string]words{
 		see: "mira %s", columns: "paso\tid\tpuntos\tresultado\t", step: "paso %d",
 		skippedOf: "omitido de %s: %s", noteOf: "de %s: %s",
 		more:    "otras que fallan: %d. --id ID muestra una entera, --verbose todas.",
-		closing: "%d superadas, %d fallidas, %d omitidas, %d sin evaluar: %d de %d puntos",
+		closing: "superadas: %d, fallidas: %d, omitidas: %d, sin evaluar: %d; puntos: %d de %d",
 		points:  "%d de %d puntos", judging: "comprobando", waiting: "esperando la próxima compilación",
 		missing: "esperando los programas: compílalos", done: "todo bien", broken: "no compila",
 		keys: "Ctrl-C termina", interrupted: "interrumpido antes de comprobarlo todo", unexpected: "argumento inesperado: %q",

@@ -9,11 +9,11 @@
 // queues, mounts and files. It ends when its command has, when the grader ends it, and when the grader itself has died:
 // it holds the reading end of a pipe that only the grader can write to.
 //
-// When root grades, the cage's users 0 to 65535 are as many of no use outside, others for each cage. Root in a cage is
-// so an account without any rights outside, and the specs that drop privileges work. The thread that clones a cage is
-// that account, too, because the kernel charges message queues also to who made the user namespace. The root of a container
-// has one range to give, for all cages. When an ordinary user grades, the cage knows that user alone, without
-// capabilities.
+// When root grades, users 0 to 65535 of a cage map to as many unused IDs outside, a range of its own for each cage.
+// Root in a cage is thus an account without rights outside, and the specs that drop privileges work. The thread that
+// clones a cage runs as that account, too, because the kernel charges message queues also to the creator of the user
+// namespace. Root in a container has only one range, which all cages share. When an ordinary user grades, that user is
+// the only one in the cage, and has no capabilities.
 //
 // # Why results can be trusted
 //
@@ -30,16 +30,17 @@
 //   - results travel by the judge's stdout, a pipe that no other process has, and to the judge in a file without a name;
 //   - without CAP_SYS_ADMIN the program can change no mount, and what the specs rely on is mounted read-only, /proc/sys
 //     with it;
-//   - where the kernel asks for the same user only, a seccomp filter refuses (prlimit(2)), or the suite notices: one that
-//     was stopped, or whose measure of the machine was, ends with a status by which its row fails.
+//   - where the kernel requires no more than the same user, a seccomp filter refuses the call (prlimit(2)), or the
+//     suite notices: if it, or what it measures the machine with, has been stopped, its exit status makes the row fail.
 //
 // The rubric, the other submissions and the results are not in the cage, nor is Go's cache of who grades, which has the
-// reference compiled. What a row could not be judged by for want of time or memory makes no smaller total: it is judged
-// again alone, and then the grader says that it failed.
+// reference compiled. A row that the judge could not finish does not make the total smaller: it is judged once more by
+// itself, and if that fails too, the grader reports its own failure instead of a grade.
 //
 // # What was tried
 //
-// Each by a Makefile, a server and a client, as root's submission and as an ordinary user's.
+// Each was tried by a Makefile, a server and a client, as root's submission and as an ordinary user's. The second
+// column says what it got at the first try, the third which test shows what it gets now.
 //
 //	attack                                              got                             test
 //	/proc/PID/{exe,mem,environ,fd,root,cwd,maps}, also
@@ -65,9 +66,9 @@
 //
 // A program can send signals to the specs and to the judge, as they are the same user. The first process cannot be
 // killed from inside. A judge that was killed, stopped or interrupted has not judged: its rows fail. A program can tell
-// by how it is started that it is judged, and often for which row. It can have the machine seem slow by using all
-// processors, and so get more time, as every program does on a machine that is slow. It can take what a cage may have of
-// memory, processes and files until its other rows fail. Memory is limited as a whole only where control groups can be
-// made, which takes root and cgroup v1 or v2; else by process, and by what the machine kills first. The kernel is
-// shared: a fault of it can break any namespace.
+// by how it is started that it is judged, and often for which row. It can make the machine seem slow by using all
+// processors, and so get more time, as every program does on a slow machine. It can use up the cage's memory, processes
+// and files until its other rows fail. Memory is limited as a whole only where control groups can be made, which takes
+// root and cgroup v1 or v2; otherwise per process, and by the kernel's OOM killer. The kernel is shared: a bug in it
+// can break any namespace.
 package cage
