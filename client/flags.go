@@ -23,11 +23,11 @@ message queues.
   --queue /NAME   the server's request queue (default ` + wire.DefaultQueue + `)
   -o FILE         write to FILE, which appears whole or not at all; a FILE that
                   is a device or a FIFO is written through (default: stdout)
-  --wait SECONDS  for room, when the queues of this user take up all that
-                  RLIMIT_MSGQUEUE allows (default 30); ls /dev/mqueue shows
-                  them, rm there removes one that a killed client left
-  --version       which release this is
-  --help          this text
+  --wait SECONDS  how long to wait for room when this user's queues take up all
+                  that RLIMIT_MSGQUEUE allows (default 30); ls /dev/mqueue lists
+                  them, rm there removes one that a killed client left behind
+  --version       print the release
+  --help          print this text
 
 Examples:
   mqfile notes.txt                      print a file

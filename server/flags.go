@@ -18,23 +18,23 @@ const usage = `usage: mqfiled [flags]
 
 Serves the files below a directory to mqfile clients, as a daemon.
 
-  --root DIR       directory to serve (default: this one)
+  --root DIR       directory to serve (default: the current one)
   --queue /NAME    request queue (default /mqfiled)
   --pidfile FILE   locked while the daemon lives
                    (default %s)
-  --user NAME      account to become when started by root (default nobody)
+  --user NAME      account to run as when started by root (default nobody)
   --log FILE       log file, reopened on SIGHUP (default: syslog, if it answers)
-  --stall SECONDS  give up a client that takes nothing for so long (default 60)
+  --stall SECONDS  drop a client that takes nothing for this long (default 60)
   --foreground     do not daemonize: for systemd (Type=notify) or debugging
-  --version        which release this is
-  --help           this text
+  --version        print the release
+  --help           print this text
 `
 
 //lab:begin
 
-const moreUsage = `  --transfers N    transfers at a time (default %d)
+const moreUsage = `  --transfers N    most transfers at a time (default %d)
   --status         report whether the daemon is running (exit 3 if not)
-  --stop           end it and wait for that
+  --stop           stop the daemon and wait for its end
 
 examples:
   mqfiled --root /srv/files && mqfile notes.txt

@@ -142,7 +142,7 @@ var _ = Row("orphan", func(r row) {
 		r.must(r.stat(s).PPid == os.Getpid(), finding.Finding{
 			Did: say("started it below a subreaper, PID %v", os.Getpid()), Wants: say("PPid is the subreaper's PID"),
 			Saw:   say("%s: PPid: %d", s.Process.Path("status"), r.stat(s).PPid),
-			Cause: say("the process between the original and the daemon has not exited"),
+			Cause: say("the middle process, between the original and the daemon, has not exited"),
 		})
 	})
 	It("is all that is left of its start", func(ctx SpecContext) {
@@ -191,7 +191,7 @@ var _ = Row("stdio", func(r row) {
 		r.must(said == "", finding.Finding{
 			Did: say("started it and asked for a file"), Wants: say("the daemon writes nothing to the stdout and stderr of the start"),
 			Saw:   say("PID %d, the daemon, wrote %.300q", s.PID, said),
-			Cause: say("a printf is left in that comes before dup2(2); what a daemon has to say goes to its log"),
+			Cause: say("a printf is left that runs before dup2(2); what a daemon has to say goes to its log"),
 		})
 	})
 })

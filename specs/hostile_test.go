@@ -103,7 +103,7 @@ var _ = Row("malformed", func(r row) {
 		r.can(ctx, err == nil && string(e.Content) == "x", finding.Finding{
 			Did:   say("stopped the daemon by SIGSTOP, put two malformed requests, a good one and one more into its queue, and let it go on"),
 			Wants: say("the good one is served"), Saw: say("%s, error: %v", e.Summary(), err),
-			Cause: say("a malformed request ends the loop that empties the queue, and what is behind it announces itself to nobody"),
+			Cause: say("a malformed request ends the loop that empties the queue, and the requests behind it notify nobody"),
 		})
 	})
 })
@@ -497,7 +497,7 @@ var _ = Row("sigterm", func(r row) {
 				Did:   say("sent SIGTERM in mid-transfer, and emptied the reply queue before the 5 s were over"),
 				Wants: say("FAILURE, since the transfer is cut and there is room for it"),
 				Saw:   say("%s; the queue has %d messages", e.Summary(), c.Shape.Depth),
-				Cause: say("a thread that is cut returns without a word; or the process ends while its threads still send"),
+				Cause: say("a thread whose transfer is cut returns silently; or the process ends while its threads still send"),
 			})
 		}
 	})

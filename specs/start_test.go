@@ -54,7 +54,7 @@ var _ = Row("pidfile", func(r row) {
 			Did:   say("left a PID file without a lock, with a PID that was used again: %d, the suite's own", os.Getpid()),
 			Wants: say("the start succeeds: only a lock says that a server runs"),
 			Saw:   say("exit status %d, stderr: %q, error: %v", start.Exit, start.Stderr, err),
-			Cause: say("kill(pid, 0) tells that some process has the number, not that it is a server"),
+			Cause: say("kill(pid, 0) says that some process has that PID, not that it is a server"),
 		})
 	})
 	It("is still locked after requests and SIGHUP", func(ctx SpecContext) {
@@ -116,7 +116,7 @@ func (r row) mustStayLocked(s *harness.Server, did rubric.Text) {
 	r.must(err == nil && locked, finding.Finding{
 		Did: say("%v, then tried to lock the PID file with flock(2) and fcntl(2)", did), Wants: say("one of them is refused"),
 		Saw: say("%s: both locks are free while PID %d lives, error: %v", s.PIDFile, s.PID, err),
-		Cause: say("the descriptor was closed; or a POSIX lock was taken before a fork, which it does not pass, or lost when the " +
+		Cause: say("the descriptor was closed; or a POSIX lock was taken before a fork, which does not hand it on, or lost when the " +
 			"process closed another descriptor of the file"),
 	})
 }
@@ -277,7 +277,7 @@ func (r row) mustBeOne(ctx context.Context, p harness.Place, servers int) {
 	r.must(named, f)
 }
 
-var unnamed = say("whoever holds the lock may not have written its PID yet, and what stands in the file is then an earlier " +
+var unnamed = say("whoever holds the lock may not have written its PID yet, and the file may still hold an earlier " +
 	"server's: read it again until a process has that PID (kill(pid, 0)), or ask F_GETLK or /proc/locks who holds the lock")
 
 func pids(stats []procfs.Stat) (list []int) {
@@ -319,7 +319,7 @@ var _ = Row("ready", func(r row) {
 		mode, err := harness.QueueMode(s.Queue)
 		cause := say("0622: its owner receives, everybody sends; another mode was given to mq_open(3) or fchmod(2)")
 		if mode == wire.QueueMode&^0o077 { // the hostile setting's umask
-			cause = say("mq_open(3) takes the umask off the mode: make the queue after umask(0), or fchmod(2) it")
+			cause = say("mq_open(3) applies the umask to the mode: make the queue after umask(0), or fchmod(2) it")
 		}
 		r.must(err == nil && mode == wire.QueueMode, finding.Finding{
 			Did: startedHostile, Wants: say("the request queue has mode 0622 whatever the starter's umask"),

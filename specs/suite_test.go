@@ -160,7 +160,7 @@ func skip(why rubric.Text) {
 func needNamespaces() {
 	GinkgoHelper()
 	if !harness.OwnNamespaces() {
-		skip(say("this judge may not make namespaces: what a server does by default is the machine's"))
+		skip(say("no namespaces can be made here, and a server's default files and queue are the machine's"))
 	}
 }
 
@@ -267,7 +267,7 @@ func unanswered(s *harness.Server, e harness.Exchange) rubric.Text {
 	}
 	const many = 500 // of the 1,024 of the hostile setting
 	if n, err := s.OpenFiles(); err == nil && n > many {
-		return say("the daemon has %d descriptors open: what it opens for a request it does not close, see `leaks`", n)
+		return say("the daemon has %d descriptors open: it does not close what it opens for a request, see `leaks`", n)
 	}
 	log, _ := os.ReadFile(s.Log)
 	lines := strings.Split(strings.TrimSpace(string(log)), "\n")

@@ -81,7 +81,7 @@ var _ = Row("transfer", func(r row) {
 		e := r.fetch(ctx, client(harness.Small), s, "ostype")
 		_, failed := e.Failed()
 		r.must(failed || bytes.Equal(e.Content, content), finding.Finding{
-			Did: say("asked for /proc/sys/kernel/ostype, whose size is told as 0"), Wants: say("%q, or FAILURE", content),
+			Did: say("asked for /proc/sys/kernel/ostype, whose size stat(2) reports as 0"), Wants: say("%q, or FAILURE", content),
 			Saw: say("%s, content %.40q", e.Summary(), e.Content),
 		})
 	})
@@ -297,7 +297,7 @@ var _ = Row("errors", func(r row) {
 					Did:   say("asked for a missing file, %.30q, %d bytes, with messages of %d bytes", path, len(path), size),
 					Wants: say("FAILURE with the reason as UTF-8 text without NUL, cut to the message's size at a whole character"),
 					Saw:   say("%s: ends in %q", e.Last(), text[max(0, len(text)-8):]),
-					Cause: say("a text that has the path in it has whatever bytes that has, and may be longer than a message"),
+					Cause: say("a reason that quotes the path holds any bytes that the path does, and may be longer than a message"),
 				})
 				c.Close()
 			}

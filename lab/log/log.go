@@ -1,5 +1,5 @@
-// Package log is a daemon's log, in a file, syslog or on stderr. Logging holds nobody up, and what others cause to be
-// logged is bounded.
+// Package log is a daemon's log, in a file, syslog or on stderr. Logging delays nobody, and a limit keeps
+// strangers from filling it.
 package log
 
 import (

@@ -28,11 +28,11 @@
 //	Blocking                    9.0 us            9 us, 8 to 15
 //	Queue                      14.2 us           22 us, 12 to 29
 //
-// On two processors it is chance, and the kernel's choice of a processor for whom it wakes, that decides: waking one that
-// sleeps costs more than all else. On one the difference is what each does: C and a Blocking make 2 system calls a
-// message, a Queue 5.5. Its mq_timedreceive says EAGAIN twice, to the caller and once more when the poller is armed, and
-// the scheduler calls epoll_pwait twice, to look and to sleep. The second of each cannot be spared: what comes before the
-// poller is armed would be missed, and the scheduler is Go's.
+// On two processors the result depends on chance, and on which processor the kernel picks for the thread that it wakes:
+// waking an idle one costs more than all else. On one the difference is what each does: C and a Blocking make 2 system
+// calls a message, a Queue 5.5. Its mq_timedreceive says EAGAIN twice, to the caller and once more when the poller is
+// armed, and the scheduler calls epoll_pwait twice, to look and to sleep. The second of each cannot be spared: what
+// comes before the poller is armed would be missed, and the scheduler is Go's.
 //
 // # Deadlines, and what a wait allocates
 //
@@ -63,12 +63,12 @@
 // The kernel announces a message only when it comes to an empty queue, to one registered process, once. A program
 // that does not want to lose any registers again before it empties the queue. [Queue.Notified] is that, as a loop;
 // [Queue.Notify] is the call, and its example the loop written out. Whoever may send to a queue may register for it:
-// where strangers may send, take EBUSY for an answer, and look who is registered with [Queue.Status].
+// where strangers may send, expect EBUSY, and see who is registered with [Queue.Status].
 //
 // # Names, limits, errors
 //
-// Names are those of mq_open(3): a slash, then 1 to 255 bytes without a slash; see [CheckName]. What a process may
-// have is told by [SystemLimits], what a queue costs by [Cost]. In every error errors.As finds an
+// Names are those of mq_open(3): a slash, then 1 to 255 bytes without a slash; see [CheckName]. [SystemLimits]
+// reports what a process may have, [Cost] what a queue costs. In every error errors.As finds an
 // *[Error], which names the call and the queue, keeps the errno for errors.Is, and explains a limit with the figures in
 // force.
 //

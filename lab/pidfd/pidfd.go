@@ -1,5 +1,5 @@
 // Package pidfd refers to processes by descriptor. A PID may name another process a moment later; a descriptor from
-// pidfd_open(2) names one process for good, and tells of its end without a child or a signal. Linux 5.10 or newer.
+// pidfd_open(2) names one process for good, and reports its end without a child or a signal. Linux 5.10 or newer.
 package pidfd
 
 import (

@@ -1,4 +1,4 @@
-// Package stdio is for programs whose output has to reach somebody.
+// Package stdio prints to stdout, and reports an error if that is closed or full.
 package stdio
 
 import (

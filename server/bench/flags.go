@@ -12,8 +12,8 @@ const usage = `usage: scripts/bench [--quick] [--rounds N] [--json FILE] [--svg 
                      [--benchmarks FILE]
 
 Builds the server, the C solution and, when it is there, the System V server,
-runs the same loads against them in turns, and prints medians, least and
-greatest values, and ratios. Needs gcc and make. Runs as root (the servers then
+runs the same loads against them in turn, and prints medians, minima, maxima
+and ratios. Needs gcc and make. Runs as root (the servers then
 as nobody) and as an ordinary user.
 
   --json FILE   write all samples, medians and ratios
@@ -22,8 +22,8 @@ as nobody) and as an ordinary user.
   --benchmarks FILE
                 write all samples in Go's benchmark format: benchstat A B
                 compares two runs, benchstat -col /server A the servers
-  --quick       everything with little work, one round: some 20 seconds
-  --rounds N    rounds (default 5, with --quick 1); medians are of rounds
+  --quick       every load, but short, and one round: some 20 seconds
+  --rounds N    rounds (default 5, with --quick 1); medians are over the rounds
 
 While it runs, it needs nearly all of RLIMIT_MSGQUEUE (819200 bytes of message
 queues for a user): no other server or client of the same user may run.

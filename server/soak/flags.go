@@ -13,11 +13,11 @@ import (
 const usage = `usage: scripts/soak [--seed N] [--race] [--starved[=PERCENT]] [MINUTES]
 
 Runs the server for some minutes (default 1) under good and hostile clients,
-with SIGHUP, SIGTERM and SIGKILL and restarts, and checks what every request
-brought. Prints what was done, what was lost, and how the daemon's descriptors,
-threads and memory grew between moments of calm.
+with SIGHUP, SIGTERM, SIGKILL and restarts, and checks the answer to every
+request. Prints what was done, what was lost, and how the daemon's descriptors,
+threads and memory grew from one idle moment (calm) to the next.
 
-  --seed N   what chance begins with, to repeat a run (default: another one)
+  --seed N   seed of the random numbers, to repeat a run (default: a new one)
   --race     build server and client with the race detector; any report is a
              failure; needs a C compiler
   --starved[=PERCENT]
@@ -25,7 +25,7 @@ threads and memory grew between moments of calm.
              a control group; its clients have the rest; needs root
 
 Runs as root (the server then as nobody) and as an ordinary user. Exit status:
-0 nothing lost, nothing grown and no race, 1 something, 2 it could not run.
+0 nothing lost, nothing grown, no race; 1 otherwise; 2 it could not run.
 `
 
 type options struct {

@@ -9,8 +9,9 @@
 //	Language: go
 //
 // A program must fail every row that Kills names and no other. A change that breaks no rule, such as another order of
-// the steps, says `Kills: none` and must fail nothing. Two more lines are for some: `May: leaks` names rows that the
-// fault fails when chance has it, and `Needs: root` says that the fault shows only in a server that root starts.
+// the steps, says `Kills: none` and must fail nothing. Some have one of two more lines: `May: leaks` names rows
+// that the program fails in some runs only, and `Needs: root` says that the fault shows only when root starts the
+// server.
 //
 // The programs in languages are correct, and written in other languages from the contract alone: a server and a client in
 // each. They must fail nothing.

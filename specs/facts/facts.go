@@ -1,5 +1,5 @@
-// Package facts says what the contract wants of a daemon's state, a predicate a row, on what /proc shows. The specs fail
-// a row by it, the trace marks one, and the demo shows them.
+// Package facts has what the contract requires of a daemon's state, as one predicate per row over what /proc shows. The
+// specs and the trace judge by it, and the demo prints it.
 package facts
 
 import (

@@ -20,42 +20,43 @@ import (
 
 const usage = `usage: scripts/grade SUBMISSIONS [flags]
 
-Builds and judges submissions, each in a cage: with a Makefile by make, else by go build. SUBMISSIONS is a folder or an
-archive of them, each a folder or an archive, as Moodle, Canvas, Gradescope, Google Classroom and Classroom 50 export
-them. What is found is written to a directory, and a table printed; first what needs a look, with a command for each.
+Builds and judges submissions, each in a cage. A submission with a Makefile is built by make, any other by go build.
+SUBMISSIONS is a folder or an archive of submissions, each a folder or an archive itself, as exported by Moodle, Canvas,
+Gradescope, Google Classroom or Classroom 50. Writes the results to a directory and prints a table, headed by the
+submissions that need a look, with a command for each.
 
   --out DIR       where the results go (default: grades)
-  --only NAME     grade this submission only, again if it was; may be repeated
-  --as COMMAND    build the submission of --only by this shell command instead, and keep what comes of it as a trial
-                  apart from the points
-  --jobs N        submissions graded at a time (default: by this machine's processors)
+  --only NAME     grade only this submission, even if it has been graded; may be repeated
+  --as COMMAND    build the submission of --only with this shell command instead, and keep the result as a trial, which
+                  gives no points
+  --jobs N        submissions graded at a time (default: depends on the number of processors)
   --runs K        judge each submission K times; a row counts only if it passes each time
   --timeout S     seconds that building may take, and each run of judging (default 300)
-  --rubric FILE   titles, hints and points, as specs/rubric/rubric.json has them (default: those of the
-                  results that are gone on with)
-  --resume        go on where an earlier run with this --out was interrupted: grade what was not, what has changed
-                  since, and what the grader failed at
-  --unsafe        where this machine has no cages, grade without: submissions can then do whatever you can
+  --rubric FILE   titles, hints and points, in the form of specs/rubric/rubric.json (default: the standard ones; with
+                  --resume or --only those of the earlier results)
+  --resume        continue an earlier run with this --out: grade the submissions that it did not reach, those that have
+                  changed since, and those that the grader failed on
+  --unsafe        grade without cages where this machine allows none: submissions can then do whatever you can
   --shard I/N     grade only this of N parts of the class; with auto the part that a Slurm array or a Kubernetes indexed
                   Job has for this machine (scripts/cluster)
   --help          this text
 
-SUBMISSIONS.csv beside SUBMISSIONS adjusts points. It has a line for each submission that is to be adjusted, below one
-with the names of its columns, in any order:
+SUBMISSIONS.csv beside SUBMISSIONS adjusts points. Below a header line it has a line for each submission to adjust. Its
+columns, in any order:
 
   name            of the submission, or the student's number on the platform
   late            percent to take off, or days and percent of each: 20 or 2x10
-  points          instead of those that were counted
-  as              the command that builds it, if what came of it by --as shall count
+  points          replace those that were counted
+  as              the command that builds it, if its trial by --as is to count
   reason          must not be empty
 
 Without judging anything:
 
-  --rescore DIR                    count the points of the results in DIR again, by --rubric, and write them there
-  --merge PART...                  make one class of results with parts of it; --out names a new directory
-  --alike SUBMISSIONS              write alike.csv into --out: the passages that submissions have in common, but for what is
-                                   in --handout DIR; both may be repeated, for last year's class and each language
-  --bundle gradescope|classroom50  pack the grader: into the zip, or the folder of a workflow and a zip, that --out names
+  --rescore DIR                    count the points of the results in DIR again by --rubric, and write them back
+  --merge PART...                  merge the results of parts of a class; --out names a new directory
+  --alike SUBMISSIONS              write alike.csv into --out: the passages that submissions share, except those from
+                                   --handout DIR; both may be repeated, for last year's class and each language
+  --bundle gradescope|classroom50  pack the grader into --out: a zip, or a folder with a workflow and a zip
 
 Exit status: 0 all graded, 1 the grader failed at some, 2 it could not run, 130 interrupted.
 

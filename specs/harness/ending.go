@@ -65,7 +65,8 @@ func endingOfLast(ended []procfs.Stat, program string) (how rubric.Text, by unix
 		return how, 0
 	}
 	if status.Signal() == unix.SIGHUP {
-		how = finding.Say("%v: the kernel hangs up whoever is in the session of a terminal whose leader has ended, see setsid(2), step 5", how)
+		how = finding.Say("%v: the kernel sends SIGHUP to those left in a session when its leader, which has the terminal, "+
+			"ends; see setsid(2), step 5", how)
 	}
 	return how, status.Signal()
 }

@@ -125,7 +125,7 @@ func KillAdopted() error {
 			reap(s.Pid)
 		}
 	}
-	return errors.New("processes of the program under test go on appearing")
+	return errors.New("processes of the program under test keep appearing")
 }
 
 // killGroup ends the process group of a process, which no member can leave by forking in that instant. A group lies

@@ -181,7 +181,7 @@ func whatItDoes(original int) rubric.Text {
 		case strings.Contains(string(in), "do_wait") && len(children) > 0:
 			return finding.Say("it waits for its child, PID %d, to end: wait(2)", children[0].Pid)
 		case strings.Contains(string(in), "pipe_read"):
-			return finding.Say("it reads from a pipe that nobody writes to and somebody has open for writing")
+			return finding.Say("it reads from a pipe that somebody holds open for writing and nobody writes to")
 		}
 		return finding.Say("it waits")
 	case busiest.Pid == original:
@@ -263,7 +263,7 @@ func (p Programs) StartServerBy(ctx context.Context, place Place, s Setting, arg
 }
 
 // ErrHungUp means that the daemon was ended by SIGHUP when the original, which leads the session of the hostile setting, did.
-var ErrHungUp = errors.New("the daemon was hung up")
+var ErrHungUp = errors.New("the daemon was killed by SIGHUP")
 
 var errNotStarted = errors.New("the start failed")
 

@@ -32,8 +32,8 @@ Judges a server and a client by the lab's contract.
   --jobs N       rows judged at a time (default 4)
   --watch        judge again after each build, failed rows first, until Ctrl-C
   --list         list the rows
-  --version      which release this is
-  --help         this text
+  --version      print the release
+  --help         print this text
 
 Exit status: 0 all passed, 1 some failed, 2 the suite itself could not run.
 
@@ -59,7 +59,7 @@ Comprueba un servidor y un cliente según el contrato de la práctica.
   --jobs N       pruebas a la vez (por omisión, 4)
   --watch        lo repite después de cada compilación, primero lo que falló, hasta Ctrl-C
   --list         enumera las pruebas
-  --version      qué versión es
+  --version      escribe la versión
   --help         este texto
 
 Estado de salida: 0 todo bien, 1 algo falla, 2 las pruebas no han podido ejecutarse.

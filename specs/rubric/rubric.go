@@ -1,5 +1,5 @@
 // Package rubric is the list of what is judged: for every row of the contract its id, the step of the lab it belongs
-// to, its points, and how it is called and hinted at in English and Spanish. It is data, rubric.json, for an instructor
+// to, its points, and its title and hint in English and Spanish. It is data, rubric.json, for an instructor
 // to change; specs, grades and guide read it here.
 package rubric
 

@@ -16,22 +16,23 @@ const usageEN = `usage: scripts/trace [flags] -- COMMAND [ARGUMENT]...
 Runs a server, in any language, and draws what it does on its way to becoming a
 daemon, as the kernel sees it: a lane for each process, time downwards, the
 system calls that matter with the step of the lab that each belongs to, and what
-is wrong marked with !!. The verdict on a step is the specs' own, by what /proc
-shows when the start is over; the calls show what brought it about. Then sends
-the server a few requests, shows how its threads take and answer them, ends it,
-and removes its queues and PID files.
+is wrong marked with !!. A step is judged as the specs judge it, from what /proc
+shows when the start is over; the calls show how it came about. Then sends the
+server a few requests, shows how its threads take and answer them, ends it, and
+removes its queues and PID files.
 
-The server is started as the specs start one: files open at odd numbers, signals
-ignored and blocked, umask 077, junk in the environment, a controlling terminal.
-A program that opens no queue is judged as a daemon, and sent no requests.
+The server is started as the specs start one: files open at descriptors up to
+1023, signals ignored and blocked, umask 077, junk in the environment, a
+controlling terminal. A program that opens no queue is judged as a daemon only,
+and is sent no requests.
 
   --html FILE     write the picture as a page, too
   --lang es       everything in Spanish
-  --daemon-only   the program has to do with no queue, or its queues are its own
+  --daemon-only   the program uses no queue, or none with this protocol
   --help          this text
 
-Exit status: 0 a daemon, and nothing is marked; 1 something is marked; 2 it could
-not be traced.
+Exit status: 0 a daemon, and nothing is marked; 1 something is marked; 2 it
+could not be traced.
 
 examples:
   scripts/trace -- bin/mqfiled --root . --queue /x --pidfile /tmp/x.pid --log /tmp/x.log
@@ -48,8 +49,8 @@ pruebas, por lo que muestra /proc al acabar el arranque; las llamadas muestran q
 llevó a ello. Después envía al servidor unas peticiones, muestra cómo las recogen y
 las responden sus hilos, lo termina y borra sus colas y sus ficheros de PID.
 
-El servidor se lanza como lo lanzan las pruebas: ficheros abiertos en números
-sueltos, señales ignoradas y bloqueadas, umask 077, variables que sobran en el
+El servidor se lanza como lo lanzan las pruebas: ficheros abiertos en descriptores
+hasta el 1023, señales ignoradas y bloqueadas, umask 077, variables que sobran en el
 entorno, un terminal de control. Un programa que no abre ninguna cola solo se
 comprueba como demonio, y no recibe peticiones.
 

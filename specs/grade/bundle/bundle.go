@@ -1,5 +1,5 @@
 // Package bundle packs the grader for platforms that run it for one submission at a time: its programs, built ahead,
-// and the Go that submissions are built with. All it takes from the platform is a C compiler.
+// and the Go toolchain. The platform has to provide only a C compiler.
 package bundle
 
 import (

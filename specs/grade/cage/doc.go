@@ -6,7 +6,7 @@
 // system is a tree of its own (tree.go): the machine's programs and libraries read-only, four accounts, six devices,
 // private /tmp, /run and message queues, all of it memory of limited size, and the submission. There is no network.
 // When the first process ends the kernel ends all others, whatever sessions they are in, and with the last of them go
-// queues, mounts and files. It ends when its command has, when the grader ends it, and when the grader itself has died:
+// queues, mounts and files. The first process ends with its command, when the grader ends it, or when the grader dies:
 // it holds the reading end of a pipe that only the grader can write to.
 //
 // When root grades, users 0 to 65535 of a cage map to as many unused IDs outside, a range of its own for each cage.
@@ -33,8 +33,8 @@
 //   - where the kernel requires no more than the same user, a seccomp filter refuses the call (prlimit(2)), or the
 //     suite notices: if it, or what it measures the machine with, has been stopped, its exit status makes the row fail.
 //
-// The rubric, the other submissions and the results are not in the cage, nor is Go's cache of who grades, which has the
-// reference compiled. A row that the judge could not finish does not make the total smaller: it is judged once more by
+// The rubric, the other submissions and the results are not in the cage, nor is the grader's Go build cache, with the
+// compiled reference. A row that the judge could not finish does not make the total smaller: it is judged once more by
 // itself, and if that fails too, the grader reports its own failure instead of a grade.
 //
 // # What was tried

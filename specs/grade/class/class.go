@@ -1,5 +1,5 @@
-// Package class is what grading a class of submissions found. It is the one internal result: every format that is given
-// out is made from it, and points can be computed again from it when weights change.
+// Package class has the results of grading a class of submissions. Every output format is made from them, and points
+// can be computed again from them when weights change.
 package class
 
 import (

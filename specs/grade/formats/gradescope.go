@@ -59,7 +59,7 @@ func NewGradescope(s class.Submission, rows []rubric.Row) Gradescope {
 		g.Output = strings.TrimSpace(fmt.Sprintf("%d of %d points.\n%s", got, of, g.Output))
 	}
 	if of < rubric.Total {
-		g.Output += fmt.Sprintf("\n%d points could not be had, because the tests could not be made here.", rubric.Total-of)
+		g.Output += fmt.Sprintf("\n%d points could not be earned, because their tests could not run here.", rubric.Total-of)
 	}
 	return g
 }

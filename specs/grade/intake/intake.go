@@ -1,5 +1,5 @@
-// Package intake reads a class as course platforms export it: whose each file is, where the program is in what somebody
-// handed in, and what in its form is not as the lab's statement wants it.
+// Package intake reads a class as course platforms export it: who handed in which file, where in a submission the
+// program is, and how its form deviates from what the lab asks for.
 package intake
 
 import (

@@ -171,8 +171,8 @@ func (h Handed) libraries(b Built, _ string) *Guess {
 	if m == nil {
 		return nil
 	}
-	return &Guess{Why: finding.Say("what was built cannot be started here, for want of %s: it is of another system; let make build it "+
-		"from its source", m[1]+m[2])}
+	return &Guess{Why: finding.Say("what was built cannot run here, because %s is missing: it is from another "+
+		"system; have make build it from its source", m[1]+m[2])}
 }
 
 // elsewhere finds programs of other names.
@@ -261,7 +261,7 @@ func (h Handed) otherTarget(b Built, _ string) *Guess {
 	if likely == nil {
 		return nil
 	}
-	return &Guess{finding.Say("make without arguments does not make %s: let its first target do it", list(b.Missing)),
+	return &Guess{finding.Say("make without arguments does not build %s: have its first target build it", list(b.Missing)),
 		"make -k " + strings.Join(likely, " ") + "; " + gather(".")}
 }
 

@@ -1,5 +1,5 @@
 // Package bursts puts a server that lives by notifications under load: processes send bursts of messages through one
-// queue at random moments, and a server takes them in one of the orders in which such servers are written. It tells
+// queue at random moments, and a server takes them in one of the orders in which such servers are written. It counts
 // how often the server slept while messages lay in the queue, and proves that every message came once and in order.
 package bursts
 

@@ -44,7 +44,7 @@ func (r *reader) judgeWord(e *event.Event) []Mark {
 	if r.told().At != e.At || registered == nil || registered.At < e.At {
 		return nil
 	}
-	return []Mark{{"ready", say("readiness is told before mq_notify: a request that comes now notifies nobody")}}
+	return []Mark{{"ready", say("readiness is reported before mq_notify: a request that comes now notifies nobody")}}
 }
 
 // judgePIDFile looks for what takes a running instance's PID away: whatever changes the file before it is locked, unless
@@ -60,7 +60,7 @@ func (r *reader) judgePIDFile(e *event.Event) (marks []Mark) {
 	}
 	if isOpen(e) && r.follows(e) {
 		r.seen = true
-		marks = append(marks, Mark{"pidfile", say("no O_NOFOLLOW: a symbolic link has another file overwritten")})
+		marks = append(marks, Mark{"pidfile", say("no O_NOFOLLOW: through a symbolic link another file is overwritten")})
 	}
 	if !r.locked && r.pidFile.Locked {
 		if text, lost := r.loses(e); lost {

@@ -134,7 +134,7 @@ func checkDescriptors(r *reader) ([]fault, rubric.Text) {
 	for _, d := range facts.Inherited(r.after.Descriptors, starters) {
 		left = append(left, d.Number)
 	}
-	return one(left != nil, fault{say("what the starter had open is open still, at %s", list(left)), r.by("close_range", "close")},
+	return one(left != nil, fault{say("what the starter had open is still open, at %s", list(left)), r.by("close_range", "close")},
 		say("what the starter had open at %s is closed", list(numbers)))
 }
 
@@ -286,14 +286,14 @@ func (r *reader) unlocked(name string, on func(func(e *event.Event) bool) func(e
 	}
 	posix := lock.Name == "fcntl" && !isOFD(lock)
 	if posix && lock.PID != r.daemon {
-		return fault{say("the lock is gone: one of fcntl(2) belongs to the process that took it, and no child has it"),
+		return fault{say("the lock is gone: a fcntl(2) lock belongs to the process that took it, and no child inherits it"),
 			on(func(e *event.Event) bool { return e.At == lock.At })}
 	}
 	closes := after(func(e *event.Event) bool { return e.Name == "close" && (!posix || e.PID == lock.PID) })
 	if posix {
-		return fault{say("the lock is gone: closing any descriptor of the file ends a lock of fcntl(2)"), closes}
+		return fault{say("the lock is gone: closing any descriptor of the file releases a fcntl(2) lock"), closes}
 	}
-	return fault{say("the lock is gone with the last descriptor of the file that it was taken through"), closes}
+	return fault{say("the lock is gone: the last descriptor of the open file that holds it was closed"), closes}
 }
 
 func checkInstance(r *reader) ([]fault, rubric.Text) {

@@ -1,5 +1,5 @@
-// Package event has the facts that a trace is made of: what the kernel was asked for and what it answered, without any
-// judgement. Package ptrace gathers them, package birth reads them.
+// Package event has the events that a trace consists of: what the kernel was asked for and what it answered, without
+// any judgement. Package ptrace gathers them, package birth reads them.
 package event
 
 import (

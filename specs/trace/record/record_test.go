@@ -237,7 +237,7 @@ var faults = []struct{ name, id, call, mark string }{
 	{"rearm-after-drain", "rearm", "mq_notify(SIGEV_THREAD)", "emptied before this registration"},
 	{"pidfile-original", "pidfile", "pwrite(mqfiled.pid", "is the original"},
 	{"instance-unlocked", "pidfile", "pwrite(mqfiled.pid", "not locked"},
-	{"pidfile-lock-lost", "pidfile", "close(mqfiled.pid", "ends a lock of fcntl(2)"},
+	{"pidfile-lock-lost", "pidfile", "close(mqfiled.pid", "releases a fcntl(2) lock"},
 	{"sigmask-forgotten", "sigterm", "", "after SIGTERM"},
 	{"instance-truncates", "instance", "open(mqfiled.pid", "O_TRUNC comes before the lock"},
 }
