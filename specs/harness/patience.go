@@ -23,6 +23,9 @@ var (
 const (
 	// beat is how often the machine is measured. A measurement costs a processor about 1 ms.
 	beat = 200 * time.Millisecond
+	// longStart is when a process that the clock starts is looked at. A look reads all of /proc: one at each beat would take a
+	// slow machine's processors for itself.
+	longStart = 5 * time.Second
 	// usualStart is more than an idle machine takes to start a process, which is a millisecond or two.
 	usualStart = 4 * time.Millisecond
 )
@@ -194,7 +197,7 @@ func killStopped(done <-chan struct{}) {
 		select {
 		case <-done:
 			return
-		case <-time.After(beat):
+		case <-time.After(longStart):
 		}
 		children, _ := proc.Children(os.Getpid())
 		for _, child := range children {
