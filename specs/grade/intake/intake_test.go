@@ -114,11 +114,8 @@ func zipped(t *testing.T, dir, as string) string {
 }
 
 func TestHostileArchives(t *testing.T) {
-	var deep, many []tar.Header
-	deep = append(deep, tar.Header{Name: strings.Repeat("d/", 41) + "f"})
-	for range 10_001 {
-		many = append(many, tar.Header{Name: "d/", Typeflag: tar.TypeDir})
-	}
+	deep := tar.Header{Name: strings.Repeat("d/", 41) + "f"}
+	many := slices.Repeat([]tar.Header{{Name: "d/", Typeflag: tar.TypeDir}}, 10_001)
 	link := func(name, target string) tar.Header {
 		return tar.Header{Name: name, Linkname: target, Typeflag: tar.TypeSymlink}
 	}
@@ -132,7 +129,7 @@ func TestHostileArchives(t *testing.T) {
 		"hard link out":          {tarOf(t, tar.Header{Name: "l", Linkname: "../outside", Typeflag: tar.TypeLink}), "through a link"},
 		"hard link of a link":    {tarOf(t, link("l", "../outside"), tar.Header{Name: "m", Linkname: "l", Typeflag: tar.TypeLink}), "through a link"},
 		"twice":                  {tarOf(t, tar.Header{Name: "Makefile"}, tar.Header{Name: "./Makefile"}), "twice"},
-		"deep":                   {tarOf(t, deep...), "more files"},
+		"deep":                   {tarOf(t, deep), "more files"},
 		"many":                   {tarOf(t, many...), "more files"},
 		"bomb":                   {bomb, "MiB"},
 		"bomb in an archive":     {zipOf(t, map[string]string{"in.zip": bomb}), "MiB"},
