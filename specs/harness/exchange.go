@@ -229,6 +229,8 @@ func (c *Client) Finish(ctx context.Context, path string) (Exchange, error) {
 // FinishSlowly receives until FAILURE or END, at first only one message each period.
 func (c *Client) FinishSlowly(ctx context.Context, path string, period, while time.Duration) (Exchange, error) {
 	e := Exchange{Path: path}
+	ctx, cancel := c.whileItLives(ctx)
+	defer cancel()
 	begin := time.Now()
 	for taken := begin; ; taken = time.Now() {
 		if time.Since(begin) < while {
@@ -261,6 +263,8 @@ func (e *Exchange) add(m Message) {
 
 // Begin receives the first messages only.
 func (c *Client) Begin(ctx context.Context, messages int) (e Exchange, err error) {
+	ctx, cancel := c.whileItLives(ctx)
+	defer cancel()
 	for range messages {
 		m, err := c.nextWithin(ctx, Patience)
 		if err != nil {
@@ -271,13 +275,7 @@ func (c *Client) Begin(ctx context.Context, messages int) (e Exchange, err error
 	return e, nil
 }
 
-// nextWithin receives one response. A daemon that has ended sends no more than is in the queue already.
 func (c *Client) nextWithin(ctx context.Context, limit time.Duration) (Message, error) {
-	ctx, giveUp := context.WithCancelCause(ctx)
-	defer giveUp(nil)
-	if s, known := daemons.Load(c.asked); known {
-		defer context.AfterFunc(s.(*Server).ended, func() { giveUp(context.DeadlineExceeded) })()
-	}
 	ctx, cancel := WithTimeout(ctx, limit)
 	defer cancel()
 	m, err := c.Next(ctx)
@@ -287,6 +285,17 @@ func (c *Client) nextWithin(ctx context.Context, limit time.Duration) (Message, 
 		}
 	}
 	return m, err
+}
+
+// whileItLives is done, too, when the daemon that was asked has ended: it sends no more than is in the queue already.
+func (c *Client) whileItLives(ctx context.Context) (lives context.Context, cancel func()) {
+	lives, giveUp := context.WithCancelCause(ctx)
+	s, known := daemons.Load(c.asked)
+	if !known {
+		return lives, func() { giveUp(nil) }
+	}
+	stop := context.AfterFunc(s.(*Server).ended, func() { giveUp(context.DeadlineExceeded) })
+	return lives, func() { stop(); giveUp(nil) }
 }
 
 // Last is the message that ended the exchange.
