@@ -124,7 +124,7 @@ func (s *session) finish(ctx context.Context, c *harness.Client, x *exchange, pa
 		if len(part.Messages) > 0 {
 			x.last, before = x.end.Add(-harness.Patience), s.counted(checked)
 		} else if !s.slow(x.last, before) {
-			return e, fmt.Errorf("%w for %v after %s", harness.ErrSilent, x.end.Sub(x.last), e.Summary())
+			return e, fmt.Errorf("%w for %v after %s", harness.ErrSilent, x.end.Sub(x.last), e.Summary().EN)
 		}
 		if s.excused(*x) != "" {
 			return e, err
