@@ -576,12 +576,10 @@ func (r row) mustEnd(ctx context.Context, s *harness.Server, begin time.Time, li
 func delivered(ctx context.Context, s *harness.Server, sig unix.Signal) {
 	ctx, cancel := harness.WithTimeout(ctx, harness.Slack/5)
 	defer cancel()
-	for ctx.Err() == nil {
+	eventually(ctx, func() bool {
 		status, err := s.Process.Status()
-		if err != nil || !status.ShdPnd.Has(sig) {
-			return
-		}
-	}
+		return err != nil || !status.ShdPnd.Has(sig)
+	})
 }
 
 func waitForEnd(ctx context.Context, s *harness.Server, limit time.Duration) (unix.WaitStatus, error) {

@@ -140,8 +140,8 @@ func (r row) mustServeBurst(ctx context.Context, s *harness.Server, clients []*h
 			continue
 		}
 		line, registered := registration(s)
-		cause := say("a registered daemon with QSIZE above 0 sleeps for ever: it emptied the queue, a request came, and only " +
-			"then it registered. With NOTIFY_PID:0 it did not register again at all")
+		cause := say("a registered daemon with QSIZE above 0 sleeps for ever: it emptied the queue, and a request came before " +
+			"it registered. With NOTIFY_PID:0 it did not register again at all")
 		if status, _, err := harness.QueueStatus(s.Queue); registered && err == nil && status.QSize == 0 {
 			cause = unanswered(s, harness.Exchange{})
 		}
@@ -244,7 +244,8 @@ var _ = Row("threads", func(r row) {
 var _ = Row("concurrent", func(r row) {
 	const slowClients = 20
 	It("serves others while clients do not read", func(ctx SpecContext) {
-		s := r.start(ctx)
+		// Those that are read last have taken nothing for as long as this machine needs for the others.
+		s := r.start(ctx, "--stall", "3600")
 		slow := r.stuckClients(ctx, s, slowClients)
 		r.mustServe(ctx, s, say("had %d clients ask for a large file and read nothing", slowClients))
 		for _, c := range slow {
