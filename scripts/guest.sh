@@ -31,9 +31,8 @@ as_nobody() {
 rows() {
 	local expected=$1 found
 	shift
-	as_nobody /lab/bin/judge "$@" >/tmp/verdict
-	cat /tmp/verdict
-	found=$(sed -n 's/^FAILED \([a-z]*\): .*/\1/p' /tmp/verdict | sort | xargs)
+	as_nobody /lab/bin/judge "$@" --json /tmp/verdict
+	found=$(awk -F '"' '$2 == "id" { id = $4 } $2 == "status" && $4 == "failed" { print id }' /tmp/verdict | sort | xargs)
 	[ "$found" = "$(echo $expected | xargs -n 1 | sort | xargs)" ] || {
 		echo "failed: $found; expected: $expected"
 		return 1

@@ -54,7 +54,7 @@ func TestAProgramWithoutRoomForItsQueueIsStartedAgain(t *testing.T) {
 }
 
 func TestWhatAStartWaitsForIsTold(t *testing.T) {
-	for script, says := range map[string]string{"sleep 1000; :": "it waits for its child", "read line <&3": "it reads from a pipe"} {
+	for script, says := range map[string]string{"sleep 1000; :": "it waits for its child", "exec cat <&3": "it reads from a pipe"} {
 		reader, writer, err := os.Pipe()
 		if err != nil {
 			t.Fatal(err)
