@@ -50,9 +50,9 @@ func outline(p page) (all []string) {
 	return all
 }
 
-var wordy = regexp.MustCompile(`'[^']*'|/\*.*?\*/|(^|\s)#.*`)
+var wordy = regexp.MustCompile(`'[^']*'|/\*.*?\*/|(^|\s)#.*| --lang es`)
 
-// essence is a block of commands without what is translated in it: texts and comments.
+// essence is a block of commands without what is translated in it: texts, comments and what asks for Spanish.
 func (b block) essence() string {
 	if b.language == "text" {
 		return fmt.Sprint(len(b.lines), " lines")
