@@ -258,12 +258,12 @@ func perform(t testing.TB, cmd *exec.Cmd) {
 }
 
 // alone gives a process a user and an IPC namespace of its own, where the user's queues elsewhere do not count and the
-// limits of the system can be changed.
+// limits of the system can be changed. It unshares them: where clone(2) refuses them, os/exec leaves a pipe open.
 func alone(cmd *exec.Cmd) *exec.Cmd {
 	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWIPC,
-		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
+		Unshareflags: unix.CLONE_NEWUSER | unix.CLONE_NEWIPC,
+		UidMappings:  []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
+		GidMappings:  []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
 	}
 	return cmd
 }
