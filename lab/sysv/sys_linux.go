@@ -30,9 +30,6 @@ const (
 // long is the size of the type, which struct msgbuf has in front of the text.
 const long = int(unsafe.Sizeof(int(0)))
 
-// newMessage makes room for a type and a text of size bytes. Of two longs and more Go aligns the first as one.
-func newMessage(size int) []byte { return make([]byte, long+max(size, long)) }
-
 func sysGet(key Key, flags int) (Queue, unix.Errno) {
 	id, _, errno := unix.Syscall(unix.SYS_MSGGET, uintptr(key), uintptr(flags), 0)
 	return Queue(int32(id)), errno

@@ -25,7 +25,6 @@ import (
 	"os"
 	"strconv"
 	"sync"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -119,10 +118,11 @@ func (q Queue) Receive(buf []byte, selector, flags int) (n, mtype int, err error
 // buffers are recycled: the kernel wants type and text side by side, and new ones make a transfer take 2.5 times as long.
 var buffers = sync.Pool{New: func() any { return &[]byte{} }}
 
+// borrow gives room for a type and a text of size bytes. Of two longs and more Go aligns the first as one.
 func borrow(size int) *[]byte {
 	m := buffers.Get().(*[]byte)
 	if len(*m) < long+size {
-		*m = newMessage(size)
+		*m = make([]byte, long+max(size, long))
 	}
 	return m
 }
@@ -147,24 +147,19 @@ type Status struct {
 	Bytes    int // of their texts
 	MaxBytes int // msg_qbytes
 
-	LastSender     int       // PID, 0 before the first
-	LastReceiver   int       // PID; of a receiver that slept the thread, gettid(2): pipelined_send in ipc/msg.c
-	Sent, Received time.Time // in whole seconds, zero before the first
+	LastSender     int   // PID, 0 before the first
+	LastReceiver   int   // PID; of a receiver that slept the thread, gettid(2): pipelined_send in ipc/msg.c
+	Sent, Received int64 // seconds since 1970, 0 before the first
 }
 
 // Status asks for the queue's state: IPC_STAT without its need of permission to read, as /proc/sysvipc/msg shows it to
 // everybody. Linux 4.17.
 func (q Queue) Status() (Status, error) {
-	s, errno := stat(q)
-	return s, q.failed("msgctl MSG_STAT_ANY", errno)
-}
-
-func stat(q Queue) (Status, unix.Errno) {
 	s, errno := statAt(int(q))
 	if errno == 0 && s.ID != q { // the place in the kernel's table is another queue's
 		errno = unix.EINVAL
 	}
-	return s, errno
+	return s, q.failed("msgctl MSG_STAT_ANY", errno)
 }
 
 // statAt takes an index in the kernel's table, which the lower bits of a queue's number are.
@@ -173,14 +168,7 @@ func statAt(index int) (Status, unix.Errno) {
 	id, errno := sysControl(index, msgStatAny, &ds)
 	return Status{ID: Queue(id), Key: Key(ds.perm.Key), Mode: ds.perm.Mode & 0o777, UID: ds.perm.Uid, GID: ds.perm.Gid,
 		Messages: int(ds.qnum), Bytes: int(ds.cbytes), MaxBytes: int(ds.qbytes),
-		LastSender: int(ds.lspid), LastReceiver: int(ds.lrpid), Sent: seconds(ds.stime), Received: seconds(ds.rtime)}, errno
-}
-
-func seconds(n int64) (t time.Time) {
-	if n != 0 {
-		t = time.Unix(n, 0)
-	}
-	return t
+		LastSender: int(ds.lspid), LastReceiver: int(ds.lrpid), Sent: ds.stime, Received: ds.rtime}, errno
 }
 
 // Queues lists all queues of the IPC namespace, as ipcs(1) does.
@@ -214,11 +202,13 @@ func (q Queue) Remove() error {
 }
 
 func (q Queue) failed(op string, errno unix.Errno) error {
-	err := error(errno)
 	if errno == 0 {
 		return nil
 	}
-	if _, e := stat(q); e == unix.EINVAL && (errno == unix.EINVAL || errno == unix.EIDRM) { // EINVAL has other causes, too
+	err := error(errno)
+	s, e := statAt(int(q))
+	gone := e == unix.EINVAL || e == 0 && s.ID != q
+	if gone && (errno == unix.EINVAL || errno == unix.EIDRM) { // EINVAL has other causes, too
 		err = noQueue{errno}
 	}
 	return fmt.Errorf("queue %d: %s: %w", q, op, err)

@@ -1,11 +1,11 @@
 package sysv_test
 
 import (
-	"encoding/binary"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -20,72 +20,67 @@ import (
 	"daemonlab/specs/inside"
 )
 
-// random is content that no program can have guessed.
-func random(size int) []byte {
+// Content that no program can have guessed.
+var large, small = random(1 << 20), random(1000)
+
+func random(size int) string {
 	b := make([]byte, size)
-	rand.NewChaCha8([32]byte{byte(size), 1}).Read(b)
-	return b
+	rand.NewChaCha8([32]byte{byte(size)}).Read(b)
+	return string(b)
 }
 
-var large = random(1 << 20)
-
 var _ = Describe("the baseline serves files", func() {
-	It("of every size around a whole number of messages, by svfile too, with names of any bytes", func() {
+	It("of every size around a whole number of messages, with names of any bytes", func() {
 		s := startServer()
-		piece := wire.PieceSize(status(newSysV()).MaxBytes, 8192) // msgmax
-		for _, size := range []int{0, 1, piece - 1, piece, piece + 1, 2 * piece, 20*piece + 7} {
-			s.put("d/ñ\n%s", large[:size])
-			mustGet(s.request("/d/ñ\n%s"), large[:size])
+		Expect(os.Mkdir(filepath.Join(s.root, "d"), 0o755)).To(Succeed())
+		for _, size := range []int{0, 1, piece() - 1, piece(), piece() + 1, 2 * piece(), 20*piece() + 7} {
+			Expect(os.WriteFile(filepath.Join(s.root, "d/ñ\n%s"), []byte(large[:size]), 0o644)).To(Succeed())
+			s.client("/d/ñ\n%s").mustFetch(large[:size])
 		}
-		client := s.client("d/ñ\n%s")
-		status, got := client.end()
-		Expect(got, status).To(Equal(large[:20*piece+7]))
-		Expect(client.said()).To(Equal(fmt.Sprintf("Received %d bytes (21 messages)\n", 20*piece+7)))
 	})
+
+	DescribeTable("in pieces of which two leave room for the reason of a failure, in a queue of", func(maxBytes, msgMax, piece int) {
+		Expect(wire.PieceSize(maxBytes, msgMax)).To(Equal(piece))
+		Expect(2*piece + wire.FailureSize).To(BeNumerically("<=", maxBytes))
+	},
+		Entry("the usual size", 16384, 8192, 8064), Entry("another", 65536, 8192, 8192),
+		Entry("many short messages", 16384, 100, 100), Entry("the least size", 512, 8192, 128),
+	)
 
 	It("1,000 times to 8 clients at once, and leaves neither a zombie nor a queue", func() {
 		const clients, each = 8, 125
 		s := startServer()
-		s.put("small", large[:1000])
 		var group sync.WaitGroup
 		for range clients {
 			group.Go(func() {
 				defer GinkgoRecover()
 				for range each {
-					q := must(sysv.Get(sysv.Private, sysv.Create, wire.QueueMode))
-					s.ask(q, "small")
-					mustGet(q, large[:1000])
-					remove(q)
+					out, err := exec.Command(filepath.Join(inside.Place(), "client"), "--key", s.key.String(), "small").Output()
+					Expect(string(out), err).To(Equal(small))
 				}
 			})
 		}
 		group.Wait()
 		s.mustServe()
-		Expect(strings.Count(s.said(), "sent \"small\"")).To(Equal(clients * each))
+		Expect(strings.Count(s.said(), "sent \"small\"")).To(Equal(clients*each + 1))
 	})
 
 	It("at most --children at a time; further requests wait in the queue", func() {
 		s := startServer("--children", "2")
-		s.put("large", large)
-		s.put("small", []byte("small"))
-		first, second := s.request("large"), s.request("large")
+		first, second := s.client("large"), s.client("large")
 		Eventually(s.children).Should(HaveLen(2))
-		third := s.request("small")
-		Consistently(func() int { return status(s.queue).Messages }, "20ms").Should(Equal(1), "with both children busy")
+		third := s.waitingClient("small", 1)
+		Consistently(s.queue.Status, "20ms").Should(HaveField("Messages", 1), "with both children busy")
 		Expect(s.children()).To(HaveLen(2))
-		mustGet(first, large)
-		mustGet(third, []byte("small"))
-		mustGet(second, large)
+		first.mustFetch(large)
+		third.mustFetch(small)
+		second.mustFetch(large)
 	})
 
 	DescribeTable("and tells at once why it cannot", func(path, reason string, make func(file string) error) {
 		s := startServer()
 		Expect(make(filepath.Join(s.root, path))).To(Succeed())
-		client := s.client(path)
-		status, out := client.end()
-		Expect(status).To(Equal(1))
-		Expect(out).To(BeEmpty())
-		Expect(client.said()).To(Equal("svfile: " + path + ": " + reason + "\n"))
+		s.client(path).mustEnd(1, Equal("svfile: "+path+": "+reason+"\n"))
 	},
 		Entry("a missing file", "missing", "no such file or directory", func(string) error { return nil }),
 		Entry("the root", "/", "not a regular file", func(string) error { return nil }),
@@ -105,7 +100,7 @@ var _ = Describe("the baseline drops, logs and goes on after", func() {
 		s := startServer()
 		for i, message := range []string{"", "1", "1234", "1234path", "1234path\x00more", "1234\x00\x00",
 			"1234" + strings.Repeat("p", 4096) + "\x00", strings.Repeat("x", 8000)} {
-			s.send(1+i*(math.MaxInt/8), []byte(message))
+			s.send(1+i*(math.MaxInt/8), message)
 		}
 		s.mustServe()
 		Expect(strings.Count(s.said(), "dropped a request: malformed request: ")).To(Equal(8))
@@ -113,8 +108,7 @@ var _ = Describe("the baseline drops, logs and goes on after", func() {
 
 	DescribeTable("a request that names a queue that is not its client's:", func(reason string, name func(s *server) sysv.Queue) {
 		s := startServer()
-		s.put("file", large)
-		s.send(wire.RequestType, append(binary.NativeEndian.AppendUint32(nil, uint32(name(s))), "file\x00"...))
+		s.ask(name(s), "small")
 		Eventually(s.said).Should(And(ContainSubstring("dropped a request: queue "), ContainSubstring(reason)))
 		s.mustServe()
 	},
@@ -133,56 +127,48 @@ var _ = Describe("the baseline drops, logs and goes on after", func() {
 	)
 
 	It("a second request for a queue that is being served", func() {
-		s, q := busyServer()
-		s.ask(q, "other")
+		s, client, q := midTransfer()
+		s.ask(q, "small")
 		Eventually(s.said).Should(ContainSubstring("is in use already"))
-		mustGet(q, large)
+		client.mustFetch(large)
 	})
 })
 
 var _ = Describe("the baseline's client removes its queue", func() {
-	DescribeTable("when a signal ends it in mid-transfer:", func(sig unix.Signal) {
-		s, client, q := stuckClient()
-		client.signal(sig)
-		Expect(client.status()).To(Equal(128 + int(sig)))
-		mustBeGone(q)
+	ends := func(end func(client *process, q sysv.Queue), code int, said OmegaMatcher) {
+		s, client, q := midTransfer()
+		end(client, q)
+		client.mustEnd(code, said)
+		Expect(only(q.Status())).To(MatchError(os.ErrNotExist))
 		s.mustServe()
+	}
+
+	DescribeTable("when a signal ends it in mid-transfer:", func(sig unix.Signal) {
+		ends(func(client *process, _ sysv.Queue) { client.signal(sig) }, 128+int(sig), BeEmpty())
 	},
 		Entry("SIGINT", unix.SIGINT), Entry("SIGTERM", unix.SIGTERM),
 		Entry("SIGHUP", unix.SIGHUP), Entry("SIGUSR1", unix.SIGUSR1),
 	)
 
 	It("when its reader goes away, as if by SIGPIPE", func() {
-		s, client, q := stuckClient()
-		Expect(client.out.Close()).To(Succeed())
-		Expect(client.status()).To(Equal(128 + int(unix.SIGPIPE)))
-		Expect(client.said()).To(BeEmpty())
-		mustBeGone(q)
-		s.mustServe()
+		ends(func(client *process, _ sysv.Queue) { client.out.Close() }, 128+int(unix.SIGPIPE), BeEmpty())
 	})
 
 	It("when somebody else removes it", func() {
-		_, client, q := stuckClient()
-		remove(q)
-		status, _ := client.end()
-		Expect(client.said()).To(ContainSubstring("msgrcv: no such queue"))
-		Expect(status).To(Equal(1))
+		ends(func(_ *process, q sysv.Queue) { remove(q) }, 1, ContainSubstring("msgrcv: no such queue"))
 	})
 
 	It("when no server answers for 10 s", func() {
 		if testing.Short() {
 			Skip("it takes 10 s")
 		}
-		q := makeSysV(newKey())
-		silent := start("client", "--key", status(q).Key.String(), "file")
-		Expect(silent.status()).To(Equal(3))
-		Expect(silent.said()).To(Equal("svfile: no server: nothing from it for 10s\n"))
+		key := newKey()
+		makeSysV(key)
+		start("client", "--key", key.String(), "file").mustEnd(3, Equal("svfile: no server: nothing from it for 10s\n"))
 	})
 
 	DescribeTable("or makes none:", func(code int, reason string, args ...string) {
-		p := start("client", args...)
-		Expect(p.status()).To(Equal(code))
-		Expect(p.said()).To(HavePrefix("svfile: " + reason))
+		start("client", args...).mustEnd(code, HavePrefix("svfile: "+reason))
 	},
 		Entry("no server", 3, "no server: msgget with key 0x00000001: no such file or directory", "--key", "1", "file"),
 		Entry("no path", 2, "one PATH is needed, not 0"),
@@ -195,103 +181,96 @@ var _ = Describe("the baseline's client removes its queue", func() {
 
 var _ = Describe("the baseline, killed and stopped", func() {
 	It("kill -9 of a child in mid-transfer: its client is told and exits 1, no zombie stays, the server goes on", func() {
-		s, client, _ := stuckClient()
-		child := s.onlyChild()
-		Expect(unix.Kill(child, unix.SIGKILL)).To(Succeed())
+		s, client, _ := midTransfer()
+		Expect(unix.Kill(must(s.children())[0].Pid, unix.SIGKILL)).To(Succeed())
 		Eventually(s.children).Should(BeEmpty())
-		status, got := client.end()
-		Expect(len(got)).To(BeNumerically("<", len(large)))
-		Expect(status).To(Equal(1))
-		Expect(client.said()).To(Equal(fmt.Sprintf("svfile: large: the server's process %d for it was ended by SIGKILL\n", child)))
+		client.mustEnd(1, Equal("svfile: large: the server's process for it: signal: killed\n"))
 		s.mustServe()
 	})
 
 	It("kill -9 of a client: its queue stays for good, its child waits there until --stall has passed", func() {
-		s, client, left := stuckClient("--stall", "100ms")
+		s, client, left := midTransfer("--stall", "100ms")
 		client.signal(unix.SIGKILL)
-		Expect(client.status()).To(Equal(128 + 9))
+		client.mustEnd(128+9, BeEmpty())
 		s.mustServe()
 		Expect(s.said()).To(ContainSubstring(fmt.Sprintf("if it has ended, remove its queue: ipcrm -q %d", left)))
 		Expect(status(left).Messages).To(BeNumerically(">", 1), "DATA, and the FAILURE that nobody reads")
-		Expect(left.Remove()).To(Succeed())
+		remove(left)
 	})
 
 	It("kill -9 of the server: its queue stays, its child finishes, the next server serves what waits", func() {
-		s, running := busyServer()
+		s, running, _ := midTransfer()
 		s.signal(unix.SIGKILL)
-		Expect(s.status()).To(Equal(128 + 9))
+		s.mustEnd(128+9, BeEmpty())
 		Expect(status(s.queue).Key).To(Equal(s.key))
-		waiting := s.request("large")
-		mustGet(running, large)
+		waiting := s.waitingClient("small", 1)
+		running.mustFetch(large)
 		next := startServerAt(s.key, s.root)
 		Expect(next.said()).To(ContainSubstring("which a server that has ended had left, with 1 requests"))
-		mustGet(waiting, large)
+		waiting.mustFetch(small)
 		next.mustServe()
 	})
 
 	DescribeTable("the server removes its queue, refuses what waits, lets children finish and exits 0 on", func(sig unix.Signal) {
-		s, running := busyServer("--children", "1")
-		waiting := s.request("large")
+		s, running, _ := midTransfer("--children", "1")
+		waiting := s.waitingClient("large", 1)
 		s.signal(sig)
-		_, failure := exchange(waiting)
-		Expect(failure).To(Equal("the server is stopping"))
-		mustBeGone(s.queue)
-		mustGet(running, large)
-		Expect(s.status()).To(BeZero())
+		waiting.mustEnd(1, Equal("svfile: large: the server is stopping\n"))
+		Eventually(func() error { return only(s.queue.Status()) }).Should(MatchError(os.ErrNotExist))
+		running.mustFetch(large)
+		s.mustEnd(0, ContainSubstring("stopping"))
 	},
 		Entry("SIGTERM", unix.SIGTERM), Entry("SIGINT", unix.SIGINT), Entry("SIGHUP", unix.SIGHUP),
 	)
 
 	It("the server ends children that go on for longer than 5 s, and tells their clients", func() {
-		s, running := busyServer("--children", "1")
+		s, running, _ := midTransfer()
 		s.signal(unix.SIGTERM)
-		Expect(s.status()).To(BeZero())
-		_, failure := exchange(running)
-		Expect(failure).To(Equal("the server is stopping"))
+		s.mustEnd(0, ContainSubstring("stopping"))
+		running.mustEnd(1, Equal("svfile: large: the server is stopping\n"))
 	})
 
 	It("the server says so and exits 1 when somebody removes its queue", func() {
 		s := startServer()
-		Eventually(aThreadSleeps).WithArguments(s.pid(), unix.SYS_MSGRCV).Should(BeTrue())
 		remove(s.queue)
-		Expect(s.status()).To(Equal(1))
-		Expect(s.said()).To(HaveSuffix("msgrcv: no such queue\n"))
+		s.mustEnd(1, HaveSuffix("msgrcv: no such queue\n"))
 	})
 })
 
 var _ = Describe("the baseline's start", func() {
 	It("lets one of many serve a queue that a crash has left, with all that waits in it", func() {
 		crashed := startServer()
-		crashed.put("file", []byte("content"))
 		crashed.signal(unix.SIGKILL)
-		crashed.status()
-		var waiting []sysv.Queue
-		for range 5 {
-			waiting = append(waiting, crashed.request("file"))
+		crashed.end()
+		var waiting []*process
+		for nth := range 5 {
+			waiting = append(waiting, crashed.waitingClient("small", nth+1))
 		}
-		ended := make(chan struct{}, 6)
+		ended := make(chan int, 6)
 		for range cap(ended) {
 			p := start("server", "--root", crashed.root, "--key", crashed.key.String())
 			go func() {
-				<-p.ended
-				ended <- struct{}{}
+				status, _ := p.end()
+				ended <- status
 			}()
 		}
-		for _, q := range waiting {
-			mustGet(q, []byte("content"))
+		for _, client := range waiting {
+			client.mustFetch(small)
 		}
-		Eventually(ended).Should(HaveLen(cap(ended) - 1))
+		for range cap(ended) - 1 {
+			Eventually(ended).Should(Receive(Equal(1)))
+		}
+		Consistently(ended, "20ms").ShouldNot(Receive())
 	})
 
 	DescribeTable("refuses, and leaves no queue:", func(reason string, change func(key sysv.Key) (args []string)) {
 		key := newKey()
-		p := start("server", append([]string{"--key", key.String()}, change(key)...)...)
-		Expect(p.status()).To(Equal(1))
-		Expect(p.said()).To(And(HavePrefix("svfiled: "), ContainSubstring(reason)))
+		start("server", append([]string{"--key", key.String()}, change(key)...)...).
+			mustEnd(1, And(HavePrefix("svfiled: "), ContainSubstring(reason)))
 	},
 		Entry("a key that another server serves", " (server) receives from it; if that is no server, remove it: ipcrm -q",
 			func(key sysv.Key) []string {
-				s := startServerAt(key, GinkgoT().TempDir())
+				s := startServerAt(key, newRoot())
 				s.mustServe() // after it has slept, the kernel notes the thread of a receiver, not the process
 				return nil
 			}),

@@ -2,18 +2,16 @@ package sysv_test
 
 import (
 	"bufio"
-	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/procfs"
 	"daemonlab/lab/sysv"
@@ -22,12 +20,11 @@ import (
 	"daemonlab/specs/inside"
 )
 
-// process is a svfiled or svfile, reaped at the latest when the spec ends.
+// process is a svfiled or svfile.
 type process struct {
-	cmd   *exec.Cmd
-	out   *os.File      // the end for reading of a pipe that is its stdout
-	ended chan struct{} // closed when it was reaped
-	log   string        // the file that gets its stderr
+	*exec.Cmd
+	out io.ReadCloser // its stdout; one that nobody reads holds a client up
+	log string        // the file that gets its stderr
 }
 
 // start starts "server" or "client". It is killed when the spec ends, and before if that takes too long.
@@ -35,27 +32,17 @@ func start(program string, args ...string) *process {
 	GinkgoHelper()
 	stderr := must(os.CreateTemp(GinkgoT().TempDir(), "stderr"))
 	defer stderr.Close()
-	r, w, err := os.Pipe()
-	Expect(err).NotTo(HaveOccurred())
-	defer w.Close()
-	p := &process{exec.Command(filepath.Join(inside.Place(), program), args...), r, make(chan struct{}), stderr.Name()}
-	p.cmd.Stdout, p.cmd.Stderr = w, stderr
-	Expect(p.cmd.Start()).To(Succeed())
-	killing := time.AfterFunc(2*inside.Patience, func() { p.cmd.Process.Kill() })
-	go func() {
-		p.cmd.Wait()
-		close(p.ended)
-	}()
+	limited, cancel := context.WithTimeout(context.Background(), 2*inside.Patience)
+	p := &process{Cmd: exec.CommandContext(limited, filepath.Join(inside.Place(), program), args...), log: stderr.Name()}
+	p.Stderr = stderr
+	p.out = must(p.StdoutPipe())
+	Expect(p.Start()).To(Succeed())
 	DeferCleanup(func() {
-		killing.Stop()
-		p.cmd.Process.Kill()
-		<-p.ended
-		r.Close()
+		cancel()
+		p.Wait()
 	})
 	return p
 }
-
-func (p *process) pid() int { return p.cmd.Process.Pid }
 
 // said is what the program has written to stderr.
 func (p *process) said() string {
@@ -65,30 +52,38 @@ func (p *process) said() string {
 
 func (p *process) signal(sig os.Signal) {
 	GinkgoHelper()
-	Expect(p.cmd.Process.Signal(sig)).To(Succeed())
+	Expect(p.Process.Signal(sig)).To(Succeed())
 }
 
-// status waits for the end and tells the exit status, 128 plus the number of a signal that was the end.
-func (p *process) status() int {
+// end reads the program's stdout, and waits for its end. The status of one that a signal ended is 128 and its number.
+func (p *process) end() (status int, stdout string) {
+	all, _ := io.ReadAll(p.out)
+	p.Wait()
+	return tool.ExitStatus(p.ProcessState), string(all)
+}
+
+// mustEnd proves with what status the program ends, and what it has said then.
+func (p *process) mustEnd(code int, said OmegaMatcher) {
 	GinkgoHelper()
-	Eventually(p.ended).Should(BeClosed(), p.said)
-	return tool.ExitStatus(p.cmd.ProcessState)
+	status, _ := p.end()
+	Expect(p.said()).To(said)
+	Expect(status).To(Equal(code))
 }
 
-// end reads what the program writes to stdout, and waits for its end.
-func (p *process) end() (status int, stdout []byte) {
+// mustFetch proves that a client has fetched this, in as few messages as may be.
+func (p *process) mustFetch(want string) {
 	GinkgoHelper()
-	stdout = must(io.ReadAll(p.out))
-	return p.status(), stdout
+	status, got := p.end()
+	Expect(got == want).To(BeTrue(), "%d bytes came of %d; status %d: %s", len(got), len(want), status, p.said())
+	Expect(p.said()).To(Equal(fmt.Sprintf("Received %d bytes (%d messages)\n", len(want), (len(want)+piece()-1)/piece())))
+	Expect(status).To(BeZero())
 }
 
-// aThreadSleeps reports whether one of the process's threads sleeps in a system call.
-func aThreadSleeps(pid, call int) (bool, error) {
-	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
-	return slices.ContainsFunc(tasks, func(task string) bool {
-		asleep, err := inside.SleepsIn(task, call)
-		return err == nil && asleep
-	}), err
+// piece is what goes into a message to a new queue.
+func piece() int {
+	GinkgoHelper()
+	const msgMax = 8192
+	return wire.PieceSize(status(newSysV()).MaxBytes, msgMax)
 }
 
 // server is a svfiled that is ready.
@@ -101,9 +96,18 @@ type server struct {
 
 func startServer(more ...string) *server {
 	GinkgoHelper()
+	return startServerAt(newKey(), newRoot(), more...)
+}
+
+// newRoot is a directory with the files "large" and "small".
+func newRoot() string {
+	GinkgoHelper()
 	root := filepath.Join(GinkgoT().TempDir(), "root")
 	Expect(os.Mkdir(root, 0o755)).To(Succeed())
-	return startServerAt(newKey(), root, more...)
+	for name, content := range map[string]string{"large": large, "small": small} {
+		Expect(os.WriteFile(filepath.Join(root, name), []byte(content), 0o644)).To(Succeed())
+	}
+	return root
 }
 
 func startServerAt(key sysv.Key, root string, more ...string) *server {
@@ -114,40 +118,16 @@ func startServerAt(key sysv.Key, root string, more ...string) *server {
 			remove(q)
 		}
 	})
-	s := &server{process: start("server", append([]string{"--root", root, "--key", key.String()}, more...)...), key: key, root: root}
-	line, err := bufio.NewReader(s.out).ReadString('\n')
-	Expect(err).NotTo(HaveOccurred(), s.said)
-	Expect(line).To(HavePrefix(fmt.Sprintf("svfiled: PID %d serves %s on queue ", s.pid(), root)))
+	s := &server{start("server", append([]string{"--root", root, "--key", key.String()}, more...)...), key, root, 0}
+	line := must(bufio.NewReader(s.out).ReadString('\n'))
 	s.queue = must(sysv.Get(key, 0, 0))
+	Expect(line).To(Equal(fmt.Sprintf("svfiled: PID %d serves %s on queue %d\n", s.Process.Pid, root, s.queue)), s.said)
 	return s
 }
 
-// put makes a file that the server serves.
-func (s *server) put(name string, content []byte) {
-	GinkgoHelper()
-	file := filepath.Join(s.root, name)
-	Expect(os.MkdirAll(filepath.Dir(file), 0o755)).To(Succeed())
-	Expect(os.WriteFile(file, content, 0o644)).To(Succeed())
-}
-
 // children are the server's, zombies among them.
-func (s *server) children() (pids []int, err error) {
-	stats, err := procfs.New("/proc").Stats()
-	for _, st := range stats {
-		if st.PPid == s.pid() {
-			pids = append(pids, st.Pid)
-		}
-	}
-	return pids, err
-}
-
-// onlyChild waits until the server has one child, and that sleeps in msgsnd.
-func (s *server) onlyChild() int {
-	GinkgoHelper()
-	Eventually(s.children).Should(HaveLen(1))
-	child := must(s.children())[0]
-	Eventually(aThreadSleeps).WithArguments(child, unix.SYS_MSGSND).Should(BeTrue())
-	return child
+func (s *server) children() ([]procfs.Stat, error) {
+	return procfs.New("/proc").Children(s.Process.Pid)
 }
 
 func (s *server) client(path string) *process {
@@ -155,95 +135,49 @@ func (s *server) client(path string) *process {
 	return start("client", "--key", s.key.String(), "--", path)
 }
 
+// waitingClient is one whose request waits, as the nth, in the server's queue.
+func (s *server) waitingClient(path string, nth int) *process {
+	GinkgoHelper()
+	client := s.client(path)
+	Eventually(s.queue.Status).Should(HaveField("Messages", nth), client.said)
+	return client
+}
+
+// ask sends a request that names any queue.
+func (s *server) ask(q sysv.Queue, path string) {
+	GinkgoHelper()
+	s.send(wire.RequestType, string(must(wire.Request{Queue: q, Path: path}.Append(nil))))
+}
+
+// send sends anything. A server that does not empty its queue loses it at last.
+func (s *server) send(mtype int, message string) {
+	GinkgoHelper()
+	defer time.AfterFunc(inside.Patience, func() { s.queue.Remove() }).Stop()
+	Expect(s.queue.Send(mtype, []byte(message), 0)).To(Succeed())
+}
+
 // mustServe proves that the server goes on, and that it has no other child or request left.
 func (s *server) mustServe() {
 	GinkgoHelper()
-	s.put("still", []byte("still here\n"))
-	client := s.client("still")
-	code, out := client.end()
-	Expect(string(out), code).To(Equal("still here\n"), client.said)
-	Expect(client.said()).To(Equal("Received 11 bytes (1 messages)\n"))
+	s.client("small").mustFetch(small)
 	Eventually(s.children).Should(BeEmpty(), "children, zombies among them")
 	Expect(status(s.queue).Messages).To(BeZero())
 }
 
-// request sends a request as a client of the spec's own, which receives when the spec wants it to.
-func (s *server) request(path string) sysv.Queue {
+// midTransfer is a server with a svfile that has a part of a large file, of which nobody reads more, and its queue.
+func midTransfer(more ...string) (s *server, client *process, q sysv.Queue) {
 	GinkgoHelper()
-	q := newSysV()
-	s.ask(q, path)
-	return q
-}
-
-func (s *server) ask(q sysv.Queue, path string) {
-	GinkgoHelper()
-	s.send(wire.RequestType, must(wire.Request{Queue: q, Path: path}.Append(nil)))
-}
-
-// send sends anything. A server that does not empty its queue loses it at last.
-func (s *server) send(mtype int, message []byte) {
-	GinkgoHelper()
-	defer time.AfterFunc(inside.Patience, func() { s.queue.Remove() }).Stop()
-	Expect(s.queue.Send(mtype, message, 0)).To(Succeed())
-}
-
-// exchange receives to the end of one. What ends a wait that lasts too long is the queue's removal.
-func exchange(q sysv.Queue) (content []byte, failure string) {
-	GinkgoHelper()
-	defer time.AfterFunc(inside.Patience, func() { q.Remove() }).Stop()
-	buf := make([]byte, 64<<10)
-	for {
-		n, kind, err := q.Receive(buf, -wire.End, 0)
-		Expect(err).NotTo(HaveOccurred())
-		switch kind {
-		case wire.End:
-			return content, ""
-		case wire.Failure:
-			return content, string(buf[:n])
+	s = startServer(more...)
+	client = s.client("large")
+	Eventually(func() bool {
+		for _, status := range must(sysv.Queues()) {
+			_, err := os.Stat(fmt.Sprintf("/proc/%d/task/%d", client.Process.Pid, status.LastReceiver))
+			if err == nil {
+				q = status.ID
+				return true
+			}
 		}
-		content = append(content, buf[:n]...)
-	}
-}
-
-// mustGet proves that the exchange brings this content.
-func mustGet(q sysv.Queue, want []byte) {
-	GinkgoHelper()
-	got, failure := exchange(q)
-	Expect(failure).To(BeEmpty())
-	Expect(bytes.Equal(got, want)).To(BeTrue(), "%d bytes came of %d", len(got), len(want))
-}
-
-// busyServer is a server with a child that waits for the client of a large file.
-func busyServer(more ...string) (*server, sysv.Queue) {
-	GinkgoHelper()
-	s := startServer(more...)
-	s.put("large", large)
-	q := s.request("large")
-	s.onlyChild()
-	return s, q
-}
-
-// stuckClient is a server with a svfile that cannot write what it gets of a large file, and its queue.
-func stuckClient(more ...string) (*server, *process, sysv.Queue) {
-	GinkgoHelper()
-	s := startServer(more...)
-	s.put("large", large)
-	p := s.client("large")
-	Eventually(aThreadSleeps).WithArguments(p.pid(), unix.SYS_WRITE).Should(BeTrue(), p.said)
-	queues := must(sysv.Queues())
-	i := slices.IndexFunc(queues, func(q sysv.Status) bool {
-		_, err := os.Stat(fmt.Sprintf("/proc/%d/task/%d", p.pid(), q.LastReceiver))
-		return err == nil && q.LastReceiver != 0
-	})
-	Expect(i).NotTo(Equal(-1), "the client's queue")
-	return s, p, queues[i].ID
-}
-
-// mustBeGone waits until there is no such queue.
-func mustBeGone(q sysv.Queue) {
-	GinkgoHelper()
-	Eventually(func() error {
-		_, err := q.Status()
-		return err
-	}).Should(MatchError(os.ErrNotExist))
+		return false
+	}).Should(BeTrue(), client.said)
+	return s, client, q
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -44,24 +45,22 @@ const patience = 10 * time.Second
 
 // own is the client's queue, which outlives the process if it is not removed. It is made and noted in one step, under
 // the lock, so that a signal finds either both or neither.
-var own struct {
-	sync.Mutex
-	queue *sysv.Queue
-}
+var (
+	owning sync.Mutex
+	own    sysv.Queue = -1
+)
 
 // exit is the only way out, as exit(3) with atexit(3) in C: it removes the queue, whoever calls it. The lock is kept, so
 // of several exits the first says why: what follows from it, as a queue that was removed, is no news.
 func exit(status int, err error) {
-	own.Lock()
+	owning.Lock()
 	if errors.Is(err, unix.EPIPE) { // the reader of our output went away
 		status, err = statusSignal+int(unix.SIGPIPE), nil
 	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "svfile: %v\n", err)
 	}
-	if own.queue != nil {
-		own.queue.Remove() // that it is gone already is what we want
-	}
+	own.Remove() // that there is none is what we want
 	os.Exit(status)
 }
 
@@ -80,28 +79,21 @@ func exitOnSignals() {
 }
 
 func main() {
-	key, path, err := parse(os.Args[1:])
-	if err != nil {
-		os.Exit(tool.UsageStatus(err))
-	}
-	exitOnSignals()
-	status, err := fetch(key, path)
-	exit(status, err)
-}
-
-// parse reads the arguments. After "--" PATH may begin with a dash.
-func parse(args []string) (key sysv.Key, path string, err error) {
-	key = wire.DefaultKey
+	key, path := wire.DefaultKey, ""
 	f := flag.NewFlagSet("svfile", flag.ContinueOnError)
 	f.Var(&key, "key", "")
-	err = tool.Parse(f, args, usage, func() (err error) {
+	err := tool.Parse(f, os.Args[1:], usage, func() (err error) {
 		if path = f.Arg(0); f.NArg() != 1 {
 			return fmt.Errorf("one PATH is needed, not %d", f.NArg())
 		}
 		_, err = wire.Request{Path: path}.Append(nil)
 		return err
 	})
-	return key, path, err
+	if err != nil {
+		os.Exit(tool.UsageStatus(err))
+	}
+	exitOnSignals()
+	exit(fetch(key, path))
 }
 
 // fetch makes one whole exchange. What can fail on this side does so before the server is asked to work.
@@ -110,15 +102,12 @@ func fetch(key sysv.Key, path string) (status int, err error) {
 	if err != nil {
 		return statusNoServer, fmt.Errorf("no server: %w", err)
 	}
-	own.Lock()
-	reply, err := sysv.Get(sysv.Private, sysv.Create|sysv.Exclusive, wire.QueueMode)
-	if err == nil {
-		own.queue = &reply
-	}
-	own.Unlock()
-	s, statusErr := reply.Status()
-	request, requestErr := wire.Request{Queue: reply, Path: path}.Append(nil)
-	if err := errors.Join(err, statusErr, requestErr, stdio.CheckStdout()); err != nil {
+	owning.Lock()
+	own, err = sysv.Get(sysv.Private, sysv.Create|sysv.Exclusive, wire.QueueMode)
+	owning.Unlock()
+	s, statusErr := own.Status()
+	request, requestErr := wire.Request{Queue: own, Path: path}.Append(nil)
+	if err := cmp.Or(err, statusErr, requestErr, stdio.CheckStdout()); err != nil {
 		return statusFailed, err
 	}
 	// Neither msgsnd(2) nor msgrcv(2) has a timeout, so a wait that lasts too long ends with the process.
@@ -132,7 +121,7 @@ func fetch(key sysv.Key, path string) (status int, err error) {
 	buf := make([]byte, s.MaxBytes)
 	for {
 		silence.Reset(patience)
-		n, kind, err := reply.Receive(buf, -wire.End, 0)
+		n, kind, err := own.Receive(buf, -wire.End, 0)
 		silence.Stop() // our reader may take as long as he likes
 		switch {
 		case err != nil:

@@ -18,30 +18,31 @@ import (
 	labwire "daemonlab/lab/wire"
 )
 
-// answer is the whole life of a child.
-func answer(o options) {
+// answer is the whole life of a child. Its error it has told the client.
+func answer(o options) error {
 	signal.Ignore(unix.SIGPIPE)
 	os.WriteFile("/proc/self/comm", []byte("svfiled"), 0) // for ps(1): after an exec of /proc/self/exe it is "exe"
-	r, began, sent := wire.Request{Queue: sysv.Queue(o.answer), Path: o.path}, time.Now(), 0
-	fail := func(err error) {
-		logf("failed %q to queue %d: %d bytes in %v: %v", r.Path, r.Queue, sent, time.Since(began), refuse(r, err))
-		os.Exit(statusFailed)
+	r, began := wire.Request{Queue: sysv.Queue(o.answer), Path: o.path}, time.Now()
+	failed := func(err error) error {
+		logf("failed %q to queue %d after %v: %v", r.Path, r.Queue, time.Since(began), refuse(r, err))
+		return err
 	}
 	// msgsnd(2) has no timeout, so another thread ends the process. The queue stays: the server cannot know whether its
 	// client was killed, and it is not the server's.
 	giveUp := time.AfterFunc(o.stall, func() {
-		fail(fmt.Errorf("the client has taken nothing for %v; if it has ended, remove its queue: ipcrm -q %d", o.stall, r.Queue))
+		failed(fmt.Errorf("the client has taken nothing for %v; if it has ended, remove its queue: ipcrm -q %d", o.stall, r.Queue))
+		os.Exit(statusFailed)
 	})
 	err := send(o.root, r, func(mtype int, body []byte) error {
 		err := r.Queue.Send(mtype, body, 0)
 		giveUp.Reset(o.stall)
-		sent += len(body)
 		return err
 	})
 	if err != nil {
-		fail(err)
+		return failed(err)
 	}
-	logf("sent %q to queue %d: %d bytes in %v", r.Path, r.Queue, sent, time.Since(began))
+	logf("sent %q to queue %d in %v", r.Path, r.Queue, time.Since(began))
+	return nil
 }
 
 // send sends the file as long as it was when it was opened, then END.
@@ -62,18 +63,16 @@ func send(root string, r wire.Request, message func(mtype int, body []byte) erro
 		return err
 	}
 	buf := make([]byte, wire.PieceSize(s.MaxBytes, msgMax))
-	for rest := info.Size(); rest > 0; {
-		n, err := io.ReadFull(f, buf[:min(int64(len(buf)), rest)])
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	for rest := info.Size(); rest > 0; rest -= int64(len(buf)) {
+		buf = buf[:min(int64(len(buf)), rest)]
+		if _, err := io.ReadFull(f, buf); errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			return errors.New("the file became shorter while it was sent")
-		}
-		if err == nil {
-			err = message(wire.Data, buf[:n])
-		}
-		if err != nil {
+		} else if err != nil {
 			return err
 		}
-		rest -= int64(n)
+		if err := message(wire.Data, buf); err != nil {
+			return err
+		}
 	}
 	return message(wire.End, nil)
 }

@@ -2,7 +2,7 @@
 // begins with: the daemon mqfiled does the same work over POSIX queues and with threads.
 //
 // It takes requests from a queue with a known key. For each it executes itself again; the child sends the file to the
-// client's own queue and exits. SIGCHLD tells the server to reap it.
+// client's own queue and exits.
 package main
 
 import (
@@ -33,46 +33,43 @@ done, after 5 s at the latest.
 `
 
 type options struct {
-	root     string
-	key      sysv.Key
-	children int
-	stall    time.Duration
+	root  string
+	key   sysv.Key
+	most  int // children at a time
+	stall time.Duration
 
 	// What a child is told: the client's queue, or -1, and the path.
 	answer int
 	path   string
 }
 
-func parseFlags(args []string) (options, error) {
+func main() {
 	o := options{key: wire.DefaultKey}
 	f := flag.NewFlagSet("svfiled", flag.ContinueOnError)
 	f.StringVar(&o.root, "root", ".", "")
 	f.Var(&o.key, "key", "")
-	f.IntVar(&o.children, "children", 64, "")
+	f.IntVar(&o.most, "children", 64, "")
 	f.DurationVar(&o.stall, "stall", time.Minute, "")
 	f.IntVar(&o.answer, "answer", -1, "")
-	err := tool.Parse(f, args, usage, func() error {
+	err := tool.Parse(f, os.Args[1:], usage, func() error {
 		o.path = f.Arg(0)
 		switch {
 		case f.NArg() > 0 && o.answer < 0:
 			return fmt.Errorf("unexpected argument %q", o.path)
-		case o.children < 1 || o.stall <= 0:
+		case o.most < 1 || o.stall <= 0:
 			return errors.New("--children and --stall must be positive")
 		}
 		return nil
 	})
-	return o, err
-}
-
-func main() {
-	o, err := parseFlags(os.Args[1:])
 	if err != nil {
 		os.Exit(tool.UsageStatus(err))
 	}
 	if o.answer >= 0 {
-		answer(o)
-	} else if err := serve(o); err != nil {
+		err = answer(o)
+	} else if err = serve(o); err != nil {
 		fmt.Fprintf(os.Stderr, "svfiled: %v\n", err)
+	}
+	if err != nil {
 		os.Exit(statusFailed)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"time"
 
 	"daemonlab/lab/procfs"
 	"daemonlab/lab/sysv"
@@ -13,38 +12,35 @@ import (
 )
 
 // openRequestQueue makes the request queue. A crash leaves the queue in the kernel; then the requests in it are saved
-// and a new one is made. IPC_EXCL decides among servers that start at the same time.
-func openRequestQueue(key sysv.Key) (q sysv.Queue, err error) {
+// and a new one is made. IPC_EXCL decides among servers that start at the same time. With an error comes the queue of
+// a server that was faster.
+func openRequestQueue(key sysv.Key) (sysv.Queue, error) {
+	q, err := sysv.Get(key, sysv.Create|sysv.Exclusive, wire.QueueMode)
+	if err == nil {
+		return q, claim(q)
+	}
+	if !errors.Is(err, os.ErrExist) {
+		return q, err
+	}
+	if q, err = sysv.Get(key, 0, 0); err == nil {
+		err = mustBeStale(q)
+	}
 	var saved [][]byte
-	defer func() { // also into the queue of a server that was faster
-		for _, r := range saved {
-			if sendErr := q.Send(wire.RequestType, r, sysv.NoWait); sendErr != nil {
-				logf("lost a request: %v", sendErr)
-			}
-		}
-	}()
-	for {
-		q, err = sysv.Get(key, sysv.Create|sysv.Exclusive, wire.QueueMode)
-		if err == nil {
-			return q, claim(q)
-		}
-		if !errors.Is(err, os.ErrExist) {
-			return q, err
-		}
-		if q, err = sysv.Get(key, 0, 0); err == nil {
-			err = mustBeStale(q)
-		}
-		if err == nil {
-			found := drain(q)
-			saved = append(saved, found...)
-			if err = q.Remove(); err == nil {
-				logf("removed queue %d, which a server that has ended had left, with %d requests", q, len(found))
-			}
-		}
-		if err != nil && !errors.Is(err, os.ErrNotExist) { // that another server has removed it is well
-			return q, err
+	if err == nil {
+		saved = drain(q)
+		logf("queue %d, which a server that has ended had left, with %d requests, makes room for a new one", q, len(saved))
+		err = q.Remove()
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) { // that another server has removed it is well
+		return q, err
+	}
+	q, err = openRequestQueue(key)
+	for _, r := range saved {
+		if err := q.Send(wire.RequestType, r, sysv.NoWait); err != nil {
+			logf("lost a request: %v", err)
 		}
 	}
+	return q, err
 }
 
 // claim has the kernel note this process as the one that received last (msg_lrpid), with a message of a type that no
@@ -60,30 +56,25 @@ func claim(q sysv.Queue) error {
 	return err
 }
 
-// claimTime is how long a server that starts may take from making its queue to claiming it.
-const claimTime = time.Second / 2
-
-// mustBeStale refuses a queue that may have a living server, and one of another user.
+// mustBeStale refuses a queue that may have a living server, and one of another user. A server that has made its queue
+// but not claimed it yet is one of those that cannot be seen.
 func mustBeStale(q sysv.Queue) error {
-	for deadline := time.Now().Add(claimTime); ; time.Sleep(time.Millisecond) {
-		s, err := q.Status()
-		server := procfs.New("/proc").Process(s.LastReceiver)
-		switch {
-		case err != nil:
-			return err
-		case int(s.UID) != os.Geteuid():
-			return fmt.Errorf("queue %d: belongs to user %d, not to %d: %w", q, s.UID, os.Geteuid(), os.ErrPermission)
-		case s.LastReceiver != 0:
-			if ended, err := server.Ended(); ended || err != nil {
-				return err
-			}
-			stat, _ := server.Stat()
-			return fmt.Errorf("queue %d: process %d (%s) receives from it; if that is no server, remove it: ipcrm -q %[1]d",
-				q, s.LastReceiver, stat.Comm)
-		case time.Now().After(deadline):
-			return fmt.Errorf("queue %d: is there, but no server to be seen; if there is none, remove it: ipcrm -q %[1]d", q)
-		}
+	s, err := q.Status()
+	switch {
+	case err != nil:
+		return err
+	case int(s.UID) != os.Geteuid():
+		return fmt.Errorf("queue %d: belongs to user %d, not to %d: %w", q, s.UID, os.Geteuid(), os.ErrPermission)
+	case s.LastReceiver == 0:
+		return fmt.Errorf("queue %d: is there, but no server to be seen; if there is none, remove it: ipcrm -q %[1]d", q)
 	}
+	server := procfs.New("/proc").Process(s.LastReceiver)
+	if ended, err := server.Ended(); ended || err != nil {
+		return err
+	}
+	stat, _ := server.Stat()
+	return fmt.Errorf("queue %d: process %d (%s) receives from it; if that is no server, remove it: ipcrm -q %[1]d",
+		q, s.LastReceiver, stat.Comm)
 }
 
 // drain takes all requests out of a queue.
