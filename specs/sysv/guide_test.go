@@ -34,10 +34,9 @@ func TestGuide(t *testing.T) {
 		if _, isRow := rubric.Find(rubric.Standard(), title); !isRow && !isSpec {
 			t.Errorf("there is no spec %q", title)
 		}
-		delete(specs, title)
 	}
 	for title, compares := range specs {
-		if compares {
+		if compares && !slices.Contains(proofs[0], title) {
 			t.Errorf("no line for the spec %q", title)
 		}
 	}

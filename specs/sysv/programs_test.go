@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -23,8 +24,9 @@ import (
 // process is a svfiled or svfile.
 type process struct {
 	*exec.Cmd
-	out io.ReadCloser // its stdout; one that nobody reads holds a client up
-	log string        // the file that gets its stderr
+	out  io.ReadCloser // its stdout; one that nobody reads holds a client up
+	log  string        // the file that gets its stderr
+	wait func() error
 }
 
 // start starts "server" or "client". It is killed when the spec ends, and before if that takes too long.
@@ -34,12 +36,12 @@ func start(program string, args ...string) *process {
 	defer stderr.Close()
 	limited, cancel := context.WithTimeout(context.Background(), 2*inside.Patience)
 	p := &process{Cmd: exec.CommandContext(limited, filepath.Join(inside.Place(), program), args...), log: stderr.Name()}
-	p.Stderr = stderr
+	p.Stderr, p.wait = stderr, sync.OnceValue(p.Wait)
 	p.out = must(p.StdoutPipe())
 	Expect(p.Start()).To(Succeed())
 	DeferCleanup(func() {
 		cancel()
-		p.Wait()
+		p.wait()
 	})
 	return p
 }
@@ -58,7 +60,7 @@ func (p *process) signal(sig os.Signal) {
 // end reads the program's stdout, and waits for its end. The status of one that a signal ended is 128 and its number.
 func (p *process) end() (status int, stdout string) {
 	all, _ := io.ReadAll(p.out)
-	p.Wait()
+	p.wait()
 	return tool.ExitStatus(p.ProcessState), string(all)
 }
 

@@ -1,7 +1,7 @@
 package sysv_test
 
 import (
-	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -19,26 +19,22 @@ import (
 )
 
 var _ = Describe(compares+"names and permissions", func() {
-	It("finds a queue by a key, a number; mq_open finds one by a name", func() {
+	It("finds a queue by a key, unless it was made with IPC_PRIVATE; mq_open by a name, unless that is unlinked", func() {
 		key, p := newKey(), newPOSIX()
-		q := makeSysV(key)
+		q, private := makeSysV(key), newSysV()
 		Expect(sysv.Get(key, 0, 0o600)).To(Equal(q))
 		Expect(only(sysv.Get(key, sysv.Create|sysv.Exclusive, 0o600))).To(MatchError(os.ErrExist))
+		Expect(status(private).Key).To(Equal(sysv.Private))
+		Expect(newSysV()).NotTo(Equal(private))
 
 		again := must(openPOSIX(p.Name(), 0, 0))
 		defer again.Close()
-		post(p, message{1, "hello"})
-		Expect(fetch(again, 1)).To(Equal([]message{{1, "hello"}}))
-		Expect(openPOSIX(p.Name(), os.O_CREATE|os.O_EXCL, 4)).Error().To(MatchError(os.ErrExist))
-	})
-
-	It("makes a queue without a key, IPC_PRIVATE; a POSIX queue always has a name, until mq_unlink", func() {
-		first, second, p := newSysV(), newSysV(), newPOSIX()
-		Expect(first).NotTo(Equal(second))
-		Expect(status(first).Key).To(Equal(sysv.Private))
+		Expect(only(openPOSIX(p.Name(), os.O_CREATE|os.O_EXCL, 4))).To(MatchError(os.ErrExist))
+		post(p, message{1, "before"})
 		Expect(mq.Unlink(p.Name())).To(Succeed())
-		post(p, message{1, "still"})
-		Expect(fetch(p, 1)).To(Equal([]message{{1, "still"}}))
+		Expect(only(openPOSIX(p.Name(), 0, 0))).To(MatchError(unix.ENOENT))
+		post(p, message{1, "after"})
+		Expect(fetch(again, 2)).To(Equal([]message{{1, "before"}, {1, "after"}}))
 	})
 
 	It("has ftok make a key of 16 bits of an inode, so a file replaced has another key; a name says what it is", func() {
@@ -50,14 +46,14 @@ var _ = Describe(compares+"names and permissions", func() {
 		Expect(os.Rename(other, name)).To(Succeed())
 		var st unix.Stat_t
 		Expect(unix.Stat(name, &st)).To(Succeed())
-		after, err := sysv.FileKey(name, 'x')
-		Expect(uint32(after)&0xffff, err).To(Equal(uint32(st.Ino & 0xffff)))
+		after := must(sysv.FileKey(name, 'x'))
+		Expect(uint32(after) & 0xffff).To(Equal(uint32(st.Ino & 0xffff)))
 		Expect(after == before).To(Equal(uint32(before)&0xffff == uint32(st.Ino&0xffff)))
 	})
 
 	It("is a number that every process can use at once; a POSIX queue has to be opened or inherited", func() {
 		q, p := newSysV(), newPOSIX()
-		Expect(another("send by number", int(q), descriptor(p)).Output()).To(BeEquivalentTo("<nil> true\n"))
+		Expect(another("send by number", fmt.Sprint(int(q)), fmt.Sprint(descriptor(p))).Output()).To(BeEquivalentTo("<nil> true\n"))
 		Expect(take(q, 0, 1)).To(Equal([]message{{1, "by number"}}))
 	})
 
@@ -118,27 +114,16 @@ var _ = Describe(compares+"names and permissions", func() {
 		inside.NeedPrivate()
 		key, p := newKey(), newPOSIX()
 		makeSysV(key)
-		find := func() (sysvErr, posixErr error) {
-			_, sysvErr = sysv.Get(key, 0, 0)
-			again, posixErr := openPOSIX(p.Name(), 0, 0)
-			if posixErr == nil {
-				posixErr = again.Close()
-			}
-			return sysvErr, posixErr
-		}
-		sysvErr, posixErr := find()
-		Expect([]error{sysvErr, posixErr}).To(HaveEach(BeNil()))
+		var sysvErr, posixErr error
 		Expect(inside.StartThread(func() error {
-			if err := unix.Unshare(unix.CLONE_NEWIPC); err != nil {
-				return err
-			}
-			sysvErr, posixErr = find()
-			return nil
+			err := unix.Unshare(unix.CLONE_NEWIPC)
+			sysvErr, posixErr = only(sysv.Get(key, 0, 0)), only(openPOSIX(p.Name(), 0, 0))
+			return err
 		}).Result()).To(Succeed())
 		Expect([]error{sysvErr, posixErr}).To(HaveEach(MatchError(os.ErrNotExist)))
 	})
 
-	It("is listed in /proc/sysvipc/msg, for ipcs(1); a POSIX queue is a file of mqueuefs", func() {
+	It("is listed in /proc/sysvipc/msg, with the bytes of its texts, without types; a POSIX queue is a file of mqueuefs", func() {
 		q, p := inBoth(message{1, "seven b"})
 		Expect(os.ReadFile("/proc/sysvipc/msg")).To(MatchRegexp(`(?m)^ +0 +%d +600 +7 +1 `, int(q)))
 		Expect(os.ReadFile(inside.QueueFile(p.Name()))).To(HavePrefix("QSIZE:7 "))
@@ -160,12 +145,14 @@ var _ = Describe(compares+"names and permissions", func() {
 })
 
 var _ = Describe(compares+"waiting", func() {
-	It("does not wait with IPC_NOWAIT, said at each call; O_NONBLOCK belongs to the open queue", func() {
-		q, p := newSysV(), newPOSIX()
-		Expect(receive(q, 0, 0)).Error().To(MatchError(unix.ENOMSG))
+	It("does not wait in a call with IPC_NOWAIT, ENOMSG or EAGAIN; in one over a queue opened O_NONBLOCK, EAGAIN", func() {
+		q, p := newSysV(10), newPOSIX()
+		Expect(only(receive(q, 0, 0))).To(MatchError(unix.ENOMSG))
 		receiver := sleepingReceiver(q, 0)
-		send(q, message{1, ""})
+		send(q, message{1, "0123456789"})
 		Expect(receiver.Result()).To(Succeed())
+		send(q, message{1, "0123456789"})
+		Expect(q.Send(1, []byte("x"), sysv.NoWait)).To(MatchError(unix.EAGAIN))
 
 		second := must(openPOSIX(p.Name(), 0, 0))
 		defer second.Close()
@@ -174,39 +161,15 @@ var _ = Describe(compares+"waiting", func() {
 		waiting := sleepingMQReceiver(p)
 		post(p, message{1, ""})
 		Expect(waiting.Result()).To(Succeed())
-	})
-
-	It("says ENOMSG for an empty queue and EAGAIN for a full one; a POSIX queue says EAGAIN for both", func() {
-		q, p := newSysV(10), newPOSIX()
-		Expect(receive(q, 0, 0)).Error().To(MatchError(unix.ENOMSG))
-		send(q, message{1, "0123456789"})
-		Expect(q.Send(1, []byte("x"), sysv.NoWait)).To(MatchError(unix.EAGAIN))
-		must(p.SetAttr(mq.Attr{NonBlock: true}))
-		Expect(p.Receive(make([]byte, 64))).Error().To(MatchError(unix.EAGAIN))
 		post(p, make([]message, 4)...)
-		Expect(p.Send(nil, 0)).To(MatchError(unix.EAGAIN))
+		Expect(second.Send(nil, 0)).To(MatchError(unix.EAGAIN))
 	})
 
-	It("has no timeout: what ends a wait is a message, a signal or the removal; mq_timedreceive has a deadline", func() {
+	It("has no timeout, but ends with EINTR after every signal handler; mq_receive waits on after SA_RESTART, and has one", func() {
 		q, p := newSysV(), newPOSIX()
-		catch(unix.SIGWINCH)
-		signalled := sleepingReceiver(q, sysv.Interruptible)
-		signalled.Signal(unix.SIGWINCH)
-		Expect(signalled.Result()).To(MatchError(unix.EINTR))
-		served := sleepingReceiver(q, 0)
-		send(q, message{1, ""})
-		Expect(served.Result()).To(Succeed())
-		removed := sleepingReceiver(q, 0)
-		remove(q)
-		Expect(removed.Result()).To(MatchError(unix.EIDRM))
-
-		soon := must(unix.TimeToTimespec(time.Now().Add(time.Millisecond)))
-		Expect(p.TimedReceive(make([]byte, 64), &soon)).Error().To(MatchError(unix.ETIMEDOUT))
-	})
-
-	It("ends with EINTR after every signal handler; mq_receive waits on if the handler has SA_RESTART", func() {
-		q, p := newSysV(), newPOSIX()
-		caught := catch(unix.SIGWINCH) // Go's handlers have SA_RESTART
+		caught := make(chan os.Signal, 1)
+		signal.Notify(caught, unix.SIGWINCH) // Go's handlers have SA_RESTART
+		defer signal.Stop(caught)
 		interrupted, again, restarted := sleepingReceiver(q, sysv.Interruptible), sleepingReceiver(q, 0), sleepingMQReceiver(p)
 		for _, th := range []inside.Thread{interrupted, again, restarted} {
 			th.Signal(unix.SIGWINCH)
@@ -219,38 +182,24 @@ var _ = Describe(compares+"waiting", func() {
 		restarted.AsleepIn(unix.SYS_MQ_TIMEDRECEIVE)
 		post(p, message{1, ""})
 		Expect(restarted.Result()).To(Succeed())
+		soon := must(unix.TimeToTimespec(time.Now().Add(time.Millisecond)))
+		Expect(p.TimedReceive(make([]byte, 64), &soon)).Error().To(MatchError(unix.ETIMEDOUT))
 	})
 
-	It("needs no descriptor, so poll(2) cannot wait for it; a POSIX queue is a descriptor", func() {
+	It("is no descriptor: neither poll(2) nor a notification tells of a message; of one in a POSIX queue both", func() {
 		sysvErr, posixErr := withLimit(unix.RLIMIT_NOFILE)
 		Expect(sysvErr).To(Succeed())
 		Expect(posixErr).To(MatchError(unix.EMFILE))
 		p := newPOSIX()
 		fds := []unix.PollFd{{Fd: int32(descriptor(p)), Events: unix.POLLIN}}
 		Expect(unix.Poll(fds, 0)).To(BeZero())
-		post(p, message{1, ""})
-		Expect(unix.Poll(fds, 0)).To(Equal(1))
-	})
-
-	It("takes a thread to wait for; mq_notify tells a process that does something else", func() {
-		q, p := newSysV(), newPOSIX()
-		receiver := sleepingReceiver(q, 0) // there is no other way to know
-		send(q, message{1, ""})
-		Expect(receiver.Result()).To(Succeed())
 		events := make(chan mq.Event, 1)
 		Expect(p.Notify(func(e mq.Event) { events <- e })).To(Succeed())
 		post(p, message{1, ""})
+		Expect(unix.Poll(fds, 0)).To(Equal(1))
 		Eventually(events).Should(Receive(Equal(mq.Arrived)))
 	})
 })
-
-// catch has a signal come to a channel.
-func catch(sig os.Signal) <-chan os.Signal {
-	caught := make(chan os.Signal, 10)
-	signal.Notify(caught, sig)
-	DeferCleanup(signal.Stop, caught)
-	return caught
-}
 
 var _ = Describe(compares+"lengths and limits", func() {
 	text := strings.Repeat("x", 60)
@@ -266,53 +215,30 @@ var _ = Describe(compares+"lengths and limits", func() {
 		Expect(p.TimedReceive(make([]byte, 63), &past)).Error().To(MatchError(unix.EMSGSIZE), "though the message has 1 byte")
 	})
 
-	It("counts the text only: struct msgbuf's type is not part of msgsz", func() {
-		q := newSysV()
-		send(q, message{1, text})
-		Expect(status(q).Bytes).To(Equal(len(text)))
-		Expect(take(q, 0, 1)).To(Equal([]message{{1, text}}))
-	})
-
-	It("takes empty messages, as a POSIX queue does", func() {
-		q, p := inBoth(message{1, ""})
-		Expect(take(q, 0, 1)).To(Equal([]message{{1, ""}}))
-		Expect(fetch(p, 1)).To(Equal([]message{{1, ""}}))
-	})
-
 	It("bounds a message by msgmax for all queues; a POSIX queue has its own mq_msgsize", func() {
 		Expect(inside.SetLimit("kernel/msgmax", "50")).To(Succeed())
 		q, p := newSysV(), newPOSIX()
-		Expect(q.Send(1, make([]byte, 51), sysv.NoWait)).To(MatchError(unix.EINVAL))
+		Expect(q.Send(1, make([]byte, 51), sysv.NoWait)).To(And(MatchError(unix.EINVAL), Not(MatchError(os.ErrNotExist))))
 		post(p, message{1, text})
 		Expect(p.TimedSend(make([]byte, 65), 1, &past)).To(MatchError(unix.EMSGSIZE))
 	})
 
-	It("is full by bytes, msg_qbytes; a POSIX queue by messages, mq_maxmsg", func() {
-		q, p := newSysV(2*len(text)), newPOSIX()
-		send(q, message{1, text}, message{1, text})
+	It("is full by msg_qbytes, until IPC_SET, and never takes more in a message; a POSIX queue by mq_maxmsg, for good", func() {
+		q, p := newSysV(len(text)), newPOSIX()
+		Expect(q.Send(1, []byte(text+"x"), sysv.NoWait)).To(MatchError(unix.EAGAIN))
+		longer := sleepingSender(q, text+"x") // even when the queue is empty
+		send(q, message{1, text})
 		Expect(q.Send(1, []byte("x"), sysv.NoWait)).To(MatchError(unix.EAGAIN))
 		send(q, message{1, ""})
+		take(q, 0, 2)
+		longer.AsleepIn(unix.SYS_MSGSND)
+		change(q, func(s *sysv.Status) { s.MaxBytes++ })
+		Expect(longer.Result()).To(Succeed())
+
 		post(p, make([]message, 4)...)
 		Expect(p.TimedSend(nil, 1, &past)).To(MatchError(unix.ETIMEDOUT))
-	})
-
-	It("never takes a message longer than msg_qbytes, even when it is empty; mq_send says EMSGSIZE", func() {
-		q, p := newSysV(50), newPOSIX()
-		Expect(q.Send(1, []byte(text), sysv.NoWait)).To(MatchError(unix.EAGAIN))
-		sender := sleepingSender(q, text)
-		remove(q)
-		Expect(sender.Result()).To(MatchError(unix.EIDRM))
-		Expect(p.Send(make([]byte, 65), 1)).To(MatchError(unix.EMSGSIZE))
-	})
-
-	It("gets another size while it lives, with IPC_SET; mq_setattr changes O_NONBLOCK only", func() {
-		q, p := newSysV(len(text)), newPOSIX()
-		send(q, message{1, text})
-		Expect(q.Send(1, []byte(text), sysv.NoWait)).To(MatchError(unix.EAGAIN))
-		change(q, func(s *sysv.Status) { s.MaxBytes *= 2 })
-		send(q, message{1, text})
 		must(p.SetAttr(mq.Attr{MaxMsg: 8, MsgSize: 128, NonBlock: true}))
-		Expect(p.Attr()).To(Equal(mq.Attr{MaxMsg: 4, MsgSize: 64, NonBlock: true}))
+		Expect(p.Attr()).To(Equal(mq.Attr{MaxMsg: 4, MsgSize: 64, CurMsgs: 4, NonBlock: true}))
 	})
 
 	It("grows beyond msgmnb for CAP_SYS_RESOURCE only, as a POSIX queue beyond msg_max", func() {
@@ -341,59 +267,46 @@ var _ = Describe(compares+"lengths and limits", func() {
 })
 
 var _ = Describe(compares+"life and end of a queue", func() {
-	It("keeps messages when every process that used it has ended, as a POSIX queue does", func() {
-		key, name := newKey(), newName()
-		Expect(another("leave", int32(key), name).Run()).To(Succeed())
-		q := must(sysv.Get(key, 0, 0))
-		defer remove(q)
-		defer mq.Unlink(name)
+	It("stays, with its messages, when the last process that used it is killed; a POSIX queue does if it has a name", func() {
+		Expect(inside.SetLimit("fs/mqueue/queues_max", "2")).To(Succeed())
+		name := newName()
+		holder := another("leave", name)
+		defer must(holder.StdinPipe()).Close()
+		out := must(holder.StdoutPipe())
+		Expect(holder.Start()).To(Succeed())
+		var q sysv.Queue
+		Expect(fmt.Fscanf(out, "%d <nil>\n", &q)).To(Equal(1))
+		_, full := makeOneOfEach()
+		Expect(holder.Process.Kill()).To(Succeed())
+		Expect(holder.Wait()).NotTo(Succeed())
+		Expect(full).To(MatchError(unix.ENOSPC), "the holder's queues count, though one has no name")
+		_, free := makeOneOfEach()
+		Expect(free).To(Succeed(), "the one without a name is gone")
 		p := must(openPOSIX(name, 0, 0))
 		defer p.Close()
 		Expect(take(q, 0, 1)).To(Equal([]message{{1, "left"}}))
 		Expect(fetch(p, 1)).To(Equal([]message{{1, "left"}}))
+		Expect(errors.Join(q.Remove(), mq.Unlink(name))).To(Succeed())
 	})
 
-	It("removes a queue at once, messages and all; a POSIX queue loses its name and lives until it is closed", func() {
-		q, p := inBoth(message{1, "lost"})
-		remove(q)
+	It("goes at once, messages and all, and who waits wakes with EIDRM; mq_unlink wakes nobody", func() {
+		q, _ := inBoth(message{1, "lost"})
+		empty, full, p := newSysV(), newSysV(0), newPOSIX()
+		waiting := []inside.Thread{sleepingReceiver(empty, 0), sleepingSender(full, "x")}
+		for _, removed := range []sysv.Queue{q, empty, full} {
+			remove(removed)
+			gone := And(MatchError(unix.EINVAL), MatchError(os.ErrNotExist))
+			Expect(only(receive(removed, 0, 0))).To(gone)
+			Expect(removed.Set(sysv.Status{})).To(gone)
+			Expect(removed.Remove()).To(gone)
+		}
+		for _, th := range waiting {
+			Expect(th.Result()).To(MatchError(unix.EIDRM))
+		}
+		receiver := sleepingMQReceiver(p)
 		Expect(mq.Unlink(p.Name())).To(Succeed())
-		Expect(receive(q, 0, 0)).Error().To(MatchError(unix.EINVAL))
-		Expect(openPOSIX(p.Name(), 0, 0)).Error().To(MatchError(unix.ENOENT))
-		Expect(fetch(p, 1)).To(Equal([]message{{1, "lost"}}))
-	})
-
-	It("wakes who waits when it is removed, with EIDRM; mq_unlink wakes nobody", func() {
-		q, full, p := newSysV(), newSysV(0), newPOSIX()
-		receiver, sender := sleepingReceiver(q, 0), sleepingSender(full, "x")
-		remove(q)
-		remove(full)
-		Expect(receiver.Result()).To(MatchError(unix.EIDRM))
-		Expect(sender.Result()).To(MatchError(unix.EIDRM))
-		waiting := sleepingMQReceiver(p)
-		Expect(mq.Unlink(p.Name())).To(Succeed())
-		waiting.AsleepIn(unix.SYS_MQ_TIMEDRECEIVE)
+		receiver.AsleepIn(unix.SYS_MQ_TIMEDRECEIVE)
 		post(p, message{1, "x"})
-		Expect(waiting.Result()).To(Succeed())
-	})
-
-	It("stays when the process that made it is killed; an unlinked POSIX queue goes with its last user", func() {
-		Expect(inside.SetLimit("fs/mqueue/queues_max", "1")).To(Succeed())
-		holder := another("leave", 0, newName())
-		defer must(holder.StdinPipe()).Close()
-		out := must(holder.StdoutPipe())
-		Expect(holder.Start()).To(Succeed())
-		line, err := bufio.NewReader(out).ReadString('\n')
-		_, full := makeOneOfEach()
-		Expect(holder.Process.Kill()).To(Succeed())
-		Expect(holder.Wait()).NotTo(Succeed())
-		Expect(err).NotTo(HaveOccurred())
-		Expect(full).To(MatchError(unix.ENOSPC), "the holder's queue counts, though it has no name")
-		_, empty := makeOneOfEach()
-		Expect(empty).To(Succeed(), "the holder's queue is gone")
-		var id int
-		Expect(fmt.Sscan(line, &id)).To(Equal(1))
-		q := sysv.Queue(id)
-		Expect(take(q, 0, 1)).To(Equal([]message{{1, "left"}}))
-		remove(q)
+		Expect(receiver.Result()).To(Succeed())
 	})
 })

@@ -10,8 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"path/filepath"
-	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -41,16 +40,12 @@ func TestSystemV(t *testing.T) {
 		}
 	}
 	inside.Run(t, title, func(place string) error {
-		var errs []error
-		for _, program := range []string{"server", "client"} {
-			cmd := exec.Command("go", "build", "-buildvcs=false", "-o", filepath.Join(place, program),
-				"daemonlab/lab/sysv/"+program)
-			cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-			if out, err := cmd.CombinedOutput(); err != nil {
-				errs = append(errs, fmt.Errorf("build %s: %w\n%s", program, err, out))
-			}
+		cmd := exec.Command("go", "build", "-buildvcs=false", "-o", place, "daemonlab/lab/sysv/server", "daemonlab/lab/sysv/client")
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("build server and client: %w\n%s", err, out)
 		}
-		return errors.Join(errs...)
+		return nil
 	})
 }
 
@@ -259,37 +254,29 @@ func makeOneOfEach() (sysvErr, posixErr error) {
 const partVariable = "SYSV_SPECS_PART"
 
 // another prepares another process, by a path that is good also where the binary's directory is closed to the user.
-func another(part string, args ...any) *exec.Cmd {
-	cmd := exec.Command("/proc/self/exe")
-	for _, arg := range args {
-		cmd.Args = append(cmd.Args, fmt.Sprint(arg))
-	}
+func another(part string, args ...string) *exec.Cmd {
+	cmd := exec.Command("/proc/self/exe", args...)
 	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0", partVariable+"="+part)
 	return cmd
 }
 
 func play(part string) {
-	number, err := strconv.Atoi(os.Args[1])
 	switch part {
 	case "send by number": // of a System V queue and of a descriptor
-		sendErr := sysv.Queue(number).Send(1, []byte("by number"), 0)
-		fd, _ := strconv.Atoi(os.Args[2])
+		var q sysv.Queue
+		var fd int
+		fmt.Sscan(strings.Join(os.Args[1:], " "), &q, &fd)
 		_, inheritErr := mq.InheritBlocking(fd, "/by-number")
-		fmt.Println(sendErr, errors.Is(inheritErr, unix.EBADF))
-	case "leave": // a message in a queue of each kind, and with the key IPC_PRIVATE be killed
-		q, getErr := sysv.Get(sysv.Key(number), sysv.Create, 0o600)
-		p, openErr := openPOSIX(os.Args[2], os.O_CREATE|os.O_EXCL, 1)
-		if err = cmp.Or(err, getErr, openErr); err == nil {
-			err = errors.Join(q.Send(1, []byte("left"), 0), p.Send([]byte("left"), 1))
+		fmt.Println(q.Send(1, []byte("by number"), 0), errors.Is(inheritErr, unix.EBADF))
+	case "leave": // a message in a queue of each kind, and be killed with an open one that has no name
+		q, getErr := sysv.Get(sysv.Private, sysv.Create, 0o600)
+		p, openErr := openPOSIX(os.Args[1], os.O_CREATE|os.O_EXCL, 1)
+		unnamed, unnamedErr := openPOSIX(newName(), os.O_CREATE|os.O_EXCL, 1)
+		err := cmp.Or(getErr, openErr, unnamedErr)
+		if err == nil {
+			err = errors.Join(q.Send(1, []byte("left"), 0), p.Send([]byte("left"), 1), mq.Unlink(unnamed.Name()))
 		}
-		if number == int(sysv.Private) && err == nil {
-			err = mq.Unlink(os.Args[2])
-			fmt.Println(int(q))
-			os.Stdin.Read(make([]byte, 1))
-		}
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+		fmt.Println(int(q), err)
+		os.Stdin.Read(make([]byte, 1))
 	}
 }

@@ -3,6 +3,7 @@ package sysv_test
 import (
 	"math"
 	"math/rand/v2"
+	"os"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -89,12 +90,19 @@ var _ = Describe(compares+"types and priorities", func() {
 		q, p := inBoth(message{1, ""})
 		send(q, message{math.MaxInt, ""})
 		Expect(take(q, 0, 2)).To(Equal([]message{{1, ""}, {math.MaxInt, ""}}))
-		Expect(q.Send(0, nil, 0)).To(MatchError(unix.EINVAL))
+		for _, no := range []int{0, -5} {
+			Expect(q.Send(no, nil, 0)).To(And(MatchError(unix.EINVAL), Not(MatchError(os.ErrNotExist))))
+		}
 		post(p, message{0, ""}, message{32767, ""})
 		Expect(fetch(p, 3)).To(Equal([]message{{32767, ""}, {1, ""}, {0, ""}}))
 		Expect(p.Send(nil, 32768)).To(MatchError(unix.EINVAL))
 	})
 })
+
+var _ = DescribeTable(compares+"lengths", fromBoth,
+	Entry("takes empty messages, as a POSIX queue does",
+		[]message{{1, ""}}, []taking{{0, 0, []message{{1, ""}}}}, []message{{1, ""}}),
+)
 
 const failure, data, end = 1, 2, 3 // as types of the baseline
 

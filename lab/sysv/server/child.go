@@ -22,32 +22,27 @@ import (
 func answer(o options) error {
 	signal.Ignore(unix.SIGPIPE)
 	os.WriteFile("/proc/self/comm", []byte("svfiled"), 0) // for ps(1): after an exec of /proc/self/exe it is "exe"
-	r, began := wire.Request{Queue: sysv.Queue(o.answer), Path: o.path}, time.Now()
+	q, began := sysv.Queue(o.answer), time.Now()
 	failed := func(err error) error {
-		logf("failed %q to queue %d after %v: %v", r.Path, r.Queue, time.Since(began), refuse(r, err))
+		logf("failed %q to queue %d after %v: %v", o.path, q, time.Since(began), refuse(q, err))
 		return err
 	}
 	// msgsnd(2) has no timeout, so another thread ends the process. The queue stays: the server cannot know whether its
 	// client was killed, and it is not the server's.
 	giveUp := time.AfterFunc(o.stall, func() {
-		failed(fmt.Errorf("the client has taken nothing for %v; if it has ended, remove its queue: ipcrm -q %d", o.stall, r.Queue))
+		failed(fmt.Errorf("the client has taken nothing for %v; if it has ended, remove its queue: ipcrm -q %d", o.stall, q))
 		os.Exit(statusFailed)
 	})
-	err := send(o.root, r, func(mtype int, body []byte) error {
-		err := r.Queue.Send(mtype, body, 0)
-		giveUp.Reset(o.stall)
-		return err
-	})
-	if err != nil {
+	if err := send(o, q, giveUp); err != nil {
 		return failed(err)
 	}
-	logf("sent %q to queue %d in %v", r.Path, r.Queue, time.Since(began))
+	logf("sent %q to queue %d in %v", o.path, q, time.Since(began))
 	return nil
 }
 
 // send sends the file as long as it was when it was opened, then END.
-func send(root string, r wire.Request, message func(mtype int, body []byte) error) error {
-	f, err := openFile(root, r.Path)
+func send(o options, q sysv.Queue, giveUp *time.Timer) error {
+	f, err := openFile(o.root, o.path)
 	if err != nil {
 		return err
 	}
@@ -56,7 +51,7 @@ func send(root string, r wire.Request, message func(mtype int, body []byte) erro
 	if err == nil && !info.Mode().IsRegular() {
 		err = errors.New("not a regular file")
 	}
-	s, statusErr := r.Queue.Status()
+	s, statusErr := q.Status()
 	text, readErr := os.ReadFile("/proc/sys/kernel/msgmax")
 	msgMax, numberErr := strconv.Atoi(strings.TrimSpace(string(text)))
 	if err := cmp.Or(err, statusErr, readErr, numberErr); err != nil {
@@ -65,16 +60,15 @@ func send(root string, r wire.Request, message func(mtype int, body []byte) erro
 	buf := make([]byte, wire.PieceSize(s.MaxBytes, msgMax))
 	for rest := info.Size(); rest > 0; rest -= int64(len(buf)) {
 		buf = buf[:min(int64(len(buf)), rest)]
-		if _, err := io.ReadFull(f, buf); errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return errors.New("the file became shorter while it was sent")
-		} else if err != nil {
+		if _, err := io.ReadFull(f, buf); err != nil { // it became shorter, for instance
+			return fmt.Errorf("the file's last %d bytes: %w", rest, err)
+		}
+		if err := q.Send(wire.Data, buf, 0); err != nil {
 			return err
 		}
-		if err := message(wire.Data, buf); err != nil {
-			return err
-		}
+		giveUp.Reset(o.stall)
 	}
-	return message(wire.End, nil)
+	return q.Send(wire.End, nil, 0)
 }
 
 // openFile opens a file below dir, which a leading slash means. No path leads out of dir, see os.Root. O_NONBLOCK keeps a
@@ -97,8 +91,8 @@ func openFile(dir, path string) (*os.File, error) {
 
 // refuse tells the client, without waiting, why its exchange ends. It returns the reason, for the log, where it also
 // belongs if the client could not be told although its queue is there.
-func refuse(r wire.Request, reason error) error {
-	err := r.Queue.Send(wire.Failure, labwire.FailureText(reason.Error(), wire.FailureSize), sysv.NoWait)
+func refuse(q sysv.Queue, reason error) error {
+	err := q.Send(wire.Failure, labwire.FailureText(reason.Error(), wire.FailureSize), sysv.NoWait)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("%w; the client could not be told: %w", reason, err)
 	}

@@ -6,39 +6,32 @@ import (
 	"math"
 	"os"
 
+	"golang.org/x/sys/unix"
+
 	"daemonlab/lab/procfs"
 	"daemonlab/lab/sysv"
 	"daemonlab/lab/sysv/wire"
 )
 
-// openRequestQueue makes the request queue. A crash leaves the queue in the kernel; then the requests in it are saved
-// and a new one is made. IPC_EXCL decides among servers that start at the same time. With an error comes the queue of
-// a server that was faster.
-func openRequestQueue(key sysv.Key) (sysv.Queue, error) {
-	q, err := sysv.Get(key, sysv.Create|sysv.Exclusive, wire.QueueMode)
-	if err == nil {
-		return q, claim(q)
+// openRequestQueue makes the request queue, or takes over the one that a crash has left in the kernel, with its requests.
+// A lock on the kernel's list of queues has one server start at a time.
+func openRequestQueue(key sysv.Key) (q sysv.Queue, err error) {
+	list, err := os.Open("/proc/sysvipc/msg")
+	if err != nil {
+		return -1, err
 	}
-	if !errors.Is(err, os.ErrExist) {
-		return q, err
+	defer list.Close()
+	if err := unix.Flock(int(list.Fd()), unix.LOCK_EX); err != nil {
+		return -1, &os.PathError{Op: "flock", Path: list.Name(), Err: err}
 	}
-	if q, err = sysv.Get(key, 0, 0); err == nil {
-		err = mustBeStale(q)
-	}
-	var saved [][]byte
-	if err == nil {
-		saved = drain(q)
-		logf("queue %d, which a server that has ended had left, with %d requests, makes room for a new one", q, len(saved))
-		err = q.Remove()
-	}
-	if err != nil && !errors.Is(err, os.ErrNotExist) { // that another server has removed it is well
-		return q, err
-	}
-	q, err = openRequestQueue(key)
-	for _, r := range saved {
-		if err := q.Send(wire.RequestType, r, sysv.NoWait); err != nil {
-			logf("lost a request: %v", err)
+	q, err = sysv.Get(key, sysv.Create|sysv.Exclusive, wire.QueueMode)
+	if errors.Is(err, os.ErrExist) {
+		if q, err = sysv.Get(key, 0, 0); err == nil {
+			err = mustBeStale(q)
 		}
+	}
+	if err == nil {
+		err = claim(q)
 	}
 	return q, err
 }
@@ -50,14 +43,10 @@ func claim(q sysv.Queue) error {
 	if err == nil {
 		_, _, err = q.Receive(nil, math.MaxInt, sysv.NoWait)
 	}
-	if err != nil {
-		q.Remove()
-	}
 	return err
 }
 
-// mustBeStale refuses a queue that may have a living server, and one of another user. A server that has made its queue
-// but not claimed it yet is one of those that cannot be seen.
+// mustBeStale refuses a queue that may have a living server, and one of another user.
 func mustBeStale(q sysv.Queue) error {
 	s, err := q.Status()
 	switch {
@@ -69,12 +58,15 @@ func mustBeStale(q sysv.Queue) error {
 		return fmt.Errorf("queue %d: is there, but no server to be seen; if there is none, remove it: ipcrm -q %[1]d", q)
 	}
 	server := procfs.New("/proc").Process(s.LastReceiver)
-	if ended, err := server.Ended(); ended || err != nil {
-		return err
-	}
 	stat, _ := server.Stat()
-	return fmt.Errorf("queue %d: process %d (%s) receives from it; if that is no server, remove it: ipcrm -q %[1]d",
-		q, s.LastReceiver, stat.Comm)
+	if ended, err := server.Ended(); err != nil {
+		return err
+	} else if !ended {
+		return fmt.Errorf("queue %d: process %d (%s) receives from it; if that is no server, remove it: ipcrm -q %[1]d",
+			q, s.LastReceiver, stat.Comm)
+	}
+	logf("takes over queue %d, which a server that has ended had left, with %d requests", q, s.Messages)
+	return nil
 }
 
 // drain takes all requests out of a queue.

@@ -110,7 +110,7 @@ func (s *server) answer(message []byte) {
 		return
 	}
 	if err := s.run(r); err != nil {
-		logf("failed %q to queue %d: %v", r.Path, r.Queue, refuse(r, err))
+		logf("failed %q to queue %d: %v", r.Path, r.Queue, refuse(r.Queue, err))
 	}
 }
 

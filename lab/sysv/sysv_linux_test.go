@@ -1,13 +1,37 @@
 package sysv
 
 import (
+	"bytes"
 	"fmt"
+	"math"
+	"math/rand/v2"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"unsafe"
 )
+
+// How queues behave, and what this package says then, is stated in specs/sysv.
+
+// TestTextsOfEveryLength goes over the places where the kernel begins a new page for a text.
+func TestTextsOfEveryLength(t *testing.T) {
+	q, err := Get(Private, Create, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer q.Remove()
+	text := make([]byte, 8192)
+	rand.NewChaCha8([32]byte{}).Read(text)
+	buf := make([]byte, len(text)+1)
+	for size := 0; size <= len(text); size += 1 + size/16*size%37 {
+		sent := q.Send(math.MaxInt, text[:size], NoWait)
+		n, mtype, err := q.Receive(buf, 0, NoWait)
+		if sent != nil || err != nil || mtype != math.MaxInt || !bytes.Equal(buf[:n], text[:size]) {
+			t.Fatalf("%d bytes came as %d, of type %d, %v, %v", size, n, mtype, sent, err)
+		}
+	}
+}
 
 // TestMatchesC compares layouts, numbers and keys with those of the C compiler's headers and library.
 func TestMatchesC(t *testing.T) {
