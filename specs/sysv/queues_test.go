@@ -39,16 +39,13 @@ var _ = Describe(compares+"names and permissions", func() {
 
 	It("has ftok make a key of 16 bits of an inode, so a file replaced has another key; a name says what it is", func() {
 		dir := GinkgoT().TempDir()
-		name, other := filepath.Join(dir, "name"), filepath.Join(dir, "other")
-		Expect(os.WriteFile(name, nil, 0o600)).To(Succeed())
-		Expect(os.WriteFile(other, nil, 0o600)).To(Succeed())
-		before := must(sysv.FileKey(name, 'x'))
-		Expect(os.Rename(other, name)).To(Succeed())
-		var st unix.Stat_t
-		Expect(unix.Stat(name, &st)).To(Succeed())
-		after := must(sysv.FileKey(name, 'x'))
-		Expect(uint32(after) & 0xffff).To(Equal(uint32(st.Ino & 0xffff)))
-		Expect(after == before).To(Equal(uint32(before)&0xffff == uint32(st.Ino&0xffff)))
+		name := filepath.Join(dir, "name")
+		for range 2 {
+			Expect(os.Rename(must(os.CreateTemp(dir, "")).Name(), name)).To(Succeed())
+			var st unix.Stat_t
+			Expect(unix.Stat(name, &st)).To(Succeed())
+			Expect(sysv.FileKey(name, 'x')).To(BeEquivalentTo('x'<<24 | st.Dev&0xff<<16 | st.Ino&0xffff))
+		}
 	})
 
 	It("is a number that every process can use at once; a POSIX queue has to be opened or inherited", func() {
@@ -125,17 +122,17 @@ var _ = Describe(compares+"names and permissions", func() {
 
 	It("is listed in /proc/sysvipc/msg, with the bytes of its texts, without types; a POSIX queue is a file of mqueuefs", func() {
 		q, p := inBoth(message{1, "seven b"})
+		Expect(status(q).Bytes).To(Equal(7))
 		Expect(os.ReadFile("/proc/sysvipc/msg")).To(MatchRegexp(`(?m)^ +0 +%d +600 +7 +1 `, int(q)))
 		Expect(os.ReadFile(inside.QueueFile(p.Name()))).To(HavePrefix("QSIZE:7 "))
 	})
 
 	It("tells who sent and who received last, and when; a POSIX queue does not", func() {
 		q, p := inBoth(message{1, "x"})
-		s := status(q)
-		Expect([]int{s.LastSender, s.LastReceiver}).To(Equal([]int{os.Getpid(), 0}))
-		Expect([]bool{s.Sent != 0, s.Received != 0}).To(Equal([]bool{true, false}))
+		Expect(status(q)).To(And(HaveField("LastSender", os.Getpid()), HaveField("Sent", Not(BeZero())),
+			HaveField("LastReceiver", 0), HaveField("Received", BeZero())))
 		take(q, 0, 1)
-		Expect(status(q).LastReceiver).To(Equal(os.Getpid()))
+		Expect(status(q)).To(And(HaveField("LastReceiver", os.Getpid()), HaveField("Received", Not(BeZero()))))
 		receiver := sleepingReceiver(q, 0)
 		send(q, message{1, "x"})
 		Expect(receiver.Result()).To(Succeed())
@@ -186,10 +183,7 @@ var _ = Describe(compares+"waiting", func() {
 		Expect(p.TimedReceive(make([]byte, 64), &soon)).Error().To(MatchError(unix.ETIMEDOUT))
 	})
 
-	It("is no descriptor: neither poll(2) nor a notification tells of a message; of one in a POSIX queue both", func() {
-		sysvErr, posixErr := withLimit(unix.RLIMIT_NOFILE)
-		Expect(sysvErr).To(Succeed())
-		Expect(posixErr).To(MatchError(unix.EMFILE))
+	It("has nothing that tells of a message, only waiting; a POSIX queue has poll(2) and mq_notify", func() {
 		p := newPOSIX()
 		fds := []unix.PollFd{{Fd: int32(descriptor(p)), Events: unix.POLLIN}}
 		Expect(unix.Poll(fds, 0)).To(BeZero())
@@ -259,11 +253,19 @@ var _ = Describe(compares+"lengths and limits", func() {
 		Expect([]error{sysvErr, posixErr}).To(HaveEach(MatchError(unix.ENOSPC)))
 	})
 
-	It("costs its user nothing until messages come; a POSIX queue is paid for when it is made, RLIMIT_MSGQUEUE", func() {
-		sysvErr, posixErr := withLimit(unix.RLIMIT_MSGQUEUE)
+	DescribeTable("without any more of", func(resource int) {
+		var old unix.Rlimit
+		Expect(unix.Getrlimit(resource, &old)).To(Succeed())
+		Expect(unix.Setrlimit(resource, &unix.Rlimit{Max: old.Max})).To(Succeed())
+		sysvErr, posixErr := makeOneOfEach()
+		Expect(unix.Setrlimit(resource, &old)).To(Succeed())
 		Expect(sysvErr).To(Succeed())
 		Expect(posixErr).To(MatchError(unix.EMFILE))
-	})
+	},
+		Entry("needs no descriptor; a POSIX queue is one", unix.RLIMIT_NOFILE),
+		Entry("costs its user nothing until messages come; a POSIX queue is paid for when it is made, RLIMIT_MSGQUEUE",
+			unix.RLIMIT_MSGQUEUE),
+	)
 })
 
 var _ = Describe(compares+"life and end of a queue", func() {

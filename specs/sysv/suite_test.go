@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"os/signal"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -112,19 +111,10 @@ func status(q sysv.Queue) sysv.Status {
 	return must(q.Status())
 }
 
-// newKey is a key that leads to no queue.
-func newKey() sysv.Key {
-	for {
-		key := sysv.Key(rand.Int32() | 1)
-		if _, err := sysv.Get(key, 0, 0); errors.Is(err, os.ErrNotExist) {
-			return key
-		}
-	}
-}
+// newKey is a key that hardly leads to a queue.
+func newKey() sysv.Key { return sysv.Key(rand.Int32() | 1) }
 
-var names atomic.Int64
-
-func newName() string { return fmt.Sprintf("/sysv-specs-%d-%d", os.Getpid(), names.Add(1)) }
+func newName() string { return fmt.Sprintf("/sysv-specs-%x", rand.Int64()) }
 
 // newPOSIX makes a POSIX queue that goes with the spec. It is small: all queues of a user share RLIMIT_MSGQUEUE.
 func newPOSIX() *mq.Blocking {
@@ -225,16 +215,6 @@ func sleepingMQReceiver(q *mq.Blocking) inside.Thread {
 		_, _, err := q.Receive(make([]byte, 64))
 		return err
 	})
-}
-
-// withLimit tries to make a queue of each kind while this process has no more of a resource.
-func withLimit(resource int) (sysvErr, posixErr error) {
-	GinkgoHelper()
-	var old unix.Rlimit
-	Expect(unix.Getrlimit(resource, &old)).To(Succeed())
-	Expect(unix.Setrlimit(resource, &unix.Rlimit{Max: old.Max})).To(Succeed())
-	defer unix.Setrlimit(resource, &old)
-	return makeOneOfEach()
 }
 
 // makeOneOfEach tries to make a queue of each kind, and leaves none.
