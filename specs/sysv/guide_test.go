@@ -53,11 +53,8 @@ func named(t *testing.T, language string) (proofs []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for row := range strings.Lines(string(text)) {
-		if !strings.HasPrefix(row, "| ") || strings.HasPrefix(row, "| |") { // no table, or its head
-			continue
-		}
-		cells := strings.Split(strings.Trim(row, "| \n"), " | ")
+	for _, row := range regexp.MustCompile(`(?m)^\| [^|].*`).FindAllString(string(text), -1) { // not a table's head
+		cells := strings.Split(strings.Trim(row, "| "), " | ")
 		matches := quoted.FindAllStringSubmatch(cells[len(cells)-1], -1)
 		if len(cells) != 4 || len(matches) == 0 {
 			t.Errorf("%s: what proves %q?", language, row)

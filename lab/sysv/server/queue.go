@@ -69,14 +69,9 @@ func mustBeStale(q sysv.Queue) error {
 	return nil
 }
 
-// drain takes all requests out of a queue.
-func drain(q sysv.Queue) (requests [][]byte) {
-	for {
-		buf := make([]byte, wire.RequestSize+1)
-		n, _, err := q.Receive(buf, 0, sysv.NoWait|sysv.NoError)
-		if err != nil {
-			return requests
-		}
-		requests = append(requests, buf[:n])
-	}
+// receive takes a request of any type, cut if it is too long: one that is never taken would be in the way for ever.
+func receive(q sysv.Queue, flags int) ([]byte, error) {
+	buf := make([]byte, wire.RequestSize+1)
+	n, _, err := q.Receive(buf, 0, flags|sysv.NoError)
+	return buf[:n], err
 }

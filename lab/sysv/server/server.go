@@ -59,12 +59,23 @@ func serve(o options) error {
 	context.AfterFunc(stopping, func() {
 		logf("stopping: %v", context.Cause(stopping))
 		time.AfterFunc(grace, kill)
-		for _, message := range drain(q) {
+		for message, err := receive(q, sysv.NoWait); err == nil; message, err = receive(q, sysv.NoWait) {
 			s.answer(message)
 		}
 		q.Remove() // which wakes the receiver
 	})
-	err = s.receive(q)
+	// With as many children as there may be nothing is received; the queue fills, and the kernel makes further clients
+	// wait in msgsnd(2).
+	for places := make(chan struct{}, s.most); err == nil; {
+		places <- struct{}{}
+		var message []byte
+		if message, err = receive(q, 0); err == nil {
+			s.children.Go(func() {
+				s.answer(message)
+				<-places
+			})
+		}
+	}
 	q.Remove() // if it still is there
 	time.AfterFunc(grace, kill)
 	s.children.Wait()
@@ -72,24 +83,6 @@ func serve(o options) error {
 		return nil
 	}
 	return err
-}
-
-// receive goes on until the queue is gone. With as many children as there may be it takes nothing; the queue fills, and
-// the kernel makes further clients wait in msgsnd(2).
-func (s *server) receive(q sysv.Queue) error {
-	for places := make(chan struct{}, s.most); ; {
-		places <- struct{}{}
-		buf := make([]byte, wire.RequestSize+1)
-		// Any type, and cut if it is too long: a message that is never taken would be in the way for ever.
-		n, _, err := q.Receive(buf, 0, sysv.NoError)
-		if err != nil {
-			return err
-		}
-		s.children.Go(func() {
-			s.answer(buf[:n])
-			<-places
-		})
-	}
 }
 
 var errStopping = errors.New("the server is stopping")
