@@ -247,14 +247,18 @@ var _ = Describe("the baseline's start", func() {
 		for nth := range 5 {
 			waiting = append(waiting, crashed.waitingClient("small", nth+1))
 		}
+		list := must(os.Open("/proc/sysvipc/msg"))
+		Expect(unix.Flock(int(list.Fd()), unix.LOCK_EX)).To(Succeed())
 		ended := make(chan int, 6)
 		for range cap(ended) {
 			p := start("server", "--root", crashed.root, "--key", crashed.key.String())
+			Eventually(inside.SleepsIn).WithArguments(fmt.Sprintf("/proc/%d", p.Process.Pid), unix.SYS_FLOCK).Should(BeTrue())
 			go func() {
 				status, _ := p.end()
 				ended <- status
 			}()
 		}
+		Expect(list.Close()).To(Succeed()) // all of them start at once
 		for _, client := range waiting {
 			client.mustFetch(small)
 		}
