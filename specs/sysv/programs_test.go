@@ -148,7 +148,7 @@ func (s *server) waitingClient(path string, nth int) *process {
 // ask sends a request that names any queue.
 func (s *server) ask(q sysv.Queue, path string) {
 	GinkgoHelper()
-	s.send(wire.RequestType, string(must(wire.Request{Queue: q, Path: path}.Append(nil))))
+	s.send(wire.RequestType, string(must(wire.Request{Queue: q, Path: path}.Message())))
 }
 
 // send sends anything. A server that does not empty its queue loses it at last.

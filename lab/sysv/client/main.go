@@ -86,7 +86,7 @@ func main() {
 		if path = f.Arg(0); f.NArg() != 1 {
 			return fmt.Errorf("one PATH is needed, not %d", f.NArg())
 		}
-		_, err = wire.Request{Path: path}.Append(nil)
+		_, err = wire.Request{Path: path}.Message()
 		return err
 	})
 	if err != nil {
@@ -106,7 +106,7 @@ func fetch(key sysv.Key, path string) (status int, err error) {
 	own, err = sysv.Get(sysv.Private, sysv.Create|sysv.Exclusive, wire.QueueMode)
 	owning.Unlock()
 	s, statusErr := own.Status()
-	request, requestErr := wire.Request{Queue: own, Path: path}.Append(nil)
+	request, requestErr := wire.Request{Queue: own, Path: path}.Message()
 	if err := cmp.Or(err, statusErr, requestErr, stdio.CheckStdout()); err != nil {
 		return statusFailed, err
 	}

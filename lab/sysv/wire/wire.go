@@ -48,13 +48,13 @@ type Request struct {
 	Path  string     // the file, below the server's root
 }
 
-// Append adds the request's message to b. It fails when the path is too long. It holds no NUL, as no argument of a
-// program does.
-func (r Request) Append(b []byte) ([]byte, error) {
+// Message is the request as it is sent. A path that is too long is an error. It holds no NUL, as no argument of a program
+// does.
+func (r Request) Message() ([]byte, error) {
 	if len(r.Path) >= pathSize {
-		return b, fmt.Errorf("the path is longer than %d bytes", pathSize-1)
+		return nil, fmt.Errorf("the path is longer than %d bytes", pathSize-1)
 	}
-	b = binary.NativeEndian.AppendUint32(b, uint32(r.Queue))
+	b := binary.NativeEndian.AppendUint32(nil, uint32(r.Queue))
 	return append(append(b, r.Path...), 0), nil
 }
 
