@@ -1,0 +1,52 @@
+package sysv
+
+import (
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unsafe"
+)
+
+// TestMatchesC compares layouts, numbers and keys with those of the C compiler's headers and library.
+func TestMatchesC(t *testing.T) {
+	gcc, err := exec.LookPath("gcc")
+	if err != nil {
+		t.Skip("there is no gcc to ask")
+	}
+	dir := t.TempDir()
+	key, err := FileKey(dir, 255)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ds msqidDS
+	program := "#define _GNU_SOURCE\n#include <assert.h>\n#include <stddef.h>\n#include <sys/msg.h>\nint main(void) {\n" +
+		fmt.Sprintf("assert(ftok(%q, 255) == %d);\n", dir, key)
+	for expression, value := range map[string]uintptr{
+		"sizeof(struct msqid_ds)":                  unsafe.Sizeof(ds),
+		"offsetof(struct msqid_ds, msg_perm.uid)":  unsafe.Offsetof(ds.perm.Uid),
+		"offsetof(struct msqid_ds, msg_perm.mode)": unsafe.Offsetof(ds.perm.Mode),
+		"offsetof(struct msqid_ds, msg_stime)":     unsafe.Offsetof(ds.stime),
+		"offsetof(struct msqid_ds, msg_rtime)":     unsafe.Offsetof(ds.rtime),
+		"offsetof(struct msqid_ds, __msg_cbytes)":  unsafe.Offsetof(ds.cbytes),
+		"offsetof(struct msqid_ds, msg_qnum)":      unsafe.Offsetof(ds.qnum),
+		"offsetof(struct msqid_ds, msg_qbytes)":    unsafe.Offsetof(ds.qbytes),
+		"offsetof(struct msqid_ds, msg_lspid)":     unsafe.Offsetof(ds.lspid),
+		"offsetof(struct msqid_ds, msg_lrpid)":     unsafe.Offsetof(ds.lrpid),
+		"sizeof(long)":                             uintptr(long),
+		"MSG_INFO":                                 msgInfo, "MSG_NOERROR": NoError, "MSG_EXCEPT": Except,
+	} {
+		program += fmt.Sprintf("assert(%s == %d);\n", expression, value)
+	}
+	file := filepath.Join(dir, "asserts")
+	cmd := exec.Command(gcc, "-x", "c", "-o", file, "-")
+	cmd.Stdin = strings.NewReader(program + "}\n")
+	out, err := cmd.CombinedOutput()
+	if err == nil {
+		out, err = exec.Command(file).CombinedOutput()
+	}
+	if err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+}
