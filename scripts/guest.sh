@@ -19,19 +19,19 @@ run() {
 	echo "@end $status $(($(seconds) - start)) $name"
 }
 
-# as_nobody COMMAND...: as an ordinary user. The PID file, of which there is none, keeps it from looking for a process
-# that runs the same program.
-as_nobody() {
+# ordinary COMMAND...: as an ordinary user, but not nobody, whose room for queues the daemons have that root starts. The
+# PID file, of which there is none, keeps it from looking for a process that runs the same program.
+ordinary() {
 	local program=$1
 	shift
-	start-stop-daemon -S -q -p /nonexistent -c nobody:nogroup -x "$program" -- "$@"
+	start-stop-daemon -S -q -p /nonexistent -c daemon:daemon -x "$program" -- "$@"
 }
 
-# rows EXPECTED ARGUMENT...: judges, as nobody, a program that must fail these rows and no other.
+# rows EXPECTED ARGUMENT...: judges a program that must fail these rows and no other.
 rows() {
 	local expected=$1 found
 	shift
-	as_nobody /lab/bin/judge "$@" --json /tmp/verdict
+	/lab/bin/judge "$@" --json /tmp/verdict
 	found=$(awk -F '"' '$2 == "id" { id = $4 } $2 == "status" && $4 == "failed" { print id }' /tmp/verdict | sort | xargs)
 	[ "$found" = "$(echo $expected | xargs -n 1 | sort | xargs)" ] || {
 		echo "failed: $found; expected: $expected"
@@ -75,14 +75,15 @@ bare() {
 	told
 	export HOME=/root TMPDIR=/tmp SPECS_SERVER=/lab/bin/mqfiled SPECS_CLIENT=/lab/bin/mqfile SPECS_LAUNCHER=/lab/bin/launch
 
-	# Checks go beside each other where they share no budget of queues: that is a user's, and lab/daemon has none.
-	nobodys >/tmp/beside &
 	run 'specs on Go, root' /lab/bin/judge
-	[ ! -e /lab/c/mqfiled ] || run 'specs on lab/c, root' /lab/bin/judge --server /lab/c/mqfiled --client /lab/c/mqfile
+	broken >/tmp/beside &
+	[ ! -e /lab/c/mqfiled ] ||
+		run 'specs on lab/c, ordinary user' ordinary /lab/bin/judge --server /lab/c/mqfiled --client /lab/c/mqfile
 	wait
 	cat /tmp/beside
 	run 'trace of Go' trace /lab/bin/mqfiled
 	[ ! -e /lab/c/mqfiled ] || run 'trace of lab/c' trace /lab/c/mqfiled
+	# lab/daemon has no queue, so takes nothing of the user's budget of them.
 	tests lab/daemon >/tmp/beside &
 	for test in $(grep -v '^lab/daemon$' /lab/tests); do
 		tests "$test"
@@ -91,10 +92,8 @@ bare() {
 	cat /tmp/beside
 }
 
-nobodys() {
+broken() {
 	local dir
-	# Which user it is has nothing to do with the processor, and arm64 takes twice as long.
-	[ "$(uname -m)" != x86_64 ] || run 'specs on Go, nobody' as_nobody /lab/bin/judge
 	for dir in /lab/broken/*/; do
 		run "broken: $(basename "$dir")" rows "$(cat "$dir/kills")" $(cat "$dir/arguments")
 	done
