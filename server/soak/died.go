@@ -33,13 +33,10 @@ func (s *session) died(status unix.WaitStatus) {
 	if status.Signaled() {
 		how = unix.SignalName(status.Signal())
 	}
-	var log []byte
-	for _, name := range []string{s.place.Log + ".1", s.place.Log} {
-		part, _ := os.ReadFile(name)
-		log = append(log, part...)
-	}
+	before, _ := os.ReadFile(s.place.Log + ".1")
+	log, _ := os.ReadFile(s.place.Log)
 	s.lose("the server died by itself: %s", how)
-	fmt.Println(lastWords(string(log)))
+	fmt.Println(lastWords(string(before) + string(log)))
 }
 
 // crash is how the Go runtime begins to tell why it ends the process.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -12,36 +11,24 @@ import (
 
 // file is one that does not change.
 type file struct {
-	name string
-	size int
-	hash [sha256.Size]byte
+	name    string
+	content []byte
 }
 
-func fileOf(content []byte) file {
-	return file{size: len(content), hash: sha256.Sum256(content)}
-}
-
-func (f file) is(content []byte) bool { return sha256.Sum256(content) == f.hash }
-
-var sizes = []int{0, 1, 255, 256, 257, 1000, 1000, 1000, 4096, 8191, 8192, 8193, 65536, 100_000, 1 << 20}
+// Bytes of the files, the shortest first: most requests are for one of those.
+var sizes = []int{0, 1, 255, 256, 257, 1000, 1000, 1000, 4096, 8191, 8192, 8193, 65536, 100_000, 1 << 20, 4 << 20}
 
 const (
-	large  = "large" // takes a slow client a while
-	moving = 4       // files that change while they are sent
+	short  = 12 // files
+	moving = 4  // files that change while they are sent
 )
 
-func makeFiles(place harness.Place) ([]file, error) {
-	var files []file
+func makeFiles(place harness.Place) (files []file, err error) {
 	source := rand.NewChaCha8([32]byte{})
-	for i, size := range append(sizes, 4<<20) {
-		content := make([]byte, size)
-		source.Read(content)
-		f := fileOf(content)
-		f.name = fmt.Sprintf("file-%d", i)
-		if i == len(sizes) {
-			f.name = large
-		}
-		if err := place.WriteFile(f.name, content); err != nil {
+	for i, size := range sizes {
+		f := file{fmt.Sprintf("file-%d", i), make([]byte, size)}
+		source.Read(f.content)
+		if err := place.WriteFile(f.name, f.content); err != nil {
 			return nil, err
 		}
 		files = append(files, f)
@@ -52,10 +39,13 @@ func makeFiles(place harness.Place) ([]file, error) {
 // choose picks any file, a short one nearly always.
 func (s *session) choose(chance *rand.Rand) file {
 	if chance.IntN(8) > 0 {
-		return s.files[chance.IntN(12)]
+		return s.files[chance.IntN(short)]
 	}
 	return s.files[chance.IntN(len(s.files))]
 }
+
+// large is a file that takes a slow client a while.
+func (s *session) large() file { return s.files[len(s.files)-1] }
 
 // move changes one of the files that do, and returns its name. Errors do not matter: another change was quicker.
 func (s *session) move(chance *rand.Rand) string {

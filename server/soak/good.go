@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"daemonlab/lab/mq"
 	"daemonlab/lab/wire"
 	"daemonlab/specs/harness"
 )
@@ -31,8 +33,7 @@ func (s *session) fetch(ctx context.Context, chance *rand.Rand) {
 
 // fetchSlowly takes a message now and then, for a while.
 func (s *session) fetchSlowly(ctx context.Context, chance *rand.Rand) {
-	f := s.files[len(s.files)-1]
-	period := time.Duration(chance.IntN(int(longestPeriod)))
+	f, period := s.large(), time.Duration(chance.IntN(int(stall/4)))
 	if s.exchange(ctx, shapes[2+chance.IntN(3)], f.name, period, stall, f.check) {
 		s.count("slow readers served")
 	}
@@ -59,8 +60,8 @@ func (f file) check(e harness.Exchange) error {
 	if reason, failed := e.Failed(); failed {
 		return fmt.Errorf("FAILURE %q", reason)
 	}
-	if !f.is(e.Content) {
-		return fmt.Errorf("%d bytes that are not the %d of the file", len(e.Content), f.size)
+	if !bytes.Equal(e.Content, f.content) {
+		return fmt.Errorf("%d bytes that are not the %d of the file", len(e.Content), len(f.content))
 	}
 	return nil
 }
@@ -86,10 +87,23 @@ func (s *session) exchange(ctx context.Context, shape harness.Shape, path string
 	}
 	defer c.Close()
 	x := exchange{what: fmt.Sprintf("%s for %d x %d bytes", path, shape.Depth, shape.MsgSize), begin: time.Now()}
-	err = c.Request(ctx, s.place.Queue, path)
-	x.sent = time.Now()
-	if err != nil {
-		s.notSent(ctx, x, err)
+	for full := s.silent(); ; { // a slow server may leave its queue full
+		err = c.Request(ctx, s.place.Queue, path)
+		if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) || !s.slow(full) {
+			break
+		}
+	}
+	x.sent, x.end = time.Now(), time.Now()
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
+		return false
+	case s.absent(x):
+		s.count("found no server, tried again")
+		pause(ctx, 5*time.Millisecond)
+		return false
+	default:
+		s.lose("%s: %v", x.what, err)
 		return false
 	}
 	s.count(requests)
@@ -97,83 +111,40 @@ func (s *session) exchange(ctx context.Context, shape harness.Shape, path string
 	if err == nil {
 		err = check(e)
 	}
-	if err == nil {
+	_, refused := e.Failed()
+	switch excuse := s.excused(x); {
+	case err == nil:
 		s.count(checked)
-		return true
-	}
-	if _, refused := e.Failed(); refused && s.stopping(x) {
+	case refused && s.stopping(x):
 		s.count("refused by a server that was ending")
-		return false
+	case ctx.Err() != nil:
+	case excuse != "" && errors.Is(err, harness.ErrSilent):
+		s.count("cut by: " + excuse)
+	default:
+		s.lose("%s, sent %v after its begin, ended after %v: %v", x.what, x.sent.Sub(x.begin), x.end.Sub(x.begin), err)
 	}
-	s.judge(ctx, x, err)
-	return false
+	return err == nil
 }
 
 // finish receives to the end. Silence is no loss as long as the server is only slow.
 func (s *session) finish(ctx context.Context, c *harness.Client, x *exchange, path string, period, while time.Duration) (
 	e harness.Exchange, err error) {
 	x.last = time.Now()
-	for before := s.counted(checked); ; period, while = 0, 0 {
+	for silence := s.silent(); ; period, while = 0, 0 {
 		part, err := c.FinishSlowly(ctx, path, period, while)
 		e.Messages = append(e.Messages, part.Messages...)
 		e.Content = append(e.Content, part.Content...)
 		x.end = time.Now()
-		if !errors.Is(err, harness.ErrSilent) {
+		if len(part.Messages) > 0 {
+			x.last, silence = part.Came, s.silent()
+		}
+		if !errors.Is(err, harness.ErrSilent) || s.excused(*x) != "" {
 			return e, err
 		}
-		if len(part.Messages) > 0 {
-			x.last, before = x.end.Add(-harness.Patience), s.counted(checked)
-		} else if !s.slow(x.last, before) {
+		if !s.slow(silence) {
 			return e, fmt.Errorf("%w for %v after %s", harness.ErrSilent, x.end.Sub(x.last), e.Summary().EN)
 		}
-		if s.excused(*x) != "" {
-			return e, err
-		}
 	}
-}
-
-// passed is how many exchanges that end meanwhile show that one was forgotten. It is several times as many as can lie
-// in the queue or be served at once.
-const passed = 100
-
-// hang is how long a server may answer nobody, a slow one too.
-func hang() time.Duration { return 10 * harness.Patience }
-
-// slow reports whether a server may still answer a request that has been silent since then, when it had answered as many
-// as before: it has neither served enough others nor been silent to all for too long.
-func (s *session) slow(since time.Time, before int) bool {
-	return s.counted(checked)-before < passed && time.Since(since) < hang()
-}
-
-// What is counted in several places.
-const (
-	requests = "requests"
-	checked  = "answered as they should be"
-)
-
-// notSent is what a client meets while there is no server, and no more than that.
-func (s *session) notSent(ctx context.Context, x exchange, err error) {
-	x.end = time.Now()
-	switch {
-	case ctx.Err() != nil:
-	case s.absent(x):
-		s.count("found no server, tried again")
-		pause(ctx, 5*time.Millisecond)
-	default:
-		s.lose("%s: %v", x.what, err)
-	}
-}
-
-// judge tells a loss from what was done to the server.
-func (s *session) judge(ctx context.Context, x exchange, err error) {
-	if ctx.Err() != nil {
-		return
-	}
-	if excuse := s.excused(x); excuse != "" && errors.Is(err, harness.ErrSilent) {
-		s.count("cut by: " + excuse)
-		return
-	}
-	s.lose("%s, sent %v after its begin, ended after %v: %v", x.what, x.sent.Sub(x.begin), x.end.Sub(x.begin), err)
 }
 
 // runClient runs the client program.
@@ -181,10 +152,9 @@ func (s *session) runClient(ctx context.Context, chance *rand.Rand) {
 	f := s.choose(chance)
 	out := filepath.Join(s.place.Dir, fmt.Sprintf("out-%d", chance.Uint64()))
 	defer os.Remove(out)
-	x, before := exchange{what: "mqfile " + f.name, begin: time.Now()}, s.counted(checked)
-	c, err := s.startClient("--queue", s.place.Queue, "-o", out, f.name)
-	if err != nil {
-		s.lose("mqfile cannot be started: %v", err)
+	x, silence := exchange{what: "mqfile " + f.name, begin: time.Now()}, s.silent()
+	c := s.startClient("--queue", s.place.Queue, "-o", out, f.name)
+	if c == nil {
 		return
 	}
 	e := s.waitFor(ctx, c)
@@ -192,23 +162,39 @@ func (s *session) runClient(ctx context.Context, chance *rand.Rand) {
 	s.count(requests)
 	s.count("client programs")
 	content, err := os.ReadFile(out)
+	excuse := s.excusedProgram(e, x, silence)
 	switch {
 	case ctx.Err() != nil:
-	case e.Exit == 0 && err == nil && f.is(content):
+	case e.Exit == 0 && err == nil && bytes.Equal(content, f.content):
 		s.count(checked)
-	case e.Exit == 3 && (s.absent(x) || s.excused(x) != ""), e.Exit == 1 && s.stopping(x) && strings.Contains(e.Stderr, "stopping"):
-		s.count("client programs that told of a server that ended")
-	case e.Exit == 3 && s.slow(x.begin, before):
-		s.count("client programs that gave up on a slow server")
+	case excuse != "":
+		s.count("client programs that " + excuse)
 	default:
 		s.lose("%s: %v", x.what, e)
 	}
 }
 
-func (s *session) startClient(args ...string) (*harness.Running, error) {
+// excusedProgram tells why a client program may have failed, "" if it may not. That it has waited for 10 s is no loss
+// where the server is only slow, and what a starved server can do in 10 s nobody knows.
+func (s *session) excusedProgram(e harness.Ended, x exchange, silence silence) string {
+	switch {
+	case e.Exit == 3 && (s.absent(x) || s.excused(x) != ""), e.Exit == 1 && s.stopping(x) && strings.Contains(e.Stderr, "stopping"):
+		return "told of a server that ended"
+	case e.Exit == 3 && (s.starved > 0 || s.slow(silence)):
+		return "gave up on a slow server"
+	}
+	return ""
+}
+
+// startClient returns nil if there is nothing to wait for.
+func (s *session) startClient(args ...string) *harness.Running {
 	s.starting.RLock()
 	defer s.starting.RUnlock()
-	return s.programs.StartClient(args...)
+	c, err := s.programs.StartClient(args...)
+	if err != nil {
+		s.lose("mqfile cannot be started: %v", err)
+	}
+	return c
 }
 
 // waitFor waits for a client program, which has limits of its own.
@@ -224,13 +210,12 @@ func (s *session) waitFor(ctx context.Context, c *harness.Running) harness.Ended
 
 // interruptClient ends the client program by a signal, at any moment of its short life.
 func (s *session) interruptClient(ctx context.Context, chance *rand.Rand) {
-	name := s.choose(chance).name
+	f := s.choose(chance)
 	if chance.IntN(2) == 0 {
-		name = large
+		f = s.large()
 	}
-	c, err := s.startClient("--queue", s.place.Queue, name)
-	if err != nil {
-		s.lose("mqfile cannot be started: %v", err)
+	c := s.startClient("--queue", s.place.Queue, f.name)
+	if c == nil {
 		return
 	}
 	life := 8 * time.Millisecond
@@ -244,9 +229,34 @@ func (s *session) interruptClient(ctx context.Context, chance *rand.Rand) {
 	case 1:
 		c.Signal(unix.SIGTERM)
 	default:
-		s.orphans.kill(c, &s.ledger)
+		s.kill(c)
 	}
 	s.waitFor(ctx, c)
 	s.count("client programs ended by a signal") // who knows which of them have made their request
 	pause(ctx, time.Duration(chance.IntN(int(16*time.Millisecond))))
+}
+
+// kill ends a client by SIGKILL. It is stopped first, so that the queues it has made can be read from its descriptors.
+// Nobody else removes those; the last few stay, so that the others run with less room.
+func (s *session) kill(c *harness.Running) {
+	c.Signal(unix.SIGSTOP)
+	// The client has stopped when all its threads have (waitid(2)), which /proc shows of each alone.
+	for unix.Waitid(unix.P_PID, c.PID, nil, unix.WSTOPPED|unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+	}
+	for _, name := range c.Queues() {
+		s.count("queues left by killed clients")
+		s.orphans = append(s.orphans, name)
+	}
+	c.Signal(unix.SIGKILL)
+	s.count("client programs killed by SIGKILL")
+	s.unlinkOrphans(3)
+}
+
+// unlinkOrphans removes the oldest of what killed clients have left, all but so many.
+func (s *session) unlinkOrphans(but int) {
+	for ; len(s.orphans) > but; s.orphans = s.orphans[1:] {
+		if err := mq.Unlink(s.orphans[0]); err != nil {
+			s.lose("what a killed client left: %v", err)
+		}
+	}
 }

@@ -14,19 +14,46 @@ import (
 	"daemonlab/specs/harness"
 )
 
+var own = int32(os.Getpid())
+
 // deeds are what hostile clients do. What becomes of their requests does not matter, only what becomes of others'.
 var deeds = []struct {
 	name string
 	do   func(s *session, ctx context.Context, chance *rand.Rand) error
 }{
-	{"garbage", sendGarbage},
-	{"replies to nowhere", replyToNowhere},
-	{"replies to the request queue", replyToServer},
-	{"queues of tiny messages", replyToTiny},
-	{"requests of no or another process", lieAboutPID},
-	{"clients gone after the request", leaveAtOnce},
-	{"clients that stop reading", stopReading},
-	{"requests for what is no file", askForNonsense},
+	{"garbage", func(s *session, ctx context.Context, chance *rand.Rand) error {
+		message := make([]byte, chance.IntN(wire.RequestSize+1))
+		for i := range message {
+			message[i] = byte(chance.Uint32())
+		}
+		return s.sendRaw(ctx, message)
+	}},
+	{"replies to nowhere", func(s *session, ctx context.Context, chance *rand.Rand) error {
+		return s.send(ctx, harness.QueueName("nowhere"), s.choose(chance).name)
+	}},
+	{"replies to the request queue", func(s *session, ctx context.Context, chance *rand.Rand) error {
+		return s.send(ctx, s.place.Queue, s.choose(chance).name)
+	}},
+	{"queues of tiny messages", func(s *session, ctx context.Context, chance *rand.Rand) error {
+		shape := harness.Shape{Depth: 1 + chance.IntN(10), MsgSize: 1 + chance.IntN(wire.MinMsgSize-1)}
+		return s.visit(ctx, shape, own, s.choose(chance).name, 0, time.Millisecond)
+	}},
+	{"requests of no or another process", func(s *session, ctx context.Context, chance *rand.Rand) error {
+		pids := []int32{0, -1, 1, 1 << 22, int32(chance.Uint32())}
+		shape := harness.Shape{Depth: 1, MsgSize: wire.MinMsgSize}
+		return s.visit(ctx, shape, pids[chance.IntN(len(pids))], s.large().name, chance.IntN(20), 0)
+	}},
+	{"clients gone after the request", func(s *session, ctx context.Context, chance *rand.Rand) error {
+		return s.visit(ctx, harness.Small, own, s.choose(chance).name, 0, 0)
+	}},
+	{"clients that stop reading", func(s *session, ctx context.Context, chance *rand.Rand) error {
+		stop := time.Duration(chance.IntN(int(stall + stall/2))) // longer than the server waits, or less
+		return s.visit(ctx, harness.Small, own, s.large().name, chance.IntN(50), stop)
+	}},
+	{"requests for what is no file", func(s *session, ctx context.Context, chance *rand.Rand) error {
+		paths := []string{"", ".", "..", "../../etc/passwd", "/", "missing", "\x01\n", "file-0/x"}
+		return s.visit(ctx, harness.Small, own, paths[chance.IntN(len(paths))], 1, 0)
+	}},
 	{"attempts to register in the server's place", register},
 }
 
@@ -40,14 +67,6 @@ func (s *session) beHostile(ctx context.Context, chance *rand.Rand) {
 	pause(ctx, time.Duration(chance.IntN(int(2*time.Millisecond))))
 }
 
-func sendGarbage(s *session, ctx context.Context, chance *rand.Rand) error {
-	message := make([]byte, chance.IntN(wire.RequestSize+1))
-	for i := range message {
-		message[i] = byte(chance.Uint32())
-	}
-	return s.sendRaw(ctx, message)
-}
-
 func (s *session) sendRaw(ctx context.Context, message []byte) error {
 	err := harness.SendRaw(ctx, s.place.Queue, message)
 	if err == nil {
@@ -56,24 +75,16 @@ func (s *session) sendRaw(ctx context.Context, message []byte) error {
 	return err
 }
 
-func (s *session) send(ctx context.Context, r wire.Request) error {
-	message, err := r.Append(nil)
+func (s *session) send(ctx context.Context, reply, path string) error {
+	message, err := wire.Request{PID: own, Reply: reply, Path: path}.Append(nil)
 	if err != nil {
 		return err
 	}
 	return s.sendRaw(ctx, message)
 }
 
-func replyToNowhere(s *session, ctx context.Context, chance *rand.Rand) error {
-	return s.send(ctx, wire.Request{PID: int32(os.Getpid()), Reply: harness.QueueName("nowhere"), Path: s.choose(chance).name})
-}
-
-func replyToServer(s *session, ctx context.Context, chance *rand.Rand) error {
-	return s.send(ctx, wire.Request{PID: int32(os.Getpid()), Reply: s.place.Queue, Path: s.choose(chance).name})
-}
-
-// withQueue makes a request with a reply queue of that shape, and removes the queue after what then does.
-func (s *session) withQueue(ctx context.Context, shape harness.Shape, pid int32, path string, then func(c *harness.Client)) error {
+// visit makes a request, takes so many messages, if they come, stays for a while and removes its queue.
+func (s *session) visit(ctx context.Context, shape harness.Shape, pid int32, path string, messages int, stay time.Duration) error {
 	c, err := harness.NewClient(shape)
 	if err != nil {
 		return err
@@ -84,53 +95,15 @@ func (s *session) withQueue(ctx context.Context, shape harness.Shape, pid int32,
 		return err
 	}
 	s.count(requests)
-	then(c)
-	return nil
-}
-
-func replyToTiny(s *session, ctx context.Context, chance *rand.Rand) error {
-	shape := harness.Shape{Depth: 1 + chance.IntN(10), MsgSize: 1 + chance.IntN(wire.MinMsgSize-1)}
-	return s.withQueue(ctx, shape, int32(os.Getpid()), s.choose(chance).name, func(*harness.Client) {
-		pause(ctx, time.Millisecond)
-	})
-}
-
-func lieAboutPID(s *session, ctx context.Context, chance *rand.Rand) error {
-	pids := []int32{0, -1, 1, 1 << 22, int32(chance.Uint32())}
-	shape := harness.Shape{Depth: 1, MsgSize: wire.MinMsgSize}
-	return s.withQueue(ctx, shape, pids[chance.IntN(len(pids))], large, func(c *harness.Client) {
-		take(ctx, c, chance.IntN(20))
-	})
-}
-
-func leaveAtOnce(s *session, ctx context.Context, chance *rand.Rand) error {
-	return s.withQueue(ctx, harness.Small, int32(os.Getpid()), s.choose(chance).name, func(*harness.Client) {})
-}
-
-// stopReading takes some messages and no more, for longer than the server waits or for less.
-func stopReading(s *session, ctx context.Context, chance *rand.Rand) error {
-	return s.withQueue(ctx, harness.Small, int32(os.Getpid()), large, func(c *harness.Client) {
-		take(ctx, c, chance.IntN(50))
-		pause(ctx, time.Duration(chance.IntN(int(stall+stall/2))))
-	})
-}
-
-// take receives so many messages, if they come.
-func take(ctx context.Context, c *harness.Client, messages int) {
 	limited, cancel := context.WithTimeout(ctx, stall)
 	defer cancel()
 	for range messages {
 		if _, err := c.Next(limited); err != nil {
-			return
+			break
 		}
 	}
-}
-
-func askForNonsense(s *session, ctx context.Context, chance *rand.Rand) error {
-	paths := []string{"", ".", "..", "../../etc/passwd", "/", "missing", "\x01\n", "file-0/x"}
-	return s.withQueue(ctx, harness.Small, int32(os.Getpid()), paths[chance.IntN(len(paths))], func(c *harness.Client) {
-		take(ctx, c, 1)
-	})
+	pause(ctx, stay)
+	return nil
 }
 
 // register takes the place of the server's registration, if it finds a moment in which there is none.

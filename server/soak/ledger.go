@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"daemonlab/specs/harness"
 )
 
 // ledger counts what was done and keeps what was lost.
@@ -16,15 +18,19 @@ type ledger struct {
 	troubles []*trouble
 }
 
-func (l *ledger) count(what string) { l.countMany(what, 1) }
+// What is counted in several places.
+const (
+	requests = "requests"
+	checked  = "answered as they should be"
+)
 
-func (l *ledger) countMany(what string, n int) {
+func (l *ledger) count(what string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.counts == nil {
 		l.counts = map[string]int{}
 	}
-	l.counts[what] += n
+	l.counts[what]++
 }
 
 func (l *ledger) counted(what string) int {
@@ -57,6 +63,7 @@ const (
 )
 
 func (l *ledger) begin(what string) *trouble {
+	l.count("operator: " + what)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t := &trouble{what: what, from: time.Now()}
@@ -64,16 +71,11 @@ func (l *ledger) begin(what string) *trouble {
 	return t
 }
 
-func (l *ledger) over(t *trouble) {
+// set sets a time of a trouble.
+func (l *ledger) set(t *time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	t.till = time.Now()
-}
-
-func (l *ledger) served(t *trouble) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	t.back = time.Now()
+	*t = time.Now()
 }
 
 // exchange is when a request was made and what it was for.
@@ -83,12 +85,8 @@ type exchange struct {
 	last             time.Time // when the last response came that did come
 }
 
-// grace is how long a server that was told to end lets transfers go on; its clients here take a message at least every
-// longestPeriod.
-const (
-	grace         = 5 * time.Second
-	longestPeriod = stall / 4
-)
+// grace is how long a server that was told to end lets transfers go on.
+const grace = 5 * time.Second
 
 // excused tells which trouble explains an exchange that was not answered, "" for none. SIGKILL cuts whatever the server
 // had taken. Of a server that ends in order, and of a queue that loses its name, what was sent meanwhile may be lost: it
@@ -96,12 +94,11 @@ const (
 // grace, without a word if the client's queue is full.
 func (l *ledger) excused(x exchange) string {
 	return l.find(func(t *trouble) bool {
-		switch t.what {
-		case killed:
+		switch cut := t.from.Add(grace - harness.Slack); {
+		case t.what == killed:
 			return overlap(x.begin, x.end, t.from, t.till)
-		case stopped:
-			cut := t.from.Add(grace - 2*longestPeriod)
-			return overlap(x.begin, x.sent, t.from, t.till) || overlap(x.begin, x.last, cut, t.till)
+		case t.what == stopped && overlap(x.begin, x.last, cut, t.till):
+			return true
 		}
 		return overlap(x.begin, x.sent, t.from, t.till)
 	})
@@ -130,4 +127,25 @@ func (l *ledger) find(fits func(*trouble) bool) string {
 // overlap takes a zero end of the second for one that is still to come.
 func overlap(begin, end, from, till time.Time) bool {
 	return !end.Before(from) && (till.IsZero() || !begin.After(till))
+}
+
+// silence is since when an exchange has had no answer, and how many others had been answered by then.
+type silence struct {
+	since  harness.Stopwatch
+	before int
+}
+
+func (l *ledger) silent() silence { return silence{harness.NewStopwatch(), l.counted(checked)} }
+
+// passed is how many exchanges that end meanwhile show that one was forgotten. It is several times as many as can lie
+// in the queue or be served at once.
+const passed = 100
+
+// hang is how long a server may answer nobody, a slow one too.
+func hang() time.Duration { return 10 * harness.Patience }
+
+// slow reports whether a silent server may still answer: it has neither served enough others meanwhile nor been silent
+// to all for too long.
+func (l *ledger) slow(of silence) bool {
+	return l.counted(checked)-of.before < passed && of.since.Within(hang())
 }

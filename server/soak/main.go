@@ -1,67 +1,122 @@
+// Soak runs a server for minutes under clients good and hostile, with signals and restarts, and checks every byte.
+//
+// Actors act at random, each by a source of its own that comes from the seed: a run can be repeated as far as the
+// scheduler allows. A request is lost when it gets no answer, or a wrong one, and nothing that was done to the server
+// excuses that: what SIGKILL cut, and what was sent to a queue that had lost its name. A slow server is not wrong: an
+// answer is missing once many others have come instead, or none for too long. Now and then all actors stand still, and
+// the server is looked at: its descriptors, threads and memory have to be where they were.
+//
+// When a server ends by itself the run ends too, and shows what its log says of that.
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/signal"
+	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/tool"
-	"daemonlab/specs/harness"
 )
 
-// Exit statuses.
-const (
-	statusFailed      = 1
-	statusUnable      = 2
-	statusInterrupted = 130
-)
+const usage = `usage: scripts/soak [--seed N] [--race] [--starved[=PERCENT]] [MINUTES]
+
+Runs the server for some minutes (default 1) under good and hostile clients,
+with SIGHUP, SIGTERM, SIGKILL and restarts, and checks the answer to every
+request. Prints what was done, what was lost, and how the daemon's descriptors,
+threads and memory grew from one idle moment (calm) to the next.
+
+  --seed N   seed of the random numbers, to repeat a run (default: a new one)
+  --race     build server and client with the race detector; any report is a
+             failure; needs a C compiler
+  --starved[=PERCENT]
+             leave the server PERCENT (1 to 100, default 3) of one processor, in
+             a control group; its clients have the rest; needs root
+
+Runs as root (the server then as nobody) and as an ordinary user. Exit status:
+0 nothing lost, nothing grown, no race; 1 otherwise; 2 it could not run.
+`
+
+type options struct {
+	seed    uint64
+	time    time.Duration
+	race    bool
+	starved float64 // percent of one processor for the server, 0 for no limit
+	work    string  // directory with the programs; removed at the end
+}
+
+func parseFlags(args []string) (o options, err error) {
+	f := flag.NewFlagSet("soak", flag.ContinueOnError)
+	f.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "")
+	f.BoolVar(&o.race, "race", false, "")
+	f.BoolFunc("starved", "", func(value string) (err error) {
+		o.starved = 3
+		if value != "true" { // which stands for no value
+			o.starved, err = strconv.ParseFloat(value, 64)
+		}
+		if !(o.starved >= 1 && o.starved <= 100) {
+			err = errors.New("a percentage from 1 to 100 is needed")
+		}
+		return err
+	})
+	f.StringVar(&o.work, "work", "", "") // from the script, which has built the programs there
+	err = tool.Parse(f, args, usage, func() error {
+		minutes, err := strconv.ParseFloat(cmp.Or(f.Arg(0), "1"), 64)
+		switch {
+		case err != nil, f.NArg() > 1, !(minutes > 0 && minutes <= 1e6):
+			return fmt.Errorf("%q: one number of minutes is needed", f.Args())
+		case o.work == "":
+			return errors.New("no programs: start it with scripts/soak")
+		}
+		o.time = time.Duration(minutes * float64(time.Minute))
+		return nil
+	})
+	return o, err
+}
 
 func main() { os.Exit(run(os.Args[1:])) }
 
+// run returns the exit status: 130 as shells have it when the user interrupts.
 func run(args []string) int {
 	o, err := parseFlags(args)
 	defer os.RemoveAll(o.work)
 	if err != nil {
 		return tool.UsageStatus(err)
 	}
+	// SIGPIPE is among them so that nothing is left behind when the reader of the output goes.
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGPIPE)
 	defer stop()
 	s, err := soak(ctx, o)
-	switch {
-	case ctx.Err() != nil:
+	if ctx.Err() != nil {
 		fmt.Fprintln(os.Stderr, "soak: interrupted")
-		return statusInterrupted
-	case s == nil:
-		fmt.Fprintf(os.Stderr, "soak: %v\n", err)
-		return statusUnable
+		return 130
 	}
-	fine := s.report()
+	fine := s != nil && s.report()
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "soak: %v\n", err)
 	}
 	switch {
-	case len(s.losses)+s.races > 0 || err == nil && !fine:
-		return statusFailed
-	case err != nil:
-		return statusUnable
+	case err != nil && (s == nil || len(s.losses)+s.races == 0):
+		return 2
+	case !fine:
+		return 1
 	}
 	return 0
 }
 
-// soak does everything that starts processes or makes queues, and leaves none.
-func soak(ctx context.Context, o options) (s *session, err error) {
-	if err := harness.AdoptOrphans(); err != nil {
-		return nil, err
+// soak does everything that starts processes or makes queues, and leaves none. The session is nil if it could not begin.
+func soak(ctx context.Context, o options) (*session, error) {
+	s := &session{options: o}
+	if err := s.prepare(); err != nil {
+		return nil, errors.Join(err, s.clear())
 	}
-	s, err = newSession(o)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, s.clear()) }()
 	fmt.Printf("seed %d, %v\n", o.seed, o.time)
-	return s, s.run(ctx)
+	err := s.run(ctx)
+	return s, errors.Join(err, s.clear())
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -21,7 +20,7 @@ func (s *session) operate(ctx context.Context, chance *rand.Rand) error {
 	begin := time.Now()
 	half, end := begin.Add(s.time/2), begin.Add(s.time)
 	looks := s.time / 12
-	for next := begin.Add(looks); (time.Now().Before(half) || len(s.growth.sights) < 2) && ctx.Err() == nil; {
+	for next := begin.Add(looks); (time.Now().Before(half) || len(s.sights) < 2) && ctx.Err() == nil; {
 		pause(ctx, time.Duration(chance.IntN(int(time.Second))))
 		s.rotateLog()
 		if chance.IntN(30) == 0 {
@@ -37,7 +36,7 @@ func (s *session) operate(ctx context.Context, chance *rand.Rand) error {
 	for time.Now().Before(end) && ctx.Err() == nil {
 		pause(ctx, time.Duration(chance.IntN(int(4*time.Second))))
 		s.rotateLog()
-		if err := []func(context.Context) error{s.restart, s.killAndRestart}[chance.IntN(2)](ctx); err != nil {
+		if err := s.restart(ctx, []string{stopped, killed}[chance.IntN(2)]); err != nil {
 			return err
 		}
 	}
@@ -72,62 +71,42 @@ func (s *session) rotateLog() {
 	s.count("operator: SIGHUP")
 }
 
-// end sends a signal that is to end the server. An error is no news: the guard has seen what it means.
-func (s *session) end(sig unix.Signal) {
+// restart ends the server and starts the next one. Where it was killed its queue is left, for requests that the next one
+// finds.
+func (s *session) restart(ctx context.Context, what string) error {
+	sig := unix.SIGTERM
+	if what == killed {
+		sig = unix.SIGKILL
+	}
+	t := s.begin(what)
 	s.living.Store(nil)
-	s.server.Signal(sig)
-}
-
-func (s *session) restart(ctx context.Context) error {
-	t := s.begin(stopped)
-	s.count("operator: " + t.what)
-	s.end(unix.SIGTERM)
-	limited, cancel := harness.WithTimeout(ctx, 6*time.Second+harness.Slack)
+	s.server.Signal(sig) // an error is no news: its end says what it means
+	limited, cancel := harness.WithTimeout(ctx, grace+time.Second+harness.Slack)
 	defer cancel()
 	status, err := s.server.WaitForEnd(limited)
-	if err != nil && ctx.Err() == nil {
-		s.lose("the server did not end within %v of SIGTERM", 6*time.Second+harness.Slack)
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		s.lose("the server did not end within %v of %v", grace+time.Second+harness.Slack, sig)
+	case what == killed && status.Signal() != sig, what == stopped && status != 0:
+		s.died(status) // of itself
 	}
-	if err == nil && status != 0 {
-		s.died(status)
-	}
-	return s.again(ctx, t)
-}
-
-// again starts the next server.
-func (s *session) again(ctx context.Context, t *trouble) error {
-	s.server.Close()
-	s.over(t)
-	err := s.start(ctx)
-	if err != nil && ctx.Err() == nil {
-		s.lose("the server does not start again: %v", err)
-	}
-	s.served(t)
-	return err
-}
-
-// killAndRestart leaves requests in the queue for the next server.
-func (s *session) killAndRestart(ctx context.Context) error {
-	t := s.begin(killed)
-	s.count("operator: " + t.what)
-	s.end(unix.SIGKILL)
-	status, err := s.server.WaitForEnd(ctx)
-	if err != nil {
-		return err
-	}
-	if status.Signal() != unix.SIGKILL {
-		s.died(status) // of itself, a moment before
-	}
-	s.over(t)
+	s.set(&t.till)
 	waiting := s.fillQueue(ctx)
 	defer func() {
 		for _, c := range waiting {
 			c.Close()
 		}
 	}()
-	if err := s.again(ctx, t); err != nil {
+	s.server.Close()
+	if err := s.start(ctx); err != nil {
+		if ctx.Err() == nil {
+			s.lose("the server does not start again: %v", err)
+		}
 		return err
 	}
+	s.set(&t.back)
 	for _, c := range waiting {
 		f, x := s.files[1], exchange{begin: time.Now()}
 		e, err := s.finish(ctx, c, &x, f.name, 0, 0)
@@ -167,23 +146,13 @@ func (s *session) fillQueue(ctx context.Context) (waiting []*harness.Client) {
 // unlinkQueue does what only the server's own user or root can do by mistake. The server has to notice it.
 func (s *session) unlinkQueue(ctx context.Context) {
 	t, watch := s.begin(unlinked), harness.NewStopwatch()
-	s.count("operator: " + t.what)
 	mq.Unlink(s.place.Queue)
-	for !exists(s.place.Queue) && ctx.Err() == nil {
+	for ; !harness.QueueExists(s.place.Queue) && ctx.Err() == nil; pause(ctx, 5*time.Millisecond) {
 		if !watch.Within(hang()) {
 			s.lose("the request queue was not made again in %v", hang())
 			break
 		}
-		pause(ctx, 5*time.Millisecond)
 	}
-	s.over(t)
-	s.served(t)
-}
-
-func exists(queue string) bool {
-	q, err := mq.Open(queue, os.O_WRONLY, 0, nil)
-	if err == nil {
-		q.Close()
-	}
-	return !errors.Is(err, unix.ENOENT)
+	s.set(&t.till)
+	s.set(&t.back)
 }

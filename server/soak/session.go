@@ -3,14 +3,13 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"daemonlab/specs/harness"
 )
@@ -25,54 +24,59 @@ type session struct {
 	programs harness.Programs
 	place    harness.Place
 	files    []file
-	server   *harness.Server // the operator's
-	group    string          // the server's control group, "" for none
+	server   *harness.Server                // the operator's
+	living   atomic.Pointer[harness.Server] // the server, but nil while the operator ends it
+	group    string                         // the server's control group, "" for none
 
 	calm     sync.RWMutex // actors hold it for reading while they act
 	starting sync.RWMutex // for writing while a server starts, whose daemon is searched among all processes
-	orphans  orphans
-	growth   growth
+	orphans  []string     // queues that killed clients have left; of the one actor that kills
+	sights   []sight      // of the server that lives on
 	races    int
-
-	living atomic.Pointer[harness.Server] // the server, but nil while the operator ends it
 }
 
-func newSession(o options) (*session, error) {
-	in := func(name string) string { return filepath.Join(o.work, name) }
-	s := &session{options: o, programs: harness.Programs{
-		Server: in("mqfiled"), Client: in("mqfile"), Launcher: in("launch"),
-	}}
-	var err error
-	if s.place, err = harness.NewPlace(); err != nil {
-		return nil, err
+// prepare makes all that the server needs. The caller clears it, after a failure as well.
+func (s *session) prepare() (err error) {
+	in := func(name string) string { return filepath.Join(s.work, name) }
+	s.programs = harness.Programs{Server: in("mqfiled"), Client: in("mqfile"), Launcher: in("launch")}
+	if err := harness.AdoptOrphans(); err != nil {
+		return err
 	}
-	if s.files, err = makeFiles(s.place); err == nil && o.race {
+	if s.place, err = harness.NewPlace(); err != nil {
+		return err
+	}
+	if s.files, err = makeFiles(s.place); err == nil && s.race {
 		err = os.Setenv("GORACE", raceOptions+s.racePath())
 	}
-	if err == nil && o.starved > 0 {
-		s.group, err = starve(&s.programs, o.starved)
+	if err == nil && s.starved > 0 {
+		err = s.starve()
 	}
-	if err != nil {
-		return nil, errors.Join(err, s.clear())
-	}
-	return s, nil
+	return err
 }
 
-// clear ends what is left, also after a failure, and removes what it has made.
+// starve makes the server's program a script that enters a control group, so that the start is starved as well.
+func (s *session) starve() (err error) {
+	if s.group, err = harness.StarvedGroup(s.starved); err != nil {
+		return fmt.Errorf("--starved: %w", err)
+	}
+	script := fmt.Sprintf("#!/bin/sh\necho 0 >%s/cgroup.procs && exec '%s' \"$@\"\n", s.group, s.programs.Server)
+	s.programs.Server += ".starved"
+	return os.WriteFile(s.programs.Server, []byte(script), 0o755)
+}
+
+// clear ends what is left and removes what was made: queues last, so that nobody makes another.
 func (s *session) clear() error {
 	if s.server != nil {
-		s.server.Signal(unix.SIGTERM)
-		ctx, cancel := harness.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		s.server.WaitForEnd(ctx)
 		s.server.Close()
 	}
 	err := harness.KillAdopted()
 	if s.group != "" {
 		err = errors.Join(err, harness.RemoveGroup(s.group))
 	}
-	s.orphans.removeAll(&s.ledger)
-	s.races = s.showRaces()
+	s.unlinkOrphans(0)
+	if s.race {
+		s.races = s.showRaces()
+	}
 	s.place.Remove()
 	return err
 }
@@ -93,7 +97,13 @@ func (s *session) run(ctx context.Context) error {
 		s.beHostile, s.beHostile, s.beHostile, s.beHostile, s.beHostile,
 	} {
 		chance := rand.New(rand.NewPCG(s.seed, uint64(id)))
-		actors.Go(func() { s.act(acting, serving, act, chance) })
+		actors.Go(func() {
+			for acting.Err() == nil {
+				s.calm.RLock()
+				act(serving, chance)
+				s.calm.RUnlock()
+			}
+		})
 	}
 	guard.Go(func() { s.guard(serving, cut) })
 	err := s.operate(serving, rand.New(rand.NewPCG(s.seed, 1000)))
@@ -119,14 +129,6 @@ func (s *session) startFirst(ctx context.Context) error {
 	slow := 4 * time.Since(begin)
 	harness.Patience, harness.Slack = max(usual, slow), max(harness.Slack, slow)
 	return err
-}
-
-func (s *session) act(acting, serving context.Context, act actor, chance *rand.Rand) {
-	for acting.Err() == nil {
-		s.calm.RLock()
-		act(serving, chance)
-		s.calm.RUnlock()
-	}
 }
 
 // pause waits, but not longer than ctx.

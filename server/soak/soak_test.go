@@ -1,6 +1,9 @@
 package main
 
 import (
+	"bufio"
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -8,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/wire"
 	"daemonlab/specs/harness"
@@ -22,24 +27,29 @@ func at(seconds float64) time.Time {
 }
 
 func TestExcuses(t *testing.T) {
+	usual := harness.Slack
+	t.Cleanup(func() { harness.Slack = usual })
 	for _, c := range []struct {
 		what                       string
 		from, till, back           float64
 		begin, sent, last, end     float64
 		excused, absent, stopsayso bool
+		slack                      time.Duration // of a starved server
 	}{
-		{killed, 10, 11, 12, 5, 6, 9, 9, false, false, false},
-		{killed, 10, 11, 12, 5, 6, 9, 10.5, true, true, false},
-		{killed, 10, 11, 12, 11.5, 11.6, 15, 20, false, true, false}, // in the queue when the next server came
-		{killed, 10, 0, 0, 5, 6, 15, 20, true, true, false},
-		{stopped, 10, 15, 16, 5, 6, 13, 20, false, true, true},  // taken before, so it has to be answered
-		{stopped, 10, 15, 16, 5, 6, 14.5, 20, true, true, true}, // until the end of the grace
-		{stopped, 10, 11, 12, 9, 10.5, 9, 20, true, true, true},
-		{stopped, 10, 11, 12, 11.5, 11.6, 15, 20, false, true, false},
-		{stopped, 10, 11, 12, 12.5, 12.6, 15, 20, false, false, false},
-		{unlinked, 10, 11, 11, 9.9, 11.1, 15, 20, true, true, false},
-		{unlinked, 10, 11, 11, 9, 9.5, 15, 20, false, true, false},
+		{killed, 10, 11, 12, 5, 6, 9, 9, false, false, false, 0},
+		{killed, 10, 11, 12, 5, 6, 9, 10.5, true, true, false, 0},
+		{killed, 10, 11, 12, 11.5, 11.6, 15, 20, false, true, false, 0}, // in the queue when the next server came
+		{killed, 10, 0, 0, 5, 6, 15, 20, true, true, false, 0},
+		{stopped, 10, 15, 16, 5, 6, 13, 20, false, true, true, 0}, // taken before, so it has to be answered
+		{stopped, 10, 15, 16, 5, 6, 13, 20, true, true, true, 2 * time.Second},
+		{stopped, 10, 15, 16, 5, 6, 14.5, 20, true, true, true, 0}, // until the end of the grace
+		{stopped, 10, 11, 12, 9, 10.5, 9, 20, true, true, true, 0},
+		{stopped, 10, 11, 12, 11.5, 11.6, 15, 20, false, true, false, 0},
+		{stopped, 10, 11, 12, 12.5, 12.6, 15, 20, false, false, false, 0},
+		{unlinked, 10, 11, 11, 9.9, 11.1, 15, 20, true, true, false, 0},
+		{unlinked, 10, 11, 11, 9, 9.5, 15, 20, false, true, false, 0},
 	} {
+		harness.Slack = usual + c.slack
 		l := ledger{troubles: []*trouble{{what: c.what, from: at(c.from), till: at(c.till), back: at(c.back)}}}
 		x := exchange{begin: at(c.begin), sent: at(c.sent), last: at(c.last), end: at(c.end)}
 		if got := l.excused(x) != ""; got != c.excused {
@@ -66,12 +76,12 @@ func TestGrowth(t *testing.T) {
 		{sight{13, 18, 10 << 20}, true},
 		{sight{13, 9, 18<<20 + 1}, true},
 	} {
-		g := growth{sights: []sight{first, {descriptors: 99}, c.last}}
-		if got := g.grown(moreMemory) != ""; got != c.grown {
-			t.Errorf("%v after %v: grown %q", c.last, first, g.grown(moreMemory))
+		s := session{sights: []sight{first, {descriptors: 99}, c.last}}
+		if got := s.grown(); (got != "") != c.grown {
+			t.Errorf("%v after %v: grown %q", c.last, first, got)
 		}
 	}
-	if (growth{sights: []sight{first}}).grown(moreMemory) == "" {
+	if (&session{sights: []sight{first}}).grown() == "" {
 		t.Error("one look tells of no growth")
 	}
 }
@@ -97,7 +107,11 @@ func TestLosses(t *testing.T) {
 		defer cancel()
 		<-ctx.Done()
 	}
-	others := func(*testing.T, *harness.Conversation) { s.countMany(checked, passed) }
+	others := func(*testing.T, *harness.Conversation) {
+		for range passed {
+			s.count(checked)
+		}
+	}
 	for name, c := range map[string]struct {
 		answers []func(*testing.T, *harness.Conversation)
 		lost    int
@@ -120,7 +134,7 @@ func TestLosses(t *testing.T) {
 			done := make(chan struct{})
 			go func() {
 				defer close(done)
-				s.exchange(t.Context(), harness.Small, "file", 0, 0, fileOf([]byte{0}).check)
+				s.exchange(t.Context(), harness.Small, "file", 0, 0, file{content: []byte{0}}.check)
 			}()
 			conversation, err := f.Accept(t.Context(), "file")
 			if err != nil {
@@ -172,13 +186,114 @@ func TestRaces(t *testing.T) {
 	}
 }
 
-// A few seconds of it all.
+// Of a silent server counts when its last response came, not when the silence was noticed: that may be at its end.
+func TestTheLastResponse(t *testing.T) {
+	f, err := harness.NewFakeServer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	c, err := harness.NewClient(harness.Small)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	s, x := session{}, exchange{begin: time.Now()}
+	s.begin(killed)
+	if err := c.Request(t.Context(), f.Queue, "file"); err != nil {
+		t.Fatal(err)
+	}
+	conversation, err := f.Accept(t.Context(), "file")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conversation.Close()
+	if err := conversation.Send(t.Context(), wire.Info, wire.AppendInfo(nil, 1)); err != nil {
+		t.Fatal(err)
+	}
+	ended, cancel := context.WithTimeout(t.Context(), 0)
+	defer cancel()
+	e, err := s.finish(ended, c, &x, "file", 0, 0)
+	if !errors.Is(err, harness.ErrSilent) || len(e.Messages) != 1 || x.last.Before(x.begin) {
+		t.Errorf("%v after %v: the last came %v before the begin", err, e.Summary(), x.begin.Sub(x.last))
+	}
+}
+
+// A client program that got nothing for 10 s is right, and so may be a starved server.
+func TestExcusedProgram(t *testing.T) {
+	now := time.Now()
+	for _, c := range []struct {
+		exit    int
+		stderr  string
+		starved float64
+		others  int // answered meanwhile
+		trouble string
+		excused bool
+	}{
+		{3, "", 0, passed - 1, "", true},
+		{3, "", 0, passed, "", false},
+		{3, "", 3, passed, "", true},
+		{3, "", 0, passed, killed, true},
+		{1, "mqfile: stopping", 3, 0, "", false},
+		{1, "mqfile: stopping", 0, 0, stopped, true},
+		{1, "mqfile: no such file", 3, 0, stopped, false},
+		{0, "", 3, 0, killed, false},
+	} {
+		s := session{options: options{starved: c.starved}}
+		silence := s.silent()
+		for range c.others {
+			s.count(checked)
+		}
+		if c.trouble != "" {
+			s.begin(c.trouble)
+		}
+		got := s.excusedProgram(harness.Ended{Exit: c.exit, Stderr: c.stderr}, exchange{begin: now, sent: time.Now(), end: time.Now()}, silence)
+		if (got != "") != c.excused {
+			t.Errorf("%+v: excused as one that %q", c, got)
+		}
+	}
+}
+
+// A few seconds of it all, and an interruption in the middle, which leaves nothing.
 func TestSoak(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes 20 seconds")
+		t.Skip("takes 30 seconds")
 	}
-	out, err := exec.Command("../../scripts/soak", "--seed", "1", "0.3").CombinedOutput()
-	if err != nil {
-		t.Errorf("%v\n%s", err, out)
+	if err := harness.AdoptOrphans(); err != nil {
+		t.Fatal(err)
+	}
+	for _, interrupt := range []bool{false, true} {
+		dir, err := os.MkdirTemp("", "soak-test-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer os.RemoveAll(dir)
+		os.Chmod(dir, 0o755) // for the account that the server becomes
+		cmd := exec.Command("../../scripts/soak", "--seed", "1", "0.3")
+		cmd.Env = append(os.Environ(), "TMPDIR="+dir)
+		cmd.Stderr = t.Output()
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			fmt.Fprintln(t.Output(), lines.Text())
+			if interrupt && strings.HasPrefix(lines.Text(), "calm") {
+				cmd.Process.Signal(unix.SIGTERM)
+			}
+		}
+		cmd.Wait()
+		if got, want := cmd.ProcessState.ExitCode(), map[bool]int{false: 0, true: 130}[interrupt]; got != want {
+			t.Errorf("exit status %d, expected %d", got, want)
+		}
+		files, _ := filepath.Glob(dir + "/*")
+		queues, _ := filepath.Glob(fmt.Sprintf("/dev/mqueue/spec-*-%d-*", cmd.Process.Pid))
+		processes, err := harness.Adopted()
+		if len(files)+len(queues)+len(processes) > 0 || err != nil {
+			t.Errorf("left: %q, %q, %v (%v)", files, queues, processes, err)
+		}
 	}
 }

@@ -74,7 +74,7 @@ func (r *Running) Wait(ctx context.Context) Ended {
 	told := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(told)
-		left = r.queues()
+		left = r.Queues()
 		r.cmd.Process.Signal(unix.SIGTERM)
 		AfterFunc(Slack, func() { r.cmd.Process.Kill() })
 	})
@@ -96,8 +96,8 @@ func (r *Running) End() Ended {
 	return r.Wait(ctx)
 }
 
-// queues are those that the client has open to receive from.
-func (r *Running) queues() (names []string) {
+// Queues are those that the client has open to receive from.
+func (r *Running) Queues() (names []string) {
 	fds, _ := proc.Process(r.PID).Descriptors()
 	for _, fd := range fds {
 		name, gone := strings.CutSuffix(fd.Target, " (deleted)")

@@ -202,6 +202,7 @@ type Exchange struct {
 	Messages []Message
 	Content  []byte        // of the DATA messages
 	Slowest  time.Duration // the longest time that the client took nothing
+	Came     time.Time     // when the last message did
 }
 
 // ErrEndless means that a server has sent far more than any spec's file holds.
@@ -255,7 +256,7 @@ func (c *Client) FinishSlowly(ctx context.Context, path string, period, while ti
 }
 
 func (e *Exchange) add(m Message) {
-	e.Messages = append(e.Messages, m)
+	e.Messages, e.Came = append(e.Messages, m), time.Now()
 	if m.Kind == wire.Data {
 		e.Content = append(e.Content, m.Body...)
 	}
