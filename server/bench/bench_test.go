@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
@@ -14,6 +15,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"daemonlab/specs/harness"
 )
 
 func TestParseOutcome(t *testing.T) {
@@ -22,16 +25,12 @@ func TestParseOutcome(t *testing.T) {
 	if err != nil || got != want {
 		t.Fatalf("got %+v, %v; want %+v", got, err, want)
 	}
-	if got.perSecond() != 4000 || got.gbPerSecond() != 0.004 {
-		t.Errorf("%v requests/s, %v GB/s; want 4000, 0.004", got.perSecond(), got.gbPerSecond())
-	}
 	got.cpu = 0.5
-	if got.cpuPer1000() != 500 || got.cpuPerGB() != 500 {
-		t.Errorf("%v ms for 1,000 requests, %v s for a GB; want 500, 500", got.cpuPer1000(), got.cpuPerGB())
+	for r, want := range map[*reading]float64{&rate: 4000, &speed: 0.004, &cpuPer1000: 500, &cpuPerGB: 500, &p50: 51.5, &p99: 230} {
+		if got := r.of(got); got != want {
+			t.Errorf("%s %v %s, want %v", r.name, got, r.unit, want)
+		}
 	}
-}
-
-func TestParseOutcomeRefuses(t *testing.T) {
 	for _, line := range []string{"", "0.25 1000 1000000 51.5", "x 1000 1000000 51.5 230", "0.25 1e3 1000000 51.5 230",
 		"0.25 1000 -x 51.5 230", "0 1000 1000000 51.5 230", "0.25 1000 1000000 51.5 230 7"} {
 		if o, err := parseOutcome(line); err == nil {
@@ -66,66 +65,59 @@ func TestRatioIsOfMedians(t *testing.T) {
 	}
 }
 
-// sample is a report of everything, with samples that spread.
+// sample is a report of everything that is plotted, and of one row, with samples that spread.
 func sample() *report {
 	r := &report{Machine: machine{CPU: `a "CPU" <at> 2 & 3 GHz`, Cores: 2}, Rounds: 2}
 	for i, c := range []string{ours, inC, raw} {
 		for _, factor := range []float64{1, 1.3} {
 			value := factor * float64(i+1)
-			r.figure("1 file", "us", "lower").add(c, value)
-			for _, l := range sweepClients(false) {
-				r.latency(l.clients, "p50").add(c, value*float64(l.clients)*20)
-				r.latency(l.clients, "p99").add(c, value*float64(l.clients)*70)
-			}
-			for _, l := range sweepShapes(false) {
-				r.throughput(l.shape).add(c, value*float64(l.shape.size*l.shape.depth)/1e5)
+			r.add(key{Name: "1 file", Unit: "us", Better: "lower"}, c, value)
+			for _, l := range loads(false)[5:] {
+				for _, reading := range l.readings {
+					r.add(reading.figure(l), c, value*float64(l.Clients*20+l.Depth*l.Size))
+				}
 			}
 		}
 	}
 	return r
 }
 
-func wellFormed(t *testing.T, document []byte) (texts string, elements map[string]int) {
+func wellFormed(t *testing.T, document []byte) (texts string) {
 	t.Helper()
-	elements = map[string]int{}
 	for d := xml.NewDecoder(strings.NewReader(string(document))); ; {
 		token, err := d.Token()
 		if errors.Is(err, io.EOF) {
-			return texts, elements
+			return texts
 		}
 		if err != nil {
 			t.Fatalf("not well-formed: %v", err)
 		}
-		switch token := token.(type) {
-		case xml.StartElement:
-			elements[token.Name.Local]++
-		case xml.CharData:
-			texts += string(token)
+		if text, ok := token.(xml.CharData); ok {
+			texts += string(text)
 		}
 	}
 }
 
 func TestSVGIsWellFormedAndComplete(t *testing.T) {
-	document := sample().svg()
-	texts, elements := wellFormed(t, document)
-	for _, want := range []string{`a "CPU" <at> 2 & 3 GHz`, "Latency of 1,000 bytes, p99", "10 messages deep", "8192"} {
-		if !strings.Contains(texts, want) {
-			t.Errorf("no text %q", want)
-		}
-	}
-	points := 2*len(sweepClients(false)) + len(sweepShapes(false))
-	if got, want := elements["circle"], points+1; got != want { // one in the legend
+	wellFormed(t, (&report{}).svg())
+	document := string(sample().svg())
+	has(t, wellFormed(t, []byte(document)), `a "CPU" <at> 2 & 3 GHz`, "Latency of 1,000 bytes, p99", "10 messages deep", "8192")
+	points := 2*7 + 3*6
+	if got, want := strings.Count(document, `fill="`+styles[0].colour), points+1; got != want { // one in the legend
 		t.Errorf("%d marks of ours, want %d", got, want)
 	}
-	for _, bad := range []string{"NaN", "Inf"} {
-		if strings.Contains(string(document), bad) {
-			t.Errorf("a coordinate is %s", bad)
-		}
+	if strings.Contains(document, "NaN") || strings.Contains(document, "Inf") || strings.Contains(document, "%!") {
+		t.Errorf("a coordinate is no number:\n%s", document)
 	}
 }
 
-func TestSVGOfNothing(t *testing.T) {
-	wellFormed(t, (&report{}).svg())
+func has(t *testing.T, text string, parts ...string) {
+	t.Helper()
+	for _, want := range parts {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
 }
 
 func TestJSONHasSamplesMediansAndRatios(t *testing.T) {
@@ -133,14 +125,11 @@ func TestJSONHasSamplesMediansAndRatios(t *testing.T) {
 		Machine struct{ CPU string }
 		Figures []struct {
 			Name    string
+			Clients int
 			Samples map[string][]float64
 			Summary map[string]spread
 			Ratios  map[string]float64
 		}
-		Latency []struct {
-			Clients int
-			Summary map[string]spread
-		} `json:"latency_by_clients"`
 	}
 	r := sample()
 	if err := json.Unmarshal(r.json(), &got); err != nil {
@@ -150,19 +139,14 @@ func TestJSONHasSamplesMediansAndRatios(t *testing.T) {
 	if got.Machine.CPU != r.Machine.CPU || f.Samples[ours][1] != 1.3 || f.Summary[inC].Max != 2.6 || f.Ratios["ours/C"] != 0.5 {
 		t.Errorf("got %+v", got)
 	}
-	if p := got.Latency[0]; p.Clients != 1 || p.Summary[ours].Min != 20 {
+	if p := got.Figures[1]; p.Name != "p50" || p.Clients != 1 || p.Summary[ours].Min != 20 {
 		t.Errorf("got %+v", p)
 	}
 }
 
 func TestBenchmarks(t *testing.T) {
-	got := string(sample().benchmarks())
-	for _, want := range []string{"Unit GB/s better=higher\n", "BenchmarkServer/1-file/server=C 1 2.6 us\n",
-		"BenchmarkServer/p99/clients=4/server=ours 1 280 us\n", "BenchmarkServer/throughput/depth=2/size=256/server=raw 1 "} {
-		if !strings.Contains(got, want) {
-			t.Errorf("no %q in\n%s", want, got)
-		}
-	}
+	has(t, string(sample().benchmarks()), "Unit GB/s better=higher\n", "BenchmarkServer/1-file/server=C 1 2.6 us\n",
+		"BenchmarkServer/p99/clients=4/server=ours 1 80 us\n", "BenchmarkServer/throughput/depth=2/size=256/server=raw 1 ")
 }
 
 func TestTable(t *testing.T) {
@@ -170,10 +154,9 @@ func TestTable(t *testing.T) {
 	if err := sample().table(&b); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"medians of 2 rounds", "1.15 (1.00-1.30)", "0.50"} {
-		if !strings.Contains(b.String(), want) {
-			t.Errorf("no %q in\n%s", want, b.String())
-		}
+	has(t, b.String(), "medians of 2 rounds", "1.15 (1.00-1.30)", "0.50")
+	if strings.Contains(b.String(), "p99") {
+		t.Errorf("what is plotted is in the table:\n%s", b.String())
 	}
 }
 
@@ -217,15 +200,10 @@ func rusage(t *testing.T) float64 {
 
 func TestTheLoadsFitTheDefaultLimit(t *testing.T) {
 	const limit = 819200
-	for _, quick := range []bool{true, false} {
-		loads := append(sweepClients(quick), sweepShapes(quick)...)
-		for _, w := range works(quick) {
-			loads = append(loads, w.load)
-		}
-		for _, l := range append(loads, load{clients: slowTransfers, shape: slowShape}) {
-			if need := requestQueue.cost() + uint64(l.clients)*l.shape.cost(); need > limit {
-				t.Errorf("%+v needs %d bytes", l, need)
-			}
+	slow := load{clients: slowTransfers, shape: slowShape}
+	for _, l := range append(append(loads(true), loads(false)...), slow) {
+		if need := requestQueue.cost() + uint64(l.clients)*l.shape.cost(); need > limit || l.clients > slowTransfers {
+			t.Errorf("%+v needs %d bytes", l, need)
 		}
 	}
 }
@@ -233,9 +211,34 @@ func TestTheLoadsFitTheDefaultLimit(t *testing.T) {
 func TestWithoutRoomTheErrorSaysWhatToDo(t *testing.T) {
 	exit := exec.Command("/bin/sh", "-c", "exit 3").Run()
 	err := explain("load", exit, "mq_open /x: Too many open files\n")
-	for _, want := range []string{"mq_open /x", "RLIMIT_MSGQUEUE", "other processes of user"} {
-		if !strings.Contains(err.Error(), want) {
-			t.Errorf("no %q in %q", want, err)
-		}
+	has(t, err.Error(), "mq_open /x", "RLIMIT_MSGQUEUE", "other processes of user")
+}
+
+func TestClientsOfAnInterruptedCrowdLeaveNoQueue(t *testing.T) {
+	b := newBench(options{work: t.TempDir()})
+	if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", b.path("mqfile"), "daemonlab/client").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	f, err := harness.NewFakeServer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	b.queue = f.Queue
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := b.crowd(ctx, 1)
+		ended <- err
+	}()
+	c, err := f.Accept(ctx, "1000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	interrupt()
+	if err := <-ended; err == nil || harness.QueueExists(c.Request.Reply) {
+		t.Errorf("the client ended with %v, its queue is there: %v", err, harness.QueueExists(c.Request.Reply))
 	}
 }

@@ -5,18 +5,76 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-
-	"daemonlab/lab/mq"
 )
 
 // load is work for a server: clients that each fetch a file so many times.
 type load struct {
+	what string // in the table
+	place
 	clients, requests int // requests of each client
 	bytes             int // of the file
 	shape             shape
+	readings          []reading
 }
 
-func (l load) total() int { return l.clients * l.requests }
+// reading takes one figure from an outcome.
+type reading struct {
+	name, unit, better string // the name comes after what the load is
+	of                 func(outcome) float64
+}
+
+var (
+	p50        = reading{"p50", "us", "lower", func(o outcome) float64 { return o.p50 }}
+	p99        = reading{"p99", "us", "lower", func(o outcome) float64 { return o.p99 }}
+	rate       = reading{"", "requests/s", "higher", outcome.perSecond}
+	speed      = reading{"", "GB/s", "higher", outcome.gbPerSecond}
+	cpuPer1000 = reading{"server's CPU per 1,000 requests", "ms", "lower", outcome.cpuPer1000}
+	cpuPerGB   = reading{"server's CPU per GB", "s", "lower", outcome.cpuPerGB}
+)
+
+// figure tells what a reading of a load is of.
+func (r reading) figure(l load) key {
+	return key{l.place, strings.Trim(l.what+", "+r.name, ", "), r.unit, r.better}
+}
+
+// Shapes of reply queues: the deepest that the limits allow, and what leaves room for 6 and 64 clients of one user.
+var (
+	deep   = shape{10, 8192}
+	middle = shape{4, 8192}
+	flat   = shape{3, 2048}
+)
+
+const small = 1000 // bytes
+
+// loads are those of the table, then those of the plot.
+func loads(quick bool) []load {
+	file, times, part := 1<<28, 4, 1
+	clients, total := []int{1, 2, 4, 8, 16, 32, 64}, 6400
+	sizes, size := []int{256, 512, 1024, 2048, 4096, 8192}, 1<<25
+	if quick {
+		file, times, part = 1<<26, 2, 10
+		clients, total = []int{1, 4, 16, 64}, 1280
+		sizes, size = []int{512, 2048, 8192}, 1<<23
+	}
+	stream, none := fmt.Sprintf("%d MiB", file>>20), place{}
+	all := []load{
+		{"1,000 bytes, 1 client", none, 1, 8000 / part, small, deep, []reading{p50, p99, cpuPer1000}},
+		{"1,000 bytes, 6 clients", none, 6, 4000 / part, small, middle, []reading{rate, cpuPer1000}},
+		{"1,000 bytes, 64 clients", none, 64, 500 / part, small, flat, []reading{rate, cpuPer1000}},
+		{stream + ", 1 client", none, 1, times, file, deep, []reading{speed, cpuPerGB}},
+		{stream + ", 8 clients", none, 8, 1, file, deep, []reading{speed, cpuPerGB}},
+	}
+	for _, n := range clients {
+		all = append(all, load{"", place{Clients: n}, n, total / n, small, flat, []reading{p50, p99}})
+	}
+	for _, depth := range []int{2, 4, 10} {
+		for _, n := range sizes {
+			bytes := max(size/4, size*n/8192) // small messages are slow: a part of the file shows it
+			all = append(all, load{"throughput", place{Depth: depth, Size: n}, 1, 1, bytes, shape{depth, n}, []reading{speed}})
+		}
+	}
+	return all
+}
 
 // outcome of a load.
 type outcome struct {
@@ -25,7 +83,6 @@ type outcome struct {
 	bytes    int
 	p50, p99 float64 // of the time of a request, microseconds
 	cpu      float64 // of the server, seconds
-	start    float64 // of the server, seconds
 }
 
 func (o outcome) perSecond() float64   { return float64(o.requests) / o.took }
@@ -36,21 +93,7 @@ func (o outcome) cpuPerGB() float64    { return o.cpu / o.gigabytes() }
 
 // parseOutcome reads the line that load.c prints.
 func parseOutcome(line string) (o outcome, err error) {
-	fields := strings.Fields(line)
-	if len(fields) != 5 {
-		return o, fmt.Errorf("load printed %q, not five numbers", line)
-	}
-	for i, value := range []*float64{0: &o.took, 3: &o.p50, 4: &o.p99} {
-		if value == nil {
-			continue
-		}
-		if *value, err = strconv.ParseFloat(fields[i], 64); err != nil {
-			return o, fmt.Errorf("load printed %q: %w", line, err)
-		}
-	}
-	if o.requests, err = strconv.Atoi(fields[1]); err == nil {
-		o.bytes, err = strconv.Atoi(fields[2])
-	}
+	_, err = fmt.Sscanf(line, "%g %d %d %g %g\n", &o.took, &o.requests, &o.bytes, &o.p50, &o.p99)
 	if err == nil && !(o.took > 0) {
 		err = fmt.Errorf("no time went by")
 	}
@@ -60,63 +103,84 @@ func parseOutcome(line string) (o outcome, err error) {
 	return o, nil
 }
 
-// run puts the load on a new server of the contestant, after a tenth of it that does not count. The raw limit needs no
-// such practice, and would keep the queues of the first clients open, which count against the limit of bytes.
-func (b *bench) run(ctx context.Context, c contestant, l load) (o outcome, err error) {
-	s, err := b.start(c, l.threads(b.report.Machine.Cores))
-	if err != nil {
-		return o, fmt.Errorf("%s: %w", c.name, err)
-	}
-	defer func() {
-		if endErr := s.end(); err == nil {
-			err = endErr
-		}
-	}()
-	if c.name != raw {
-		warm := l
-		warm.requests = max(1, l.requests/10)
-		if _, err := b.put(ctx, warm); err != nil {
-			return o, fmt.Errorf("%s: %w", c.name, err)
+// round does everything once. Contestants take turns load by load.
+func (b *bench) round(ctx context.Context, round int) error {
+	for _, l := range loads(b.quick) {
+		err := inTurn(ctx, round, contestants, func(c contestant) error { return b.run(ctx, c, l) })
+		if err != nil {
+			return err
 		}
 	}
-	before, err := s.cpu()
+	for range 5 { // since it is quick
+		if err := inTurn(ctx, round, contestants, b.timeStart); err != nil {
+			return err
+		}
+	}
+	err := inTurn(ctx, round, contestants, func(c contestant) error { return b.burden(ctx, c) })
 	if err != nil {
-		return o, err
+		return err
 	}
-	if o, err = b.put(ctx, l); err != nil {
-		return o, fmt.Errorf("%s: %w", c.name, err)
-	}
-	after, err := s.cpu()
-	o.cpu, o.start = after-before, s.start
-	return o, err
+	return b.sysv(ctx)
 }
 
-// threads is how many threads the raw limit is given: a large file keeps one busy, a small one none for long.
-func (l load) threads(cores int) int {
-	if l.bytes > 1<<20 {
-		return l.clients
+// inTurn calls f for all contestants, beginning with another one each round.
+func inTurn(ctx context.Context, round int, contestants []contestant, f func(contestant) error) error {
+	for i := range contestants {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		c := contestants[(round+i)%len(contestants)]
+		if err := f(c); err != nil {
+			return fmt.Errorf("%s: %w", c.name, err)
+		}
 	}
-	return min(l.clients, cores)
+	return nil
+}
+
+// run puts the load on a new server of the contestant, after a tenth of it that does not count. The raw limit needs no
+// such practice, and would keep the queues of the first clients open, which count against the limit of bytes.
+func (b *bench) run(ctx context.Context, c contestant, l load) error {
+	threads := min(l.clients, b.report.Machine.Cores)
+	if l.bytes > 1<<20 { // which keeps one busy
+		threads = l.clients
+	}
+	return b.with(c, threads, func(s *server) error {
+		if c.name != raw {
+			warm := l
+			warm.requests = max(1, l.requests/10)
+			if _, err := b.put(ctx, warm); err != nil {
+				return err
+			}
+		}
+		before, err := cpuOf(s.PID())
+		if err != nil {
+			return err
+		}
+		o, err := b.put(ctx, l)
+		if err != nil {
+			return err
+		}
+		after, err := cpuOf(s.PID())
+		o.cpu = after - before
+		for _, r := range l.readings {
+			b.report.add(r.figure(l), c.name, r.of(o))
+		}
+		return err
+	})
 }
 
 // put puts a load on the server that runs, and checks that all of it came.
 func (b *bench) put(ctx context.Context, l load) (outcome, error) {
-	defer unlinkAll(b.prefix, l.clients)
-	out, err := finished(ctx, b.path("load"), b.queue, b.prefix, strconv.Itoa(l.bytes), strconv.Itoa(l.clients),
+	defer b.unlinkReplies()
+	var out strings.Builder
+	_, err := b.finish(ctx, &out, b.path("load"), b.queue, b.prefix, strconv.Itoa(l.bytes), strconv.Itoa(l.clients),
 		strconv.Itoa(l.requests), strconv.Itoa(l.shape.depth), strconv.Itoa(l.shape.size))
 	if err != nil {
 		return outcome{}, err
 	}
-	o, err := parseOutcome(out)
-	if err == nil && o.bytes != l.total()*l.bytes {
-		err = fmt.Errorf("%d bytes came of %d", o.bytes, l.total()*l.bytes)
+	o, err := parseOutcome(out.String())
+	if want := l.clients * l.requests * l.bytes; err == nil && o.bytes != want {
+		err = fmt.Errorf("%d bytes came of %d", o.bytes, want)
 	}
 	return o, err
-}
-
-// unlinkAll removes the reply queues of clients that were killed. Usually there are none.
-func unlinkAll(prefix string, clients int) {
-	for i := range clients {
-		mq.Unlink(prefix + strconv.Itoa(i))
-	}
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"fmt"
 	"os"
 	"os/exec"
 	"runtime"
@@ -23,19 +25,26 @@ type machine struct {
 }
 
 func thisMachine() machine {
-	m := machine{CPU: cpuModel(), Cores: runtime.NumCPU(), Go: runtime.Version(), GCC: gccVersion(),
-		User: "ordinary user", Date: time.Now().UTC().Truncate(time.Second)}
-	var u unix.Utsname
-	if unix.Uname(&u) == nil {
-		m.Kernel = unix.ByteSliceToString(u.Sysname[:]) + " " + unix.ByteSliceToString(u.Release[:]) + " " +
-			unix.ByteSliceToString(u.Machine[:])
-	}
+	user := "ordinary user"
 	if os.Geteuid() == 0 {
-		m.User = "root"
+		user = "root"
 	}
+	var u unix.Utsname
+	unix.Uname(&u)
+	kernel := []string{unix.ByteSliceToString(u.Sysname[:]), unix.ByteSliceToString(u.Release[:]),
+		unix.ByteSliceToString(u.Machine[:])}
+	gcc, _ := exec.Command("gcc", "-dumpfullversion").Output()
 	load, _ := os.ReadFile("/proc/loadavg")
-	m.LoadAvg = strings.Join(strings.Fields(string(load))[:min(3, len(strings.Fields(string(load))))], " ")
-	return m
+	fields := strings.Fields(string(load))
+	return machine{CPU: cpuModel(), Cores: runtime.NumCPU(), Kernel: strings.Join(kernel, " "), Go: runtime.Version(),
+		GCC: cmp.Or(strings.TrimSpace(string(gcc)), "unknown"), User: user, Date: time.Now().UTC().Truncate(time.Second),
+		LoadAvg: strings.Join(fields[:min(3, len(fields))], " ")}
+}
+
+// String is one line.
+func (m machine) String() string {
+	return fmt.Sprintf("%s, %d cores, %s, go %s, gcc %s, as %s", m.CPU, m.Cores, m.Kernel,
+		strings.TrimPrefix(m.Go, "go"), m.GCC, m.User)
 }
 
 // cpuModel looks for the names that architectures give it in /proc/cpuinfo.
@@ -50,12 +59,4 @@ func cpuModel() string {
 		}
 	}
 	return "unknown CPU"
-}
-
-func gccVersion() string {
-	out, err := exec.Command("gcc", "-dumpfullversion").Output()
-	if err != nil {
-		return "unknown"
-	}
-	return strings.TrimSpace(string(out))
 }

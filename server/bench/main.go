@@ -1,8 +1,15 @@
+// Bench races the servers: this project's, the lab's solution in C, the System V server that the lab begins with, and
+// the raw limit, loops of mq_send and mq_receive without a file. See usage.
+//
+// All of them get the same loads from the same clients in C, in turns, round by round, so that what else happens on the
+// machine hits all alike. A server is started afresh for every load and warmed up by it.
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/signal"
@@ -10,9 +17,65 @@ import (
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/mq"
+	lab "daemonlab/lab/sysv"
 	"daemonlab/lab/tool"
 	"daemonlab/specs/harness"
 )
+
+const usage = `usage: scripts/bench [--quick] [--rounds N] [--json FILE] [--svg FILE]
+                     [--benchmarks FILE]
+
+Builds the server, the C solution and, when it is there, the System V server,
+runs the same loads against them in turn, and prints medians, minima, maxima
+and ratios. Needs gcc and make. Runs as root (the servers then
+as nobody) and as an ordinary user.
+
+  --json FILE   write all samples, medians and ratios
+  --svg FILE    write a plot: latency against clients, throughput against
+                message size and depth
+  --benchmarks FILE
+                write all samples in Go's benchmark format: benchstat A B
+                compares two runs, benchstat -col /server A the servers
+  --quick       every load, but short, and one round: some 20 seconds
+  --rounds N    rounds (default 5, with --quick 1); medians are over the rounds
+
+While it runs, it needs nearly all of RLIMIT_MSGQUEUE (819200 bytes of message
+queues for a user): no other server or client of the same user may run.
+`
+
+type options struct {
+	json, svg, benchmarks string // files; empty: none
+	work                  string // directory with the programs, for everything that is made; removed at the end
+	quick                 bool
+	rounds                int
+}
+
+func parseFlags(args []string) (o options, err error) {
+	f := flag.NewFlagSet("bench", flag.ContinueOnError)
+	f.StringVar(&o.json, "json", "", "")
+	f.StringVar(&o.svg, "svg", "", "")
+	f.StringVar(&o.benchmarks, "benchmarks", "", "")
+	f.BoolVar(&o.quick, "quick", false, "")
+	f.IntVar(&o.rounds, "rounds", 0, "")
+	f.StringVar(&o.work, "work", "", "") // from the script, which has built the programs there
+	err = tool.Parse(f, args, usage, func() error {
+		switch {
+		case f.NArg() > 0:
+			return fmt.Errorf("unexpected argument %q", f.Arg(0))
+		case o.work == "":
+			return errors.New("no programs: start it with scripts/bench")
+		case o.rounds < 0:
+			return errors.New("--rounds is negative")
+		}
+		return nil
+	})
+	rounds := 5
+	if o.quick {
+		rounds = 1
+	}
+	o.rounds = cmp.Or(o.rounds, rounds)
+	return o, err
+}
 
 func main() { os.Exit(run(os.Args[1:])) }
 
@@ -42,27 +105,24 @@ func run(args []string) int {
 }
 
 // measure does everything that starts processes, and leaves none.
-func measure(ctx context.Context, o options) (r *report, err error) {
+func measure(ctx context.Context, o options) (*report, error) {
 	if err := harness.AdoptOrphans(); err != nil {
 		return nil, err
 	}
-	b, err := newBench(ctx, o)
-	defer func() { err = errors.Join(err, b.clear()) }()
-	if err != nil {
-		return nil, err
+	b := newBench(o)
+	err := b.prepare(ctx)
+	for round := 0; round < o.rounds && err == nil; round++ {
+		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, o.rounds)
+		err = b.round(ctx, round)
 	}
-	if err := b.rounds(ctx, o.rounds); err != nil {
-		return nil, err
-	}
-	return b.report, nil
-}
-
-// clear ends what a failure or an interruption has left, and removes its queues: last, so that nobody makes another.
-func (b *bench) clear() error {
-	err := harness.KillAdopted()
+	// What a failure or an interruption has left ends first, so that nobody makes another queue.
+	err = errors.Join(err, harness.KillAdopted())
 	mq.Unlink(b.queue)
-	unlinkAll(b.prefix, slowTransfers)
-	return err
+	b.unlinkReplies()
+	if q, none := lab.Get(b.key, 0, 0); none == nil {
+		err = errors.Join(err, q.Remove())
+	}
+	return b.report, err
 }
 
 func publish(r *report, o options) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"runtime"
 	"slices"
 	"strings"
@@ -19,77 +20,101 @@ type report struct {
 	Quick   bool      `json:"quick"`
 	Notes   []string  `json:"notes,omitempty"`
 	Figures []*figure `json:"figures"`
-	Latency []*figure `json:"latency_by_clients"`
-	Speed   []*figure `json:"throughput_by_shape"`
 }
 
-func newReport(o options) *report {
-	return &report{Machine: thisMachine(), Rounds: o.rounds, Quick: o.quick}
+// figure is one quantity, measured for each contestant in each round.
+type figure struct {
+	key
+	Samples map[string][]float64 `json:"samples"`
 }
 
-// figure finds a figure of the table by its name, or begins it.
-func (r *report) figure(name, unit, better string) *figure {
-	return find(&r.Figures, figure{Name: name, Unit: unit, Better: better})
+type key struct {
+	place
+	Name   string `json:"name"`
+	Unit   string `json:"unit"`
+	Better string `json:"better"` // "higher" or "lower"
 }
 
-// latency is the figure of so many clients, "p50" or "p99".
-func (r *report) latency(clients int, name string) *figure {
-	return find(&r.Latency, figure{place: place{Clients: clients}, Name: name, Unit: "us", Better: "lower"})
+// place is where in the plot a figure lies, nowhere if it is of the table.
+type place struct {
+	Clients int `json:"clients,omitempty"`
+	Depth   int `json:"depth,omitempty"`
+	Size    int `json:"size,omitempty"` // bytes of a message
 }
 
-func (r *report) throughput(s shape) *figure {
-	return find(&r.Speed, figure{place: place{Depth: s.depth, Size: s.size}, Name: "throughput", Unit: "GB/s", Better: "higher"})
-}
-
-func find(figures *[]*figure, want figure) *figure {
-	for _, f := range *figures {
-		if f.place == want.place && f.Name == want.Name {
-			return f
-		}
+func (r *report) add(k key, contestant string, value float64) {
+	i := slices.IndexFunc(r.Figures, func(f *figure) bool { return f.key == k })
+	if i < 0 {
+		i = len(r.Figures)
+		r.Figures = append(r.Figures, &figure{k, map[string][]float64{}})
 	}
-	*figures = append(*figures, &want)
-	return &want
+	samples := r.Figures[i].Samples
+	samples[contestant] = append(samples[contestant], value)
 }
 
 // note keeps what a reader has to know, once.
 func (r *report) note(text string) {
-	for _, n := range r.Notes {
-		if n == text {
-			return
-		}
+	if !slices.Contains(r.Notes, text) {
+		r.Notes = append(r.Notes, text)
 	}
-	r.Notes = append(r.Notes, text)
+}
+
+// spread sums samples up.
+type spread struct {
+	Median float64 `json:"median"`
+	Min    float64 `json:"min"`
+	Max    float64 `json:"max"`
+}
+
+// of sums up the samples of a contestant; ok is false when there are none.
+func (f *figure) of(contestant string) (s spread, ok bool) {
+	samples := f.Samples[contestant]
+	if len(samples) == 0 {
+		return s, false
+	}
+	return spread{median(samples), slices.Min(samples), slices.Max(samples)}, true
+}
+
+// median is the middle sample, or the mean of the two in the middle. It is NaN of none.
+func median(samples []float64) float64 {
+	n := len(samples)
+	if n == 0 {
+		return math.NaN()
+	}
+	sorted := slices.Sorted(slices.Values(samples))
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
 // ratios are those of the table, each of the medians of two contestants.
 var ratios = []struct{ of, to string }{{ours, inC}, {ours, raw}, {ours, sysv}}
 
+// ratio divides the medians of two contestants; ok is false when one of them has none, or the second has 0.
+func (f *figure) ratio(of, to string) (ratio float64, ok bool) {
+	a, okA := f.of(of)
+	b, okB := f.of(to)
+	if !okA || !okB || b.Median == 0 {
+		return 0, false
+	}
+	return a.Median / b.Median, true
+}
+
 // MarshalJSON adds medians and ratios to the samples.
 func (f *figure) MarshalJSON() ([]byte, error) {
 	type plain figure
-	return json.Marshal(struct {
+	all := struct {
 		*plain
 		Summary map[string]spread  `json:"summary"`
 		Ratios  map[string]float64 `json:"ratios"`
-	}{(*plain)(f), f.summary(), f.ratios()})
-}
-
-func (f *figure) summary() map[string]spread {
-	all := map[string]spread{}
+	}{(*plain)(f), map[string]spread{}, map[string]float64{}}
 	for name := range f.Samples {
-		all[name], _ = f.of(name)
+		all.Summary[name], _ = f.of(name)
 	}
-	return all
-}
-
-func (f *figure) ratios() map[string]float64 {
-	all := map[string]float64{}
 	for _, r := range ratios {
 		if value, ok := f.ratio(r.of, r.to); ok {
-			all[r.of+"/"+r.to] = value
+			all.Ratios[r.of+"/"+r.to] = value
 		}
 	}
-	return all
+	return json.Marshal(all)
 }
 
 func (r *report) json() []byte {
@@ -105,19 +130,17 @@ func (r *report) benchmarks() []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "goos: linux\ngoarch: %s\npkg: daemonlab/server/bench\ncpu: %s\n", runtime.GOARCH, r.Machine.CPU)
 	units := map[string]bool{}
-	for _, f := range slices.Concat(r.Figures, r.Latency, r.Speed) {
+	for _, f := range r.Figures {
 		if !units[f.Unit] {
 			units[f.Unit] = true
 			fmt.Fprintf(&b, "Unit %s better=%s\n", f.Unit, f.Better)
 		}
 		name := strings.NewReplacer(", ", "/", ",", "", " ", "-").Replace(f.Name)
-		for _, key := range []struct {
-			name  string
-			value int
-		}{{"clients", f.Clients}, {"depth", f.Depth}, {"size", f.Size}} {
-			if key.value > 0 {
-				name += fmt.Sprintf("/%s=%d", key.name, key.value)
-			}
+		if f.Clients > 0 {
+			name += fmt.Sprintf("/clients=%d", f.Clients)
+		}
+		if f.Depth > 0 {
+			name += fmt.Sprintf("/depth=%d/size=%d", f.Depth, f.Size)
 		}
 		for _, server := range slices.Sorted(maps.Keys(f.Samples)) {
 			for _, sample := range f.Samples[server] {
@@ -128,29 +151,35 @@ func (r *report) benchmarks() []byte {
 	return b.Bytes()
 }
 
-// String is one line.
-func (m machine) String() string {
-	return fmt.Sprintf("%s, %d cores, %s, go %s, gcc %s, as %s", m.CPU, m.Cores, m.Kernel,
-		strings.TrimPrefix(m.Go, "go"), m.GCC, m.User)
-}
-
 // table prints what people read.
 func (r *report) table(out io.Writer) error {
 	fmt.Fprintf(out, "%s\n%s, load average before %s\n%s (least-greatest)\n\n", r.Machine,
 		r.Machine.Date.Format("2006-01-02 15:04 MST"), r.Machine.LoadAvg, r.samples())
 	columns := []string{ours, inC, raw}
-	if r.has(sysv) {
+	if slices.ContainsFunc(r.Figures, func(f *figure) bool { return len(f.Samples[sysv]) > 0 }) {
 		columns = append(columns, sysv)
 	}
+	ratios := ratios[:len(columns)-1]
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "\t\t%s", strings.Join(columns, "\t"))
-	for _, q := range ratios[:len(columns)-1] {
+	for _, q := range ratios {
 		fmt.Fprintf(w, "\t%s/%s", q.of, q.to)
 	}
-	fmt.Fprintln(w)
 	for _, f := range r.Figures {
-		f.row(w, columns)
+		if f.place != (place{}) {
+			continue
+		}
+		fmt.Fprintf(w, "\n%s\t%s", f.Name, f.Unit)
+		for _, c := range columns {
+			s, ok := f.of(c)
+			cell(w, s, ok)
+		}
+		for _, q := range ratios {
+			value, ok := f.ratio(q.of, q.to)
+			cell(w, fmt.Sprintf("%.2f", value), ok)
+		}
 	}
+	fmt.Fprintln(w)
 	if err := w.Flush(); err != nil {
 		return err
 	}
@@ -160,40 +189,19 @@ func (r *report) table(out io.Writer) error {
 	return nil
 }
 
+func cell(w io.Writer, content any, ok bool) {
+	if !ok {
+		content = "-"
+	}
+	fmt.Fprint(w, "\t", content)
+}
+
 // samples says what figures are made of.
 func (r *report) samples() string {
 	if r.Rounds == 1 {
 		return "one round"
 	}
 	return fmt.Sprintf("medians of %d rounds", r.Rounds)
-}
-
-func (r *report) has(contestant string) bool {
-	for _, f := range r.Figures {
-		if len(f.Samples[contestant]) > 0 {
-			return true
-		}
-	}
-	return false
-}
-
-func (f *figure) row(w io.Writer, columns []string) {
-	fmt.Fprintf(w, "%s\t%s", f.Name, f.Unit)
-	for _, c := range columns {
-		if s, ok := f.of(c); ok {
-			fmt.Fprint(w, "\t", s)
-		} else {
-			fmt.Fprint(w, "\t-")
-		}
-	}
-	for _, q := range ratios[:len(columns)-1] {
-		if value, ok := f.ratio(q.of, q.to); ok {
-			fmt.Fprintf(w, "\t%.2f", value)
-		} else {
-			fmt.Fprint(w, "\t-")
-		}
-	}
-	fmt.Fprintln(w)
 }
 
 // String leaves the extremes out when there are none.
@@ -206,12 +214,12 @@ func (s spread) String() string {
 
 // short writes a number with three digits or so.
 func short(x float64) string {
-	switch {
-	case x >= 100:
-		return fmt.Sprintf("%.0f", x)
-	case x >= 10:
-		return fmt.Sprintf("%.1f", x)
-	default:
-		return fmt.Sprintf("%.2f", x)
+	digits := 2
+	if x >= 10 {
+		digits--
 	}
+	if x >= 100 {
+		digits--
+	}
+	return fmt.Sprintf("%.*f", digits, x)
 }

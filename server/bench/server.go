@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -33,11 +31,10 @@ var contestants = []contestant{
 
 // Names of contestants, in tables and JSON.
 const (
-	ours  = "ours"
-	inC   = "C"
-	raw   = "raw"
-	sysv  = "System V"
-	limit = 10 * time.Second // for a start and for an end
+	ours = "ours"
+	inC  = "C"
+	raw  = "raw"
+	sysv = "System V"
 )
 
 func (b *bench) daemon(program string) []string {
@@ -48,40 +45,38 @@ func (b *bench) daemon(program string) []string {
 // server is a contestant at work.
 type server struct {
 	*pidfd.Process
-	bench *bench
 	start float64 // seconds from its execution until it was ready
 }
 
-// start starts a contestant with so many threads, where it can be told. It is not interrupted by a context: a daemon
-// that is half-way up could not be found.
-func (b *bench) start(c contestant, threads int) (*server, error) {
+// with starts a contestant with so many threads, where it can be told, and ends it after f. A start is not interrupted by
+// a context: a daemon that is half-way up could not be found.
+func (b *bench) with(c contestant, threads int, f func(*server) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	out, err := finished(ctx, b.path("start"), c.arguments(b, threads)...)
+	args := c.arguments(b, threads)
+	took, err := b.finish(ctx, nil, args[0], args[1:]...)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	s := &server{bench: b}
-	if s.start, err = strconv.ParseFloat(strings.TrimSpace(out), 64); err != nil {
-		return nil, err
-	}
-	pid, err := readPID(b.path("pid"))
-	if err == nil {
-		s.Process, err = pidfd.Open(pid)
-	}
-	return s, err
-}
-
-func readPID(file string) (int, error) {
-	text, err := os.ReadFile(file)
+	s := &server{start: took.Seconds()}
+	text, err := os.ReadFile(b.path("pid"))
 	if err != nil {
-		return 0, err
+		return err
 	}
-	return strconv.Atoi(strings.TrimSpace(string(text)))
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		return err
+	}
+	if s.Process, err = pidfd.Open(pid); err != nil {
+		return err
+	}
+	defer s.Close()
+	err = f(s)
+	return errors.Join(err, b.end(s))
 }
 
 // end ends the server, by force if need be, and removes what it may leave.
-func (s *server) end() error {
+func (b *bench) end(s *server) error {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	err := s.Signal(unix.SIGTERM)
@@ -91,16 +86,25 @@ func (s *server) end() error {
 		s.Wait(context.Background())
 	}
 	unix.Wait4(s.PID(), nil, 0, nil) // it was adopted
-	mq.Unlink(s.bench.queue)
-	os.Remove(s.bench.path("pid"))
-	return errors.Join(err, s.Close())
+	mq.Unlink(b.queue)
+	os.Remove(b.path("pid"))
+	return err
 }
 
-// cpu is the processor time that all threads of the process have used, those that have ended too, in seconds. The
+// timeStart starts and ends a server.
+func (b *bench) timeStart(c contestant) error {
+	if c.name == raw {
+		return nil
+	}
+	return b.with(c, 1, func(s *server) error {
+		b.report.add(key{Name: "start to ready", Unit: "ms", Better: "lower"}, c.name, s.start*1e3)
+		return nil
+	})
+}
+
+// cpuOf is the processor time that all threads of a process have used, those that have ended too, in seconds. The
 // clock is the one that clock_getcpuclockid(3) names: /proc/PID/stat has the same time in steps of 10 ms, and schedstat
 // leaves out threads that have ended, of which a server with a thread for each request has many.
-func (s *server) cpu() (float64, error) { return cpuOf(s.PID()) }
-
 func cpuOf(pid int) (float64, error) {
 	const schedulerClock = 2 // CPUCLOCK_SCHED of linux/posix-timers.h
 	var t unix.Timespec
@@ -113,5 +117,3 @@ func (s *server) size() (memory, threads float64, err error) {
 	status, err := procfs.New("/proc").Process(s.PID()).Status()
 	return float64(status.VmRSS) / (1 << 20), float64(status.Threads), err
 }
-
-func (b *bench) path(name string) string { return filepath.Join(b.work, name) }

@@ -1,14 +1,16 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"os"
 	"strconv"
-	"strings"
+	"sync"
 	"time"
+
+	"daemonlab/lab/mq"
+	"daemonlab/lab/wire"
 )
 
 // Ninety transfers at once of one user are what the default RLIMIT_MSGQUEUE has room for, beside the request queue.
@@ -17,126 +19,177 @@ const slowTransfers = 90
 var slowShape = shape{2, 4096}
 
 const (
-	slowBytes  = 1 << 20
-	slowLooks  = 20 // at the server's size, while its clients are slow
-	slowPeriod = 25 * time.Millisecond
+	slowBytes = 1 << 20
+	slowPause = 20 * time.Millisecond  // of a client between two messages
+	slowTime  = 500 * time.Millisecond // in which the server is looked at
 )
 
-// burden is what slow transfers make of a server.
-type burden struct {
-	idle, memory float64 // MiB
-	threads      float64
-	crowd        float64 // seconds
-}
-
-// burdenOf measures a new server of the contestant under slow transfers.
-func (b *bench) burdenOf(ctx context.Context, c contestant) (found burden, err error) {
-	s, err := b.start(c, 1)
-	if err != nil {
-		return found, fmt.Errorf("%s: %w", c.name, err)
+// burden measures a new server of the contestant under slow transfers.
+func (b *bench) burden(ctx context.Context, c contestant) error {
+	if c.name == raw {
+		return nil
 	}
-	defer func() {
-		if endErr := s.end(); err == nil {
-			err = endErr
-		}
-	}()
-	if found.idle, _, err = s.size(); err != nil {
-		return found, err
-	}
-	err = b.slow(ctx, func() error {
-		if err := found.look(ctx, s); err != nil || c.name != ours {
-			return err
-		}
-		return found.lookAtCrowd(ctx, b, s)
-	})
-	if err != nil {
-		return found, fmt.Errorf("%s: %w", c.name, err)
-	}
-	return found, nil
-}
-
-// lookAtCrowd goes on looking while a crowd of clients comes.
-func (found *burden) lookAtCrowd(ctx context.Context, b *bench, s *server) error {
-	served := make(chan error, 1)
-	go func() {
-		var err error
-		found.crowd, err = b.crowd(ctx, crowdSize(b.quick))
-		served <- err
-	}()
-	for {
-		select {
-		case err := <-served:
-			return err
-		default:
-		}
-		if err := found.look(ctx, s); err != nil {
-			return errors.Join(err, <-served)
-		}
-	}
-}
-
-// slow calls f while slow transfers go on, and then lets them finish.
-func (b *bench) slow(ctx context.Context, f func() error) error {
-	limited, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	defer unlinkAll(b.prefix, slowTransfers)
-	cmd := helper(limited, b.path("slow"), b.queue, b.prefix, strconv.Itoa(slowBytes), strconv.Itoa(slowTransfers),
-		strconv.Itoa(slowShape.depth), strconv.Itoa(slowShape.size))
-	var said strings.Builder
-	cmd.Stderr = &said
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		return err
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	bytes, err := watch(bufio.NewReader(out), in, f)
-	if waitErr := cmd.Wait(); waitErr != nil {
-		return explain("slow", waitErr, said.String())
-	}
-	if err == nil && bytes != slowTransfers*slowBytes {
-		err = fmt.Errorf("slow transfers: %d bytes came of %d", bytes, slowTransfers*slowBytes)
-	}
-	return err
-}
-
-// watch calls f when the transfers are slow, and closes in to make them fast.
-func watch(out *bufio.Reader, in io.Closer, f func() error) (bytes int, err error) {
-	defer in.Close()
-	if line, err := out.ReadString('\n'); line != "slow\n" {
-		return 0, fmt.Errorf("slow printed %q: %w", line, err)
-	}
-	if err := f(); err != nil {
-		return 0, err
-	}
-	in.Close()
-	line, err := out.ReadString('\n')
-	if err != nil {
-		return 0, err
-	}
-	return strconv.Atoi(strings.TrimSpace(line))
-}
-
-// look keeps the greatest of what it sees.
-func (found *burden) look(ctx context.Context, s *server) error {
-	ticks := time.NewTicker(slowPeriod)
-	defer ticks.Stop()
-	for range slowLooks {
-		select {
-		case <-ticks.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		memory, threads, err := s.size()
+	return b.with(c, 1, func(s *server) error {
+		idle, _, err := s.size()
 		if err != nil {
 			return err
 		}
-		found.memory, found.threads = max(found.memory, memory), max(found.threads, threads)
+		lower := func(name, unit string, value float64) {
+			b.report.add(key{Name: name, Unit: unit, Better: "lower"}, c.name, value)
+		}
+		lower("idle, server's memory", "MiB", idle)
+		var memory, threads, crowd float64
+		look := func(ctx context.Context) error { // keeps the greatest
+			for ; ; pause(ctx, slowPause) {
+				m, t, err := s.size()
+				memory, threads = max(memory, m), max(threads, t)
+				if err != nil || ctx.Err() != nil {
+					return err
+				}
+			}
+		}
+		clients := crowdSize(b.quick)
+		err = b.slow(ctx, func(ctx context.Context) error {
+			alone, stop := context.WithTimeout(ctx, slowTime)
+			defer stop()
+			if err := look(alone); err != nil || c.name != ours {
+				return err
+			}
+			crowded, stop := context.WithCancel(ctx)
+			var crowdErr error
+			go func() {
+				defer stop()
+				crowd, crowdErr = b.crowd(ctx, clients)
+			}()
+			err := look(crowded)
+			<-crowded.Done()
+			return errors.Join(err, crowdErr)
+		})
+		if err != nil {
+			return err
+		}
+		what := fmt.Sprintf("%d slow transfers, server's ", slowTransfers)
+		lower(what+"memory", "MiB", memory)
+		lower(what+"threads", "threads", threads)
+		if c.name == ours {
+			lower(fmt.Sprintf("then %d clients of the same user, all served", clients), "s", crowd)
+		}
+		return nil
+	})
+}
+
+// pause waits, but not longer than ctx.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
 	}
-	return nil
+}
+
+// slow has the transfers begin, calls f while they are slow, and lets them finish.
+func (b *bench) slow(ctx context.Context, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	fast := make(chan struct{})
+	var begun, ended sync.WaitGroup
+	begun.Add(slowTransfers)
+	for i := range slowTransfers {
+		ended.Go(func() {
+			begin := sync.OnceFunc(begun.Done)
+			defer begin()
+			if err := b.fetchSlowly(ctx, b.reply(i), begin, fast); err != nil {
+				fail(fmt.Errorf("a slow transfer: %w", err))
+			}
+		})
+	}
+	begun.Wait()
+	if ctx.Err() == nil {
+		if err := f(ctx); err != nil {
+			fail(err)
+		}
+	}
+	close(fast)
+	ended.Wait()
+	return context.Cause(ctx)
+}
+
+// fetchSlowly takes one message after each pause, until it may be fast.
+func (b *bench) fetchSlowly(ctx context.Context, reply string, begun func(), fast <-chan struct{}) error {
+	q, err := slowShape.make(reply)
+	if err != nil {
+		return err
+	}
+	defer q.Close()
+	defer mq.Unlink(reply)
+	server, err := mq.Open(b.queue, os.O_WRONLY, 0, nil)
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	request, err := wire.Request{PID: int32(os.Getpid()), Reply: reply, Path: strconv.Itoa(slowBytes)}.Append(nil)
+	if err := errors.Join(err, q.Chmod(wire.QueueMode), server.Send(ctx, request, 0)); err != nil {
+		return err
+	}
+	buf := make([]byte, slowShape.size)
+	for bytes := 0; ; {
+		n, kind, err := q.Receive(ctx, buf)
+		switch {
+		case err != nil:
+			return err
+		case kind == wire.Failure:
+			return fmt.Errorf("the server says: %s", buf[:n])
+		case kind == wire.End && bytes == slowBytes:
+			return nil
+		case kind == wire.End:
+			return fmt.Errorf("%d bytes came of %d", bytes, slowBytes)
+		case kind == wire.Data:
+			bytes += n
+		}
+		begun()
+		select {
+		case <-fast:
+		case <-time.After(slowPause):
+		}
+	}
+}
+
+// crowdSize is how many clients come at once while the slow transfers of the same user go on. There is room for the
+// queues of a few; the others wait for it.
+func crowdSize(quick bool) int {
+	if quick {
+		return 100
+	}
+	return 1000
+}
+
+// crowd has so many clients fetch a small file. Each must be served, which its exit status says. It returns the seconds
+// until the last was. They write to files and not to pipes, whose ends a thousand forks would pass around.
+func (b *bench) crowd(ctx context.Context, clients int) (float64, error) {
+	said, err := os.Create(b.path("crowd.log"))
+	if err != nil {
+		return 0, err
+	}
+	defer said.Close()
+	begin := time.Now()
+	served := make(chan error, clients)
+	for range clients {
+		go func() {
+			cmd := helper(ctx, b.path("mqfile"), "--queue", b.queue, strconv.Itoa(small))
+			cmd.Stderr = said
+			served <- cmd.Run()
+		}()
+	}
+	failed := 0
+	for range clients {
+		if clientErr := <-served; clientErr != nil {
+			failed, err = failed+1, clientErr
+		}
+	}
+	if err != nil {
+		text, _ := os.ReadFile(said.Name())
+		return 0, fmt.Errorf("%d of %d clients: %w:\n%s", failed, clients, err, text[:min(len(text), 2000)])
+	}
+	return time.Since(begin).Seconds(), nil
 }

@@ -1,50 +1,50 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
 	"os"
-	"os/exec"
 	"slices"
 	"strconv"
-	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	lab "daemonlab/lab/sysv"
 )
 
+// systemV is the System V server. It stays in the foreground, and prints a line when it serves.
+var systemV = contestant{sysv, func(b *bench, _ int) []string {
+	const start = `rm -f "$4"; "$1" --root "$2" --key "$3" >"$4" & echo $! >"$5"
+		until [ -s "$4" ]; do kill -0 $! || exit 1; sleep 0.01; done`
+	return []string{"/bin/sh", "-c", start, "sh", b.path("svfiled"), b.path("files"), b.key.String(), b.path("serves"), b.path("pid")}
+}}
+
 // sysv times the System V server with its own client: the exchange is another one, so the clients of the other loads
 // do not fit. A request is a run of the client, and the time of one is that of a process.
-func (b *bench) sysv(ctx context.Context, _ int) (err error) {
+func (b *bench) sysv(ctx context.Context) error {
 	if reason := b.noSysV(); reason != "" {
 		b.report.note("No column for the System V server: " + reason + ".")
 		return nil
 	}
 	b.report.note("System V: with its own client, a process for each request, whose start is in the times.")
-	key := lab.Key(0x62000000 | os.Getpid()&0xffffff)
-	server, err := b.startSysV(key)
-	if err != nil {
-		return fmt.Errorf("%s: %w", sysv, err)
-	}
-	defer func() { err = errors.Join(err, endSysV(server, key)) }()
-	for _, w := range works(b.quick) {
-		if w.clients == 1 {
-			if err := b.sysvLoad(ctx, key, w); err != nil {
-				return fmt.Errorf("%s: %w", sysv, err)
+	return inTurn(ctx, 0, []contestant{systemV}, func(c contestant) error {
+		return b.with(c, 1, func(*server) error {
+			for _, l := range loads(b.quick) {
+				if l.clients > 1 || l.place != (place{}) {
+					continue
+				}
+				if err := b.sysvLoad(ctx, l); err != nil {
+					return err
+				}
 			}
-		}
-	}
-	return nil
+			return nil
+		})
+	})
 }
 
 func (b *bench) noSysV() string {
 	for _, name := range []string{"svfiled", "svfile"} {
-		if _, err := os.Stat(b.path(name)); errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(b.path(name)); errors.Is(err, os.ErrNotExist) {
 			return "its programs in lab/sysv do not build"
 		}
 	}
@@ -54,66 +54,26 @@ func (b *bench) noSysV() string {
 	return ""
 }
 
-// startSysV starts the server, which stays in the foreground, and waits for the line that it prints when it serves.
-func (b *bench) startSysV(key lab.Key) (*exec.Cmd, error) {
-	cmd := helper(context.Background(), b.path("svfiled"), "--root", b.path("files"), "--key", key.String())
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	kill := time.AfterFunc(limit, func() { cmd.Process.Kill() })
-	defer kill.Stop()
-	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
-		return nil, errors.Join(fmt.Errorf("it does not say that it serves: %w", err), endSysV(cmd, key))
-	}
-	return cmd, nil
-}
-
-func endSysV(server *exec.Cmd, key lab.Key) error {
-	server.Process.Signal(unix.SIGTERM)
-	kill := time.AfterFunc(limit, func() { server.Process.Kill() })
-	defer kill.Stop()
-	err := server.Wait()
-	if q, getErr := lab.Get(key, 0, 0); getErr == nil {
-		err = errors.Join(err, q.Remove())
-	}
-	return err
-}
-
 // sysvLoad runs the client as often as the load has requests, but not for too long.
-func (b *bench) sysvLoad(ctx context.Context, key lab.Key, w work) error {
+func (b *bench) sysvLoad(ctx context.Context, l load) error {
 	const enough = 100
 	var times []float64
-	for range min(w.requests, enough) {
-		begin := time.Now()
-		if err := b.svfile(ctx, key, strconv.Itoa(w.bytes)); err != nil {
+	o := outcome{requests: min(l.requests, enough)}
+	for range o.requests {
+		took, err := b.finish(ctx, nil, b.path("svfile"), "--key", b.key.String(), strconv.Itoa(l.bytes))
+		if err != nil {
 			return err
 		}
-		times = append(times, time.Since(begin).Seconds())
+		times = append(times, took.Seconds())
+		o.took += took.Seconds()
+		o.bytes += l.bytes
 	}
 	slices.Sort(times)
-	o := outcome{requests: len(times), bytes: len(times) * w.bytes, p50: times[len(times)/2] * 1e6,
-		p99: times[len(times)*99/100] * 1e6}
-	for _, t := range times {
-		o.took += t
-	}
-	for _, r := range w.figures {
+	o.p50, o.p99 = times[len(times)/2]*1e6, times[len(times)*99/100]*1e6
+	for _, r := range l.readings {
 		if r.unit != "ms" && r.unit != "s" { // its children's processor time is not known
-			b.report.figure(r.name, r.unit, r.better).add(sysv, r.of(o))
+			b.report.add(r.figure(l), sysv, r.of(o))
 		}
 	}
 	return nil
-}
-
-// svfile fetches a file and throws it away.
-func (b *bench) svfile(ctx context.Context, key lab.Key, path string) error {
-	limited, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	cmd := helper(limited, b.path("svfile"), "--key", key.String(), path)
-	var said strings.Builder
-	cmd.Stderr = &said
-	return explain("svfile", cmd.Run(), said.String())
 }

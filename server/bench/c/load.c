@@ -10,22 +10,38 @@
 #include "bench.h"
 
 #include <signal.h>
+#include <stddef.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 
 struct shared {
     uint64_t bytes;
     float latency[]; /* of every request, microseconds */
 };
 
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec + t.tv_nsec / 1e9;
+}
+
 static uint64_t fetch(mqd_t server, mqd_t reply, const struct request *r, char *buf, size_t size)
 {
     uint64_t bytes = 0;
     unsigned kind;
-    send_request(server, r);
+    if (mq_send(server, (const char *)r, offsetof(struct request, path) + strlen(r->path) + 1, 0) == -1)
+        die("mq_send");
     do {
-        size_t n = receive(reply, buf, size, &kind);
+        ssize_t n = mq_receive(reply, buf, size, &kind);
+        if (n == -1)
+            die("mq_receive");
+        if (kind == FAILURE) {
+            fprintf(stderr, "the server says: %.*s\n", (int)n, buf);
+            _exit(FAILED);
+        }
         if (kind == DATA)
             bytes += n;
     } while (kind != END);
@@ -36,32 +52,21 @@ static void client(char **argv, long number, float *latency, uint64_t *bytes)
 {
     long requests = atol(argv[5]), size = atol(argv[7]);
     uint64_t sum = 0;
-    char name[256];
-    snprintf(name, sizeof name, "%s%ld", argv[2], number);
-    mqd_t reply = make_queue(name, O_RDONLY, atol(argv[6]), size);
-    mqd_t server = open_server(argv[1]);
-    struct request r = make_request(name, argv[3]);
     char *buf = malloc(size);
+    struct request r = { .pid = getpid() };
+    snprintf(r.reply, sizeof r.reply, "%s%ld", argv[2], number);
+    snprintf(r.path, sizeof r.path, "%s", argv[3]);
+    mqd_t reply = make_queue(r.reply, atol(argv[6]), size), server = mq_open(argv[1], O_WRONLY);
+    if (server == -1)
+        die(argv[1]);
     for (long i = 0; i < requests; i++) {
         double begin = now();
         sum += fetch(server, reply, &r, buf, size);
         latency[i] = (now() - begin) * 1e6;
     }
-    mq_unlink(name);
+    mq_unlink(r.reply);
     __atomic_add_fetch(bytes, sum, __ATOMIC_RELAXED);
     _exit(0);
-}
-
-static void start_client(char **argv, long number, float *latency, uint64_t *bytes)
-{
-    pid_t pid = fork();
-    if (pid == -1)
-        die("fork");
-    if (pid != 0)
-        return;
-    /* The others end with the parent when one fails: nobody may wait for ever. */
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    client(argv, number, latency, bytes);
 }
 
 static int ascending(const void *a, const void *b)
@@ -72,18 +77,22 @@ static int ascending(const void *a, const void *b)
 
 int main(int argc, char **argv)
 {
-    if (argc != 8) {
-        fprintf(stderr, "usage: load QUEUE PREFIX PATH CLIENTS REQUESTS DEPTH SIZE\n");
-        return USAGE;
-    }
     long clients = atol(argv[4]), requests = atol(argv[5]), all = clients * requests;
     struct shared *s = mmap(NULL, sizeof *s + all * sizeof(float), PROT_READ | PROT_WRITE,
                             MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (s == MAP_FAILED)
         die("mmap");
     double begin = now();
-    for (long i = 0; i < clients; i++)
-        start_client(argv, i, s->latency + i * requests, &s->bytes);
+    for (long i = 0; i < clients; i++) {
+        pid_t pid = fork();
+        if (pid == -1)
+            die("fork");
+        if (pid == 0) {
+            /* The others end with the parent when one fails: nobody may wait for ever. */
+            prctl(PR_SET_PDEATHSIG, SIGKILL);
+            client(argv, i, s->latency + i * requests, &s->bytes);
+        }
+    }
     for (int status; wait(&status) > 0;)
         if (status != 0)
             return WIFEXITED(status) ? WEXITSTATUS(status) : FAILED;

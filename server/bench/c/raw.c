@@ -8,7 +8,6 @@
 #include "bench.h"
 
 #include <pthread.h>
-#include <signal.h>
 
 enum { CLIENTS = 256 };
 
@@ -21,11 +20,8 @@ static struct client *find(struct client *known, const struct request *r)
 {
     struct client *c = known;
     while (c->pid != 0 && c->pid != r->pid)
-        c++;
-    if (c == known + CLIENTS) {
-        fprintf(stderr, "raw: more than %d clients\n", CLIENTS);
-        _exit(FAILED);
-    }
+        if (++c == known + CLIENTS)
+            die("too many clients");
     if (c->pid == 0) {
         struct mq_attr attr;
         c->pid = r->pid;
@@ -50,7 +46,7 @@ static void answer(const struct client *c, const char *data, uint64_t size)
 
 static void *serve(void *unused)
 {
-    struct client *known = calloc(CLIENTS + 1, sizeof *known);
+    struct client *known = calloc(CLIENTS, sizeof *known);
     char *data = malloc(1 << 20);
     struct request r;
     memset(data, 'x', 1 << 20);
@@ -60,34 +56,23 @@ static void *serve(void *unused)
     return unused;
 }
 
-static void serve_in_threads(long threads)
-{
-    pthread_t thread;
-    for (long i = 1; i < threads; i++)
-        if (pthread_create(&thread, NULL, serve, NULL) != 0)
-            die("pthread_create");
-    serve(NULL);
-}
-
 int main(int argc, char **argv)
 {
-    if (argc != 4) {
-        fprintf(stderr, "usage: raw QUEUE PIDFILE THREADS\n");
-        return USAGE;
-    }
-    requests = make_queue(argv[1], O_RDONLY, 10, sizeof(struct request));
+    requests = make_queue(argv[1], 10, sizeof(struct request));
     FILE *pidfile = fopen(argv[2], "w");
-    if (pidfile == NULL)
-        die(argv[2]);
-    pid_t pid = fork();
+    pid_t pid = pidfile ? fork() : -1;
     if (pid == -1)
-        die("fork");
+        die(argv[2]);
     if (pid == 0) {
         /* Nobody is to wait for the end of these. */
         freopen("/dev/null", "w", stdout);
         freopen("/dev/null", "w", stderr);
         setsid();
-        serve_in_threads(atol(argv[3]));
+        pthread_t thread;
+        for (long i = 1; i < atol(argv[3]); i++)
+            if (pthread_create(&thread, NULL, serve, NULL) != 0)
+                die("pthread_create");
+        serve(NULL);
     }
     fprintf(pidfile, "%d\n", pid);
     return fclose(pidfile) == 0 ? 0 : FAILED;

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/mq"
+	lab "daemonlab/lab/sysv"
+)
+
+// bench is one run of everything.
+type bench struct {
+	work   string  // directory
+	queue  string  // the servers' request queue
+	prefix string  // of the clients' reply queues
+	key    lab.Key // of the System V server's queue
+	quick  bool
+	report *report
+}
+
+func newBench(o options) *bench {
+	name := fmt.Sprintf("/bench-%d", os.Getpid())
+	return &bench{work: o.work, queue: name, prefix: name + "-", key: lab.Key(0x62000000 | os.Getpid()&0xffffff),
+		quick: o.quick, report: &report{Machine: thisMachine(), Rounds: o.rounds, Quick: o.quick}}
+}
+
+func (b *bench) path(name string) string { return filepath.Join(b.work, name) }
+
+// reply is the name of a client's queue.
+func (b *bench) reply(client int) string { return b.prefix + strconv.Itoa(client) }
+
+// unlinkReplies removes the reply queues of clients that were killed. Usually there are none.
+func (b *bench) unlinkReplies() {
+	for i := range slowTransfers { // no load has as many clients
+		mq.Unlink(b.reply(i))
+	}
+}
+
+// The clients are in C, so that they cost as little as possible of the two processors they often share with the server,
+// and the same with every server.
+//
+//go:embed c
+var sources embed.FS
+
+// prepare compiles and makes what the loads need.
+func (b *bench) prepare(ctx context.Context) error {
+	if err := os.CopyFS(b.work, sources); err != nil {
+		return err
+	}
+	for _, name := range []string{"load", "raw"} {
+		cmd := exec.CommandContext(ctx, "gcc", "-std=gnu11", "-O2", "-Wall", "-Wno-unused-result", "-pthread",
+			"-o", b.path(name), b.path("c/"+name+".c"), "-lrt")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("gcc %s.c: %w\n%s", name, err, out)
+		}
+	}
+	if err := b.checkRoom(); err != nil {
+		return err
+	}
+	// The servers of root serve as nobody.
+	if err := errors.Join(os.Chmod(b.work, 0o755), os.Mkdir(b.path("files"), 0o755)); err != nil {
+		return err
+	}
+	sizes := map[int]bool{slowBytes: true}
+	for _, l := range loads(b.quick) {
+		sizes[l.bytes] = true
+	}
+	for size := range sizes {
+		if err := makeFile(b.path("files/"+strconv.Itoa(size)), int64(size)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// makeFile makes a file whose name is its size, which is all that the raw limit has.
+func makeFile(name string, size int64) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = io.CopyN(f, rand.NewChaCha8([32]byte{}), size)
+	return errors.Join(err, f.Chmod(0o644), f.Close())
+}
+
+// shape of a queue.
+type shape struct{ depth, size int }
+
+// requestQueue is the shape that the contract asks of a server.
+var requestQueue = shape{10, 4356}
+
+func (s shape) cost() uint64 { return mq.Cost(s.depth, s.size) }
+
+func (s shape) make(name string) (*mq.Queue, error) {
+	return mq.Open(name, os.O_RDONLY|os.O_CREATE|os.O_EXCL, 0o600, &mq.Attr{MaxMsg: s.depth, MsgSize: s.size})
+}
+
+// checkRoom makes the most expensive set of queues of all loads and removes it, so that a machine that has no room
+// for it is told before, not in the middle.
+func (b *bench) checkRoom() error {
+	for _, set := range [][]shape{{deep}, append(slices.Repeat([]shape{slowShape}, slowTransfers), requestQueue)} {
+		if err := b.makeAndRemove(set); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *bench) makeAndRemove(set []shape) error {
+	for i, s := range set {
+		q, err := s.make(fmt.Sprintf("%sroom-%d", b.prefix, i))
+		if errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENOSPC) {
+			return fmt.Errorf("no room for %d message queues: %w; %s", len(set), err, whoHasRoom())
+		}
+		if err != nil {
+			return err
+		}
+		defer q.Close()
+		defer mq.Unlink(q.Name())
+	}
+	return nil
+}
+
+func whoHasRoom() string {
+	return fmt.Sprintf("other processes of user %d hold message queues, and RLIMIT_MSGQUEUE counts them all; end them, or "+
+		"run as another user", os.Getuid())
+}
+
+const (
+	patience = 60 * time.Second // for a load; one that takes so long hangs, since a request was lost
+	limit    = 10 * time.Second // for a start and for an end
+)
+
+// helper prepares a program that is told to end, with all that it has started, when the context does: by SIGTERM, which
+// has clients remove their queues. It is in a process group of its own, where a terminal's Ctrl-C does not reach it: this
+// process has to end things in order.
+func helper(ctx context.Context, program string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGTERM) }
+	cmd.WaitDelay = limit
+	return cmd
+}
+
+// finish runs a helper to its end, with its output to out or, if nil, to nobody. An error holds what it complained of, in
+// a file: a pipe and its reader would take a part of the time.
+func (b *bench) finish(ctx context.Context, out io.Writer, program string, args ...string) (took time.Duration, err error) {
+	limited, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	said, err := os.Create(b.path("said"))
+	if err != nil {
+		return 0, err
+	}
+	defer said.Close()
+	cmd := helper(limited, program, args...)
+	cmd.Stdout, cmd.Stderr = out, said
+	begin := time.Now()
+	err = cmd.Run()
+	took = time.Since(begin)
+	if limited.Err() != nil && ctx.Err() == nil {
+		err = fmt.Errorf("not done after %v, so a request seems to be lost", patience)
+	}
+	text, _ := os.ReadFile(said.Name())
+	return took, explain(filepath.Base(program), err, string(text))
+}
+
+// noRoom is the exit status of a load that may not make its queues.
+const noRoom = 3
+
+func explain(name string, err error, said string) error {
+	var exit *exec.ExitError
+	switch said := strings.TrimSpace(said); {
+	case err == nil:
+		return nil
+	case errors.As(err, &exit) && exit.ExitCode() == noRoom:
+		return fmt.Errorf("%s: %s: %s", name, said, whoHasRoom())
+	default:
+		return fmt.Errorf("%s: %w: %s", name, err, said)
+	}
+}
