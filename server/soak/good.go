@@ -152,25 +152,24 @@ func (s *session) runClient(ctx context.Context, chance *rand.Rand) {
 	f := s.choose(chance)
 	out := filepath.Join(s.place.Dir, fmt.Sprintf("out-%d", chance.Uint64()))
 	defer os.Remove(out)
-	x, silence := exchange{what: "mqfile " + f.name, begin: time.Now()}, s.silent()
-	c := s.startClient("--queue", s.place.Queue, "-o", out, f.name)
-	if c == nil {
+	x, silence := exchange{begin: time.Now()}, s.silent()
+	e, started := s.program(ctx, func(*harness.Running) {}, "-o", out, f.name)
+	if !started {
 		return
 	}
-	e := s.waitFor(ctx, c)
 	x.sent, x.end, x.last = time.Now(), time.Now(), time.Now()
 	s.count(requests)
 	s.count("client programs")
 	content, err := os.ReadFile(out)
 	excuse := s.excusedProgram(e, x, silence)
 	switch {
-	case ctx.Err() != nil:
+	case ctx.Err() != nil, e.Exit == 128+int(unix.SIGINT): // a terminal's Ctrl-C may come to it first
 	case e.Exit == 0 && err == nil && bytes.Equal(content, f.content):
 		s.count(checked)
 	case excuse != "":
 		s.count("client programs that " + excuse)
 	default:
-		s.lose("%s: %v", x.what, e)
+		s.lose("mqfile %s: %v", f.name, e)
 	}
 }
 
@@ -186,52 +185,45 @@ func (s *session) excusedProgram(e harness.Ended, x exchange, silence silence) s
 	return ""
 }
 
-// startClient returns nil if there is nothing to wait for.
-func (s *session) startClient(args ...string) *harness.Running {
+// program runs the client program, which has limits of its own. It reports whether it could be started.
+func (s *session) program(ctx context.Context, meanwhile func(*harness.Running), args ...string) (e harness.Ended, started bool) {
 	s.starting.RLock()
-	defer s.starting.RUnlock()
-	c, err := s.programs.StartClient(args...)
+	c, err := s.programs.StartClient(append([]string{"--queue", s.place.Queue}, args...)...)
+	s.starting.RUnlock()
 	if err != nil {
 		s.lose("mqfile cannot be started: %v", err)
+		return e, false
 	}
-	return c
-}
-
-// waitFor waits for a client program, which has limits of its own.
-func (s *session) waitFor(ctx context.Context, c *harness.Running) harness.Ended {
+	meanwhile(c)
 	limited, cancel := harness.WithTimeout(ctx, hang())
 	defer cancel()
-	e := c.Wait(limited)
+	e = c.Wait(limited)
 	if limited.Err() != nil && ctx.Err() == nil {
 		s.lose("mqfile %q did not end in %v", c.Args, hang())
 	}
-	return e
+	return e, true
 }
 
 // interruptClient ends the client program by a signal, at any moment of its short life.
 func (s *session) interruptClient(ctx context.Context, chance *rand.Rand) {
-	f := s.choose(chance)
+	f, life := s.choose(chance), 8*time.Millisecond
 	if chance.IntN(2) == 0 {
 		f = s.large()
 	}
-	c := s.startClient("--queue", s.place.Queue, f.name)
-	if c == nil {
-		return
-	}
-	life := 8 * time.Millisecond
 	if s.race {
 		life *= 5 // the race detector takes as long to start
 	}
-	pause(ctx, time.Duration(chance.IntN(int(life))))
-	switch chance.IntN(4) {
-	case 0:
-		c.Signal(unix.SIGINT)
-	case 1:
-		c.Signal(unix.SIGTERM)
-	default:
-		s.kill(c)
-	}
-	s.waitFor(ctx, c)
+	s.program(ctx, func(c *harness.Running) {
+		pause(ctx, time.Duration(chance.IntN(int(life))))
+		switch chance.IntN(4) {
+		case 0:
+			c.Signal(unix.SIGINT)
+		case 1:
+			c.Signal(unix.SIGTERM)
+		default:
+			s.kill(c)
+		}
+	}, f.name)
 	s.count("client programs ended by a signal") // who knows which of them have made their request
 	pause(ctx, time.Duration(chance.IntN(int(16*time.Millisecond))))
 }

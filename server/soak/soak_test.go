@@ -29,37 +29,32 @@ func at(seconds float64) time.Time {
 func TestExcuses(t *testing.T) {
 	usual := harness.Slack
 	t.Cleanup(func() { harness.Slack = usual })
+	type found struct{ excused, absent, stopping bool }
 	for _, c := range []struct {
-		what                       string
-		from, till, back           float64
-		begin, sent, last, end     float64
-		excused, absent, stopsayso bool
-		slack                      time.Duration // of a starved server
+		what                   string
+		from, till, back       float64
+		begin, sent, last, end float64
+		want                   found
+		slow                   time.Duration // that a starved server may be
 	}{
-		{killed, 10, 11, 12, 5, 6, 9, 9, false, false, false, 0},
-		{killed, 10, 11, 12, 5, 6, 9, 10.5, true, true, false, 0},
-		{killed, 10, 11, 12, 11.5, 11.6, 15, 20, false, true, false, 0}, // in the queue when the next server came
-		{killed, 10, 0, 0, 5, 6, 15, 20, true, true, false, 0},
-		{stopped, 10, 15, 16, 5, 6, 13, 20, false, true, true, 0}, // taken before, so it has to be answered
-		{stopped, 10, 15, 16, 5, 6, 13, 20, true, true, true, 2 * time.Second},
-		{stopped, 10, 15, 16, 5, 6, 14.5, 20, true, true, true, 0}, // until the end of the grace
-		{stopped, 10, 11, 12, 9, 10.5, 9, 20, true, true, true, 0},
-		{stopped, 10, 11, 12, 11.5, 11.6, 15, 20, false, true, false, 0},
-		{stopped, 10, 11, 12, 12.5, 12.6, 15, 20, false, false, false, 0},
-		{unlinked, 10, 11, 11, 9.9, 11.1, 15, 20, true, true, false, 0},
-		{unlinked, 10, 11, 11, 9, 9.5, 15, 20, false, true, false, 0},
+		{killed, 10, 11, 12, 5, 6, 9, 9, found{false, false, false}, 0},
+		{killed, 10, 11, 12, 5, 6, 9, 10.5, found{true, true, false}, 0},
+		{killed, 10, 11, 12, 11.5, 11.6, 15, 20, found{false, true, false}, 0}, // in the queue when the next server came
+		{killed, 10, 0, 0, 5, 6, 15, 20, found{true, true, false}, 0},
+		{stopped, 10, 15, 16, 5, 6, 13, 20, found{false, true, true}, 0}, // taken before, so it has to be answered
+		{stopped, 10, 15, 16, 5, 6, 13, 20, found{true, true, true}, 2 * time.Second},
+		{stopped, 10, 15, 16, 5, 6, 14.5, 20, found{true, true, true}, 0}, // until the end of the grace
+		{stopped, 10, 11, 12, 9, 10.5, 9, 20, found{true, true, true}, 0},
+		{stopped, 10, 11, 12, 11.5, 11.6, 15, 20, found{false, true, false}, 0},
+		{stopped, 10, 11, 12, 12.5, 12.6, 15, 20, found{false, false, false}, 0},
+		{unlinked, 10, 11, 11, 9.9, 11.1, 15, 20, found{true, true, false}, 0},
+		{unlinked, 10, 11, 11, 9, 9.5, 15, 20, found{false, true, false}, 0},
 	} {
-		harness.Slack = usual + c.slack
+		harness.Slack = usual + c.slow
 		l := ledger{troubles: []*trouble{{what: c.what, from: at(c.from), till: at(c.till), back: at(c.back)}}}
 		x := exchange{begin: at(c.begin), sent: at(c.sent), last: at(c.last), end: at(c.end)}
-		if got := l.excused(x) != ""; got != c.excused {
-			t.Errorf("%+v: excused %v", c, got)
-		}
-		if got := l.absent(x); got != c.absent {
-			t.Errorf("%+v: absent %v", c, got)
-		}
-		if got := l.stopping(x); got != c.stopsayso {
-			t.Errorf("%+v: stopping %v", c, got)
+		if got := (found{l.excused(x) != "", l.absent(x), l.stopping(x)}); got != c.want {
+			t.Errorf("%+v: %+v", c, got)
 		}
 	}
 }
@@ -91,64 +86,56 @@ func TestLosses(t *testing.T) {
 	patience := harness.Patience
 	harness.Patience = 100 * time.Millisecond
 	t.Cleanup(func() { harness.Patience = patience })
-	send := func(kind uint, body []byte) func(*testing.T, *harness.Conversation) {
-		return func(t *testing.T, c *harness.Conversation) {
-			if err := c.Send(t.Context(), kind, body); err != nil {
-				t.Error(err)
+	send := func(kind uint, body ...byte) func(*session, *harness.Conversation) error {
+		return func(_ *session, c *harness.Conversation) error { return c.Send(t.Context(), kind, body) }
+	}
+	steps := map[string]func(*session, *harness.Conversation) error{
+		"INFO": send(wire.Info, wire.AppendInfo(nil, 1)...), "right": send(wire.Data, 0), "wrong": send(wire.Data, 1),
+		"END": send(wire.End), "FAILURE": send(wire.Failure, 0),
+		"slow": func(*session, *harness.Conversation) error { // by the clock that the session goes by
+			ctx, cancel := harness.WithTimeout(t.Context(), 3*harness.Patience)
+			defer cancel()
+			<-ctx.Done()
+			return nil
+		},
+		"others": func(s *session, _ *harness.Conversation) error {
+			for range passed {
+				s.count(checked)
 			}
-		}
+			return nil
+		},
 	}
-	info := send(wire.Info, wire.AppendInfo(nil, 1))
-	right, wrong := send(wire.Data, []byte{0}), send(wire.Data, []byte{1})
-	end := send(wire.End, nil)
-	var s *session
-	slow := func(t *testing.T, _ *harness.Conversation) { // by the clock that the session goes by
-		ctx, cancel := harness.WithTimeout(t.Context(), 3*harness.Patience)
-		defer cancel()
-		<-ctx.Done()
-	}
-	others := func(*testing.T, *harness.Conversation) {
-		for range passed {
-			s.count(checked)
-		}
-	}
-	for name, c := range map[string]struct {
-		answers []func(*testing.T, *harness.Conversation)
-		lost    int
-	}{
-		"right":       {[]func(*testing.T, *harness.Conversation){info, right, end}, 0},
-		"wrong bytes": {[]func(*testing.T, *harness.Conversation){info, wrong, end}, 1},
-		"no END":      {[]func(*testing.T, *harness.Conversation){info, right}, 1},
-		"no answer":   {nil, 1},
-		"slow":        {[]func(*testing.T, *harness.Conversation){info, slow, right, end}, 0},
-		"forgotten":   {[]func(*testing.T, *harness.Conversation){others, slow, others, slow, info, right, end}, 1},
-		"FAILURE":     {[]func(*testing.T, *harness.Conversation){send(wire.Failure, []byte("no"))}, 1},
+	for answer, lost := range map[string]int{
+		"INFO right END": 0, "INFO wrong END": 1, "INFO right": 1, "": 1, "FAILURE": 1,
+		"INFO slow right END": 0, "others slow others slow INFO right END": 1,
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(answer, func(t *testing.T) {
 			f, err := harness.NewFakeServer()
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			defer f.Close()
-			s = &session{place: harness.Place{Queue: f.Queue}}
-			done := make(chan struct{})
+			s, done := &session{place: harness.Place{Queue: f.Queue}}, make(chan struct{})
 			go func() {
 				defer close(done)
 				s.exchange(t.Context(), harness.Small, "file", 0, 0, file{content: []byte{0}}.check)
 			}()
 			conversation, err := f.Accept(t.Context(), "file")
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, answer := range c.answers {
-				answer(t, conversation)
+			must(t, err)
+			for step := range strings.FieldsSeq(answer) {
+				must(t, steps[step](s, conversation))
 			}
 			<-done
 			conversation.Close()
-			if len(s.losses) != c.lost {
-				t.Errorf("%d lost, expected %d: %q", len(s.losses), c.lost, s.losses)
+			if len(s.losses) != lost {
+				t.Errorf("%d lost, expected %d: %q", len(s.losses), lost, s.losses)
 			}
 		})
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -177,9 +164,7 @@ func TestRaces(t *testing.T) {
 	for pid, text := range []string{
 		report("0x1", 7, "main.f()") + report("0x2", 8, "main.g()") + "Found 2 data race(s)\n", report("0x3", 9, "main.f()"),
 	} {
-		if err := os.WriteFile(fmt.Sprint(s.racePath(), ".", pid), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		must(t, os.WriteFile(fmt.Sprint(s.racePath(), ".", pid), []byte(text), 0o600))
 	}
 	if races := s.showRaces(); races != 2 {
 		t.Errorf("%d races, expected 2", races)
@@ -189,28 +174,18 @@ func TestRaces(t *testing.T) {
 // Of a silent server counts when its last response came, not when the silence was noticed: that may be at its end.
 func TestTheLastResponse(t *testing.T) {
 	f, err := harness.NewFakeServer()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer f.Close()
 	c, err := harness.NewClient(harness.Small)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer c.Close()
 	s, x := session{}, exchange{begin: time.Now()}
 	s.begin(killed)
-	if err := c.Request(t.Context(), f.Queue, "file"); err != nil {
-		t.Fatal(err)
-	}
+	must(t, c.Request(t.Context(), f.Queue, "file"))
 	conversation, err := f.Accept(t.Context(), "file")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer conversation.Close()
-	if err := conversation.Send(t.Context(), wire.Info, wire.AppendInfo(nil, 1)); err != nil {
-		t.Fatal(err)
-	}
+	must(t, conversation.Send(t.Context(), wire.Info, wire.AppendInfo(nil, 1)))
 	ended, cancel := context.WithTimeout(t.Context(), 0)
 	defer cancel()
 	e, err := s.finish(ended, c, &x, "file", 0, 0)
@@ -259,26 +234,18 @@ func TestSoak(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes 30 seconds")
 	}
-	if err := harness.AdoptOrphans(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, harness.AdoptOrphans())
 	for _, interrupt := range []bool{false, true} {
 		dir, err := os.MkdirTemp("", "soak-test-")
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		defer os.RemoveAll(dir)
 		os.Chmod(dir, 0o755) // for the account that the server becomes
 		cmd := exec.Command("../../scripts/soak", "--seed", "1", "0.3")
 		cmd.Env = append(os.Environ(), "TMPDIR="+dir)
 		cmd.Stderr = t.Output()
 		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
+		must(t, cmd.Start())
 		for lines := bufio.NewScanner(out); lines.Scan(); {
 			fmt.Fprintln(t.Output(), lines.Text())
 			if interrupt && strings.HasPrefix(lines.Text(), "calm") {
