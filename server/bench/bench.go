@@ -1,8 +1,8 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"embed"
 	"errors"
 	"fmt"
 	"io"
@@ -25,22 +25,21 @@ import (
 type bench struct {
 	work   string  // directory
 	queue  string  // the servers' request queue
-	prefix string  // of the clients' reply queues
 	key    lab.Key // of the System V server's queue
 	quick  bool
 	report *report
 }
 
 func newBench(o options) *bench {
-	name := fmt.Sprintf("/bench-%d", os.Getpid())
-	return &bench{work: o.work, queue: name, prefix: name + "-", key: lab.Key(0x62000000 | os.Getpid()&0xffffff),
-		quick: o.quick, report: &report{Machine: thisMachine(), Rounds: o.rounds, Quick: o.quick}}
+	pid := os.Getpid()
+	return &bench{work: o.work, queue: fmt.Sprintf("/bench-%d", pid), key: lab.Key(0x62000000 | pid&0xffffff), quick: o.quick,
+		report: &report{Machine: thisMachine(), Rounds: o.rounds, Quick: o.quick}}
 }
 
 func (b *bench) path(name string) string { return filepath.Join(b.work, name) }
 
 // reply is the name of a client's queue.
-func (b *bench) reply(client int) string { return b.prefix + strconv.Itoa(client) }
+func (b *bench) reply(client int) string { return fmt.Sprintf("%s-%d", b.queue, client) }
 
 // unlinkReplies removes the reply queues of clients that were killed. Usually there are none.
 func (b *bench) unlinkReplies() {
@@ -49,25 +48,10 @@ func (b *bench) unlinkReplies() {
 	}
 }
 
-// The clients are in C, so that they cost as little as possible of the two processors they often share with the server,
-// and the same with every server.
-//
-//go:embed c
-var sources embed.FS
-
-// prepare compiles and makes what the loads need.
-func (b *bench) prepare(ctx context.Context) error {
-	if err := os.CopyFS(b.work, sources); err != nil {
-		return err
-	}
-	for _, name := range []string{"load", "raw"} {
-		cmd := exec.CommandContext(ctx, "gcc", "-std=gnu11", "-O2", "-Wall", "-Wno-unused-result", "-pthread",
-			"-o", b.path(name), b.path("c/"+name+".c"), "-lrt")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("gcc %s.c: %w\n%s", name, err, out)
-		}
-	}
-	if err := b.checkRoom(); err != nil {
+// prepare makes what the loads need.
+func (b *bench) prepare() error {
+	slow := append(slices.Repeat([]shape{slowShape}, slowTransfers), requestQueue)
+	if err := cmp.Or(b.checkRoom(deep), b.checkRoom(slow...)); err != nil {
 		return err
 	}
 	// The servers of root serve as nobody.
@@ -108,22 +92,13 @@ func (s shape) make(name string) (*mq.Queue, error) {
 	return mq.Open(name, os.O_RDONLY|os.O_CREATE|os.O_EXCL, 0o600, &mq.Attr{MaxMsg: s.depth, MsgSize: s.size})
 }
 
-// checkRoom makes the most expensive set of queues of all loads and removes it, so that a machine that has no room
-// for it is told before, not in the middle.
-func (b *bench) checkRoom() error {
-	for _, set := range [][]shape{{deep}, append(slices.Repeat([]shape{slowShape}, slowTransfers), requestQueue)} {
-		if err := b.makeAndRemove(set); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (b *bench) makeAndRemove(set []shape) error {
-	for i, s := range set {
-		q, err := s.make(fmt.Sprintf("%sroom-%d", b.prefix, i))
+// checkRoom makes the queues of a load and removes them, so that a machine that has no room for them is told before, not
+// in the middle.
+func (b *bench) checkRoom(queues ...shape) error {
+	for i, s := range queues {
+		q, err := s.make(fmt.Sprintf("%s-room-%d", b.queue, i))
 		if errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENOSPC) {
-			return fmt.Errorf("no room for %d message queues: %w; %s", len(set), err, whoHasRoom())
+			return fmt.Errorf("no room for %d message queues: %w; %s", len(queues), err, whoHasRoom())
 		}
 		if err != nil {
 			return err

@@ -1,12 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"encoding/xml"
-	"errors"
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"os/exec"
@@ -82,26 +81,15 @@ func sample() *report {
 	return r
 }
 
-func wellFormed(t *testing.T, document []byte) (texts string) {
-	t.Helper()
-	for d := xml.NewDecoder(strings.NewReader(string(document))); ; {
-		token, err := d.Token()
-		if errors.Is(err, io.EOF) {
-			return texts
-		}
-		if err != nil {
-			t.Fatalf("not well-formed: %v", err)
-		}
-		if text, ok := token.(xml.CharData); ok {
-			texts += string(text)
-		}
-	}
-}
-
 func TestSVGIsWellFormedAndComplete(t *testing.T) {
-	wellFormed(t, (&report{}).svg())
+	var parsed struct {
+		Texts []string `xml:"text"`
+	}
 	document := string(sample().svg())
-	has(t, wellFormed(t, []byte(document)), `a "CPU" <at> 2 & 3 GHz`, "Latency of 1,000 bytes, p99", "10 messages deep", "8192")
+	if err := cmp.Or(xml.Unmarshal((&report{}).svg(), &parsed), xml.Unmarshal([]byte(document), &parsed)); err != nil {
+		t.Fatalf("not well-formed: %v", err)
+	}
+	has(t, strings.Join(parsed.Texts, "\n"), `a "CPU" <at> 2 & 3 GHz`, "Latency of 1,000 bytes, p99", "10 messages deep", "8192")
 	points := 2*7 + 3*6
 	if got, want := strings.Count(document, `fill="`+styles[0].colour), points+1; got != want { // one in the legend
 		t.Errorf("%d marks of ours, want %d", got, want)

@@ -173,7 +173,7 @@ func (b *bench) run(ctx context.Context, c contestant, l load) error {
 func (b *bench) put(ctx context.Context, l load) (outcome, error) {
 	defer b.unlinkReplies()
 	var out strings.Builder
-	_, err := b.finish(ctx, &out, b.path("load"), b.queue, b.prefix, strconv.Itoa(l.bytes), strconv.Itoa(l.clients),
+	_, err := b.finish(ctx, &out, b.path("load"), b.queue, b.queue+"-", strconv.Itoa(l.bytes), strconv.Itoa(l.clients),
 		strconv.Itoa(l.requests), strconv.Itoa(l.shape.depth), strconv.Itoa(l.shape.size))
 	if err != nil {
 		return outcome{}, err

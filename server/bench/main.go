@@ -110,7 +110,7 @@ func measure(ctx context.Context, o options) (*report, error) {
 		return nil, err
 	}
 	b := newBench(o)
-	err := b.prepare(ctx)
+	err := b.prepare()
 	for round := 0; round < o.rounds && err == nil; round++ {
 		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, o.rounds)
 		err = b.round(ctx, round)

@@ -20,7 +20,6 @@ type panel struct {
 	title, xLabel, yLabel string
 	x, y, width, height   float64 // of the area between the axes, in pixels
 	figures               []*figure
-	at                    func(*figure) int
 	xTicks, yTicks        []float64
 }
 
@@ -45,14 +44,12 @@ func (r *report) svg() []byte {
 	for i, name := range []string{"p50", "p99"} {
 		latency = append(latency, &panel{title: "Latency of 1,000 bytes, " + name, xLabel: "clients at once (3 x 2048 queues)",
 			yLabel: "microseconds", x: 80 + float64(i)*525, y: 150, width: 445, height: 250,
-			figures: r.where(func(f *figure) bool { return f.Clients > 0 && f.Name == name }),
-			at:      func(f *figure) int { return f.Clients }})
+			figures: r.where(func(f *figure) bool { return f.Clients > 0 && f.Name == name })})
 	}
 	for i, depth := range []int{2, 4, 10} {
 		speed = append(speed, &panel{title: fmt.Sprintf("Throughput, %d messages deep", depth), xLabel: "bytes in a message",
 			yLabel: "GB/s", x: 80 + float64(i)*347, y: 490, width: 276, height: 260,
-			figures: r.where(func(f *figure) bool { return f.Depth == depth }),
-			at:      func(f *figure) int { return f.Size }})
+			figures: r.where(func(f *figure) bool { return f.Depth == depth })})
 	}
 	s.draw(latency)
 	s.draw(speed)
@@ -64,12 +61,15 @@ func (r *report) where(fits func(*figure) bool) []*figure {
 	return slices.DeleteFunc(slices.Clone(r.Figures), func(f *figure) bool { return !fits(f) })
 }
 
+// x is where a figure lies on its panel's horizontal axis.
+func (p place) x() float64 { return float64(max(p.Clients, p.Size)) }
+
 // draw draws panels that stand side by side and share the vertical axis, if there is anything to draw.
 func (s *svg) draw(panels []*panel) {
 	least, greatest := math.Inf(1), 0.0
 	for _, p := range panels {
 		for _, f := range p.figures {
-			p.xTicks = append(p.xTicks, float64(p.at(f)))
+			p.xTicks = append(p.xTicks, f.x())
 			for _, samples := range f.Samples {
 				least, greatest = min(least, slices.Min(samples)), max(greatest, slices.Max(samples))
 			}
@@ -140,7 +140,7 @@ func (p *panel) lines(s *svg) {
 			if !measured {
 				continue
 			}
-			x, y := p.px(float64(p.at(f))), p.py(samples.Median)
+			x, y := p.px(f.x()), p.py(samples.Median)
 			s.line(x, p.py(samples.Min), x, p.py(samples.Max), style.colour, 1, "none")
 			if beforeX > 0 {
 				s.line(beforeX, beforeY, x, y, style.colour, 2, style.dash)

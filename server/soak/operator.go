@@ -45,23 +45,15 @@ func (s *session) operate(ctx context.Context, chance *rand.Rand) error {
 
 // start starts a server. While there is none, a hostile client can register for the queue's notification, and a server
 // that finds it so cannot start.
-func (s *session) start(ctx context.Context) error {
+func (s *session) start(ctx context.Context) (err error) {
 	for end := harness.Now() + harness.Patience; ; pause(ctx, 10*time.Millisecond) {
-		err := s.tryStart(ctx)
+		s.server, err = s.programs.StartServer(ctx, s.place, harness.Setting{}, "--stall", fmt.Sprint(stall.Seconds()))
+		s.living.Store(s.server)
 		if err == nil || !strings.Contains(err.Error(), "registered already") || harness.Now() > end {
 			return err
 		}
 		s.count("operator: starts that a hostile registration prevented")
 	}
-}
-
-func (s *session) tryStart(ctx context.Context) error {
-	s.starting.Lock()
-	defer s.starting.Unlock()
-	server, err := s.programs.StartServer(ctx, s.place, harness.Setting{}, "--stall", fmt.Sprint(stall.Seconds()))
-	s.server = server
-	s.living.Store(server)
-	return err
 }
 
 // rotateLog does as logrotate(8).

@@ -28,11 +28,10 @@ type session struct {
 	living   atomic.Pointer[harness.Server] // the server, but nil while the operator ends it
 	group    string                         // the server's control group, "" for none
 
-	calm     sync.RWMutex // actors hold it for reading while they act
-	starting sync.RWMutex // for writing while a server starts, whose daemon is searched among all processes
-	orphans  []string     // queues that killed clients have left; of the one actor that kills
-	sights   []sight      // of the server that lives on
-	races    int
+	calm    sync.RWMutex // actors hold it for reading while they act
+	orphans []string     // queues that killed clients have left; of the one actor that kills
+	sights  []sight      // of the server that lives on
+	races   int
 }
 
 // prepare makes all that the server needs. The caller clears it, after a failure as well.
