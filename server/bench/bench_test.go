@@ -38,27 +38,18 @@ func TestParseOutcome(t *testing.T) {
 	}
 }
 
-func TestMedian(t *testing.T) {
-	for _, c := range []struct {
-		samples []float64
-		want    float64
-	}{{[]float64{3}, 3}, {[]float64{9, 1, 5}, 5}, {[]float64{4, 1, 2, 9}, 3}} {
-		if got := median(c.samples); got != c.want {
-			t.Errorf("median of %v is %v, want %v", c.samples, got, c.want)
+func TestRatioIsOfMedians(t *testing.T) {
+	f := figure{Samples: map[string][]float64{ours: {1, 8, 30}, inC: {9, 2, 100, 1}, raw: {0}, "one": {3}}}
+	for contestant, want := range map[string]float64{ours: 8, inC: 5.5, raw: 0, "one": 3} {
+		if got := f.of(contestant).Median; got != want {
+			t.Errorf("median of %v is %v, want %v", f.Samples[contestant], got, want)
 		}
 	}
-	if got := median(nil); !math.IsNaN(got) {
-		t.Errorf("median of nothing is %v", got)
-	}
-}
-
-func TestRatioIsOfMedians(t *testing.T) {
-	f := figure{Samples: map[string][]float64{ours: {1, 8, 30}, inC: {4, 2, 100}, raw: {0}}}
-	if got, ok := f.ratio(ours, inC); !ok || got != 2 {
-		t.Errorf("ratio %v, %v; want 2", got, ok)
+	if got := f.ratio(ours, inC); got != 8/5.5 {
+		t.Errorf("ratio %v", got)
 	}
 	for _, to := range []string{raw, sysv} {
-		if got, ok := f.ratio(ours, to); ok {
+		if got := f.ratio(ours, to); !math.IsNaN(got) {
 			t.Errorf("ratio %v to %s, which has no positive median", got, to)
 		}
 	}
@@ -139,10 +130,12 @@ func TestBenchmarks(t *testing.T) {
 
 func TestTable(t *testing.T) {
 	var b strings.Builder
-	if err := sample().table(&b); err != nil {
+	r := sample()
+	r.add(key{Name: "alone"}, ours, 123.4)
+	if err := r.table(&b); err != nil {
 		t.Fatal(err)
 	}
-	has(t, b.String(), "medians of 2 rounds", "1.15 (1.00-1.30)", "0.50")
+	has(t, b.String(), "medians of 2 rounds", "1.15 (1.00-1.30)", "0.50", " 123 ", " -\n")
 	if strings.Contains(b.String(), "p99") {
 		t.Errorf("what is plotted is in the table:\n%s", b.String())
 	}

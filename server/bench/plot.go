@@ -136,8 +136,8 @@ func (p *panel) lines(s *svg) {
 	for _, style := range styles {
 		var beforeX, beforeY float64
 		for _, f := range p.figures {
-			samples, measured := f.of(style.contestant)
-			if !measured {
+			samples := f.of(style.contestant)
+			if math.IsNaN(samples.Median) {
 				continue
 			}
 			x, y := p.px(f.x()), p.py(samples.Median)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,11 +11,10 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // report is everything that was measured.
@@ -72,36 +70,25 @@ type spread struct {
 	Max    float64 `json:"max"`
 }
 
-// of sums up the samples of a contestant; ok is false when there are none.
-func (f *figure) of(contestant string) (s spread, ok bool) {
-	samples := f.Samples[contestant]
-	if len(samples) == 0 {
-		return s, false
-	}
-	return spread{median(samples), slices.Min(samples), slices.Max(samples)}, true
-}
-
-// median is the middle sample, or the mean of the two in the middle. It is NaN of none.
-func median(samples []float64) float64 {
-	n := len(samples)
+// of sums up the samples of a contestant, NaN of none. The median of an even number is the mean of the two in the middle.
+func (f *figure) of(contestant string) spread {
+	sorted := slices.Sorted(slices.Values(f.Samples[contestant]))
+	n := len(sorted)
 	if n == 0 {
-		return math.NaN()
+		return spread{math.NaN(), math.NaN(), math.NaN()}
 	}
-	sorted := slices.Sorted(slices.Values(samples))
-	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+	return spread{(sorted[(n-1)/2] + sorted[n/2]) / 2, sorted[0], sorted[n-1]}
 }
 
 // ratios are those of the table, each of the medians of two contestants.
 var ratios = []struct{ of, to string }{{ours, inC}, {ours, raw}, {ours, sysv}}
 
-// ratio divides the medians of two contestants; ok is false when one of them has none, or the second has 0.
-func (f *figure) ratio(of, to string) (ratio float64, ok bool) {
-	a, okA := f.of(of)
-	b, okB := f.of(to)
-	if !okA || !okB || b.Median == 0 {
-		return 0, false
+// ratio divides the medians of two contestants, NaN where there is none.
+func (f *figure) ratio(of, to string) float64 {
+	if ratio := f.of(of).Median / f.of(to).Median; !math.IsInf(ratio, 0) {
+		return ratio
 	}
-	return a.Median / b.Median, true
+	return math.NaN()
 }
 
 // MarshalJSON adds medians and ratios to the samples.
@@ -113,10 +100,10 @@ func (f *figure) MarshalJSON() ([]byte, error) {
 		Ratios  map[string]float64 `json:"ratios"`
 	}{(*plain)(f), map[string]spread{}, map[string]float64{}}
 	for name := range f.Samples {
-		all.Summary[name], _ = f.of(name)
+		all.Summary[name] = f.of(name)
 	}
 	for _, r := range ratios {
-		if value, ok := f.ratio(r.of, r.to); ok {
+		if value := f.ratio(r.of, r.to); !math.IsNaN(value) {
 			all.Ratios[r.of+"/"+r.to] = value
 		}
 	}
@@ -177,12 +164,10 @@ func (r *report) table(out io.Writer) error {
 		}
 		fmt.Fprintf(w, "\n%s\t%s", f.Name, f.Unit)
 		for _, c := range columns {
-			s, ok := f.of(c)
-			cell(w, s, ok)
+			fmt.Fprint(w, "\t", f.of(c))
 		}
 		for _, q := range ratios {
-			value, ok := f.ratio(q.of, q.to)
-			cell(w, fmt.Sprintf("%.2f", value), ok)
+			fmt.Fprint(w, "\t", short(f.ratio(q.of, q.to)))
 		}
 	}
 	fmt.Fprintln(w)
@@ -195,13 +180,6 @@ func (r *report) table(out io.Writer) error {
 	return nil
 }
 
-func cell(w io.Writer, content any, ok bool) {
-	if !ok {
-		content = "-"
-	}
-	fmt.Fprint(w, "\t", content)
-}
-
 // samples says what figures are made of.
 func (r *report) samples() string {
 	if r.Rounds == 1 {
@@ -212,22 +190,19 @@ func (r *report) samples() string {
 
 // String leaves the extremes out when there are none.
 func (s spread) String() string {
-	if s.Min == s.Max {
-		return short(s.Median)
+	if s.Min < s.Max {
+		return fmt.Sprintf("%s (%s-%s)", short(s.Median), short(s.Min), short(s.Max))
 	}
-	return fmt.Sprintf("%s (%s-%s)", short(s.Median), short(s.Min), short(s.Max))
+	return short(s.Median)
 }
 
 // short writes a number with three digits or so.
 func short(x float64) string {
 	digits := 2
-	if x >= 10 {
+	for y := x; y >= 10 && digits > 0; y /= 10 {
 		digits--
 	}
-	if x >= 100 {
-		digits--
-	}
-	return fmt.Sprintf("%.*f", digits, x)
+	return strings.Replace(strconv.FormatFloat(x, 'f', digits, 64), "NaN", "-", 1)
 }
 
 // machine is where figures were measured, without which they mean nothing.
@@ -247,15 +222,14 @@ func thisMachine() machine {
 	if os.Geteuid() == 0 {
 		user = "root"
 	}
-	var u unix.Utsname
-	unix.Uname(&u)
-	kernel := []string{unix.ByteSliceToString(u.Sysname[:]), unix.ByteSliceToString(u.Release[:]),
-		unix.ByteSliceToString(u.Machine[:])}
-	gcc, _ := exec.Command("gcc", "-dumpfullversion").Output()
+	says := func(program, arg string) string {
+		out, _ := exec.Command(program, arg).Output()
+		return strings.TrimSpace(string(out))
+	}
 	load, _ := os.ReadFile("/proc/loadavg")
 	fields := strings.Fields(string(load))
-	return machine{CPU: cpuModel(), Cores: runtime.NumCPU(), Kernel: strings.Join(kernel, " "), Go: runtime.Version(),
-		GCC: cmp.Or(strings.TrimSpace(string(gcc)), "unknown"), User: user, Date: time.Now().UTC().Truncate(time.Second),
+	return machine{CPU: cpuModel(), Cores: runtime.NumCPU(), Kernel: says("uname", "-srm"), Go: runtime.Version(),
+		GCC: says("gcc", "-dumpfullversion"), User: user, Date: time.Now().UTC().Truncate(time.Second),
 		LoadAvg: strings.Join(fields[:min(3, len(fields))], " ")}
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -59,13 +58,13 @@ func (b *bench) with(c contestant, threads int, f func(*server) error) error {
 		return err
 	}
 	s := &server{start: took.Seconds()}
+	var pid int
 	text, err := os.ReadFile(b.path("pid"))
-	if err != nil {
-		return err
+	if err == nil {
+		_, err = fmt.Sscan(string(text), &pid)
 	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
 	if err != nil {
-		return err
+		return fmt.Errorf("PID file: %w", err)
 	}
 	if s.Process, err = pidfd.Open(pid); err != nil {
 		return err

@@ -35,30 +35,22 @@ func (s *session) lookAtServer(ctx context.Context) error {
 	var seen sight
 	all, same := harness.NewStopwatch(), harness.NewStopwatch()
 	for ; same.Within(stall+harness.Slack/2) && all.Within(hang()); pause(ctx, 20*time.Millisecond) {
-		v, err := look(s.server)
+		descriptors, err := s.server.OpenFiles()
+		status, statusErr := s.server.Process.Status()
 		if ctx.Err() != nil || !s.server.Alive() {
 			return nil // the guard says why
 		}
-		if err != nil {
+		if err := cmp.Or(err, statusErr); err != nil {
 			return err
 		}
-		if v.descriptors != seen.descriptors {
+		if descriptors != seen.descriptors {
 			same = harness.NewStopwatch()
 		}
-		seen = v
+		seen = sight{descriptors, status.Threads, status.VmRSS}
 	}
 	s.sights = append(s.sights, seen)
 	fmt.Printf("calm  %9d requests so far: the server has %v\n", s.counted(requests), seen)
 	return nil
-}
-
-func look(server *harness.Server) (sight, error) {
-	descriptors, err := server.OpenFiles()
-	if err != nil {
-		return sight{}, err
-	}
-	status, err := server.Process.Status()
-	return sight{descriptors, status.Threads, status.VmRSS}, err
 }
 
 // The least that is growth: Go never gives a thread back, and takes one more when all happen to be in system calls. The

@@ -80,10 +80,8 @@ func (s *session) clear() error {
 	return err
 }
 
-// actor is what goes on all the time: one deed after the other.
-type actor func(ctx context.Context, chance *rand.Rand)
-
-// run lets the operator do his work among the actors. What they have begun by its end is judged as well.
+// run lets the operator do his work among actors, who do one deed after the other. What they have begun by its end is
+// judged as well.
 func (s *session) run(ctx context.Context) error {
 	if err := s.startFirst(ctx); err != nil {
 		return err
@@ -91,7 +89,7 @@ func (s *session) run(ctx context.Context) error {
 	serving, cut := context.WithCancel(ctx)
 	acting, stop := context.WithCancel(serving)
 	var guard, actors sync.WaitGroup
-	for id, act := range []actor{
+	for id, act := range []func(context.Context, *rand.Rand){
 		s.fetch, s.fetch, s.fetch, s.fetch, s.fetchSlowly, s.fetchMoving, s.runClient, s.interruptClient, s.beHostile,
 		s.beHostile, s.beHostile, s.beHostile, s.beHostile, s.beHostile,
 	} {
