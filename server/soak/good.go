@@ -94,20 +94,12 @@ func (s *session) exchange(ctx context.Context, shape harness.Shape, path string
 		}
 	}
 	x.sent, x.end = time.Now(), time.Now()
-	switch {
-	case err == nil:
-	case ctx.Err() != nil:
-		return false
-	case s.absent(x):
-		s.count("found no server, tried again")
-		pause(ctx, 5*time.Millisecond)
-		return false
-	default:
-		s.lose("%s: %v", x.what, err)
-		return false
+	var e harness.Exchange
+	sent := err == nil
+	if sent {
+		s.count(requests)
+		e, err = s.finish(ctx, c, &x, path, period, while)
 	}
-	s.count(requests)
-	e, err := s.finish(ctx, c, &x, path, period, while)
 	if err == nil {
 		err = check(e)
 	}
@@ -115,10 +107,13 @@ func (s *session) exchange(ctx context.Context, shape harness.Shape, path string
 	switch excuse := s.excused(x); {
 	case err == nil:
 		s.count(checked)
+	case ctx.Err() != nil:
+	case !sent && s.absent(x):
+		s.count("found no server, tried again")
+		pause(ctx, 5*time.Millisecond)
 	case refused && s.stopping(x):
 		s.count("refused by a server that was ending")
-	case ctx.Err() != nil:
-	case excuse != "" && errors.Is(err, harness.ErrSilent):
+	case errors.Is(err, harness.ErrSilent) && excuse != "":
 		s.count("cut by: " + excuse)
 	default:
 		s.lose("%s, sent %v after its begin, ended after %v: %v", x.what, x.sent.Sub(x.begin), x.end.Sub(x.begin), err)

@@ -107,23 +107,32 @@ func TestLosses(t *testing.T) {
 	}
 	for answer, lost := range map[string]int{
 		"INFO right END": 0, "INFO wrong END": 1, "INFO right": 1, "": 1, "FAILURE": 1,
-		"INFO slow right END": 0, "others slow others slow INFO right END": 1,
+		"INFO slow right END": 0, "others slow others slow INFO right END": 1, "full INFO right END": 0,
 	} {
 		t.Run(answer, func(t *testing.T) {
 			f, err := harness.NewFakeServer()
 			must(t, err)
 			defer f.Close()
-			s, done := &session{place: harness.Place{Queue: f.Queue}}, make(chan struct{})
+			s := &session{place: harness.Place{Queue: f.Queue}}
+			judged, end := context.WithCancel(t.Context())
+			answer, full := strings.CutPrefix(answer, "full ") // is the queue for a while
+			if full {
+				must(t, harness.SendRaw(t.Context(), f.Queue, []byte("x")))
+			}
 			go func() {
-				defer close(done)
+				defer end()
 				s.exchange(t.Context(), harness.Small, "file", 0, 0, file{content: []byte{0}}.check)
 			}()
-			conversation, err := f.Accept(t.Context(), "file")
+			if full {
+				steps["slow"](s, nil)
+				f.Accept(judged, "x")
+			}
+			conversation, err := f.Accept(judged, "file")
 			must(t, err)
 			for step := range strings.FieldsSeq(answer) {
 				must(t, steps[step](s, conversation))
 			}
-			<-done
+			<-judged.Done()
 			conversation.Close()
 			if len(s.losses) != lost {
 				t.Errorf("%d lost, expected %d: %q", len(s.losses), lost, s.losses)
