@@ -187,7 +187,8 @@ func follow(t *testing.T, from page, to string) error {
 var manual = regexp.MustCompile(`^([A-Za-z_][\w.+-]*)\(([1-8])\)$`)
 
 // elsewhere are pages that come with what they describe, not with the manual of the system.
-var elsewhere = []string{"strace(1)", "logrotate(8)", "sd_notify(3)", "systemd.service(5)", "systemd.exec(5)", "docker-run(1)"}
+var elsewhere = []string{"strace(1)", "logrotate(8)", "daemon(7)", "sd_notify(3)", "systemd.service(5)", "systemd.exec(5)",
+	"docker-run(1)"}
 
 func TestManualPagesExist(t *testing.T) {
 	if err := exec.Command("man", "-w", "3", "mq_notify").Run(); err != nil {
