@@ -24,8 +24,9 @@ func inNamespaces(t *testing.T) bool {
 	inner := exec.Command(self, "-test.run=^"+t.Name()+"$", "-test.v", "-test.count=1")
 	inner.Env = append(os.Environ(), binaryEnv+"="+mqfile)
 	inner.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWIPC,
-		UidMappings: mappings(os.Getuid()), GidMappings: mappings(os.Getgid()),
+		Unshareflags: unix.CLONE_NEWUSER | unix.CLONE_NEWIPC,
+		UidMappings:  []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
+		GidMappings:  []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
 	}
 	report, err := inner.CombinedOutput()
 	if inner.Process == nil {
@@ -37,14 +38,6 @@ func inNamespaces(t *testing.T) bool {
 		t.Skipf("%s", report)
 	}
 	return false
-}
-
-// mappings has all IDs for root, who alone may have more than one.
-func mappings(id int) []syscall.SysProcIDMap {
-	if id == 0 {
-		return []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: 65536}}
-	}
-	return []syscall.SysProcIDMap{{ContainerID: 0, HostID: id, Size: 1}}
 }
 
 // limitQueues sets how many bytes all queues of this user may cost.

@@ -249,7 +249,7 @@ func actor(part string, args ...string) *exec.Cmd {
 func perform(t testing.TB, cmd *exec.Cmd) {
 	t.Helper()
 	out, err := cmd.CombinedOutput()
-	if cmd.SysProcAttr != nil && (errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSPC)) {
+	if cmd.SysProcAttr != nil && (errors.Is(err, os.ErrPermission) || errors.Is(err, unix.ENOSPC)) {
 		t.Skipf("this system gives no user namespace: %v", err)
 	}
 	if err != nil {

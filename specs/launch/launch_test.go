@@ -313,15 +313,15 @@ func keep(t *testing.T, given *os.File, command string) (string, int) {
 	must(t, err)
 	if !own.CapEff.Has(unix.CAP_SYS_ADMIN) {
 		cmd.SysProcAttr = &syscall.SysProcAttr{
-			Cloneflags:  unix.CLONE_NEWUSER,
-			UidMappings: []syscall.SysProcIDMap{{ContainerID: os.Getuid(), HostID: os.Getuid(), Size: 1}},
-			GidMappings: []syscall.SysProcIDMap{{ContainerID: os.Getgid(), HostID: os.Getgid(), Size: 1}},
-			AmbientCaps: []uintptr{unix.CAP_SYS_ADMIN},
+			Unshareflags: unix.CLONE_NEWUSER,
+			UidMappings:  []syscall.SysProcIDMap{{ContainerID: os.Getuid(), HostID: os.Getuid(), Size: 1}},
+			GidMappings:  []syscall.SysProcIDMap{{ContainerID: os.Getgid(), HostID: os.Getgid(), Size: 1}},
+			AmbientCaps:  []uintptr{unix.CAP_SYS_ADMIN},
 		}
 	}
 	err = cmd.Start()
 	report.Close()
-	if errors.Is(err, unix.EPERM) {
+	if errors.Is(err, os.ErrPermission) {
 		t.Skip("needs user namespaces, which this machine does not permit: ", err)
 	}
 	must(t, err)
