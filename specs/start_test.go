@@ -242,10 +242,10 @@ func (r row) mustBeOne(ctx context.Context, p harness.Place, servers int) {
 	wg.Wait()
 	living, err := harness.Adopted()
 	Expect(err).NotTo(HaveOccurred())
-	var summary []string
+	var summary rubric.Text
 	succeeded, serving, named := 0, 0, true
 	for i, s := range starts {
-		summary = append(summary, fmt.Sprintf("exit status %d, stderr: %q", s.Exit, s.Stderr))
+		summary = finding.Same("%v\n%v", summary, say("exit status %d, stderr: %q", s.Exit, s.Stderr))
 		if harness.QueueExists(queue(i)) {
 			serving++ // what else of a start is left is the row `orphan`'s, and `failure`'s
 		}
@@ -260,7 +260,7 @@ func (r row) mustBeOne(ctx context.Context, p harness.Place, servers int) {
 	f := finding.Finding{
 		Did:   say("started %d servers at the same instant on one PID file", servers),
 		Wants: say("one lives; the others return non-zero and name its PID"),
-		Saw:   say("%d have a queue; processes that live: %v\n%s", serving, pids(living), strings.Join(summary, "\n")),
+		Saw:   say("%d have a queue; processes that live: %v%v", serving, pids(living), summary),
 	}
 	if err := errors.Join(errs...); errors.Is(err, harness.ErrHangs) {
 		f.Saw, f.Do, f.Hangs = say("%v", errs[slices.IndexFunc(errs, func(err error) bool { return err != nil })]), whereItIs, true

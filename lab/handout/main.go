@@ -32,6 +32,8 @@ func main() {
 		fmt.Fprintf(os.Stderr, "handout: %v\n", err)
 		os.Exit(1)
 	}
+	made := map[string]string{"en": "%[1]s: go on with %[1]s/README.md\n", "es": "%[1]s: sigue con %[1]s/README.md\n"}
+	fmt.Printf(made[o.lang], o.dir)
 }
 
 type options struct {
@@ -46,10 +48,15 @@ func parseFlags(args []string) (o options, err error) {
 	f.StringVar(&o.project, "project", ".", "")
 	f.StringVar(&o.lang, "lang", "en", "")
 	err = tool.Parse(f, args, usage, func() error {
-		o.language, o.dir = f.Arg(0), f.Arg(1)
+		others, err := tool.Rest(f)
 		switch {
-		case f.NArg() != 2:
-			return errors.New("a programming language and a directory are needed")
+		case err != nil:
+			return err
+		case len(others) != 2:
+			return errors.New("name a programming language and a directory")
+		}
+		o.language, o.dir = others[0], others[1]
+		switch {
 		case o.language != "go" && o.language != "c":
 			return fmt.Errorf("%q is neither go nor c", o.language)
 		case o.lang != "en" && o.lang != "es":

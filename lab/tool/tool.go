@@ -32,6 +32,15 @@ func Parse(f *flag.FlagSet, args []string, usage string, check func() error) err
 	return err
 }
 
+// Rest parses flags after the other arguments, which it returns.
+func Rest(f *flag.FlagSet) (others []string, err error) {
+	for err == nil && f.NArg() > 0 {
+		others = append(others, f.Arg(0))
+		err = f.Parse(f.Args()[1:])
+	}
+	return others, err
+}
+
 // UsageStatus is the exit status after an error of [Parse].
 func UsageStatus(err error) int {
 	if errors.Is(err, flag.ErrHelp) {

@@ -109,7 +109,7 @@ func parseFlags(args []string) (options, error) {
 	f.Func("alike", "", func(path string) error { o.alike = append(o.alike, path); return nil })
 	f.Func("handout", "", func(dir string) error { o.handouts = append(o.handouts, dir); return nil })
 	err := tool.Parse(f, args, usage, func() error {
-		folders, err := parseRest(f)
+		folders, err := tool.Rest(f)
 		if err == nil && (o.jobs < 0 || o.runs < 1 || *seconds < 1) {
 			err = errors.New("--jobs, --runs and --timeout: at least 1")
 		}
@@ -174,15 +174,6 @@ func (o *options) take(folders []string) error {
 		return fmt.Errorf("--bundle %s: it is %s or %s", o.bundle, gradescope, classroom50)
 	}
 	return nil
-}
-
-// parseRest parses flags after the other arguments, which it returns.
-func parseRest(f *flag.FlagSet) (others []string, err error) {
-	for err == nil && f.NArg() > 0 {
-		others = append(others, f.Arg(0))
-		err = f.Parse(f.Args()[1:])
-	}
-	return others, err
 }
 
 // jobsOfProcessor are more than one, since judging is mostly waiting.

@@ -158,7 +158,7 @@ func (l *line) When() string {
 func heading(s *birth.Story) (title, setting rubric.Text) {
 	return say("What became of %s", strings.Join(s.Command, " ")), say("It was started with files open at descriptors 3, 7, " +
 		"300 and 1023, HUP, INT, CHLD, USR2, TSTP and two real-time signals ignored, TERM, USR1 and a real-time signal blocked, " +
-		"umask 077, junk in the environment and a controlling terminal, which is stdin and stdout.")
+		"umask 077, junk in the environment and a controlling terminal, which is stdin; stdout and stderr are a file of the tracer.")
 }
 
 // legend says what is judged.
