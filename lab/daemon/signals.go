@@ -15,7 +15,7 @@ const lastSignal = 64
 
 // resetDispositions is step 2. An exec gives caught signals back their default action but keeps ignored ones ignored,
 // and os/signal.Reset does not touch a signal that was ignored from the start; so every signal that reads SIG_IGN is
-// set to SIG_DFL beneath the runtime, shortly before the exec.
+// set to SIG_DFL beneath the runtime, by isIgnored and setDefault, shortly before the exec.
 func resetDispositions() error {
 	//lab:begin signals
 	//lab:instead return nil
