@@ -46,7 +46,7 @@ columns, in any order:
 
   name            of the submission, or the student's number on the platform
   late            percent to take off, or days and percent of each: 20 or 2x10
-  points          replace those that were counted
+  points          replace those that were counted, late and all
   as              the command that builds it, if its trial by --as is to count
   reason          must not be empty
 

@@ -55,7 +55,7 @@ func TestRescoreAndMergeFromTheCommandLine(t *testing.T) {
 		t.Fatalf("--rescore ends with %d: %s", status, text)
 	}
 	text, status := said(t, append([]string{"--out", out, "--merge"}, parts...)...)
-	if status != 0 || !strings.Contains(text, "6 submissions") {
+	if status != 0 || !strings.Contains(text, "in all 6:") {
 		t.Errorf("--merge ends with %d: %s", status, text)
 	}
 	c, err := class.Load(out)

@@ -20,6 +20,8 @@ func outcome(s class.Submission, rows []rubric.Row) string {
 		return fmt.Sprintf("the grader failed: %.60s", oneLine(s.Why))
 	case s.Verdict != class.Graded:
 		return fmt.Sprintf("%d/%d %s: %.60s", got, of, s.Verdict, oneLine(s.Why))
+	case s.Undecided():
+		return fmt.Sprintf("%d/%d, needs a look", got, of)
 	}
 	if s.Adjust != (class.Adjustment{}) {
 		return fmt.Sprintf("%d/%d adjusted: %.60s", got, of, oneLine(s.Adjust.Reason))
@@ -36,7 +38,7 @@ func printTable(w io.Writer, c class.Class) {
 		fmt.Fprintf(table, "%v\t%s\t%s\t%s\n", s.Name, s.Language, outcome(s, c.Rubric), shorten(notPassed(s)))
 	}
 	table.Flush()
-	fmt.Fprintf(w, "\n%d submissions: %d graded, %d do not build, %d timed out, the grader failed at %d, %d are none\n", len(c.Submissions),
+	fmt.Fprintf(w, "\nin all %d: graded %d, do not build %d, timed out %d, the grader failed %d, no submission %d\n", len(c.Submissions),
 		c.Count(class.Graded), c.Count(class.NoBuild), c.Count(class.Timeout), c.Count(class.GraderFailed), c.Count(class.NotOne))
 }
 

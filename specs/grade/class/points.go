@@ -35,8 +35,11 @@ func (s Submission) Points(rows []rubric.Row) (got, of int, given bool) {
 	return got - got*s.Adjust.Late/100, of, given // a part of a point is the student's
 }
 
-// Undecided reports whether a person has to look at the submission before its points count.
-func (s Submission) Undecided() bool { return len(s.Look) > 0 && s.Adjust == (Adjustment{}) }
+// Undecided reports whether a person has to look at the submission before its points count: whoever takes off points for
+// being late has not looked.
+func (s Submission) Undecided() bool {
+	return len(s.Look) > 0 && s.Adjust.Points == nil && s.Adjust.As == ""
+}
 
 // Earned is what the rows give, before any adjustment.
 //

@@ -28,12 +28,15 @@ func grades(c class.Class) []byte {
 }
 
 func gradesOf(s class.Submission, c class.Class) []string {
-	total, of := "", ""
+	total, of, verdict := "", "", string(s.Verdict)
 	got, max, given := s.Points(c.Rubric)
-	if given {
+	switch {
+	case given && s.Undecided():
+		verdict = "needs-a-look"
+	case given:
 		total, of = strconv.Itoa(got), strconv.Itoa(max)
 	}
-	line := []string{cell(s.Name.String()), total, of, string(s.Verdict)}
+	line := []string{cell(s.Name.String()), total, of, verdict}
 	var unsteady []string
 	for _, row := range c.Rubric {
 		found, _ := s.Row(row.ID)

@@ -3,6 +3,7 @@ package formats
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	htmltemplate "html/template"
 	"path/filepath"
 	"strings"
@@ -31,7 +32,14 @@ type failure struct {
 }
 
 var say = map[string]any{
-	"say":    func(lang, en, es string) string { return rubric.Text{EN: en, ES: es}.In(lang) },
+	"say": func(lang, en, es string) string { return rubric.Text{EN: en, ES: es}.In(lang) },
+	"points": func(lang string, n int) string {
+		word := rubric.Text{EN: "points", ES: "puntos"}.In(lang)
+		if n == 1 {
+			word = strings.TrimSuffix(word, "s")
+		}
+		return fmt.Sprint(n, " ", word)
+	},
 	"ids":    func(ids []string) string { return strings.Join(ids, ", ") },
 	"indent": func(text string) string { return "    " + strings.ReplaceAll(text, "\n", "\n    ") }, // no fence that a text could end
 }
@@ -41,7 +49,7 @@ var markdown = template.Must(template.New("").Funcs(say).Parse(
 {{with .Remarks}}
 {{indent .}}
 {{end}}{{range .Failed}}
-## ✗ {{.ID}} · {{.Title}} ({{say $.Lang "step" "paso"}} {{.Step}}, {{.Points}} {{say $.Lang "points" "puntos"}})
+## ✗ {{.ID}} · {{.Title}} ({{say $.Lang "step" "paso"}} {{.Step}}, {{points $.Lang .Points}})
 {{with .Report}}
 {{indent .}}
 {{end}}{{end}}{{if .Passed}}
@@ -59,7 +67,7 @@ h2{font-size:1.1rem;margin:2rem 0 0}pre{white-space:pre-wrap;overflow-wrap:anywh
 <h1>{{.Name}}{{if .Given}}: {{.Got}}/{{.Of}}{{end}}</h1>
 {{with .Remarks}}<pre>{{.}}</pre>
 {{end}}{{range .Failed}}<h2>✗ <code>{{.ID}}</code> {{.Title}}
-<small>({{say $.Lang "step" "paso"}} {{.Step}}, {{.Points}} {{say $.Lang "points" "puntos"}})</small></h2>
+<small>({{say $.Lang "step" "paso"}} {{.Step}}, {{points $.Lang .Points}})</small></h2>
 {{with .Report}}<pre>{{.}}</pre>
 {{end}}{{end}}{{if .Passed}}<p>✓ {{say .Lang "Passed" "Superadas"}}: {{ids .Passed}}</p>
 {{end}}{{if .Skipped}}<p>– {{say .Lang "Not judged here, counts neither way" "No evaluadas aquí, no cuentan"}}: {{ids .Skipped}}</p>

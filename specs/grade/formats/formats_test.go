@@ -92,6 +92,7 @@ func grades(t *testing.T, c class.Class, out string) {
 		}
 		s := c.Submissions[i-1]
 		got, of, given := s.Points(c.Rubric)
+		given = given && !s.Undecided()
 		sum := 0
 		for column, row := range c.Rubric {
 			points, err := strconv.Atoi(line[4+column])

@@ -121,6 +121,11 @@ func grade(s class.Submission, rows []rubric.Row) string {
 	return strconv.FormatFloat(math.Round(float64(got)/float64(of)*rubric.Total*100)/100, 'f', -1, 64)
 }
 
+var (
+	asked = rubric.Text{EN: "Asked:", ES: "Se pide:"}
+	saw   = rubric.Text{EN: "Seen:", ES: "Se vio:"}
+)
+
 // comment has in HTML what was seen of each row that failed, in a line.
 func comment(s class.Submission, rows []rubric.Row, lang string) string {
 	var b strings.Builder
@@ -136,8 +141,8 @@ func comment(s class.Submission, rows []rubric.Row, lang string) string {
 		if found.Finding != nil {
 			seen = found.Finding.Line(lang, 200)
 		}
-		fmt.Fprintf(&b, "<p><b>%s</b> %s: <code>%s</code></p>", row.ID, html.EscapeString(row.Title.In(lang)),
-			html.EscapeString(forStudent(seen)))
+		fmt.Fprintf(&b, "<p><b>%s</b> %s <i>%s</i>. %s <code>%s</code></p>", row.ID, asked.In(lang), html.EscapeString(row.Title.In(lang)),
+			saw.In(lang), html.EscapeString(forStudent(seen)))
 	}
 	return b.String()
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"daemonlab/specs/grade/class"
 )
@@ -23,6 +24,9 @@ func Adjustments(path string, items []Item) (map[class.Name]class.Adjustment, er
 	}
 	if err != nil {
 		return nil, err
+	}
+	if !utf8.Valid(content) {
+		return nil, fmt.Errorf("%s: not UTF-8: save it as CSV UTF-8", file)
 	}
 	content = bytes.TrimPrefix(content, []byte(byteOrderMark))
 	r := csv.NewReader(bytes.NewReader(content))
@@ -60,7 +64,9 @@ func adjustment(head, line []string, items []Item) (name class.Name, a class.Adj
 		case "points":
 			if value != "" {
 				points, atoiErr := strconv.Atoi(value)
-				a.Points, columnErr = &points, atoiErr
+				if a.Points = &points; atoiErr != nil {
+					columnErr = fmt.Errorf("points %q: a whole number is needed", value)
+				}
 			}
 		case "as":
 			a.As = value
@@ -77,14 +83,23 @@ func adjustment(head, line []string, items []Item) (name class.Name, a class.Adj
 	return name, a, err
 }
 
-// Find returns the item of a name, as it is or as it is shown, or of a student's number.
+// Find returns the item of a name, as it is or as it is shown, or of a student's number, or of a student's own name that
+// no other has. Moodle's folders are also found without the mark that ends their names.
 func Find(items []Item, name string) (Item, error) {
+	var own []Item
 	for _, i := range items {
-		if name != "" && (string(i.Name) == name || i.Name.String() == name || i.Student.ID == name) {
+		switch {
+		case name == "":
+		case string(i.Name) == name, i.Name.String() == name, strings.TrimSuffix(i.Name.String(), "_") == name, i.Student.ID == name:
 			return i, nil
+		case i.Student.Name == name:
+			own = append(own, i)
 		}
 	}
-	return Item{}, fmt.Errorf("nobody is called %q", name)
+	if len(own) == 1 {
+		return own[0], nil
+	}
+	return Item{}, fmt.Errorf("nobody is called %q: names are as in grades.csv, or the number on the platform", name)
 }
 
 // late reads percent, or days and the percent of each.

@@ -198,10 +198,16 @@ func TestKindsOfArchives(t *testing.T) {
 }
 
 func TestAdjustments(t *testing.T) {
-	items := []intake.Item{{Name: "ana"}, {Name: "bo_7", Student: class.Student{ID: "7"}}}
+	items := []intake.Item{{Name: "ana"}, {Name: "bo_7", Student: class.Student{Name: "Bo Ek", ID: "7"}},
+		{Name: "cy_8_", Student: class.Student{Name: "Cy"}}, {Name: "cy_9_", Student: class.Student{Name: "Cy"}}}
 	for table, want := range map[string]string{
 		"name,late,points,as,reason\nana,20%,,,ill\n7,2x10,50,make all,agreed\n": "map[ana:{20 nil  ill} bo_7:{20 50 make all agreed}]",
 		"\ufeffreason;name;late\r\nill;ana;150\r\n":                              "map[ana:{100 nil  ill}]",
+		"name,points,reason\nBo Ek,7,oral\n":                                     "map[bo_7:{0 7  oral}]",
+		"name,points,reason\ncy_9,7,oral\n":                                      "map[cy_9_:{0 7  oral}]",
+		"name,points,reason\nCy,7,oral\n":                                        `nobody is called "Cy"`, // two are
+		"name;points;reason\nana;70,5;oral\n":                                    `points "70,5": a whole number`,
+		"name,points,reason\nana,7,d\xedas\n":                                    "not UTF-8",
 		"name,late,reason\nana,20,\n":                                            "line 2: without a reason",
 		"name,late,reason\neva,20,ill\n":                                         `line 2: nobody is called "eva"`,
 		"name,late,reason\nana,20,ill\nana,10,ill\n":                             "line 3: ana is there twice",
@@ -213,7 +219,7 @@ func TestAdjustments(t *testing.T) {
 		must(t, os.WriteFile(filepath.Join(dir, "class.csv"), []byte(table), 0o644))
 		adjust, err := intake.Adjustments(filepath.Join(dir, "class.tar.gz"), items)
 		got := "map["
-		for _, name := range []class.Name{"ana", "bo_7"} {
+		for _, name := range []class.Name{"ana", "bo_7", "cy_9_"} {
 			if a, ok := adjust[name]; ok {
 				points := "nil"
 				if a.Points != nil {

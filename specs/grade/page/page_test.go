@@ -118,6 +118,16 @@ func TestAPageOfNothingAndOfNobodyWithPoints(t *testing.T) {
 	}
 }
 
+func TestTheMedianOfTwoIsBetweenThem(t *testing.T) {
+	c := class.Class{Rubric: rubric.Standard(), Submissions: []class.Submission{{Name: "all", Verdict: class.Graded}, {Name: "none", Verdict: class.NoBuild}}}
+	for _, row := range c.Rubric {
+		c.Submissions[0].Rows = append(c.Submissions[0].Rows, class.Row{ID: row.ID, Status: class.Passed})
+	}
+	if !strings.Contains(content(t, c), "<b>50 %</b>") {
+		t.Error("the median of 0 and 100 is not 50")
+	}
+}
+
 // The rates are of those of whom the row was judged: who did not build says nothing about a row.
 func TestRatesAreOfWhatWasJudged(t *testing.T) {
 	one := func(name class.Name, status string) class.Submission {
@@ -138,11 +148,12 @@ func TestWhatNeedsALookComesFirstAndIsNoZeroYet(t *testing.T) {
 	c := class.Class{Rubric: rubric.Standard(), Submissions: []class.Submission{
 		{Name: "none", Verdict: class.NotOne, Why: "a file", Notes: rubric.Text{EN: "a file", ES: "un fichero"}},
 		{Name: "good", Verdict: class.Graded}, {Name: "odd", Verdict: class.NoBuild, Look: look},
-		{Name: "tried", Verdict: class.NoBuild, Look: look[:1], Trial: tried, Adjust: class.Adjustment{Late: 1, Reason: "late"}}}}
+		{Name: "late", Verdict: class.Graded, Look: look[:1], Adjust: class.Adjustment{Late: 1, Reason: "late"}},
+		{Name: "tried", Verdict: class.NoBuild, Look: look[:1], Trial: tried, Adjust: class.Adjustment{As: "cc", Reason: "late"}}}}
 	html := content(t, c)
 	last := 0
-	for _, part := range []string{`id="h-look">`, `<small>3</small>`, `<a href="#s3">odd</a>`, "no Makefile", "sin Makefile",
-		"scripts/grade c --as &#39;cc &lt;x&gt;.c&#39;", "clang", `<a href="#s4">tried</a>`, "61/100", `<a href="#s1">none</a>`, "un fichero", `id="h-rates"`} {
+	for _, part := range []string{`id="h-look">`, `<small>4</small>`, `<a href="#s3">odd</a>`, "no Makefile", "sin Makefile",
+		"scripts/grade c --as &#39;cc &lt;x&gt;.c&#39;", "clang", `<a href="#s5">tried</a>`, "61/100", `<a href="#s1">none</a>`, "un fichero", `id="h-rates"`} {
 		at := strings.Index(html[last:], part)
 		if at < 0 {
 			t.Fatalf("%s is not there, or not in its place", part)

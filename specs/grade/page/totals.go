@@ -45,7 +45,13 @@ func newTotals(c class.Class) totals {
 		return t
 	}
 	slices.Sort(all)
-	at := func(quarter int) int { return all[(t.N-1)*quarter/4] }
+	at := func(quarter int) int { // between two of them, in proportion
+		i, part := (t.N-1)*quarter/4, (t.N-1)*quarter%4
+		if part == 0 {
+			return all[i]
+		}
+		return all[i] + ((all[i+1]-all[i])*part+2)/4
+	}
 	t.Least, t.Q1, t.Q2, t.Q3, t.Top = at(0), at(1), at(2), at(3), at(4)
 	t.Mean = fmt.Sprintf("%.1f", float64(sum)/float64(t.N))
 	t.MedianX = t.Q2 * binWidth / 10
