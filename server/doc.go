@@ -24,7 +24,7 @@
 //	server.go     it lingers for the next request              64 clients: 1.13, without 0.95
 //	root.go       names without a slash are looked at          6 clients:  1.70, without 1.45
 //	                by fstatat(2)
-//	limits.go     SCHED_BATCH                                  1 x 256 MiB: 0.86, without 0.71
+//	limits.go     SCHED_BATCH, not with --foreground           1 x 256 MiB: 0.86, without 0.71
 //	users.go      a user's part of the transfers               two users that do not read leave a third room
 //	queue.go      looks after its queue                        service goes on when others unlink it or register
 //

@@ -33,8 +33,10 @@ Serves the files below a directory to mqfile clients, as a daemon.
 //lab:begin
 
 const moreUsage = `  --transfers N    most transfers at a time (default %d)
-  --status         report whether the daemon is running (exit 3 if not)
+  --status         report whether the daemon is running
   --stop           stop the daemon and wait for its end
+
+exit status: 0 done, 1 it failed, 2 usage, 3 --status and --stop: not running
 
 examples:
   mqfiled --root /srv/files && mqfile notes.txt
@@ -98,6 +100,11 @@ func parseFlags(args []string) (options, error) {
 	if err == nil && f.NArg() > 0 {
 		err = fmt.Errorf("unexpected argument %q", f.Arg(0))
 	}
+	//lab:begin
+	if err == nil && o.status && o.stop {
+		err = errors.New("--status and --stop exclude each other")
+	}
+	//lab:end
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return options{print: usageText()}, nil
@@ -132,7 +139,7 @@ func parseSeconds(s string) (time.Duration, error) {
 func parseTransfers(s string) (int, error) {
 	n, err := strconv.Atoi(s)
 	if most := maxTransfers(); err != nil || n < 1 || n > most {
-		return 0, fmt.Errorf("not a number from 1 to %d, for which RLIMIT_NOFILE has room", most)
+		return 0, fmt.Errorf("not a number from 1 to %d, as many as RLIMIT_NOFILE has room for", most)
 	}
 	return n, nil
 }

@@ -119,7 +119,7 @@ func TestHelpFitsAScreen(t *testing.T) {
 func TestLostOutputIsAnError(t *testing.T) {
 	s := start(t, place(t))
 	for _, command := range [][]string{{"--help"}, {"--status", "--pidfile", s.PIDFile}} {
-		for stdout, reason := range map[string]string{">&-": "stdout is closed", ">/dev/full": "no space left on device"} {
+		for stdout, reason := range map[string]string{">&-": "write stdout: it is closed", ">/dev/full": "no space left on device"} {
 			cmd := exec.Command("sh", append([]string{"-c", `exec "$0" "$@" ` + stdout, programs.Server}, command...)...)
 			var stderr bytes.Buffer
 			cmd.Stderr = &stderr

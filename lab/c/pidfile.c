@@ -142,7 +142,7 @@ void write_pid_file(const char *path)
 
     made = is_empty(fd);
     if (!made && read_pid(fd) == 0)
-        fail("PID file %s: holds something else than a PID", path);
+        fail("PID file %s: holds something other than a PID", path);
     pid_fd = fd;
     pid_path = path;
     if (made)

@@ -171,7 +171,7 @@ func (p *PIDFile) read() (content []byte, pid int, err error) {
 	line, _, _ := strings.Cut(string(content[:n]), "\n")
 	pid, _ = strconv.Atoi(line)
 	if n > maxPIDFile || n > 0 && pid < 1 {
-		return nil, 0, fmt.Errorf("PID file %q: holds something else than a PID", p.path)
+		return nil, 0, fmt.Errorf("PID file %q: holds something other than a PID", p.path)
 	}
 	return content[:n], pid, nil
 }

@@ -14,8 +14,8 @@
 //
 // A [Queue], made by [Open], waits in Go's poller. It is for waits that are many, or that have to end when the program
 // says so: a server for room in the queue of every client. The wait costs a parked goroutine, and ends with its context,
-// a deadline or Close. Beside sleepers in the kernel it gets what they leave: of 2000 messages for one waiter of each
-// kind, 9. It is no receiver to POSIX, so a notification is sent all the same.
+// a deadline or Close. Beside sleepers in the kernel it gets what they leave: with one waiter of each kind, 9 of
+// 2000 messages. It is no receiver to POSIX, so a notification is sent all the same.
 //
 // daemonlab's server has its request queue as a Blocking and the clients' queues as Queues, its client both as Blocking.
 // [Blocking.Poll] goes over from one to the other; [Queue.Notified] needs no waiter at all between messages.

@@ -54,6 +54,9 @@ func Parse(name string, content []byte) (Program, error) {
 		return p, fmt.Errorf("there is no diff in it")
 	}
 	for line := range strings.Lines(strings.ReplaceAll(head, "\n ", " ")) {
+		if strings.HasPrefix(line, "diff --git ") || strings.HasPrefix(line, "index ") {
+			continue // git diff begins with them
+		}
 		key, value, _ := strings.Cut(strings.TrimSpace(line), ":")
 		if err := p.set(key, strings.TrimSpace(value)); err != nil {
 			return p, err

@@ -1,4 +1,4 @@
-// Package facts has what the contract requires of a daemon's state, as one predicate per row over what /proc shows. The
+// Package facts has what the contract requires of a daemon's state, as predicates over what /proc shows. The
 // specs and the trace judge by it, and the demo prints it.
 package facts
 

@@ -202,5 +202,5 @@ func firstError(functions ...func() error) error {
 	return nil
 }
 
-// lowerPriority makes the calling thread less important, for ever.
-func lowerPriority() error { return unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), 10) }
+// lowerPriority makes the calling thread less important, for ever, also where all of them were started by nice(1).
+func lowerPriority() error { return unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), 19) }

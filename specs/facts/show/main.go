@@ -61,10 +61,10 @@ func show(args []string) error {
 	parent, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", f.Stat.PPid))
 	stdio := f.Descriptors[:facts.Stdio]
 	return prove([]proof{
-		{"1", "nothing inherited is open above 2", len(inherited) == 0, fmt.Sprintf("/proc/%d/fd: %d, none of them %s", pid, len(f.Descriptors), planted)},
+		{"1", "nothing inherited is open above 2", len(inherited) == 0, fmt.Sprintf("/proc/%d/fd: %d descriptors, none of them %s", pid, len(f.Descriptors), planted)},
 		{"2", "no signal is ignored", facts.Ignored(f.Status) == 0, fmt.Sprintf("SigIgn: %016x", uint64(f.Status.SigIgn))},
 		{"3", "no signal is blocked", f.Status.SigBlk == 0, fmt.Sprintf("SigBlk: %016x", uint64(f.Status.SigBlk))},
-		{"4", "the starter's variables are gone", len(facts.Junk(f.Env.Vars)) == 0, "environ: " + names(f.Env.Vars)},
+		{"4", "the starter's variables are gone", len(facts.Junk(f.Env.Vars)) == 0, "environ: only " + names(f.Env.Vars)},
 		{"5", "own session, not its leader, no terminal", facts.OwnSession(f.Stat, starters) && !f.Stat.SessionLeader() && facts.NoTerminal(f.Stat),
 			fmt.Sprintf("stat: pid %d, session %d, tty_nr %d", pid, f.Stat.Session, f.Stat.TTY)},
 		{"5", "the session leader has exited", leader != nil, fmt.Sprint(leader)},
