@@ -136,6 +136,9 @@ func TestStatusAndStopFindTheDaemonByItsLock(t *testing.T) {
 	if out, status := run("--status", "--pidfile", s.PIDFile); status != 0 || !strings.Contains(out, strconv.Itoa(s.PID)) {
 		t.Errorf("status: exit status %d: %s", status, out)
 	}
+	if out, status := run("--stop", "--status", "--pidfile", s.PIDFile); status != 2 || !s.Alive() {
+		t.Errorf("both: exit status %d: %s", status, out)
+	}
 	if out, status := run("--stop", "--pidfile", s.PIDFile); status != 0 || s.Alive() {
 		t.Errorf("stop: exit status %d: %s", status, out)
 	}
