@@ -129,7 +129,7 @@ func overlap(begin, end, from, till time.Time) bool {
 	return !end.Before(from) && (till.IsZero() || !begin.After(till))
 }
 
-// silence is since when an exchange has had no answer, and how many others had been answered by then.
+// silence is since when an exchange has had no answer, and how many others had one at that time.
 type silence struct {
 	since  harness.Stopwatch
 	before int

@@ -31,7 +31,8 @@ func TestEveryRowIsFailedBySomeProgram(t *testing.T) {
 func TestParseRefusesWhatIsNotAsItShouldBe(t *testing.T) {
 	const diff = "\n--- a/x\n+++ b/x\n"
 	const head = "Fault: one\n  of two lines.\nKills: fds\nProgram: server\nLanguage: go\n"
-	p, err := broken.Parse("right", []byte(head+diff))
+	const git = "\ndiff --git a/x b/x\nindex 3b18e51..a3d2f64 100644" // as git diff begins
+	p, err := broken.Parse("right", []byte(head+git+diff))
 	if err != nil || p.Fault != "one of two lines." || !slices.Equal(p.Kills, []string{"fds"}) {
 		t.Errorf("%+v, %v", p, err)
 	}
