@@ -3,7 +3,6 @@
 package mq
 
 import (
-	"math"
 	"os"
 	"runtime"
 	"sync/atomic"
@@ -27,6 +26,7 @@ func newBlocking(name string, fd int) *Blocking {
 	b := new(Blocking)
 	b.init(name, fd)
 	b.users.Store(1)
+	runtime.SetFinalizer(b, (*Blocking).Close)
 	return b
 }
 
@@ -44,10 +44,7 @@ func (b *Blocking) TimedSend(msg []byte, prio uint, deadline *unix.Timespec) err
 	}
 	errno := sysSend(b.fd, msg, prio, deadline)
 	b.leave()
-	if errno != 0 {
-		return b.explainSend(len(msg), prio, errno)
-	}
-	return nil
+	return b.explainSend(len(msg), prio, failure(errno))
 }
 
 // SendUntil is TimedSend for Go's time: the zero time waits for ever, and any that is past gives ETIMEDOUT if the queue is
@@ -58,15 +55,6 @@ func (b *Blocking) SendUntil(msg []byte, prio uint, deadline time.Time) error {
 	}
 	ts := timespec(deadline)
 	return b.TimedSend(msg, prio, &ts)
-}
-
-// TrySend sends if there is room at this moment, as TimedSend does with a deadline that is past, but a full queue gives
-// EAGAIN. Since it never sleeps, it is quicker: Go's scheduler need not be told of it.
-func (b *Blocking) TrySend(msg []byte, prio uint) error {
-	if err := b.trySend(msg, prio, &expired); err != nil {
-		return b.explainSend(len(msg), prio, err)
-	}
-	return nil
 }
 
 // Receive is mq_receive(3): it waits while the queue is empty, or gives EAGAIN when O_NONBLOCK is set.
@@ -81,10 +69,7 @@ func (b *Blocking) TimedReceive(buf []byte, deadline *unix.Timespec) (n int, pri
 	}
 	n, prio, errno := sysReceive(b.fd, buf, deadline)
 	b.leave()
-	if errno != 0 {
-		return 0, 0, b.explainReceive(len(buf), errno)
-	}
-	return n, prio, nil
+	return n, prio, b.explainReceive(len(buf), failure(errno))
 }
 
 // ReceiveUntil is TimedReceive for Go's time; see [Blocking.SendUntil].
@@ -96,25 +81,13 @@ func (b *Blocking) ReceiveUntil(buf []byte, deadline time.Time) (n int, prio uin
 	return b.TimedReceive(buf, &ts)
 }
 
-// timespec keeps a time that the kernel has no number for before or after all that it has.
+// timespec gives a time before all that the kernel has a number for as one long past.
 func timespec(t time.Time) unix.Timespec {
 	if t.Unix() < 0 {
 		return expired
 	}
-	ts, err := unix.TimeToTimespec(t)
-	if err != nil { // where a timespec has 32 bits
-		ts.Sec = math.MaxInt32
-	}
+	ts, _ := unix.TimeToTimespec(t) // fails only where a timespec has 32 bits
 	return ts
-}
-
-// TryReceive receives what is in the queue at this moment; an empty one gives EAGAIN. See [Blocking.TrySend].
-func (b *Blocking) TryReceive(buf []byte) (n int, prio uint, err error) {
-	n, prio, err = b.tryReceive(buf, &expired)
-	if err != nil {
-		return 0, 0, b.explainReceive(len(buf), err)
-	}
-	return n, prio, nil
 }
 
 // SetAttr is mq_setattr(3): it sets or clears O_NONBLOCK as attr.NonBlock says, ignores the rest, and returns what
@@ -126,26 +99,6 @@ func (b *Blocking) SetAttr(attr Attr) (old Attr, err error) {
 	}
 	err = b.use("setattr", func(fd int) error { return failure(sysGetSetAttr(fd, &set, &was)) })
 	return was.attr(), err
-}
-
-// Poll makes a [Queue] of b, for a sender that has waited in the kernel for as long as it cares to hold a thread. The
-// descriptor passes to the Queue and becomes O_NONBLOCK; b is closed without closing it, and a registration stays.
-// EBUSY says that another caller is inside.
-func (b *Blocking) Poll() (*Queue, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	switch {
-	case b.closed:
-		return nil, newError("poll", b.name, os.ErrClosed)
-	case b.users.Load() > 1:
-		return nil, newError("poll", b.name, unix.EBUSY)
-	}
-	if err := unix.SetNonblock(b.fd, true); err != nil {
-		return nil, newError("poll", b.name, err)
-	}
-	b.closed = true
-	runtime.SetFinalizer(&b.handle, nil)
-	return newQueue(b.name, b.fd, true), nil
 }
 
 // Close is mq_close(3). It returns at once and ends this process's registration for the queue. Callers that sleep in

@@ -62,31 +62,6 @@ func TestBlockingTries(t *testing.T) {
 	wantError(t, err2(b.TryReceive(buf)), os.ErrClosed)
 }
 
-func TestPollGoesOnInThePoller(t *testing.T) {
-	q := newQueue(t, 1, 16)
-	b := newBlocking(t, q)
-	events := register(t, b)
-	receiver := sleepingReceiver(t, b)
-	_, err := b.Poll()
-	wantError(t, err, unix.EBUSY)
-	must(t, q.TrySend(nil, 0), receiver.result(t))
-
-	polling, err := b.Poll()
-	must(t, err)
-	defer polling.Close()
-	wantError(t, b.Send(nil, 0), os.ErrClosed)
-	wantError(t, b.Close(), os.ErrClosed)
-	_, err = b.Poll()
-	wantError(t, err, os.ErrClosed)
-	if a, err := polling.Attr(); err != nil || !a.NonBlock || !registered(t, q) {
-		t.Fatalf("%+v, %v: the registration stays with the descriptor", a, err)
-	}
-	done := receive(polling, t.Context())
-	parked(t, 1)
-	must(t, q.TrySend(nil, 0), next(t, done))
-	want(t, events, mq.Arrived)
-}
-
 // In C the number of a closed descriptor may at once be another file's, and a call that comes late goes there.
 func TestBlockingCloseWithCallersInside(t *testing.T) {
 	q := newQueue(t, 1, 16)

@@ -45,7 +45,7 @@ func TestEveryCallAfterClose(t *testing.T) {
 		q.Close(), q.Send(t.Context(), nil, 0), q.TrySend(nil, 0), err2(q.Receive(t.Context(), nil)),
 		err2(q.TryReceive(nil)), b.Close(), b.Send(nil, 0), err2(b.Receive(nil)), attr, set, status, stat, q.Chmod(0),
 		q.Notify(func(mq.Event) {}), b.NotifyNone(), b.NotifySignal(unix.SIGUSR1, 0), q.Unnotify(),
-		q.SetDeadline(time.Time{}), q.Control(func(uintptr) {}),
+		q.Control(func(uintptr) {}),
 	} {
 		wantError(t, err, os.ErrClosed)
 	}
@@ -113,20 +113,6 @@ func collected(t testing.TB, what string, yes func() bool) {
 	})
 }
 
-func TestEndedWaitKeepsNothingOfItsContext(t *testing.T) {
-	type key struct{}
-	q := newQueue(t, 1, 16)
-	for _, parent := range []context.Context{t.Context(), plainContext{t.Context()}} {
-		var gone atomic.Bool
-		func() {
-			value := new([1 << 20]byte)
-			runtime.AddCleanup(value, func(int) { gone.Store(true) }, 0)
-			exchange(t, q, context.WithValue(parent, key{}, value))
-		}()
-		collected(t, "the context's value is collected while the queue and the context's parent live", gone.Load)
-	}
-}
-
 func TestForgottenQueueIsClosed(t *testing.T) {
 	here := newQueue(t, 1, 16)
 	for what, forget := range map[string]func(*mq.Queue, *mq.Blocking){
@@ -138,11 +124,6 @@ func TestForgottenQueueIsClosed(t *testing.T) {
 			parked(t, 1)
 			cancel()
 			wantError(t, next(t, done), context.Canceled)
-		},
-		"from one way to wait to the other": func(_ *mq.Queue, b *mq.Blocking) {
-			q, err := b.Poll()
-			must(t, err)
-			wantError(t, err2(q.TryReceive(make([]byte, 16))), unix.EAGAIN)
 		},
 	} {
 		q, err := mq.Open(here.Name(), os.O_RDWR, 0, nil)

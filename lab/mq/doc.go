@@ -13,12 +13,12 @@
 // the length of their wait. The wait costs a thread, and ends with a message, a deadline or a signal.
 //
 // A [Queue], made by [Open], waits in Go's poller. It is for waits that are many, or that have to end when the program
-// says so: a server for room in the queue of every client. The wait costs a parked goroutine, and ends with its context,
-// a deadline or Close. Beside sleepers in the kernel it gets what they leave: with one waiter of each kind, 9 of
-// 2000 messages. It is no receiver to POSIX, so a notification is sent all the same.
+// says so: a server for room in the queue of every client. The wait costs a parked goroutine, and ends with its context
+// or Close. Beside sleepers in the kernel it gets what they leave: with one waiter of each kind, 9 of 2000 messages. It is
+// no receiver to POSIX, so a notification is sent all the same.
 //
 // daemonlab's server has its request queue as a Blocking and the clients' queues as Queues, its client both as Blocking.
-// [Blocking.Poll] goes over from one to the other; [Queue.Notified] needs no waiter at all between messages.
+// [Queue.Notified] needs no waiter at all between messages.
 //
 // A message to another process and one back, each waited for (go test -bench PingPong; Linux 6.18, medians of seven rounds
 // in which each took its turn):
@@ -34,16 +34,11 @@
 // armed, and the scheduler calls epoll_pwait twice, to look and to sleep. The second of each cannot be spared: what
 // comes before the poller is armed would be missed, and the scheduler is Go's.
 //
-// # Deadlines, and what a wait allocates
+// # Deadlines
 //
-//	Queue.Send, Receive   a context                          nothing; one that is made for the call has its own, 3 for
-//	                                                         context.WithCancel and 5 for WithTimeout
-//	                      SetSendDeadline, ...               nothing
-//	Blocking              SendUntil, ReceiveUntil            nothing
-//	                      TimedSend, TimedReceive            nothing; struct timespec, as mq_timedsend(3) has it
-//
-// A deadline of either ends waits and not calls: what can be done at once is done, however late it is. A context that has
-// ended ends every call. All errors of deadlines say Timeout and answer to os.ErrDeadlineExceeded.
+// A Queue's are those of the context: one that has ended ends every call. A Blocking's are those of mq_timedsend(3): what
+// can be done at once is done, however late it is. All errors of deadlines say Timeout and answer to
+// os.ErrDeadlineExceeded. Of all calls only a Queue's wait allocates: what context.AfterFunc and the poller need.
 //
 // # The ten calls
 //
@@ -53,9 +48,9 @@
 //	mq_getattr       Attr
 //	mq_setattr       Blocking.SetAttr; a Queue is always O_NONBLOCK
 //	mq_send          Send, TrySend
-//	mq_timedsend     Blocking.SendUntil, TimedSend; Queue.Send with a deadline or a context
+//	mq_timedsend     Blocking.SendUntil, TimedSend; Queue.Send with a context
 //	mq_receive       Receive, TryReceive
-//	mq_timedreceive  Blocking.ReceiveUntil, TimedReceive; Queue.Receive with a deadline or a context
+//	mq_timedreceive  Blocking.ReceiveUntil, TimedReceive; Queue.Receive with a context
 //	mq_notify        Notify (SIGEV_THREAD), NotifySignal, NotifyNone, Unnotify (NULL)
 //
 // # Notification

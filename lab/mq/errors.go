@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Error tells which call failed on which queue. Err is the call's errno, [os.ErrClosed], [os.ErrDeadlineExceeded] or the
-// context's error, all for errors.Is; the errnos also answer to os.ErrNotExist, os.ErrExist and os.ErrPermission.
+// Error tells which call failed on which queue. Err is the call's errno, [os.ErrClosed] or the context's error, all for
+// errors.Is; the errnos also answer to os.ErrNotExist, os.ErrExist and os.ErrPermission. Callers may share one.
 type Error struct {
 	Op   string // "open", "send", "notify", ...
 	Name string
@@ -27,32 +27,12 @@ func (e *Error) Error() string { return "queue " + printable(e.Name) + ": " + e.
 // Unwrap gives Err.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Timeout reports whether a deadline has ended the wait, for [os.IsTimeout] and [net.Error]: ETIMEDOUT, a deadline of the
-// Queue or the context's. EAGAIN is none.
-func (e *Error) Timeout() bool {
-	return e.Err == unix.ETIMEDOUT || e.Err == os.ErrDeadlineExceeded || e.Err == context.DeadlineExceeded
-}
+// Timeout reports whether a deadline has ended the wait, for [os.IsTimeout] and [net.Error]: ETIMEDOUT or the context's.
+// EAGAIN is none.
+func (e *Error) Timeout() bool { return e.Err == unix.ETIMEDOUT || e.Err == context.DeadlineExceeded }
 
 // Is has every timeout answer to [os.ErrDeadlineExceeded].
 func (e *Error) Is(target error) bool { return target == os.ErrDeadlineExceeded && e.Timeout() }
-
-// again is the error of a full or an empty queue, which every caller gets the same. It has no field to write to, and
-// gives each who asks errors.As for it an *Error of his own.
-type again struct{ op, name string }
-
-func (a *again) error() *Error { return newError(a.op, a.name, unix.EAGAIN) }
-
-func (a *again) Error() string { return a.error().Error() }
-
-func (a *again) Unwrap() error { return unix.EAGAIN }
-
-func (a *again) As(target any) bool {
-	e, ok := target.(**Error)
-	if ok {
-		*e = a.error()
-	}
-	return ok
-}
 
 func (e *Error) reason() string {
 	switch {
@@ -62,9 +42,6 @@ func (e *Error) reason() string {
 		return "the queue was closed"
 	}
 	errno, _ := e.Err.(unix.Errno)
-	if e.Err == os.ErrDeadlineExceeded {
-		errno = unix.ETIMEDOUT // the same in words
-	}
 	if text, ok := badName[errno]; ok && e.takesName() && errno == checkName(e.Name) {
 		return text
 	}

@@ -62,31 +62,6 @@ func ExampleQueue_Notified() {
 	// Output: 0 work
 }
 
-// A deadline of the queue, as package net has them.
-func ExampleQueue_Messages() {
-	name := fmt.Sprintf("/example-messages-%d", os.Getpid())
-	q, err := mq.Open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600, &mq.Attr{MaxMsg: 2, MsgSize: 128})
-	check(err)
-	defer q.Close()
-	defer mq.Unlink(name)
-
-	q.TrySend([]byte("later"), 1)
-	q.TrySend([]byte("now"), 2)
-	q.SetReceiveDeadline(time.Now().Add(10 * time.Millisecond))
-	for m, err := range q.Messages(context.Background()) {
-		if os.IsTimeout(err) {
-			fmt.Println("no more")
-			break
-		}
-		check(err)
-		fmt.Println(string(m.Body))
-	}
-	// Output:
-	// now
-	// later
-	// no more
-}
-
 // A client that asks and waits for the answer: two waits, each in the kernel, as in C.
 func ExampleBlocking() {
 	name := fmt.Sprintf("/example-blocking-%d", os.Getpid())

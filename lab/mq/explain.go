@@ -86,8 +86,11 @@ func attrOrDefault(attr *Attr) (Attr, error) {
 }
 
 func (h *handle) explainSend(size int, prio uint, err error) error {
+	if err == nil {
+		return nil
+	}
 	if err == unix.EAGAIN {
-		return &h.full
+		return h.full
 	}
 	e := newError("send", h.name, err)
 	switch err {
@@ -101,14 +104,19 @@ func (h *handle) explainSend(size int, prio uint, err error) error {
 			e.note = fmt.Sprintf("priority %d, the highest is %d", prio, maxPriority)
 		}
 	case unix.EBADF:
-		h.unlessClosed(e)
+		if h.isClosed() { // [Blocking.Close] had replaced the descriptor when the call came to it
+			e.Err = os.ErrClosed
+		}
 	}
 	return e
 }
 
 func (h *handle) explainReceive(size int, err error) error {
+	if err == nil {
+		return nil
+	}
 	if err == unix.EAGAIN {
-		return &h.empty
+		return h.empty
 	}
 	e := newError("receive", h.name, err)
 	switch err {
@@ -117,18 +125,11 @@ func (h *handle) explainReceive(size int, err error) error {
 			e.note = fmt.Sprintf("a buffer of %d bytes, the queue's messages have up to %d", size, a.MsgSize)
 		}
 	case unix.EBADF:
-		h.unlessClosed(e)
+		if h.isClosed() { // [Blocking.Close] had replaced the descriptor when the call came to it
+			e.Err = os.ErrClosed
+		}
 	}
 	return e
-}
-
-// unlessClosed corrects the error of a call that came to the descriptor after [Blocking.Close] had replaced it.
-func (h *handle) unlessClosed(e *Error) {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	if h.closed {
-		e.Err = os.ErrClosed
-	}
 }
 
 // explain is for the calls that use the descriptor briefly, and have it still.

@@ -6,7 +6,6 @@ import (
 	"os"
 	"runtime"
 	"sync"
-	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,47 +19,17 @@ type Attr struct {
 
 // handle is what [Queue] and [Blocking] have in common: an open descriptor of a queue.
 type handle struct {
-	name string
-	*descriptor
+	name        string
+	fd          int
+	full, empty *Error // made once: a full or an empty queue is no reason to allocate
 
 	mu     sync.RWMutex // held for reading by calls that cannot sleep long, for writing to set closed
 	closed bool
 }
 
-// descriptor is what goroutines that wait have of a handle. Nothing that it refers to may refer to the handle, which would
-// then never be found to be dropped.
-type descriptor struct {
-	fd     int
-	shared atomic.Bool // others may have the open file description too, and clear O_NONBLOCK
-
-	full, empty again // made once: a full or an empty queue is no reason to allocate
-
-	once  sync.Once
-	waits *waits // of a Queue, made by the first caller that has to wait
-}
-
 func (h *handle) init(name string, fd int) {
-	h.name, h.descriptor = name, &descriptor{fd: fd, full: again{"send", name}, empty: again{"receive", name}}
-	// For a handle that is dropped without Close. A runtime.AddCleanup would add 0.7 us to an Open that takes 2.5, where
-	// this adds 0.3.
-	runtime.SetFinalizer(h, func(h *handle) { h.descriptor.close() })
-}
-
-// close closes the descriptor, and ends the waits.
-func (d *descriptor) close() error {
-	if d.waits != nil {
-		return d.waits.close()
-	}
-	return unix.Close(d.fd)
-}
-
-// nonBlocking is the deadline of a call that must not sleep. Where O_NONBLOCK can be trusted it needs none, which is
-// quicker.
-func (d *descriptor) nonBlocking() *unix.Timespec {
-	if d.shared.Load() {
-		return &expired
-	}
-	return nil
+	h.name, h.fd = name, fd
+	h.full, h.empty = newError("send", name, unix.EAGAIN), newError("receive", name, unix.EAGAIN)
 }
 
 // use runs f with the descriptor, which stays open meanwhile.
@@ -88,27 +57,40 @@ func (h *handle) shut() error {
 	return nil
 }
 
-// trySend sends without sleeping: the queue must be O_NONBLOCK or the deadline past. EAGAIN says that it is full.
-func (h *handle) trySend(msg []byte, prio uint, deadline *unix.Timespec) error {
+func (h *handle) isClosed() bool {
 	h.mu.RLock()
-	if h.closed {
-		h.mu.RUnlock()
-		return os.ErrClosed
-	}
-	errno := sysTrySend(h.fd, msg, prio, deadline)
-	h.mu.RUnlock()
-	return failure(errno)
+	defer h.mu.RUnlock()
+	return h.closed
 }
 
-// tryReceive receives without sleeping, see trySend. EAGAIN says that the queue is empty.
-func (h *handle) tryReceive(buf []byte, deadline *unix.Timespec) (int, uint, error) {
+// TrySend is mq_send(3) with O_NONBLOCK, whether that is set or not: a full queue gives EAGAIN at once. Since it never
+// sleeps, it is quicker: Go's scheduler need not be told of it.
+func (h *handle) TrySend(msg []byte, prio uint) error {
+	return h.explainSend(len(msg), prio, h.trySend(msg, prio))
+}
+
+func (h *handle) trySend(msg []byte, prio uint) error {
 	h.mu.RLock()
+	defer h.mu.RUnlock()
 	if h.closed {
-		h.mu.RUnlock()
+		return os.ErrClosed
+	}
+	return failure(sysTrySend(h.fd, msg, prio))
+}
+
+// TryReceive is mq_receive(3) with O_NONBLOCK: an empty queue gives EAGAIN at once. See TrySend.
+func (h *handle) TryReceive(buf []byte) (n int, prio uint, err error) {
+	n, prio, err = h.tryReceive(buf)
+	return n, prio, h.explainReceive(len(buf), err)
+}
+
+func (h *handle) tryReceive(buf []byte) (int, uint, error) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if h.closed {
 		return 0, 0, os.ErrClosed
 	}
-	n, prio, errno := sysTryReceive(h.fd, buf, deadline)
-	h.mu.RUnlock()
+	n, prio, errno := sysTryReceive(h.fd, buf)
 	return n, prio, failure(errno)
 }
 
@@ -154,7 +136,6 @@ func (h *handle) Stat() (unix.Stat_t, error) {
 // not close it, keep it, sleep, or call other methods. Closing a duplicate ends this process's registration.
 func (h *handle) Control(f func(fd uintptr)) error {
 	return h.use("control", func(fd int) error {
-		h.shared.Store(true) // f may duplicate it
 		f(uintptr(fd))
 		return nil
 	})

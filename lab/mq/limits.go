@@ -9,7 +9,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -65,9 +64,9 @@ func readNumber(file string, value *int) error {
 // Cost is what a queue is charged against RLIMIT_MSGQUEUE of the user who makes it, in bytes, from its making until
 // the last descriptor of it is closed: the messages, a struct msg_msg for each, and a posix_msg_tree_node for each of
 // at most 32768 priorities (the kernel's mqueue_get_inode). Sizes that are not positive cost nothing, because the
-// kernel refuses them. A 64-bit kernel charges a 32-bit process as any other.
+// kernel refuses them. Each of the two structures is six words of a 64-bit kernel.
 func Cost(maxMsg, msgSize int) uint64 {
-	record := 6 * uint64(kernelWord()) // each of the two structures is six words
+	const record = 6 * 8
 	if maxMsg <= 0 || msgSize <= 0 {
 		return 0
 	}
@@ -77,22 +76,4 @@ func Cost(maxMsg, msgSize int) uint64 {
 		return math.MaxUint64
 	}
 	return total
-}
-
-// kernelWord is the size of the kernel's words in bytes.
-var kernelWord = sync.OnceValue(func() int {
-	var name unix.Utsname
-	if bits.UintSize == 64 || unix.Uname(&name) != nil {
-		return bits.UintSize / 8
-	}
-	return wordOf(unix.ByteSliceToString(name.Machine[:]))
-})
-
-// wordOf is the size of a word of the kernel of which uname(2) says this to a 32-bit process. With PER_LINUX32, see
-// personality(2), most kernels do not say that they have 64 bits.
-func wordOf(machine string) int {
-	if strings.Contains(machine, "64") || strings.HasPrefix(machine, "s390x") || strings.HasPrefix(machine, "armv8") {
-		return 8
-	}
-	return 4
 }

@@ -187,7 +187,7 @@ func parked(t testing.TB, n int) {
 		for g := range bytes.SplitSeq(stacks[:runtime.Stack(stacks, true)], []byte("\n\n")) {
 			head, _, _ := bytes.Cut(g, []byte("\n"))
 			idle := bytes.Contains(head, []byte("[IO wait")) || bytes.Contains(head, []byte("[select"))
-			if idle && bytes.Contains(g, []byte("mq.(*direction).wait(")) {
+			if idle && bytes.Contains(g, []byte("mq.(*Queue).wait(")) {
 				waiting++
 			}
 		}

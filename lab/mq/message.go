@@ -79,7 +79,7 @@ func (h *handle) notified(ctx context.Context, yield func(Message) bool) error {
 // drain takes messages until there are none, and reports whether yield wants more.
 func (h *handle) drain(ctx context.Context, buf []byte, yield func(Message) bool) (more bool, err error) {
 	for ctx.Err() == nil {
-		n, prio, err := h.tryReceive(buf, &expired)
+		n, prio, err := h.tryReceive(buf)
 		if err == unix.EAGAIN {
 			return true, nil
 		}

@@ -17,23 +17,8 @@ import (
 const cookieSize = 32 // NOTIFY_COOKIE_LEN
 
 // cookie is the number of a registration, zeroes, and the event in the last byte. A number, not a pointer: the cookie
-// may be read when the Queue is long closed.
+// may be read when the Queue is long closed. None but the kernel can send to the socket, which has no address.
 type cookie [cookieSize]byte
-
-func newCookie(id uint64) (c cookie) {
-	binary.NativeEndian.PutUint64(c[:], id)
-	return c
-}
-
-// decodeCookie is false for what newCookie and the kernel cannot have made.
-func decodeCookie(b []byte) (id uint64, ev Event, ok bool) {
-	if len(b) != cookieSize {
-		return 0, 0, false
-	}
-	id, ev = binary.NativeEndian.Uint64(b), Event(b[cookieSize-1])
-	c := newCookie(id)
-	return id, ev, (ev == Arrived || ev == Removed) && string(b[:cookieSize-1]) == string(c[:cookieSize-1])
-}
 
 // registry holds the registrations that have not ended.
 type registry struct {
@@ -57,7 +42,8 @@ func (r *registry) register(h *handle, fd int, f func(Event)) error {
 	if err != nil {
 		return err
 	}
-	c := newCookie(id)
+	var c cookie
+	binary.NativeEndian.PutUint64(c[:], id)
 	raceRelease()
 	if errno := sysNotifyThread(fd, on, &c); errno != 0 {
 		r.mu.Lock()
@@ -92,13 +78,9 @@ func (r *registry) remove(id uint64) func(Event) {
 }
 
 // answer gives the function that a cookie calls for, or nil. The caller has locked mu.
-func (r *registry) answer(b []byte) (func(Event), Event) {
-	id, ev, ok := decodeCookie(b)
-	if !ok {
-		return nil, 0
-	}
+func (r *registry) answer(c *cookie) (func(Event), Event) {
 	raceAcquire()
-	return r.remove(id), ev
+	return r.remove(binary.NativeEndian.Uint64(c[:])), Event(c[cookieSize-1])
 }
 
 // roomy gives a socket that can take one more registration without putting mq_notify to sleep. The caller has locked mu.
@@ -123,13 +105,12 @@ func (r *registry) roomy() (*socket, error) {
 // catchUp reads the cookies that the reader has not come to: what is unread is charged, and where every processor is
 // busy Go's poller looks only every 10 ms. The caller has locked mu.
 func (r *registry) catchUp(s *socket) {
-	var buf [cookieSize + 1]byte
+	var c cookie
 	for {
-		n, err := unix.Read(s.fd, buf[:])
-		if err != nil {
+		if _, err := unix.Read(s.fd, c[:]); err != nil {
 			return
 		}
-		if f, ev := r.answer(buf[:n]); f != nil {
+		if f, ev := r.answer(&c); f != nil {
 			go f(ev)
 		}
 	}
@@ -145,9 +126,9 @@ const chargeOf = 2048
 type socket struct {
 	fd                int
 	file              *os.File
-	capacity, charged int                  // registrations; guarded by the registry
-	next              func()               // serve, as a value made once: starting it allocates nothing
-	buf               [cookieSize + 1]byte // one more, to see what is too long
+	capacity, charged int    // registrations; guarded by the registry
+	next              func() // serve, as a value made once: starting it allocates nothing
+	cookie            cookie // read last
 }
 
 func newSocket() (*socket, error) {
@@ -169,12 +150,11 @@ func newSocket() (*socket, error) {
 // that the function runs in. So the function begins right after the read, and what it does delays no other.
 func (s *socket) serve() {
 	for {
-		n, err := s.file.Read(s.buf[:])
-		if err != nil { // somebody closed the descriptor behind the package's back; mq_notify will say so
-			return
+		if _, err := s.file.Read(s.cookie[:]); err != nil {
+			return // somebody closed the descriptor behind the package's back; mq_notify will say so
 		}
 		notifications.mu.Lock()
-		f, ev := notifications.answer(s.buf[:n])
+		f, ev := notifications.answer(&s.cookie)
 		notifications.mu.Unlock()
 		if f != nil {
 			go s.next()

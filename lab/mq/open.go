@@ -23,11 +23,11 @@ func Open(name string, flags int, perm os.FileMode, attr *Attr) (*Queue, error) 
 	if err != nil {
 		return nil, err
 	}
-	return newQueue(name, fd, false), nil
+	return newQueue(name, fd), nil
 }
 
-// OpenBlocking is mq_open(3) for a [Blocking], which waits in the kernel. It does as [Open] but sets O_NONBLOCK only when flags have it
-// (syscall.O_NONBLOCK).
+// OpenBlocking is mq_open(3) for a [Blocking], which waits in the kernel. It does as [Open] but sets O_NONBLOCK only when
+// flags have it (syscall.O_NONBLOCK).
 func OpenBlocking(name string, flags int, perm os.FileMode, attr *Attr) (*Blocking, error) {
 	fd, err := open(name, flags, perm, attr)
 	if err != nil {
@@ -47,7 +47,7 @@ func Inherit(fd int, name string) (*Queue, error) {
 	if err := unix.SetNonblock(fd, true); err != nil {
 		return nil, newError("inherit", name, err)
 	}
-	return newQueue(name, fd, true), nil
+	return newQueue(name, fd), nil
 }
 
 // InheritBlocking does as [Inherit] but leaves O_NONBLOCK as it is.

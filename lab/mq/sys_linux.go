@@ -19,18 +19,11 @@ type mqAttr struct {
 	_                               [4]int
 }
 
-// sigevent is struct sigevent as mq_notify(2) copies it: always 64 bytes. A number in value is for SIGEV_SIGNAL; a
-// cookie is for SIGEV_THREAD and shares its place, so the two have a type each.
+// sigevent is struct sigevent as mq_notify(2) copies it: always 64 bytes.
 type sigevent struct {
 	value         uintptr
 	signo, notify int32
-	_             [64 - 8 - unsafe.Sizeof(uintptr(0))]byte
-}
-
-type sigeventThread struct {
-	cookie        *cookie
-	signo, notify int32
-	_             [64 - 8 - unsafe.Sizeof(uintptr(0))]byte
+	_             [48]byte
 }
 
 // rawLimit is the longest buffer handed to the kernel behind the scheduler's back. Copying it takes a few
@@ -66,48 +59,32 @@ func sysGetSetAttr(fd int, set, old *mqAttr) unix.Errno {
 	return errno
 }
 
-// sysTrySend is mq_timedsend(2) that never waits, because of O_NONBLOCK or of an expired deadline. The scheduler is not
-// told. EAGAIN says that the queue is full.
-func sysTrySend(fd int, msg []byte, prio uint, deadline *unix.Timespec) unix.Errno {
-	raceRelease()
-	for {
-		var errno unix.Errno
-		if len(msg) <= rawLimit {
-			_, _, errno = unix.RawSyscall6(unix.SYS_MQ_TIMEDSEND, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(msg))),
-				uintptr(len(msg)), priority(prio), uintptr(unsafe.Pointer(deadline)), 0)
-		} else {
-			errno = sysSend(fd, msg, prio, deadline)
-		}
-		if errno != unix.EINTR {
-			return orAgain(errno)
-		}
+// sysTrySend is mq_timedsend(2) that never sleeps, even if O_NONBLOCK was cleared by whoever shares the open file
+// description: its deadline is past. The scheduler is not told. EAGAIN says that the queue is full.
+func sysTrySend(fd int, msg []byte, prio uint) unix.Errno {
+	if len(msg) > rawLimit {
+		return orAgain(sysSend(fd, msg, prio, &expired))
 	}
+	raceRelease()
+	_, _, errno := unix.RawSyscall6(unix.SYS_MQ_TIMEDSEND, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(msg))),
+		uintptr(len(msg)), priority(prio), uintptr(unsafe.Pointer(&expired)), 0)
+	return orAgain(errno)
 }
 
-// sysTryReceive is mq_timedreceive(2) that never waits; see sysTrySend. EAGAIN says that the queue is empty.
-func sysTryReceive(fd int, buf []byte, deadline *unix.Timespec) (int, uint, unix.Errno) {
-	for {
-		var n uintptr
-		var prio uint32
-		var errno unix.Errno
-		if len(buf) <= rawLimit {
-			n, _, errno = unix.RawSyscall6(unix.SYS_MQ_TIMEDRECEIVE, uintptr(fd),
-				uintptr(unsafe.Pointer(unsafe.SliceData(buf))), uintptr(len(buf)), uintptr(unsafe.Pointer(&prio)),
-				uintptr(unsafe.Pointer(deadline)), 0)
-		} else {
-			n, _, errno = unix.Syscall6(unix.SYS_MQ_TIMEDRECEIVE, uintptr(fd),
-				uintptr(unsafe.Pointer(unsafe.SliceData(buf))), uintptr(len(buf)), uintptr(unsafe.Pointer(&prio)),
-				uintptr(unsafe.Pointer(deadline)), 0)
-		}
-		switch errno {
-		case 0:
-			raceAcquire()
-			return int(n), uint(prio), 0
-		case unix.EINTR:
-		default:
-			return 0, 0, orAgain(errno)
-		}
+// sysTryReceive is mq_timedreceive(2) that never sleeps; see sysTrySend. EAGAIN says that the queue is empty.
+func sysTryReceive(fd int, buf []byte) (int, uint, unix.Errno) {
+	if len(buf) > rawLimit {
+		n, prio, errno := sysReceive(fd, buf, &expired)
+		return n, prio, orAgain(errno)
 	}
+	var prio uint32
+	n, _, errno := unix.RawSyscall6(unix.SYS_MQ_TIMEDRECEIVE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(buf))),
+		uintptr(len(buf)), uintptr(unsafe.Pointer(&prio)), uintptr(unsafe.Pointer(&expired)), 0)
+	if errno != 0 {
+		return 0, 0, orAgain(errno)
+	}
+	raceAcquire()
+	return int(n), uint(prio), 0
 }
 
 // sysSend is mq_timedsend(2) as it is: it may sleep, so the scheduler is told.
@@ -139,7 +116,11 @@ func sysNotify(fd int, ev *sigevent) unix.Errno {
 // sysNotifyThread is mq_notify(2) with SIGEV_THREAD. The kernel copies the cookie before it returns. It sleeps when
 // the socket's buffer is full (netlink_attachskb).
 func sysNotifyThread(fd, socket int, c *cookie) unix.Errno {
-	ev := sigeventThread{cookie: c, signo: int32(socket), notify: int32(SigevThread)}
+	ev := struct {
+		cookie        *cookie
+		signo, notify int32
+		_             [48]byte
+	}{cookie: c, signo: int32(socket), notify: int32(SigevThread)}
 	_, _, errno := unix.Syscall(unix.SYS_MQ_NOTIFY, uintptr(fd), uintptr(unsafe.Pointer(&ev)), 0)
 	runtime.KeepAlive(c)
 	return errno
@@ -148,7 +129,7 @@ func sysNotifyThread(fd, socket int, c *cookie) unix.Errno {
 // priority keeps a number too great for the kernel's unsigned int too great, instead of cutting it to a valid one.
 func priority(prio uint) uintptr { return uintptr(min(prio, math.MaxUint32)) }
 
-// orAgain is EAGAIN also for a call that had an expired deadline in the place of O_NONBLOCK.
+// orAgain is EAGAIN also for a call that only its expired deadline kept from sleeping.
 func orAgain(errno unix.Errno) unix.Errno {
 	if errno == unix.ETIMEDOUT {
 		return unix.EAGAIN

@@ -4,9 +4,6 @@ package mq_test
 
 import (
 	"context"
-	"os"
-	"runtime"
-	"strings"
 	"testing"
 	"time"
 
@@ -94,16 +91,6 @@ func TestContextEndsItsOwnCallerOnly(t *testing.T) {
 	}
 }
 
-func TestDeadline(t *testing.T) {
-	q, begin := newQueue(t, 1, 16), time.Now()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
-	defer cancel()
-	wantError(t, err2(q.Receive(ctx, make([]byte, 16))), context.DeadlineExceeded)
-	if waited := time.Since(begin); waited < 10*time.Millisecond {
-		t.Fatalf("waited %v", waited)
-	}
-}
-
 func TestEndedContextEndsTheCallAtOnce(t *testing.T) {
 	q := newQueue(t, 1, 16)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -132,21 +119,6 @@ func TestNoDeadlineIsLeftForTheNext(t *testing.T) {
 	}
 }
 
-func TestOneContextForManyWaits(t *testing.T) {
-	q := newQueue(t, 1, 16)
-	ctx, cancel := context.WithCancel(t.Context())
-	type key struct{}
-	child := context.WithValue(ctx, key{}, "shares Done with its parent")
-	for _, c := range []context.Context{ctx, child, ctx, context.Background(), child} {
-		exchange(t, q, c)
-	}
-	done := receive(q, child)
-	parked(t, 1)
-	cancel()
-	wantError(t, next(t, done), context.Canceled)
-	exchange(t, q, context.Background())
-}
-
 func TestContextEndsAllItsCallers(t *testing.T) {
 	q := newQueue(t, 1, 16)
 	for range 20 {
@@ -169,95 +141,4 @@ func TestContextOfAnEarlierCallerEndsNobody(t *testing.T) {
 		cancel()
 		must(t, q.Send(t.Context(), nil, 0), next(t, done))
 	}
-}
-
-// plainContext hides from package context that it is one of its own.
-type plainContext struct{ inner context.Context }
-
-func (c plainContext) Deadline() (time.Time, bool) { return c.inner.Deadline() }
-func (c plainContext) Done() <-chan struct{}       { return c.inner.Done() }
-func (c plainContext) Err() error                  { return c.inner.Err() }
-func (c plainContext) Value(any) any               { return nil }
-
-// lateContext ends right after it was asked for the first time whether it has.
-type lateContext struct {
-	context.Context
-	asked bool
-}
-
-func (c *lateContext) Err() error {
-	if !c.asked {
-		c.asked = true
-		return nil
-	}
-	return c.Context.Err()
-}
-
-func TestContextThatEndsBeforeTheTurnBegins(t *testing.T) {
-	q := newQueue(t, 1, 16)
-	ctx, cancel := context.WithCancel(t.Context())
-	exchange(t, q, ctx) // from now on the context is watched
-	cancel()
-	for range 20 { // it is left to chance whether the call sees first that it has its turn or that the context ended
-		wantError(t, next(t, receive(q, &lateContext{Context: ctx})), context.Canceled)
-	}
-}
-
-func TestForeignContext(t *testing.T) {
-	q := newQueue(t, 1, 16)
-	ctx, cancel := context.WithCancel(t.Context())
-	done := receive(q, plainContext{ctx})
-	parked(t, 1)
-	cancel()
-	wantError(t, next(t, done), context.Canceled)
-
-	before := runtime.NumGoroutine()
-	for range 3 { // each context watched in the place of the one before
-		ctx, cancel = context.WithCancel(t.Context())
-		defer cancel()
-		exchange(t, q, plainContext{ctx})
-	}
-	must(t, q.Close())
-	eventually(t, "nothing watches the contexts", func() bool { return runtime.NumGoroutine() <= before })
-}
-
-func TestDeadlineOfTheQueueEndsWaitsAndNothingElse(t *testing.T) {
-	q := newQueue(t, 1, 16)
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	for _, ctx := range []context.Context{context.Background(), ctx} {
-		must(t, q.SetReceiveDeadline(time.Unix(1, 0)))
-		err := next(t, receive(q, ctx))
-		wantError(t, err, os.ErrDeadlineExceeded)
-		if want := "stayed empty until the deadline"; !strings.Contains(err.Error(), want) {
-			t.Errorf("%q does not say %q", err, want)
-		}
-		must(t, q.Send(ctx, nil, 0)) // that is the other deadline
-		must(t, next(t, receive(q, ctx)))
-
-		must(t, q.SetReceiveDeadline(time.Time{}))
-		done := receive(q, ctx)
-		parked(t, 1)
-		must(t, q.SetDeadline(time.Now())) // also one that waits already
-		wantError(t, next(t, done), os.ErrDeadlineExceeded)
-		must(t, q.Send(ctx, nil, 0))
-		wantError(t, q.Send(ctx, nil, 0), os.ErrDeadlineExceeded)
-		must(t, q.SetSendDeadline(time.Time{}), err2(q.TryReceive(make([]byte, 16))))
-	}
-	must(t, q.Close())
-	wantError(t, q.SetDeadline(time.Time{}), os.ErrClosed)
-}
-
-func TestContextThatEndsLeavesTheDeadlineOfTheQueue(t *testing.T) {
-	q := newQueue(t, 1, 16)
-	must(t, q.SetReceiveDeadline(time.Now().Add(time.Hour)))
-	ctx, cancel := context.WithCancel(t.Context())
-	done := receive(q, ctx)
-	parked(t, 1)
-	cancel()
-	wantError(t, next(t, done), context.Canceled)
-	done = receive(q, t.Context())
-	parked(t, 1)
-	must(t, q.SetReceiveDeadline(time.Now()))
-	wantError(t, next(t, done), os.ErrDeadlineExceeded)
 }
