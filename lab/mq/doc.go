@@ -18,7 +18,6 @@
 // no receiver to POSIX, so a notification is sent all the same.
 //
 // daemonlab's server has its request queue as a Blocking and the clients' queues as Queues, its client both as Blocking.
-// [Queue.Notified] needs no waiter at all between messages.
 //
 // A message to another process and one back, each waited for (go test -bench PingPong; Linux 6.18, medians of seven rounds
 // in which each took its turn):
@@ -56,9 +55,9 @@
 // # Notification
 //
 // The kernel announces a message only when it comes to an empty queue, to one registered process, once. A program
-// that does not want to lose any registers again before it empties the queue. [Queue.Notified] is that, as a loop;
-// [Queue.Notify] is the call, and its example the loop written out. Whoever may send to a queue may register for it:
-// where strangers may send, expect EBUSY, and see who is registered with [Queue.Status].
+// that does not want to lose any registers again before it empties the queue, as the example of [Queue.Notify] does.
+// Whoever may send to a queue may register for it: where strangers may send, expect EBUSY, and see who is registered with
+// [Queue.Status].
 //
 // # Names, limits, errors
 //

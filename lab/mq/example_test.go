@@ -46,22 +46,6 @@ func Example() {
 	// 0 whenever you like
 }
 
-// A server that waits by mq_notify, as one loop.
-func ExampleQueue_Notified() {
-	name := fmt.Sprintf("/example-notified-%d", os.Getpid())
-	q, err := mq.Open(name, os.O_RDONLY|os.O_CREATE|os.O_EXCL, 0o600, &mq.Attr{MaxMsg: 4, MsgSize: 128})
-	check(err)
-	defer q.Close()
-	go sendTo(name, "work") // another program's part
-
-	for m, err := range q.Notified(context.Background()) {
-		check(err)
-		fmt.Println(m.Priority, string(m.Body))
-		break
-	}
-	// Output: 0 work
-}
-
 // A client that asks and waits for the answer: two waits, each in the kernel, as in C.
 func ExampleBlocking() {
 	name := fmt.Sprintf("/example-blocking-%d", os.Getpid())
@@ -82,31 +66,6 @@ func ExampleBlocking() {
 	// true true
 }
 
-// A program gets an open queue from the one that started it, as systemd's ListenMessageQueue does: descriptor 3.
-func ExampleInherit() {
-	q, err := mq.Inherit(3, "/from-the-starter")
-	if errors.Is(err, unix.EBADF) {
-		log.Print("not started with a queue: ", err)
-		return
-	}
-	check(err)
-	defer q.Close()
-	for m, err := range q.Messages(context.Background()) {
-		check(err)
-		fmt.Printf("%d %q\n", m.Priority, m.Body)
-	}
-}
-
-// How many queues of a shape a user may have at once.
-func ExampleCost() {
-	limits, err := mq.SystemLimits()
-	check(err)
-	if limits.MsgMax < 10 || limits.MsgSizeMax < 8192 {
-		log.Print("only CAP_SYS_RESOURCE can make queues of 10 messages of 8192 bytes here")
-	}
-	log.Print(limits.MsgQueueBytes / mq.Cost(10, 8192)) // 9 of the usual 819200 bytes
-}
-
 func ExampleError() {
 	_, err := mq.Open("/no/such", os.O_RDONLY, 0, nil)
 	fmt.Println(err)
@@ -125,7 +84,6 @@ func ExampleError() {
 
 // A server never loses a message if its function registers again before it drains the queue: what came before the new
 // registration is found by the loop, what comes after the loop found the queue empty is announced.
-// [mq.Queue.Notified] does all of this.
 func ExampleQueue_Notify() {
 	name := fmt.Sprintf("/example-notify-%d", os.Getpid())
 	q, err := mq.Open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600, &mq.Attr{MaxMsg: 4, MsgSize: 128})
@@ -166,38 +124,4 @@ func ExampleQueue_Notify() {
 	fmt.Println("served", messages)
 	q.Close()
 	// Output: served 100
-}
-
-// The program of the mq_notify(3) manual page: register a function, pause, and end when it has read one message.
-func ExampleQueue_Notify_manualPage() {
-	name := fmt.Sprintf("/example-manual-%d", os.Getpid())
-	ended := make(chan struct{})
-
-	readOne := func(q *mq.Queue) {
-		attr, err := q.Attr() // determine max. message size; allocate buffer to receive message
-		check(err)
-		buf := make([]byte, attr.MsgSize)
-		n, _, err := q.Receive(context.Background(), buf)
-		check(err)
-		fmt.Printf("Read %d bytes from MQ\n", n)
-		close(ended) // exit(EXIT_SUCCESS)
-	}
-
-	q, err := mq.Open(name, os.O_RDONLY|os.O_CREATE, 0o600, &mq.Attr{MaxMsg: 1, MsgSize: 64})
-	check(err)
-	defer q.Close()
-	check(q.Notify(func(mq.Event) { readOne(q) }))
-
-	sendTo(name, "hello") // another program's part
-	<-ended               // pause()
-	// Output: Read 5 bytes from MQ
-}
-
-// sendTo closes only after its send: a Close in the process that registered would end the registration.
-func sendTo(name, text string) {
-	q, err := mq.Open(name, os.O_WRONLY, 0, nil)
-	check(err)
-	defer q.Close()
-	defer mq.Unlink(name)
-	check(q.Send(context.Background(), []byte(text), 0))
 }
