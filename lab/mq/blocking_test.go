@@ -1,5 +1,3 @@
-//go:build linux
-
 package mq_test
 
 import (
@@ -40,26 +38,6 @@ func TestUntil(t *testing.T) {
 		wantError(t, b.SendUntil(nil, 0, deadline), unix.ETIMEDOUT)
 		must(t, err2(b.ReceiveUntil(buf, deadline)))
 	}
-}
-
-func TestBlockingTries(t *testing.T) {
-	b := newBlocking(t, newQueue(t, 1, 16))
-	buf := make([]byte, 16)
-	wantError(t, err2(b.TryReceive(buf)), unix.EAGAIN)
-	must(t, b.TrySend([]byte("x"), 3))
-	wantError(t, b.TrySend([]byte("y"), 3), unix.EAGAIN)
-	if n, prio, err := b.TryReceive(buf); err != nil || string(buf[:n]) != "x" || prio != 3 {
-		t.Errorf("received %q, priority %d, %v", buf[:n], prio, err)
-	}
-	wantError(t, b.TrySend(make([]byte, 17), 0), unix.EMSGSIZE)
-	wantError(t, err2(b.TryReceive(buf[:15])), unix.EMSGSIZE)
-
-	b, err := mq.OpenBlocking(b.Name(), os.O_RDWR|unix.O_NONBLOCK, 0, nil)
-	must(t, err)
-	wantError(t, err2(b.Receive(buf)), unix.EAGAIN)
-	must(t, b.Close())
-	wantError(t, b.TrySend(nil, 0), os.ErrClosed)
-	wantError(t, err2(b.TryReceive(buf)), os.ErrClosed)
 }
 
 // In C the number of a closed descriptor may at once be another file's, and a call that comes late goes there.

@@ -1,5 +1,3 @@
-//go:build linux
-
 package mq
 
 // What the tests look at from outside, and nothing else does.

@@ -1,13 +1,7 @@
-//go:build linux
-
 package mq_test
 
 import (
-	"errors"
-	"fmt"
 	"math"
-	"os"
-	"strings"
 	"testing"
 
 	"daemonlab/lab/mq"
@@ -36,34 +30,6 @@ func limit(resource int, n uint64) error {
 		return err
 	}
 	return unix.Setrlimit(resource, &unix.Rlimit{Cur: n, Max: old.Max})
-}
-
-func TestLimitsAreToldWithTheirFigures(t *testing.T) { perform(t, alone(actor("meet the limits"))) }
-
-func init() {
-	parts["meet the limits"] = func([]string) error {
-		one := &mq.Attr{MaxMsg: 1, MsgSize: 1}
-		for _, c := range []struct {
-			text  string
-			errno unix.Errno
-			set   func() error
-		}{
-			{"cost 97 of the 96 bytes", unix.EMFILE, func() error { return limit(unix.RLIMIT_MSGQUEUE, mq.Cost(1, 1)-1) }},
-			{"(queues_max 0)", unix.ENOSPC, func() error {
-				return os.WriteFile("/proc/sys/fs/mqueue/queues_max", []byte("0"), 0)
-			}},
-			{"(RLIMIT_NOFILE 3)", unix.EMFILE, func() error { return limit(unix.RLIMIT_NOFILE, 3) }},
-		} {
-			if err := c.set(); err != nil {
-				return err
-			}
-			_, err := mq.Open("/one", os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600, one)
-			if !errors.Is(err, c.errno) || !strings.Contains(err.Error(), c.text) {
-				return fmt.Errorf("open where %s: %w", c.text, err)
-			}
-		}
-		return nil
-	}
 }
 
 func TestParseStatus(t *testing.T) {

@@ -1,5 +1,3 @@
-//go:build linux
-
 package mq_test
 
 import (
@@ -7,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"runtime"
 	"strings"
 	"testing"
@@ -65,20 +62,6 @@ func init() {
 		}
 		return q.Unnotify()
 	}
-}
-
-func TestNotifySignal(t *testing.T) {
-	caught := make(chan os.Signal, 1)
-	signal.Notify(caught, unix.SIGUSR1)
-	defer signal.Stop(caught)
-	q := newQueue(t, 1, 16)
-	must(t, q.NotifySignal(unix.SIGUSR1, 42))
-	s, err := q.Status()
-	if err != nil || s.Notify != mq.SigevSignal || s.Signo != int(unix.SIGUSR1) || !registered(t, q) {
-		t.Fatalf("%+v, %v", s, err)
-	}
-	must(t, q.TrySend(nil, 0))
-	next(t, caught)
 }
 
 // What a handler does holds up neither another handler nor itself.

@@ -1,5 +1,3 @@
-//go:build linux
-
 package mq_test
 
 import (
@@ -37,16 +35,23 @@ func TestLongBuffers(t *testing.T) {
 	wantError(t, err2(q.TryReceive(huge)), unix.EAGAIN)
 }
 
-func TestTryNeverSleepsWhoeverClearsTheFlag(t *testing.T) {
+func TestTriesNeverSleepWithoutONonblock(t *testing.T) {
 	q := newQueue(t, 1, 16)
-	must(t, q.Control(func(fd uintptr) { must(t, unix.SetNonblock(int(fd), false)) }))
-	wantError(t, err2(q.TryReceive(make([]byte, 16))), unix.EAGAIN)
-	must(t, q.TrySend([]byte("x"), 0))
-	wantError(t, q.TrySend([]byte("x"), 0), unix.EAGAIN)
+	must(t, q.Control(func(fd uintptr) { must(t, unix.SetNonblock(int(fd), false)) })) // whoever shares it may do so
+	b := newBlocking(t, q)
+	buf := make([]byte, 16)
+	wantError(t, err2(q.TryReceive(buf)), unix.EAGAIN)
+	wantError(t, err2(b.TryReceive(buf)), unix.EAGAIN)
+	must(t, q.TrySend([]byte("x"), 3))
+	wantError(t, q.TrySend([]byte("y"), 3), unix.EAGAIN)
+	wantError(t, b.TrySend([]byte("y"), 3), unix.EAGAIN)
 
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
-	wantError(t, q.Send(ctx, []byte("x"), 0), context.DeadlineExceeded)
+	wantError(t, q.Send(ctx, []byte("y"), 0), context.DeadlineExceeded)
+	if n, prio, err := b.TryReceive(buf); err != nil || string(buf[:n]) != "x" || prio != 3 {
+		t.Errorf("received %q, priority %d, %v", buf[:n], prio, err)
+	}
 }
 
 // Under the race detector this fails unless it is told of the order that messages and notifications make.
