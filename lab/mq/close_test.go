@@ -103,6 +103,7 @@ func TestCloseAtAnyMoment(t *testing.T) {
 	}
 }
 
+// collected collects garbage until it is so.
 func collected(t testing.TB, what string, yes func() bool) {
 	t.Helper()
 	eventually(t, what, func() bool {

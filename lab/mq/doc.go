@@ -37,7 +37,8 @@
 //
 // A Queue's are those of the context: one that has ended ends every call. A Blocking's are those of mq_timedsend(3): what
 // can be done at once is done, however late it is. All errors of deadlines say Timeout and answer to
-// os.ErrDeadlineExceeded. Of all calls only a Queue's wait allocates: what context.AfterFunc and the poller need.
+// os.ErrDeadlineExceeded. Sending and receiving allocate nothing, but for a Queue's wait: what context.AfterFunc needs, and
+// the poller.
 //
 // # The ten calls
 //

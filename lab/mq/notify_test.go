@@ -111,10 +111,7 @@ func TestRegisteredQueueIsNotCollected(t *testing.T) {
 	}
 	must(t, b.Send(nil, 0))
 	want(t, events, mq.Arrived)
-	eventually(t, "the forgotten queue is collected", func() bool {
-		runtime.GC()
-		return descriptors(b.Name()) == 2
-	})
+	collected(t, "the forgotten queue", func() bool { return descriptors(b.Name()) == 2 })
 }
 
 // What a registration has taken of its socket's buffer is free at its end.
