@@ -13,7 +13,7 @@ import (
 )
 
 var _ = Describe("D. mq_getattr, mq_setattr: what can be set; what else is told", func() {
-	It("mq_getattr tells O_NONBLOCK, the shape that the queue was made with, and the messages it holds", row(56),
+	It("mq_getattr tells O_NONBLOCK, the shape that the queue was made with, and the messages it holds", row(9, 56),
 		func() {
 			q := newQueue(3, 100)
 			b := openBlocking(q.Name(), os.O_RDWR)

@@ -69,11 +69,4 @@ var _ = Describe("Under concurrent clients", func() {
 				load.Seed++
 			}
 		})
-
-	It("A server that takes one message a notification sleeps on a queue with messages after nearly every burst", row(123),
-		func(ctx SpecContext) {
-			load := bursts.Usual(newSeed())
-			load.Rounds = 200
-			Expect(serve(ctx, bursts.RearmTakeOne, load).Stuck).To(BeNumerically(">", load.Rounds*9/10))
-		})
 })

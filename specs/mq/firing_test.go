@@ -73,11 +73,11 @@ var _ = Describe("I. mq_notify: firing: one message, one notification; who gets 
 		events := register(b)
 		sender := sleepingSender(b, "slides in", 0)
 
-		take(b)
+		receive(b)
 
 		Expect(sender.Result()).To(Succeed())
 		Expect(registered(b)).To(BeTrue())
-		take(b)
+		receive(b)
 		Expect(b.Send([]byte("to an empty one"), 0)).To(Succeed())
 		Eventually(events).Should(Receive(Equal(mq.Arrived)))
 	})

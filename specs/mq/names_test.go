@@ -96,11 +96,6 @@ var _ = Describe("A. Names and mq_open: shape; shapes refused and messages kept"
 		}
 	})
 
-	It("A queue made with attributes is as large as they say", row(9), func() {
-		q := newQueue(3, 100)
-		Expect(q.Attr()).To(Equal(mq.Attr{MaxMsg: 3, MsgSize: 100, NonBlock: true}))
-	})
-
 	It("O_NONBLOCK comes from the flags of mq_open, never from mq_flags", row(10), func() {
 		name := newName()
 		DeferCleanup(mq.Unlink, name)

@@ -19,12 +19,6 @@ func (m *mailbox) small() *mailbox {
 	return m
 }
 
-func (m *mailbox) bufferSize() int {
-	GinkgoHelper()
-	size := must(unix.GetsockoptInt(m.fd, unix.SOL_SOCKET, unix.SO_RCVBUF))
-	return size
-}
-
 // registerOnThread registers on a thread of its own, and tells whether that sleeps in mq_notify.
 func (m *mailbox) registerOnThread(fd int, id byte) (th inside.Thread, sleeps bool) {
 	GinkgoHelper()
@@ -82,7 +76,8 @@ var _ = Describe("K. the netlink socket: cookies and room; sleeping in mq_notify
 			charged++
 		}
 		AddReportEntry("registrations that a socket has room for", charged)
-		Expect(box.bufferSize()/charged).To(BeNumerically("<=", 2048), "what lab/mq takes a registration to cost")
+		size := must(unix.GetsockoptInt(box.fd, unix.SOL_SOCKET, unix.SO_RCVBUF))
+		Expect(size/charged).To(BeNumerically("<=", 2048), "what lab/mq takes a registration to cost")
 
 		Expect(box.next()).To(Equal(removed(1)))
 

@@ -249,7 +249,8 @@ func playPeer() {
 		}
 	}()
 	for o := range orders {
-		r, err := calls[o.Call](o)
+		var r reply
+		err := calls[o.Call](o, &r)
 		if err != nil && !errors.As(err, &r.Errno) {
 			fmt.Fprintln(os.Stderr, o.Call, err)
 			os.Exit(1)
@@ -258,76 +259,69 @@ func playPeer() {
 	}
 }
 
-var calls = map[string]func(order) (reply, error){
-	"open": func(o order) (reply, error) {
-		fd, err := rawOpen(strings.TrimPrefix(o.Name, "/"), o.Flags, 0o600, &mqAttr{maxMsg: o.MaxMsg, msgSize: o.Size})
-		return reply{N: fd}, err
+var calls = map[string]func(order, *reply) error{
+	"open": func(o order, r *reply) (err error) {
+		r.N, err = rawOpen(strings.TrimPrefix(o.Name, "/"), o.Flags, 0o600, &mqAttr{maxMsg: o.MaxMsg, msgSize: o.Size})
+		return err
 	},
-	"explain open": func(o order) (reply, error) {
+	"explain open": func(o order, r *reply) error {
 		_, err := mq.Open(o.Name, o.Flags, 0o600, &mq.Attr{MaxMsg: o.MaxMsg, MsgSize: o.Size})
-		return reply{Text: fmt.Sprint(err)}, err
+		r.Text = fmt.Sprint(err)
+		return err
 	},
-	"close":  func(o order) (reply, error) { return reply{}, unix.Close(o.FD) },
-	"unlink": func(o order) (reply, error) { return reply{}, rawUnlink(strings.TrimPrefix(o.Name, "/")) },
-	"explain unlink": func(o order) (reply, error) {
+	"close":  func(o order, _ *reply) error { return unix.Close(o.FD) },
+	"unlink": func(o order, _ *reply) error { return rawUnlink(strings.TrimPrefix(o.Name, "/")) },
+	"explain unlink": func(o order, r *reply) error {
 		err := mq.Unlink(o.Name)
-		return reply{Text: fmt.Sprint(err)}, err
+		r.Text = fmt.Sprint(err)
+		return err
 	},
-	"send": func(o order) (reply, error) { return reply{}, rawSend(o.FD, []byte(o.Text), 0, nil) },
-	"receive": func(o order) (reply, error) {
+	"send": func(o order, _ *reply) error { return rawSend(o.FD, []byte(o.Text), 0, nil) },
+	"receive": func(o order, r *reply) error {
 		buf := make([]byte, 64)
 		n, err := rawReceive(o.FD, buf, nil)
-		return reply{Text: string(buf[:max(n, 0)])}, err
+		r.Text = string(buf[:n])
+		return err
 	},
-	"notify": func(o order) (reply, error) {
-		ev := sigevent{value: uintptr(o.Value), signo: int32(o.Signal), notify: int32(o.Notify)}
-		return reply{}, rawNotify(o.FD, &ev)
+	"notify": func(o order, _ *reply) error {
+		return rawNotify(o.FD, &sigevent{value: uintptr(o.Value), signo: int32(o.Signal), notify: int32(o.Notify)})
 	},
-	"notify thread": func(o order) (reply, error) {
-		return reply{}, rawNotifyThread(o.FD, o.Signal, &cookie{o.Text[0]})
-	},
-	"unnotify": func(o order) (reply, error) { return reply{}, rawNotify(o.FD, nil) },
-	"status": func(o order) (r reply, err error) {
+	"notify thread": func(o order, _ *reply) error { return rawNotifyThread(o.FD, o.Signal, &cookie{o.Text[0]}) },
+	"unnotify":      func(o order, _ *reply) error { return rawNotify(o.FD, nil) },
+	"status": func(o order, r *reply) error {
 		buf := make([]byte, 128)
 		n, err := unix.Pread(o.FD, buf, 0)
 		if err == nil {
 			r.Status, err = mq.ParseStatus(string(buf[:n]))
 		}
-		return r, err
+		return err
 	},
 	"signals": pendingSignals,
-	"keep": func(o order) (reply, error) {
-		_, err := unix.FcntlInt(uintptr(o.FD), unix.F_SETFD, 0)
-		return reply{}, err
+	"keep":    func(o order, _ *reply) error { return outcome(unix.FcntlInt(uintptr(o.FD), unix.F_SETFD, 0)) },
+	"exec": func(order, *reply) error {
+		return unix.Exec("/proc/self/exe", []string{peerPart, "again"}, os.Environ())
 	},
-	"exec": func(order) (reply, error) {
-		return reply{}, unix.Exec("/proc/self/exe", []string{peerPart, "again"}, os.Environ())
+	"limit": func(o order, _ *reply) error {
+		return unix.Setrlimit(o.FD, &unix.Rlimit{Cur: o.Value, Max: o.Value})
 	},
-	"limit": func(o order) (reply, error) {
-		return reply{}, unix.Setrlimit(o.FD, &unix.Rlimit{Cur: o.Value, Max: o.Value})
-	},
-	"write file": func(o order) (reply, error) { return reply{}, os.WriteFile(o.Name, []byte(o.Text), 0) },
-	"read file": func(o order) (reply, error) {
-		text, err := os.ReadFile(o.Name)
-		return reply{Text: strings.TrimSpace(string(text))}, err
-	},
-	"new IPC namespace": func(order) (reply, error) { return reply{}, unix.Unshare(unix.CLONE_NEWIPC) },
-	"kill":              func(o order) (reply, error) { return reply{}, unix.Kill(o.FD, unix.SIGUSR1) },
+	"write file":        func(o order, _ *reply) error { return os.WriteFile(o.Name, []byte(o.Text), 0) },
+	"new IPC namespace": func(order, *reply) error { return unix.Unshare(unix.CLONE_NEWIPC) },
+	"kill":              func(o order, _ *reply) error { return unix.Kill(o.FD, unix.SIGUSR1) },
 }
 
-func pendingSignals(order) (r reply, err error) {
+func pendingSignals(_ order, r *reply) error {
 	fd, err := unix.Signalfd(-1, peerSignals(), unix.SFD_NONBLOCK|unix.SFD_CLOEXEC)
 	if err != nil {
-		return r, err
+		return err
 	}
 	defer unix.Close(fd)
 	for {
 		info, err := readSiginfo(fd)
 		if errors.Is(err, unix.EAGAIN) {
-			return r, nil
+			return nil
 		}
 		if err != nil {
-			return r, err
+			return err
 		}
 		r.Infos = append(r.Infos, info)
 	}

@@ -92,12 +92,12 @@ var _ = Describe("G. poll and epoll on a queue: what is told; edges", func() {
 		Expect(edge(epoll)).To(BeTrue())
 		sender := sleepingSender(b, "slides in", 0)
 
-		Expect(take(b)).To(Equal("fills it"))
+		Expect(receive(b)).To(Equal("fills it"))
 
 		Expect(sender.Result()).To(Succeed())
 		Expect(edge(epoll)).To(BeFalse())
 		Expect(pollNow(number(b))).To(BeEquivalentTo(unix.POLLIN))
-		Expect(take(b)).To(Equal("slides in"))
+		Expect(receive(b)).To(Equal("slides in"))
 	})
 })
 
@@ -156,7 +156,7 @@ var _ = Describe("G. poll and epoll on a queue: who is woken; who is first", fun
 
 		for range messages {
 			sender := sleepingSender(b, "slept", 0)
-			Expect(take(b)).NotTo(Equal("polled"))
+			Expect(receive(b)).NotTo(Equal("polled"))
 			Expect(sender.Result()).To(Succeed())
 		}
 		cancel()

@@ -106,7 +106,7 @@ var _ = Describe("F. mq_receive, mq_timedreceive: descriptors and deadlines; los
 		for _, deadline := range wrongTimes {
 			Expect(b.TimedReceive(make([]byte, 16), &deadline)).Error().To(MatchError(unix.EINVAL))
 		}
-		Expect(take(b)).To(Equal("fills it"))
+		Expect(receive(b)).To(Equal("fills it"))
 	})
 
 	It("mq_receive loses the message if it cannot write it, or its priority, where it should: EFAULT", row(88), func() {
@@ -295,6 +295,5 @@ func threads() int {
 	status := must(os.ReadFile("/proc/self/status"))
 	_, rest, _ := strings.Cut(string(status), "\nThreads:\t")
 	number, _, _ := strings.Cut(rest, "\n")
-	n := must(strconv.Atoi(number))
-	return n
+	return must(strconv.Atoi(number))
 }

@@ -17,8 +17,7 @@ import (
 // second opens the queue again, raw.
 func second(q *mq.Queue) int {
 	GinkgoHelper()
-	fd := must(rawOpen(q.Name()[1:], os.O_RDWR, 0, nil))
-	return fd
+	return must(rawOpen(q.Name()[1:], os.O_RDWR, 0, nil))
 }
 
 var _ = Describe("J. mq_notify: removal: by its process; by any close", func() {

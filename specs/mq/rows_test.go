@@ -31,31 +31,17 @@ func row(numbers ...int) Labels {
 	return labels
 }
 
-// since labels a spec whose sentence holds from this version of Linux on. Distributions bring newer behaviour to older
-// versions, so that nothing is said of what an older one does.
-func since(major, minor int) Labels { return Labels{fmt.Sprintf("%s%d.%d", sinceLinux, major, minor)} }
-
-const sinceLinux = "since Linux "
-
-var _ = BeforeEach(func() {
+// needLinux skips a spec whose sentence holds from this version on. Distributions bring newer behaviour to older versions,
+// so that nothing is said of what an older one does.
+func needLinux(major, minor int) {
+	GinkgoHelper()
 	var name unix.Utsname
 	Expect(unix.Uname(&name)).To(Succeed())
-	var here, wanted [2]int
-	fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &here[0], &here[1])
-	fmt.Sscanf(sinceOf(CurrentSpecReport()), sinceLinux+"%d.%d", &wanted[0], &wanted[1])
-	if slices.Compare(here[:], wanted[:]) < 0 {
-		Skip(fmt.Sprintf("this is %d.%d", here[0], here[1]))
+	var here [2]int
+	must(fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &here[0], &here[1]))
+	if slices.Compare(here[:], []int{major, minor}) < 0 {
+		Skip(fmt.Sprintf("this is Linux %d.%d", here[0], here[1]))
 	}
-})
-
-// sinceOf is the label of since, if the spec has one.
-func sinceOf(spec SpecReport) string {
-	for _, label := range spec.LeafNodeLabels {
-		if strings.HasPrefix(label, sinceLinux) {
-			return label
-		}
-	}
-	return ""
 }
 
 func rowLabel(n int) string { return fmt.Sprintf("row %d", n) }
@@ -75,16 +61,11 @@ func stateOf(specs []SpecReport) (state string) {
 	return state
 }
 
-// textOf is the first sentence of a row, and which of the others hold not everywhere, and why not here.
+// textOf is the first sentence of a row, and why some are not verified here.
 func textOf(specs []SpecReport) string {
 	text := specs[0].LeafNodeText
 	if len(specs) > 1 {
 		text = fmt.Sprintf("%s (and %d more)", text, len(specs)-1)
-	}
-	for _, spec := range specs {
-		if version := sinceOf(spec); version != "" {
-			text += "; " + version + ": " + spec.LeafNodeText
-		}
 	}
 	for _, spec := range specs {
 		reason := "; not here: " + spec.Failure.Message

@@ -21,21 +21,8 @@ func fullQueue() *mq.Blocking {
 	return b
 }
 
-// take takes the next message in the kernel's way.
-func take(b *mq.Blocking) string {
-	GinkgoHelper()
-	buf := make([]byte, 64)
-	n, _, err := b.TimedReceive(buf, &past)
-	Expect(err).NotTo(HaveOccurred())
-	return string(buf[:n])
-}
-
-// from now on, as an absolute time.
-func fromNow(d time.Duration) unix.Timespec {
-	GinkgoHelper()
-	ts := must(unix.TimeToTimespec(time.Now().Add(d)))
-	return ts
-}
+// fromNow is an absolute time.
+func fromNow(d time.Duration) unix.Timespec { return must(unix.TimeToTimespec(time.Now().Add(d))) }
 
 // wrongTimes are no times to the kernel.
 var wrongTimes = []unix.Timespec{{Sec: 1, Nsec: -1}, {Sec: 1, Nsec: 1e9}, {Sec: -1}}
@@ -74,9 +61,9 @@ var _ = Describe("E. mq_send, mq_timedsend: messages; waiting for room", func() 
 	It("mq_send sleeps while the queue is full, until there is room", row(68), func() {
 		b := fullQueue()
 		sender := sleepingSender(b, "waits", 0)
-		Expect(take(b)).To(Equal("fills it"))
+		Expect(receive(b)).To(Equal("fills it"))
 		Expect(sender.Result()).To(Succeed())
-		Expect(take(b)).To(Equal("waits"))
+		Expect(receive(b)).To(Equal("waits"))
 	})
 
 	It("A signal handled without SA_RESTART ends a sleeping mq_send: EINTR", row(69), func() {
@@ -93,7 +80,7 @@ var _ = Describe("E. mq_send, mq_timedsend: messages; waiting for room", func() 
 		sender := sleepingSender(b, "waits", 0)
 		sender.Signal(unix.SIGUSR2)
 		Eventually(caught).Should(Receive())
-		Expect(take(b)).To(Equal("fills it"))
+		Expect(receive(b)).To(Equal("fills it"))
 		Expect(sender.Result()).To(Succeed())
 	})
 
@@ -118,9 +105,9 @@ var _ = Describe("E. mq_send, mq_timedsend: who may send, and who first; deadlin
 		b := fullQueue()
 		first := sleepingSender(b, "first", 0)
 		second := sleepingSender(b, "second", 9) // the message's priority does not help its sender
-		take(b)
+		receive(b)
 		Expect(first.Result()).To(Succeed())
-		Expect(take(b)).To(Equal("first"))
+		Expect(receive(b)).To(Equal("first"))
 		Expect(second.Result()).To(Succeed())
 	})
 
@@ -131,9 +118,9 @@ var _ = Describe("E. mq_send, mq_timedsend: who may send, and who first; deadlin
 		})
 		patient.AsleepIn(unix.SYS_MQ_TIMEDSEND)
 		important := sleepingSender(b, "important", 0)
-		take(b)
+		receive(b)
 		Expect(important.Result()).To(Succeed())
-		Expect(take(b)).To(Equal("important"))
+		Expect(receive(b)).To(Equal("important"))
 		Expect(patient.Result()).To(Succeed())
 	})
 
@@ -146,7 +133,7 @@ var _ = Describe("E. mq_send, mq_timedsend: who may send, and who first; deadlin
 	It("mq_timedsend with a deadline that is past sends if there is room, else gives up: ETIMEDOUT", row(74), func() {
 		b := fullQueue()
 		Expect(b.TimedSend(nil, 0, &past)).To(MatchError(unix.ETIMEDOUT))
-		take(b)
+		receive(b)
 		Expect(b.TimedSend(nil, 0, &past)).To(Succeed())
 	})
 
@@ -163,7 +150,7 @@ var _ = Describe("E. mq_send, mq_timedsend: who may send, and who first; deadlin
 		b := fullQueue()
 		sender := inside.StartThread(func() error { return b.TimedSend([]byte("waits"), 0, &timeMax) })
 		sender.AsleepIn(unix.SYS_MQ_TIMEDSEND)
-		take(b)
+		receive(b)
 		Expect(sender.Result()).To(Succeed())
 	})
 })

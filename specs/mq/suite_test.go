@@ -82,10 +82,17 @@ func openBlocking(name string, flags int) *mq.Blocking {
 	return b
 }
 
-// receive takes a message that must be there.
-func receive(q interface {
+// queue is what a Queue and a Blocking have in common.
+type queue interface {
+	Attr() (mq.Attr, error)
+	Control(func(uintptr)) error
+	Notify(func(mq.Event)) error
+	Status() (mq.Status, error)
 	TryReceive([]byte) (int, uint, error)
-}) string {
+}
+
+// receive takes a message that must be there.
+func receive(q queue) string {
 	GinkgoHelper()
 	buf := make([]byte, 64)
 	n, _, err := q.TryReceive(buf)
@@ -94,30 +101,26 @@ func receive(q interface {
 }
 
 // receiveError is what a call that must not get a message says.
-func receiveError(q interface {
-	TryReceive([]byte) (int, uint, error)
-}) error {
+func receiveError(q queue) error {
 	_, _, err := q.TryReceive(make([]byte, 64))
 	return err
 }
 
 // registered reports whether a process is registered. A message that is announced ends the registration before mq_send
 // returns, so a look right after a send proves that there was none.
-func registered(q interface{ Status() (mq.Status, error) }) bool {
+func registered(q queue) bool {
 	GinkgoHelper()
-	status := must(q.Status())
-	return status.Registered()
+	return must(q.Status()).Registered()
 }
 
 // curMsgs is how many messages a queue holds.
-func curMsgs(q interface{ Attr() (mq.Attr, error) }) int {
+func curMsgs(q queue) int {
 	GinkgoHelper()
-	attr := must(q.Attr())
-	return attr.CurMsgs
+	return must(q.Attr()).CurMsgs
 }
 
 // register registers this process and gives what the function is told.
-func register(q interface{ Notify(func(mq.Event)) error }) <-chan mq.Event {
+func register(q queue) <-chan mq.Event {
 	GinkgoHelper()
 	events := make(chan mq.Event, 2)
 	Expect(q.Notify(func(ev mq.Event) { events <- ev })).To(Succeed())
@@ -125,7 +128,7 @@ func register(q interface{ Notify(func(mq.Event)) error }) <-chan mq.Event {
 }
 
 // number is the descriptor of a queue, for calls that the package does not offer.
-func number(q interface{ Control(func(uintptr)) error }) (fd int) {
+func number(q queue) (fd int) {
 	GinkgoHelper()
 	Expect(q.Control(func(n uintptr) { fd = int(n) })).To(Succeed())
 	return fd

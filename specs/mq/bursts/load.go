@@ -26,8 +26,6 @@ func Usual(seed uint64) Load {
 		Seed: seed}
 }
 
-func (l Load) messagesARound() int { return l.Senders * l.Bursts * l.Messages }
-
 // Result is what came of a load.
 type Result struct {
 	Rounds        int

@@ -17,21 +17,21 @@ func Run(ctx context.Context, order Order, load Load) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	f, launchErr := launch(s.queue.Name(), load)
+	senders, launchErr := launch(s.queue.Name(), load)
 	err = mq.Unlink(s.queue.Name()) // so that nothing stays if this process is killed
 	if launchErr != nil {
 		return Result{}, errors.Join(launchErr, err, s.queue.Close())
 	}
 	begin, r := time.Now(), Result{}
 	for err == nil && r.Rounds < load.Rounds {
-		err = s.round(ctx, f, load, &r)
+		err = s.round(ctx, senders, load, &r)
 	}
 	r.Took = time.Since(begin)
 	r.Messages, r.Notifications, r.Spurious = s.received(), int(s.handled.Load()), int(s.spurious.Load())
 	if err != nil {
-		f.kill() // a sender may sleep on a full queue
+		senders.kill() // a sender may sleep on a full queue
 	}
-	err = errors.Join(err, f.dismiss(), s.queue.Close())
+	err = errors.Join(err, senders.dismiss(), s.queue.Close())
 	if err != nil {
 		err = fmt.Errorf("%s, seed %d, round %d: %w", order.Name, load.Seed, r.Rounds, err)
 	}
@@ -39,14 +39,14 @@ func Run(ctx context.Context, order Order, load Load) (Result, error) {
 }
 
 // round is over when all senders have sent and all their messages are received.
-func (s *server) round(ctx context.Context, f *fleet, load Load, r *Result) error {
-	wanted, lost := (r.Rounds+1)*load.messagesARound(), r.Lost
-	if err := f.begin(); err != nil {
+func (s *server) round(ctx context.Context, senders *processes, load Load, r *Result) error {
+	wanted, lost := (r.Rounds+1)*load.Senders*load.Bursts*load.Messages, r.Lost
+	if err := senders.begin(); err != nil {
 		return err
 	}
 	for sending := load.Senders; sending > 0 || s.received() < wanted; {
 		select {
-		case err := <-f.done:
+		case err := <-senders.done:
 			if err != nil {
 				return fmt.Errorf("a sender has ended: %w", err)
 			}

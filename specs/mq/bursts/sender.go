@@ -103,13 +103,13 @@ func spin(d time.Duration) {
 	}
 }
 
-// fleet is the senders' processes, seen from the server.
-type fleet struct {
-	ships []*ship
-	done  chan error // a sender has opened the queue or sent its round, or cannot
+// processes are the senders, seen from the server.
+type processes struct {
+	all  []*process
+	done chan error // a sender has opened the queue or sent its round, or cannot
 }
 
-type ship struct {
+type process struct {
 	cmd     *exec.Cmd
 	orders  io.WriteCloser
 	answers io.ReadCloser
@@ -117,68 +117,68 @@ type ship struct {
 }
 
 // launch starts the senders, and returns when all of them have the queue open.
-func launch(queue string, load Load) (*fleet, error) {
-	f := &fleet{done: make(chan error, 2*load.Senders)} // each has a round to tell of, and its end
-	for i := range load.Senders {
-		s, err := launchOne(sender{Queue: queue, Number: i, Load: load})
-		if err != nil {
-			return nil, errors.Join(err, f.dismiss())
-		}
-		f.ships = append(f.ships, s)
-		go s.listen(f.done)
+func launch(queue string, load Load) (*processes, error) {
+	p := &processes{done: make(chan error, 2*load.Senders)} // each has a round to tell of, and its end
+	var err error
+	for i := 0; i < load.Senders && err == nil; i++ {
+		err = p.start(sender{Queue: queue, Number: i, Load: load})
 	}
-	for range load.Senders {
-		if err := <-f.done; err != nil {
-			return nil, errors.Join(err, f.dismiss())
-		}
+	for range p.all {
+		err = errors.Join(err, <-p.done)
 	}
-	return f, nil
+	if err != nil {
+		return nil, errors.Join(err, p.dismiss())
+	}
+	return p, nil
 }
 
-func launchOne(s sender) (*ship, error) {
+func (p *processes) start(s sender) error {
 	part, marshal := json.Marshal(s)
-	sh := &ship{cmd: exec.Command("/proc/self/exe")}
-	sh.cmd.Env = append(os.Environ(), senderVariable+"="+string(part), "GORACE=atexit_sleep_ms=0")
-	sh.cmd.Stderr = &sh.errors
+	one := &process{cmd: exec.Command("/proc/self/exe")}
+	one.cmd.Env = append(os.Environ(), senderVariable+"="+string(part), "GORACE=atexit_sleep_ms=0")
+	one.cmd.Stderr = &one.errors
 	var in, out error
-	sh.orders, in = sh.cmd.StdinPipe()
-	sh.answers, out = sh.cmd.StdoutPipe()
+	one.orders, in = one.cmd.StdinPipe()
+	one.answers, out = one.cmd.StdoutPipe()
 	if err := errors.Join(marshal, in, out); err != nil {
-		return nil, err
+		return err
 	}
-	return sh, sh.cmd.Start()
-}
-
-func (s *ship) listen(done chan<- error) {
-	for err := error(nil); err == nil; {
-		_, err = s.answers.Read(make([]byte, 1))
-		done <- err
+	if err := one.cmd.Start(); err != nil {
+		return err
 	}
+	p.all = append(p.all, one)
+	go func() {
+		for err := error(nil); err == nil; {
+			_, err = one.answers.Read(make([]byte, 1))
+			p.done <- err
+		}
+	}()
+	return nil
 }
 
 // begin has all of them send a round.
-func (f *fleet) begin() error {
-	for _, s := range f.ships {
-		if _, err := s.orders.Write([]byte{1}); err != nil {
+func (p *processes) begin() error {
+	for _, one := range p.all {
+		if _, err := one.orders.Write([]byte{1}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (f *fleet) kill() {
-	for _, s := range f.ships {
-		s.cmd.Process.Kill()
+func (p *processes) kill() {
+	for _, one := range p.all {
+		one.cmd.Process.Kill()
 	}
 }
 
 // dismiss ends the senders and tells what they had to say.
-func (f *fleet) dismiss() error {
+func (p *processes) dismiss() error {
 	var all error
-	for i, s := range f.ships {
-		s.orders.Close()
-		if err := s.cmd.Wait(); err != nil {
-			all = errors.Join(all, fmt.Errorf("sender %d: %w: %s", i, err, s.errors.String()))
+	for i, one := range p.all {
+		one.orders.Close()
+		if err := one.cmd.Wait(); err != nil {
+			all = errors.Join(all, fmt.Errorf("sender %d: %w: %s", i, err, one.errors.String()))
 		}
 	}
 	return all

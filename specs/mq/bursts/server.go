@@ -28,7 +28,7 @@ var (
 	DrainRearmDrain = Order{"drain, re-arm, drain again", true, []step{(*server).drain, (*server).rearm, (*server).drain}}
 	DrainRearm      = Order{"drain, then re-arm", false, []step{(*server).drain, (*server).rearm}}
 	DrainWorkRearm  = Order{"drain, work for 10 us, re-arm", false, []step{(*server).drain, (*server).work, (*server).rearm}}
-	RearmTakeOne    = Order{"re-arm, then take one", false, []step{(*server).rearm, (*server).tryOne}}
+	RearmTakeOne    = Order{"re-arm, then take one", false, []step{(*server).rearm, (*server).takeOne}}
 )
 
 // server lives by notifications alone.
@@ -88,18 +88,12 @@ func (s *server) rearm() error {
 	return s.queue.Notify(s.handle)
 }
 
-func (s *server) drain() (err error) {
-	for err == nil {
-		err = s.takeOne()
+func (s *server) drain() error {
+	for {
+		if more, err := s.take(); !more {
+			return err
+		}
 	}
-	return unlessEmpty(err)
-}
-
-func unlessEmpty(err error) error {
-	if errors.Is(err, unix.EAGAIN) {
-		return nil
-	}
-	return err
 }
 
 // work is what a server may do before it thinks of registering: a line for a log, say.
@@ -108,17 +102,23 @@ func (s *server) work() error {
 	return nil
 }
 
-// tryOne is for who does not know whether there is one.
-func (s *server) tryOne() error { return unlessEmpty(s.takeOne()) }
-
 func (s *server) takeOne() error {
+	_, err := s.take()
+	return err
+}
+
+// take takes a message, if there is one.
+func (s *server) take() (taken bool, err error) {
 	s.taking.Lock()
 	defer s.taking.Unlock()
 	n, prio, err := s.queue.TryReceive(s.buf[:])
-	if err != nil {
-		return err
+	if errors.Is(err, unix.EAGAIN) {
+		return false, nil
 	}
-	return s.ledger.enter(s.buf[:n], prio)
+	if err == nil {
+		err = s.ledger.enter(s.buf[:n], prio)
+	}
+	return err == nil, err
 }
 
 func (s *server) received() int {
