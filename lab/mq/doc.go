@@ -14,8 +14,8 @@
 //
 // A [Queue], made by [Open], waits in Go's poller. It is for waits that are many, or that have to end when the program
 // says so: a server for room in the queue of every client. The wait costs a parked goroutine, and ends with its context
-// or Close. Beside sleepers in the kernel it gets what they leave: with one waiter of each kind, 9 of 2000 messages. It is
-// no receiver to POSIX, so a notification is sent all the same.
+// or Close. Beside sleepers in the kernel it gets what they leave: with one waiter of each kind, 9 of 2000 messages. It
+// is no receiver to POSIX, so a notification is sent all the same.
 //
 // daemonlab's server has its request queue as a Blocking and the clients' queues as Queues, its client both as Blocking.
 //
@@ -35,10 +35,10 @@
 //
 // # Deadlines
 //
-// A Queue's are those of the context: one that has ended ends every call. A Blocking's are those of mq_timedsend(3): what
-// can be done at once is done, however late it is. All errors of deadlines say Timeout and answer to
-// os.ErrDeadlineExceeded. Sending and receiving allocate nothing, but for a Queue's wait: what context.AfterFunc needs, and
-// the poller.
+// A Queue's are those of the context: one that has ended ends every call. A Blocking's are those of mq_timedsend(3):
+// what can be done at once is done, however late it is. All errors of deadlines say Timeout and answer to
+// os.ErrDeadlineExceeded. Sending and receiving allocate nothing, but for a Queue's wait: what context.AfterFunc and
+// the poller need.
 //
 // # The ten calls
 //
@@ -57,8 +57,8 @@
 //
 // The kernel announces a message only when it comes to an empty queue, to one registered process, once. A program
 // that does not want to lose any registers again before it empties the queue, as the example of [Queue.Notify] does.
-// Whoever may send to a queue may register for it: where strangers may send, expect EBUSY, and see who is registered with
-// [Queue.Status].
+// Whoever may send to a queue may register for it: where strangers may send, expect EBUSY, and see who is registered
+// with [Queue.Status].
 //
 // # Names, limits, errors
 //

@@ -27,8 +27,8 @@ func (e *Error) Error() string { return "queue " + printable(e.Name) + ": " + e.
 // Unwrap gives Err.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Timeout reports whether a deadline has ended the wait, for [os.IsTimeout] and [net.Error]: ETIMEDOUT or the context's.
-// EAGAIN is none.
+// Timeout reports whether a deadline has ended the wait, for [os.IsTimeout] and [net.Error]: ETIMEDOUT or the
+// context's. EAGAIN is none.
 func (e *Error) Timeout() bool { return e.Err == unix.ETIMEDOUT || e.Err == context.DeadlineExceeded }
 
 // Is has every timeout answer to [os.ErrDeadlineExceeded].

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/signal"
 	"runtime"
 	"runtime/pprof"
 	"strings"
@@ -37,10 +36,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// warmUp makes what a process makes once and keeps: the poller, the signal goroutine, a netlink socket and its reader.
+// warmUp makes what a process makes once and keeps: the poller, a netlink socket and its reader.
 func warmUp() {
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, unix.SIGUSR1)
 	name := newName()
 	q, err := create(name, &mq.Attr{MaxMsg: 1, MsgSize: 1})
 	if err != nil {

@@ -26,8 +26,8 @@ func Open(name string, flags int, perm os.FileMode, attr *Attr) (*Queue, error) 
 	return newQueue(name, fd), nil
 }
 
-// OpenBlocking is mq_open(3) for a [Blocking], which waits in the kernel. It does as [Open] but sets O_NONBLOCK only when
-// flags have it (syscall.O_NONBLOCK).
+// OpenBlocking is mq_open(3) for a [Blocking], which waits in the kernel. It does as [Open] but sets O_NONBLOCK only
+// when flags have it (syscall.O_NONBLOCK).
 func OpenBlocking(name string, flags int, perm os.FileMode, attr *Attr) (*Blocking, error) {
 	fd, err := open(name, flags, perm, attr)
 	if err != nil {

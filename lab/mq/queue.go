@@ -11,8 +11,8 @@ import (
 )
 
 // Queue is an open message queue that waits in Go's poller: a waiting call costs a parked goroutine, not a thread, and
-// ends with its context or Close. All methods may be called by many goroutines at once. The package's documentation says
-// when to use it, and when [Blocking].
+// ends with its context or Close. All methods may be called by many goroutines at once. The package's documentation
+// says when to use it, and when [Blocking].
 //
 // A Queue that is dropped without Close is closed when the garbage collector finds it, as an [os.File] is, unless this
 // process is registered through it. As every close of a descriptor, that ends the process's registration for the queue.
@@ -20,7 +20,7 @@ type Queue struct {
 	handle
 
 	once  sync.Once
-	waits *waits // made by the first caller that has to wait; nothing in it refers to the Queue, so that it can be dropped
+	waits *waits // made by the first caller that has to wait; refers to nothing of the Queue, so that it can be dropped
 }
 
 func newQueue(name string, fd int) *Queue {

@@ -1,7 +1,6 @@
 package mq_test
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 
@@ -121,8 +120,8 @@ var _ = Describe("B. Limits: what costs how long; the limits themselves", func()
 		descriptors, err := noDescriptors.do(explain)
 		Expect(err).To(MatchError(unix.EMFILE))
 
-		Expect(bytes.Text).To(ContainSubstring(fmt.Sprintf("cost %d of the 0 bytes that all queues of user %d may have (RLIMIT_MSGQUEUE)",
-			cost, os.Getuid())))
+		Expect(bytes.Text).To(ContainSubstring("cost %d of the 0 bytes that all queues of user %d", cost, os.Getuid()))
+		Expect(bytes.Text).To(ContainSubstring("(RLIMIT_MSGQUEUE)"))
 		Expect(descriptors.Text).To(ContainSubstring("RLIMIT_NOFILE 0"))
 	})
 

@@ -17,7 +17,7 @@ import (
 )
 
 var _ = Describe("Every successful registration has one end", func() {
-	It("Every registration ends in exactly one cookie, woken or removed, whoever sends, receives and cancels", row(120), func() {
+	It("Every registration ends in exactly one cookie, woken or removed, whoever sends, takes or cancels", row(120), func() {
 		q, seed, outs := newQueue(2, 16), newSeed(), make(chan string, 4)
 		for i := range cap(outs) {
 			go func() {
@@ -40,8 +40,8 @@ var _ = Describe("Every successful registration has one end", func() {
 
 func init() { parts["mix"] = mix }
 
-// mix is one of four processes, in which threads register, cancel, send and receive at random moments. It prints how many
-// registrations were woken, removed and refused, having found one cookie of each that was made.
+// mix is one of four processes, in which threads register, cancel, send and receive at random moments. It prints how
+// many registrations were woken, removed and refused, having found one cookie of each that was made.
 func mix(args []string) error {
 	seed, err1 := strconv.ParseUint(args[1], 10, 64)
 	number, err2 := strconv.ParseUint(args[2], 10, 64)

@@ -31,8 +31,8 @@ func row(numbers ...int) Labels {
 	return labels
 }
 
-// needLinux skips a spec whose sentence holds from this version on. Distributions bring newer behaviour to older versions,
-// so that nothing is said of what an older one does.
+// needLinux skips a spec whose sentence holds from this version on. Distributions bring newer behaviour to older
+// versions, so that nothing is said of what an older one does.
 func needLinux(major, minor int) {
 	GinkgoHelper()
 	var name unix.Utsname
