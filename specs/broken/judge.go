@@ -56,7 +56,7 @@ func (r Result) Said() string {
 	if r.Finding == nil {
 		return r.Why.EN
 	}
-	return r.Finding.Whole(rubric.Row{}, "en")
+	return r.Finding.Whole(rubric.Row{}, "en", 0)
 }
 
 const (

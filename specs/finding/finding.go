@@ -56,9 +56,9 @@ func (f Finding) Text(row rubric.Row, lang string) string {
 	return f.layOut(row, lang, 0, [5]int{})
 }
 
-// Whole lays out a finding, the row's hint and all facts.
-func (f Finding) Whole(row rubric.Row, lang string) string {
-	text := f.Text(row, lang)
+// Whole lays out a finding and the row's hint in so many columns, 0 being any number, and all facts as they are.
+func (f Finding) Whole(row rubric.Row, lang string, columns int) string {
+	text := f.layOut(row, lang, columns, [5]int{})
 	for _, fact := range f.Facts {
 		text += fmt.Sprintf("--- %s\n%s\n", fact.Of.In(lang), strings.TrimRight(Plain(fact.Text), "\n"))
 	}

@@ -19,8 +19,12 @@ func TestPartsOfAFindingAreBounded(t *testing.T) {
 				strings.Count(whole, "\n"), strings.Count(brief, "\n"))
 		}
 	}
-	f := finding.Finding{Did: finding.Same("one\ntwo")}.Text(rubric.Row{}, "en")
-	if !strings.Contains(f, "one\n          two\n") {
-		t.Errorf("a short part is not whole: %q", f)
+	f := finding.Finding{Did: finding.Same("one\ntwo and more words than fit"), Facts: []finding.Fact{{Text: "a long line of a log"}}}
+	if text := f.Text(rubric.Row{}, "en"); !strings.Contains(text, "one\n          two and more words than fit\n") {
+		t.Errorf("a short part is not whole: %q", text)
+	}
+	if text := f.Whole(rubric.Row{}, "en", 30); !strings.Contains(text, "two and more words\n          than fit\n--- ") ||
+		!strings.Contains(text, "a long line of a log") {
+		t.Errorf("a whole finding is not laid out in columns, its facts as they are: %q", text)
 	}
 }

@@ -145,7 +145,7 @@ func (s result) text(o options, columns int) string {
 	case s.Finding == nil:
 		return head + "  " + strings.ReplaceAll(strings.TrimRight(finding.Plain(s.Why.In(o.lang)), "\n"), "\n", "\n  ") + "\n"
 	case o.verbose:
-		return head + s.Finding.Whole(s.row, o.lang)
+		return head + s.Finding.Whole(s.row, o.lang, columns)
 	}
 	return head + s.Finding.Brief(s.row, o.lang, columns)
 }

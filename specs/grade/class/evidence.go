@@ -15,7 +15,7 @@ const mostShown = 16 << 10
 func (r Row) Report(row rubric.Row, lang string) string {
 	text := Plain(r.Why.In(lang))
 	if r.Finding != nil {
-		text = r.Finding.Whole(row, lang)
+		text = r.Finding.Whole(row, lang, 0)
 	}
 	return bounded(text)
 }
