@@ -4,7 +4,9 @@ import (
 	"cmp"
 	_ "embed"
 	"encoding/json"
+	"flag"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -33,6 +35,20 @@ func Say(text string, args ...any) rubric.Text {
 func Same(text string, args ...any) rubric.Text {
 	return rubric.Text{EN: format("en", text, args), ES: format("es", text, args)}
 }
+
+// Usage is that of a tool with a flag --lang, in its language. Where the flag is given, as a student's folder gives it,
+// nothing is said of it.
+func Usage(f *flag.FlagSet, usage rubric.Text) string {
+	text := usage.In(f.Lookup("lang").Value.String())
+	f.Visit(func(given *flag.Flag) {
+		if given.Name == "lang" {
+			text = langLine.ReplaceAllString(text, "")
+		}
+	})
+	return text
+}
+
+var langLine = regexp.MustCompile(`(?m)^ *--lang .*\n`)
 
 func format(lang, text string, args []any) string {
 	said := make([]any, len(args))

@@ -1,49 +1,74 @@
 package main
 
 import (
+	"fmt"
 	"os"
+	"os/signal"
 	"slices"
+	"strings"
 	"sync"
 
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
+	"daemonlab/lab/tool"
+	"daemonlab/specs/finding"
 	"daemonlab/specs/rubric"
 )
 
-// board is what --watch knows of the rows, and shows.
+// board is what --watch knows of the rows, and shows: on a terminal's alternate screen, which gives back what was there
+// before, elsewhere as a line for each change.
 type board struct {
-	rows []rubric.Row
-	view view
+	rows     []rubric.Row
+	lang     string
+	terminal bool
+	resized  chan os.Signal
 
 	mu      sync.Mutex
 	results map[string]result
 	running map[string]bool
 	fresh   map[string]bool // judged in this round: what is known of the others was so
 	errors  string          // of the last build, if it failed
+	state   rubric.Text
 }
 
-// view shows a board. Its methods are called one at a time.
-type view interface {
-	update(b *board, changed *result)     // a row has begun or, if there is one, come to a new result
-	rest(b *board, programsAreThere bool) // a round is over
-	built(b *board)                       // a build has failed, or not any more
-	close(b *board)
-}
+// Sequences of console_codes(4).
+const (
+	enterScreen = "\x1b[?1049h\x1b[?25l" // alternate screen, no cursor
+	leaveScreen = "\x1b[?25h\x1b[?1049l"
+	green       = "\x1b[32m"
+	red         = "\x1b[31m"
+	grey        = "\x1b[90m"
+	yellow      = "\x1b[33m"
+	bold        = "\x1b[1m"
+	plain       = "\x1b[0m"
+)
 
-func newBoard(rows []rubric.Row, o options) *board {
-	b := &board{rows: rows, results: map[string]result{}, running: map[string]bool{}, fresh: map[string]bool{}}
-	if term.IsTerminal(int(os.Stdout.Fd())) {
-		b.view = newScreen(b, o.lang)
-	} else {
-		b.view = lines{os.Stdout, o.lang}
+func newBoard(rows []rubric.Row, lang string) *board {
+	b := &board{rows: rows, lang: lang, terminal: term.IsTerminal(int(os.Stdout.Fd())), resized: make(chan os.Signal, 1),
+		results: map[string]result{}, running: map[string]bool{}, fresh: map[string]bool{}}
+	if b.terminal {
+		os.Stdout.WriteString(enterScreen)
+		signal.Notify(b.resized, unix.SIGWINCH)
+		go func() {
+			for range b.resized {
+				b.mu.Lock()
+				b.draw()
+				b.mu.Unlock()
+			}
+		}()
 	}
 	return b
 }
 
+// close leaves the points where the user goes on to work.
 func (b *board) close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.view.close(b)
+	if b.terminal {
+		signal.Stop(b.resized)
+		fmt.Printf("%s%s\n", leaveScreen, b.points())
+	}
 }
 
 // round begins one: nothing is known of the programs as they are now. It returns the rows to judge, first those that
@@ -52,51 +77,43 @@ func (b *board) round() (red, others []rubric.Row) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	clear(b.fresh)
-	red = b.red()
 	for _, row := range b.rows {
-		if !slices.ContainsFunc(red, func(r rubric.Row) bool { return r.ID == row.ID }) {
+		if b.isRed(row) {
+			red = append(red, row)
+		} else {
 			others = append(others, row)
 		}
 	}
 	return red, others
 }
 
-func (b *board) red() (rows []rubric.Row) {
-	for _, row := range b.rows {
-		if s := b.results[row.ID].Status; s != statusPassed && s != statusSkipped {
-			rows = append(rows, row)
-		}
-	}
-	return rows
+func (b *board) isRed(row rubric.Row) bool {
+	status := b.results[row.ID].Status
+	return status != statusPassed && status != statusSkipped
 }
 
-func (b *board) begin(row rubric.Row) {
+// note notes that a row has begun, or its result, unless it was broken off.
+func (b *board) note(r result, counts bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.running[row.ID] = true
-	b.view.update(b, nil)
-}
-
-// end notes a result, unless the row was broken off.
-func (b *board) end(r result, counts bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	delete(b.running, r.ID)
-	var changed *result
-	if counts {
+	news := ""
+	b.running[r.ID] = r.Status == statusBegun
+	if r.Status != statusBegun && counts {
 		if b.results[r.ID].Status != r.Status {
-			changed = &r
+			news = fmt.Sprintf("%-7s %s: %s\n", marks[r.Status].In(b.lang), r.ID, r.line(b.lang))
 		}
 		b.results[r.ID] = r
 		b.fresh[r.ID] = true
 	}
-	b.view.update(b, changed)
+	b.show(finding.Say("judging"), news)
 }
 
+// rest says at the end of a round what is waited for.
 func (b *board) rest(programsAreThere bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.view.rest(b, programsAreThere)
+	state := b.waits(programsAreThere)
+	b.show(state, fmt.Sprintf("%s; %s\n", b.points(), state.In(b.lang)))
 }
 
 // built notes how a build went.
@@ -109,8 +126,20 @@ func (b *board) built(output string, ok bool) {
 		b.errors = output
 	}
 	if failed || !ok {
-		b.view.built(b)
+		b.show(b.waits(true), b.errors)
 	}
+}
+
+func (b *board) waits(programsAreThere bool) rubric.Text {
+	switch {
+	case b.errors != "":
+		return finding.Say("it does not build")
+	case !programsAreThere:
+		return finding.Say("waiting for the programs: build them")
+	case !slices.ContainsFunc(b.rows, b.isRed):
+		return finding.Say("everything passes")
+	}
+	return finding.Say("waiting for the next build")
 }
 
 // report is what is known so far.
@@ -119,10 +148,89 @@ func (b *board) report() report {
 	for _, row := range b.rows {
 		r, known := b.results[row.ID]
 		if !known {
-			r = newResult(row)
-			r.Status = statusFailed
+			r = newResult(row, statusFailed, rubric.Text{})
 		}
 		results = append(results, r)
 	}
 	return newReport(results)
+}
+
+func (b *board) points() string {
+	r := b.report()
+	return finding.Say("%d of %d points", r.Score, r.Max).In(b.lang)
+}
+
+// show draws the screen; where there is none it writes what is new.
+func (b *board) show(state rubric.Text, news string) {
+	b.state = state
+	if b.terminal {
+		b.draw()
+	} else {
+		os.Stdout.WriteString(news)
+	}
+}
+
+func (b *board) draw() {
+	width, height := tool.TerminalSize()
+	os.Stdout.WriteString("\x1b[H" + strings.Join(b.lines(width, height), "\x1b[K\r\n") + "\x1b[K\x1b[J")
+}
+
+// lines are the points, the rows by step and, as far as there is room, what is wrong with the first that fails.
+func (b *board) lines(width, height int) []string {
+	head := finding.Clip(b.points()+"   "+b.state.In(b.lang), width)
+	out := append([]string{bold + head + plain, ""}, b.steps(width)...)
+	out = append(out, "")
+	for line := range strings.Lines(b.wrong(width)) {
+		out = append(out, finding.Fold(strings.ReplaceAll(strings.TrimRight(line, "\n"), "\t", " "), width)...)
+	}
+	out = out[:min(len(out), max(height-2, 1))]
+	return append(out, "", finding.Clip(finding.Say("Ctrl-C ends").In(b.lang), width))
+}
+
+// wrong is what to look at first: why it does not build, or the first row that failed.
+func (b *board) wrong(columns int) string {
+	if b.errors != "" {
+		return finding.Plain(b.errors)
+	}
+	for _, row := range b.rows {
+		if r, known := b.results[row.ID]; known && b.isRed(row) {
+			return r.text(b.lang, false, columns)
+		}
+	}
+	return ""
+}
+
+// steps has a line for each step, more if the rows need them.
+func (b *board) steps(width int) (out []string) {
+	column, step := 0, 0
+	for _, row := range b.rows {
+		length := len(row.ID) + 4
+		if row.Step != step {
+			step, column = row.Step, 4
+			out = append(out, fmt.Sprintf("%2d  ", step))
+		} else if column+length > width {
+			column = 4
+			out = append(out, "    ")
+		}
+		out[len(out)-1] += b.cell(row) + "  "
+		column += length
+	}
+	return out
+}
+
+func (b *board) cell(row rubric.Row) string {
+	r, known := b.results[row.ID]
+	switch {
+	case b.running[row.ID]:
+		return yellow + "… " + row.ID + plain
+	case !known:
+		return "· " + row.ID
+	case !b.fresh[row.ID]:
+		return grey + "· " + row.ID + plain
+	case r.Status == statusPassed:
+		return green + "✓ " + row.ID + plain
+	case r.Status == statusSkipped:
+		return "- " + row.ID
+	}
+	return red + "✗ " + row.ID + plain
 }

@@ -8,15 +8,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 
 	"daemonlab/lab/version"
+	"daemonlab/specs/finding"
 	"daemonlab/specs/rubric"
 )
 
-const usage = `usage: scripts/specs [flags]
+const usageEN = `usage: scripts/specs [flags]
 
 Judges a server and a client by the lab's contract.
 
@@ -71,8 +71,6 @@ ejemplos:
   scripts/specs --server /otro/sitio/mqfiled --client /otro/sitio/mqfile
 `
 
-var langLine = regexp.MustCompile(`(?m)^ *--lang .*\n`)
-
 type options struct {
 	server, client  string
 	suite, launcher string
@@ -112,16 +110,7 @@ func parseFlags(args []string) (options, error) {
 	f.BoolVar(&o.next, "next", false, "")
 	which := f.Bool("version", false, "")
 	err := f.Parse(args)
-	words, known := wordsOf[o.lang]
-	if !known {
-		words = wordsOf["en"]
-	}
-	usage := words.usage
-	f.Visit(func(given *flag.Flag) {
-		if given.Name == "lang" { // as a student's folder does, in which all is in one language
-			usage = langLine.ReplaceAllString(usage, "")
-		}
-	})
+	usage := finding.Usage(f, rubric.Text{EN: usageEN, ES: usageES})
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		fmt.Print(usage)
@@ -130,11 +119,11 @@ func parseFlags(args []string) (options, error) {
 		fmt.Print(version.Line("specs"))
 		return o, flag.ErrHelp
 	case err == nil && f.NArg() > 0:
-		err = fmt.Errorf(words.unexpected, f.Arg(0))
-	case err == nil && !known:
-		err = fmt.Errorf(words.badLang, o.lang)
+		err = errors.New(finding.Say("unexpected argument %q", f.Arg(0)).In(o.lang))
+	case err == nil && o.lang != "en" && o.lang != "es":
+		err = errors.New(finding.Say("--lang %s: it is en or es", o.lang).In(o.lang))
 	case err == nil && o.jobs < 1:
-		err = errors.New(words.badJobs)
+		err = errors.New(finding.Say("--jobs: at least 1").In(o.lang))
 	}
 	if err != nil {
 		fmt.Fprint(os.Stderr, usage, "\n")
@@ -175,7 +164,7 @@ func (o *options) findPrograms() error {
 func (o *options) choose(all []rubric.Row) ([]rubric.Row, error) {
 	for _, id := range o.ids {
 		if _, ok := rubric.Find(all, id); !ok {
-			return nil, fmt.Errorf(wordsOf[o.lang].noRow, id)
+			return nil, errors.New(finding.Say("no row %q; see --list", id).In(o.lang))
 		}
 	}
 	if len(o.ids) == 0 && len(o.steps) == 0 {
@@ -188,7 +177,7 @@ func (o *options) choose(all []rubric.Row) ([]rubric.Row, error) {
 		}
 	}
 	if len(chosen) == 0 {
-		return nil, fmt.Errorf(wordsOf[o.lang].noStep, o.steps)
+		return nil, errors.New(finding.Say("no row of step %v; see --list", o.steps).In(o.lang))
 	}
 	return chosen, nil
 }

@@ -8,38 +8,28 @@ import (
 	"sync"
 )
 
-// kept are copies of the programs under test. One that removes its own file fails the row in which it does; the next row
-// finds it again, and so does its author.
-type kept struct {
-	mu    sync.Mutex
-	files map[string]string // path to copy
-}
-
-func keep(dir string, programs ...string) (*kept, error) {
-	k := &kept{files: map[string]string{}}
+// keep copies the programs under test. One that removes its own file fails the row in which it does: restore puts it
+// back, for the next row and for its author.
+func keep(dir string, programs ...string) (restore func() error, err error) {
 	for _, path := range programs {
-		copied := filepath.Join(dir, filepath.Base(path))
-		if err := copyProgram(path, copied); err != nil {
+		if err := copyProgram(path, filepath.Join(dir, filepath.Base(path))); err != nil {
 			return nil, err
 		}
-		k.files[path] = copied
 	}
-	return k, nil
-}
-
-// restore puts back what has gone.
-func (k *kept) restore() error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for path, copied := range k.files {
-		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
-			continue
+	var mu sync.Mutex
+	return func() error {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, path := range programs {
+			if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err := copyProgram(filepath.Join(dir, filepath.Base(path)), path); err != nil {
+				return err
+			}
 		}
-		if err := copyProgram(copied, path); err != nil {
-			return err
-		}
-	}
-	return nil
+		return nil
+	}, nil
 }
 
 func copyProgram(from, to string) error {

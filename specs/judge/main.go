@@ -13,10 +13,12 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/tool"
+	"daemonlab/specs/finding"
 	"daemonlab/specs/harness"
 	"daemonlab/specs/rubric"
 )
@@ -49,7 +51,7 @@ func run(args []string) (status int, err error) {
 		return exitError, err
 	}
 	if o.list {
-		list(os.Stdout, rows, o.lang)
+		list(rows, o.lang)
 		return exitPassed, nil
 	}
 	// What a program leaves when the process that judges it has ended comes to this one.
@@ -66,16 +68,15 @@ func run(args []string) (status int, err error) {
 	if o.watch {
 		return watch(ctx, o, rows)
 	}
-	if !o.stream {
-		tellOfQueues(os.Stderr, wordsOf[o.lang], queues())
-	}
-	var p progress = silence{}
+	p := func(result) {}
 	if o.stream {
-		p = &stream{out: json.NewEncoder(os.Stdout)}
+		p = stream()
+	} else {
+		tellOfQueues(o.lang)
 	}
 	results, err := judgeInTurn(ctx, o, rows, p)
 	if ctx.Err() != nil {
-		return exitError, errors.New(wordsOf[o.lang].interrupted)
+		return exitError, errors.New(finding.Say("interrupted before all was judged").In(o.lang))
 	}
 	if err != nil {
 		return exitError, err
@@ -120,8 +121,14 @@ func bySteps(rows []rubric.Row) (groups [][]rubric.Row) {
 	return groups
 }
 
-// silence is the progress that nobody looks at.
-type silence struct{}
-
-func (silence) begin(rubric.Row) {}
-func (silence) end(result)       {}
+// stream tells of each row on stdout, for who may have to end the judge before it has judged all. That is this process's
+// alone: the programs under test and the suite have others.
+func stream() progress {
+	var mu sync.Mutex
+	out := json.NewEncoder(os.Stdout)
+	return func(r result) {
+		mu.Lock()
+		defer mu.Unlock()
+		out.Encode(r) // nobody may be listening any more
+	}
+}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"os/exec"
@@ -14,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"daemonlab/specs/finding"
 	"daemonlab/specs/harness"
 )
 
@@ -68,10 +68,10 @@ func removeLeft(before map[string]bool) {
 }
 
 // tellOfQueues says that there are queues already, which leave less room.
-func tellOfQueues(w io.Writer, words words, before map[string]bool) {
+func tellOfQueues(lang string) {
 	const most = 5
-	names := slices.Sorted(maps.Keys(before))
-	if len(names) > 0 {
-		fmt.Fprintf(w, words.queues+"\n", len(names), strings.Join(names[:min(len(names), most)], " "))
+	if names := slices.Sorted(maps.Keys(queues())); len(names) > 0 {
+		fmt.Fprintln(os.Stderr, finding.Say("queues of this user that are there already, and take room: %d (%s). "+
+			"If they are left over: cd /dev/mqueue && rm NAME", len(names), strings.Join(names[:min(len(names), most)], " ")).In(lang))
 	}
 }

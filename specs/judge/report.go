@@ -61,27 +61,27 @@ func (r report) exitStatus() int {
 // print shows a table by step, in which a row that failed says what was seen, and then the first that failed: one fault
 // at a time is enough for who has to mend it. With all each is shown, and whole.
 func (r report) print(w io.Writer, o options, columns int) {
-	words := wordsOf[o.lang]
-	r.table(w, words, o.lang, columns)
+	say := func(before string, text rubric.Text) { fmt.Fprintln(w, before+text.In(o.lang)) }
+	r.table(w, o.lang, columns)
 	for _, s := range r.Specs {
 		for _, why := range s.skipped {
-			fmt.Fprintf(w, words.skippedOf+"\n", s.ID, why.In(o.lang))
+			say("", finding.Say("skipped of %s: %v", s.ID, why))
 		}
 		for _, note := range s.notes {
-			fmt.Fprintf(w, words.noteOf+"\n", s.ID, note.In(o.lang))
+			say("", finding.Say("of %s: %v", s.ID, note))
 		}
 	}
 	failed := r.failed()
 	for i, s := range failed {
 		if i == 0 || o.verbose {
-			fmt.Fprintf(w, "\n%s", s.text(o, columns))
+			fmt.Fprintf(w, "\n%s", s.text(o.lang, o.verbose, columns))
 		}
 	}
 	if len(failed) > 1 && !o.verbose {
-		fmt.Fprintf(w, "\n"+words.more+"\n", len(failed)-1)
+		say("\n", finding.Say("others that failed: %d. --id ID shows one whole, --verbose all.", len(failed)-1))
 	}
-	fmt.Fprintf(w, "\n"+words.closing+"\n", r.count(statusPassed), r.count(statusFailed), r.count(statusSkipped),
-		r.count(statusError), r.Score, r.Max)
+	say("\n", finding.Say("%d passed, %d failed, %d skipped, %d not judged: %d of %d points", r.count(statusPassed),
+		r.count(statusFailed), r.count(statusSkipped), r.count(statusError), r.Score, r.Max))
 }
 
 // failed are the rows that failed, those first of which something was seen.
@@ -107,16 +107,23 @@ func (s result) isToMend() bool {
 	return s.Status == statusError || s.Status == statusFailed && (s.Finding == nil || s.Finding.See == "")
 }
 
-func (r report) table(w io.Writer, words words, lang string, columns int) {
+var marks = map[string]rubric.Text{
+	statusPassed:  {EN: "ok", ES: "bien"},
+	statusFailed:  {EN: "FAILED", ES: "MAL"},
+	statusSkipped: {EN: "skipped", ES: "omitida"},
+	statusError:   {EN: "SUITE ERROR", ES: "ERROR DE LAS PRUEBAS"},
+}
+
+func (r report) table(w io.Writer, lang string, columns int) {
 	var lines strings.Builder
 	table := tabwriter.NewWriter(&lines, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, words.columns)
+	fmt.Fprintln(table, finding.Say("step\tid\tpoints\tresult\t").In(lang))
 	for _, s := range r.Specs {
-		mark := words.marks[s.Status]
+		mark := marks[s.Status]
 		if s.Finding != nil && s.Finding.See != "" {
-			mark = fmt.Sprintf(words.see, s.Finding.See)
+			mark = finding.Say("see %s", s.Finding.See)
 		}
-		fmt.Fprintf(table, "%d\t%s\t%d/%d\t%s\t%s\n", s.Step, s.ID, s.Points, s.Max, mark, s.line(lang))
+		fmt.Fprintf(table, "%d\t%s\t%d/%d\t%s\t%s\n", s.Step, s.ID, s.Points, s.Max, mark.In(lang), s.line(lang))
 	}
 	table.Flush()
 	for line := range strings.Lines(lines.String()) {
@@ -138,20 +145,19 @@ func (s result) line(lang string) string {
 const maxLine = 200
 
 // text is what is known of a row that failed.
-func (s result) text(o options, columns int) string {
-	head := fmt.Sprintf("%s %s ("+wordsOf[o.lang].step+"): %s\n", wordsOf[o.lang].marks[s.Status], s.ID, s.Step,
-		s.row.Title.In(o.lang))
+func (s result) text(lang string, whole bool, columns int) string {
+	head := finding.Say("%v %s (step %d): %v", marks[s.Status], s.ID, s.Step, s.row.Title).In(lang) + "\n"
 	switch {
 	case s.Finding == nil:
-		return head + "  " + strings.ReplaceAll(strings.TrimRight(finding.Plain(s.Why.In(o.lang)), "\n"), "\n", "\n  ") + "\n"
-	case o.verbose:
-		return head + s.Finding.Whole(s.row, o.lang, columns)
+		return head + "  " + strings.ReplaceAll(strings.TrimRight(finding.Plain(s.Why.In(lang)), "\n"), "\n", "\n  ") + "\n"
+	case whole:
+		return head + s.Finding.Whole(s.row, lang, columns)
 	}
-	return head + s.Finding.Brief(s.row, o.lang, columns)
+	return head + s.Finding.Brief(s.row, lang, columns)
 }
 
-func list(w io.Writer, rows []rubric.Row, lang string) {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+func list(rows []rubric.Row, lang string) {
+	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	for _, r := range rows {
 		fmt.Fprintf(table, "%d\t%s\t%d\t%s\n", r.Step, r.ID, r.Points, r.Title.In(lang))
 	}

@@ -4,6 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
+	"math"
 	"os"
 	"os/exec"
 	"slices"
@@ -57,11 +60,8 @@ const (
 // slowest are the rows whose contract has long waits in it. They begin first, beside the others.
 var slowest = []string{"exit", "sigterm", "stuck", "failure", "instance", "ready"}
 
-// progress hears of rows while they are judged, from several goroutines.
-type progress interface {
-	begin(row rubric.Row)
-	end(r result)
-}
+// progress hears of each row when it has begun and when it has been judged, from several goroutines.
+type progress func(result)
 
 // judge judges the rows, several at a time, and returns the results in the order of the rows.
 func judge(ctx context.Context, o options, rows []rubric.Row, p progress) ([]result, error) {
@@ -70,7 +70,7 @@ func judge(ctx context.Context, o options, rows []rubric.Row, p progress) ([]res
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	programs, err := keep(dir, o.server, o.client)
+	restore, err := keep(dir, o.server, o.client)
 	if err != nil {
 		return nil, err
 	}
@@ -83,21 +83,21 @@ func judge(ctx context.Context, o options, rows []rubric.Row, p progress) ([]res
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			p.begin(rows[i])
-			if err := programs.restore(); err != nil {
-				results[i] = notJudged(rows[i], err)
+			p(newResult(rows[i], statusBegun, rubric.Text{}))
+			if err := restore(); err != nil {
+				results[i] = newResult(rows[i], statusError, finding.Words(err))
 			} else if why, enough := hung.enough(rows[i]); enough {
 				results[i] = why
 			} else {
 				results[i] = o.judgeRow(ctx, rows[i])
 				hung.note(results[i])
 			}
-			p.end(results[i])
+			p(results[i])
 		})
 	}
 	wg.Wait()
 	defer removeLeft(before)
-	return results, errors.Join(harness.KillAdopted(), programs.restore())
+	return results, errors.Join(harness.KillAdopted(), restore())
 }
 
 // hangs are the rows in which the server's start did not return. After some the others are spared the wait.
@@ -123,10 +123,7 @@ func (h *hangs) enough(row rubric.Row) (result, bool) {
 	if len(h.rows) < enoughHangs || row.Step == rubric.ClientStep {
 		return result{}, false
 	}
-	r := newResult(row)
-	r.Status, r.Why = statusFailed, finding.Say("not tried: the start does not return, see %s",
-		h.rows[0])
-	return r, true
+	return newResult(row, statusFailed, finding.Say("not tried: the start does not return, see %s", h.rows[0])), true
 }
 
 func slowestFirst(rows []rubric.Row) []int {
@@ -144,29 +141,26 @@ func slowestFirst(rows []rubric.Row) []int {
 	return order
 }
 
-func newResult(row rubric.Row) result {
-	return result{ID: row.ID, Step: row.Step, Title: row.Title.EN, Max: row.Points, row: row}
-}
-
-func notJudged(row rubric.Row, err error) result {
-	r := newResult(row)
-	r.Status, r.Why = statusError, finding.Words(err)
-	return r
+func newResult(row rubric.Row, status string, why rubric.Text) result {
+	return result{ID: row.ID, Step: row.Step, Title: row.Title.EN, Status: status, Max: row.Points, Why: why, row: row}
 }
 
 // judgeRow runs the specs of one row in a process of their own.
 func (o options) judgeRow(ctx context.Context, row rubric.Row) result {
-	r := newResult(row)
-	report, err := newReportFile()
+	// The suite's process writes what it found to a file without a name: the program under test cannot open it, as long
+	// as it can trace neither that process nor this one (proc(5), /proc/pid/fd).
+	fd, err := unix.MemfdCreate("report", unix.MFD_CLOEXEC)
 	if err != nil {
-		return notJudged(row, err)
+		return newResult(row, statusError, finding.Words(os.NewSyscallError("memfd_create", err)))
 	}
+	report := os.NewFile(uintptr(fd), "report")
 	defer report.Close()
 	longest, end := context.WithTimeout(ctx, rowEnds)
 	defer end()
 	ctx, cancel := harness.WithTimeout(longest, rowLimit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, o.suite, "-ginkgo.json-report="+report.path(), "-ginkgo.no-color", "-ginkgo.silence-skips",
+	cmd := exec.CommandContext(ctx, o.suite, fmt.Sprintf("-ginkgo.json-report=/proc/%d/fd/%d", os.Getpid(), fd),
+		"-ginkgo.no-color", "-ginkgo.silence-skips",
 		"-ginkgo.timeout="+(2*rowEnds).String(), // it does not know the harness's clock
 		"-ginkgo.fail-fast")                     // a row holds as a whole, or not
 	cmd.Env = append(os.Environ(), harness.ServerVariable+"="+o.server, harness.ClientVariable+"="+o.client,
@@ -178,8 +172,9 @@ func (o options) judgeRow(ctx context.Context, row rubric.Row) result {
 	cmd.WaitDelay = harness.Stretched(10 * time.Second)
 	begin := time.Now()
 	output, runErr := harness.CombinedOutput(cmd)
+	r := newResult(row, "", rubric.Text{})
 	r.Seconds = time.Since(begin).Round(time.Millisecond).Seconds()
-	specs, err := report.read()
+	specs, err := read(report)
 	switch {
 	case longest.Err() == context.DeadlineExceeded:
 		r.Status = statusSkipped
@@ -200,6 +195,17 @@ func (o options) judgeRow(ctx context.Context, row rubric.Row) result {
 		r.Status, r.Why = statusFailed, finding.Say("the program has filled the file system in which it is judged")
 	}
 	return r
+}
+
+func read(report io.ReaderAt) (specs types.SpecReports, err error) {
+	var reports []types.Report
+	if err := json.NewDecoder(io.NewSectionReader(report, 0, math.MaxInt64)).Decode(&reports); err != nil {
+		return nil, fmt.Errorf("the suite's report: %w", err)
+	}
+	for _, report := range reports {
+		specs = append(specs, report.SpecReports...)
+	}
+	return specs, nil
 }
 
 // full reports whether there is no room for files. In a cage there are only the program and the suite, which needs little.

@@ -15,20 +15,11 @@ import (
 
 // watch judges the rows whenever a program has changed, first those that failed. It ends when ctx does.
 func watch(ctx context.Context, o options, rows []rubric.Row) (status int, err error) {
-	programs, err := watchFiles(o.server, o.client)
-	if err != nil {
-		return exitError, err
-	}
-	defer programs.close()
-	b := newBoard(rows, o)
+	programs := finder(func() []string { return []string{o.server, o.client} })
+	b := newBoard(rows, o.lang)
 	defer b.close()
 	if o.build != "" {
-		sources, err := watchSources(o.sources)
-		if err != nil {
-			return exitError, err
-		}
-		defer sources.close()
-		go o.keepBuilt(ctx, sources, b)
+		go o.keepBuilt(ctx, b)
 	}
 	for err == nil && ctx.Err() == nil {
 		seen, whole := programs.look()
@@ -37,7 +28,7 @@ func watch(ctx context.Context, o options, rows []rubric.Row) (status int, err e
 		}
 		if now, _ := programs.look(); err == nil && slices.Equal(now, seen) {
 			b.rest(whole)
-			err = programs.await(ctx, seen)
+			programs.await(ctx, seen)
 		}
 	}
 	if ctx.Err() == nil {
@@ -46,9 +37,8 @@ func watch(ctx context.Context, o options, rows []rubric.Row) (status int, err e
 	return b.report().exitStatus(), nil
 }
 
-// round judges all rows, of copies of the programs, so that they can be built anew meanwhile. That
-// ends the round.
-func (o options) round(ctx context.Context, programs *changes, seen state, b *board) error {
+// round judges all rows, of copies of the programs, so that they can be built anew meanwhile. That ends the round.
+func (o options) round(ctx context.Context, programs finder, seen []look, b *board) error {
 	dir, err := os.MkdirTemp("", "specs-watch-")
 	if err != nil {
 		return err
@@ -69,39 +59,26 @@ func (o options) round(ctx context.Context, programs *changes, seen state, b *bo
 		return err
 	}
 	round, cancel := context.WithCancel(ctx)
-	changed := make(chan error, 1)
+	defer cancel()
 	go func() {
-		changed <- programs.await(round, seen)
+		programs.await(round, seen)
 		cancel()
 	}()
 	red, others := b.round()
 	for _, rows := range [][]rubric.Row{red, others} {
 		if err == nil && round.Err() == nil {
-			_, err = judge(round, o, rows, progressOf{b, round})
+			_, err = judge(round, o, rows, func(r result) { b.note(r, round.Err() == nil) })
 		}
-	}
-	cancel()
-	if waitErr := <-changed; !errors.Is(waitErr, context.Canceled) {
-		err = errors.Join(err, waitErr)
 	}
 	return err
 }
 
-// progressOf is the progress of one round, which leaves the board as it was for rows that were broken off.
-type progressOf struct {
-	board *board
-	round context.Context
-}
-
-func (p progressOf) begin(row rubric.Row) { p.board.begin(row) }
-
-func (p progressOf) end(r result) { p.board.end(r, p.round.Err() == nil) }
-
 // keepBuilt builds the programs whenever a source has changed. That they have changed is then seen like any build.
-func (o options) keepBuilt(ctx context.Context, sources *changes, b *board) {
-	seen, _ := sources.look()
-	for sources.await(ctx, seen) == nil {
-		seen, _ = sources.look()
+func (o options) keepBuilt(ctx context.Context, b *board) {
+	of := finder(func() []string { return sources(o.sources) })
+	seen, _ := of.look()
+	for of.await(ctx, seen) == nil {
+		seen, _ = of.look()
 		build := exec.CommandContext(ctx, "sh", "-c", o.build)
 		build.Dir = o.sources
 		output, err := harness.CombinedOutput(build)

@@ -191,24 +191,22 @@ func TestWatchWritesALineForEachChangeWhereThereIsNoTerminal(t *testing.T) {
 func TestAProgramThatIsBeingWrittenHasNotChangedYet(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "program")
 	must(t, os.WriteFile(file, []byte("old"), 0o755))
-	c, err := watchFiles(file)
-	must(t, err)
-	defer c.close()
-	seen, _ := c.look()
+	programs := finder(func() []string { return []string{file} })
+	seen, _ := programs.look()
 	writer, err := os.OpenFile(file, os.O_WRONLY|os.O_TRUNC, 0)
 	must(t, err)
 	_, err = writer.WriteString("half ")
 	must(t, err)
-	ctx, cancel := context.WithTimeout(t.Context(), 3*quiet)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*quiet)
 	defer cancel()
-	if err := c.wait(ctx); err == nil {
+	if err := programs.await(ctx, seen); err == nil {
 		t.Error("half a program was taken for a whole one")
 	}
 	_, err = writer.WriteString("and whole")
 	must(t, err)
 	must(t, writer.Close())
-	must(t, c.await(t.Context(), seen))
-	if now, whole := c.look(); !whole || slices.Equal(now, seen) || now[0].size != int64(len("half and whole")) {
+	must(t, programs.await(t.Context(), seen))
+	if now, whole := programs.look(); !whole || slices.Equal(now, seen) || now[0].size != int64(len("half and whole")) {
 		t.Errorf("it looks like %+v", now)
 	}
 }

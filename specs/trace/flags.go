@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"regexp"
 
 	"daemonlab/specs/finding"
 	"daemonlab/specs/rubric"
@@ -66,8 +65,6 @@ ejemplos:
   scripts/trace --html birth.html -- bin/mqfiled --queue /x --pidfile /tmp/x.pid
 `
 
-var langLine = regexp.MustCompile(`(?m)^ *--lang .*\n`)
-
 type options struct {
 	html, lang string
 	daemonOnly bool
@@ -83,12 +80,7 @@ func parseFlags(args []string) (options, error) {
 	f.BoolVar(&o.daemonOnly, "daemon-only", false, "")
 	err := f.Parse(args)
 	o.command = f.Args()
-	usage := rubric.Text{EN: usageEN, ES: usageES}.In(o.lang)
-	f.Visit(func(given *flag.Flag) {
-		if given.Name == "lang" { // as a student's folder does, in which all is in one language
-			usage = langLine.ReplaceAllString(usage, "")
-		}
-	})
+	usage := finding.Usage(f, rubric.Text{EN: usageEN, ES: usageES})
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		fmt.Print(usage)
