@@ -51,14 +51,6 @@ func run(args []string) (status int, err error) {
 	if err != nil {
 		return exitError, err
 	}
-	page, err := openPage(o.html)
-	if err != nil {
-		return exitError, err
-	}
-	defer page.Close()
-	if _, err := os.Stdout.Stat(); err != nil {
-		return exitError, err
-	}
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 	defer stop()
 	harness.Now() // the clock goes from here on
@@ -72,7 +64,7 @@ func run(args []string) (status int, err error) {
 		return exitError, err
 	}
 	story := birth.Read(taken)
-	if err := errors.Join(err, publish(story, o, page, guide(self, o.html, o.lang))); err != nil {
+	if err := errors.Join(err, publish(story, o, guide(self, o.html, o.lang))); err != nil {
 		return exitError, err
 	}
 	if !story.OK() {
@@ -81,31 +73,18 @@ func run(args []string) (status int, err error) {
 	return exitDaemon, nil
 }
 
-// openPage finds out at once whether the page can be written; an older one stays until there is another. nil: none is
-// wanted.
-func openPage(name string) (*os.File, error) {
-	if name == "" {
-		return nil, nil
-	}
-	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o644)
-}
-
-func publish(story *birth.Story, o options, page *os.File, guide draw.Guide) error {
-	if page != nil {
-		content, err := draw.HTML(story, o.lang, guide)
-		if err == nil {
-			err = page.Truncate(0)
-		}
-		if err == nil {
-			_, err = page.Write(content)
-		}
-		if err != nil {
-			return err
-		}
-	}
+func publish(story *birth.Story, o options, guide draw.Guide) error {
 	const mostColumns = 120
 	columns, _ := tool.TerminalSize()
-	return draw.Text(os.Stdout, story, draw.Terminal{Width: min(columns, mostColumns), Colour: colourful(os.Stdout), Lang: o.lang})
+	err := draw.Text(os.Stdout, story, draw.Terminal{Width: min(columns, mostColumns), Colour: colourful(os.Stdout), Lang: o.lang})
+	if err != nil || o.html == "" {
+		return err
+	}
+	page, err := draw.HTML(story, o.lang, guide)
+	if err != nil {
+		return err
+	}
+	return tool.WriteFile(o.html, page, false)
 }
 
 // guide is that of the project, or of a student's folder, as the page leads there.
@@ -125,15 +104,15 @@ func guide(self, page, lang string) draw.Guide {
 func waiting(lang string) func(rubric.Text) func() {
 	terminal := term.IsTerminal(unix.Stderr)
 	return func(what rubric.Text) func() {
-		done, said := make(chan struct{}), make(chan struct{})
+		done := make(chan struct{})
 		go func() {
-			defer close(said)
 			for n := 1; ; n++ {
 				select {
-				case <-done:
+				case done <- struct{}{}: // somebody waits for this
 					if n > 1 && terminal {
 						fmt.Fprint(os.Stderr, "\x1b[K")
 					}
+					close(done)
 					return
 				case <-time.After(time.Second):
 				}
@@ -146,8 +125,8 @@ func waiting(lang string) func(rubric.Text) func() {
 			}
 		}()
 		return func() {
-			close(done)
-			<-said
+			<-done // it has stopped
+			<-done // and cleared its line
 		}
 	}
 }

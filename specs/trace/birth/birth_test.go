@@ -92,7 +92,7 @@ var (
 // forks is how a right daemon comes to be.
 var forks = []event.Event{
 	{Kind: event.Executed, PID: original, TID: original, Path: "/bin/d"},
-	born(original, middle), gives(middle, call(middle, "setsid")), born(middle, daemon), ended(middle),
+	born(original, middle), setsid(middle), born(middle, daemon), ended(middle),
 }
 
 // start is a whole right start, with another way to the PID file if one is given.
@@ -101,6 +101,22 @@ func start(pidFile ...event.Event) []event.Event {
 		pidFile = []event.Event{opens, locks, writesPID, truncates}
 	}
 	return join(forks, pidFile, []event.Event{registers, tells, hears, ended(original)})
+}
+
+// forked is a start that is right once the daemon has been forked, and its service.
+func forked(events ...event.Event) []event.Event {
+	return join(forks[:1], events, start()[len(forks):], service)
+}
+
+func setsid(pid int) event.Event { return gives(int64(pid), call(pid, "setsid")) }
+
+// session has the daemon in another session than that of the middle process.
+func session(id int) func(r *event.Record) {
+	return func(r *event.Record) {
+		f := r.After[daemon]
+		f.Stat.Session = id
+		r.After[daemon] = f
+	}
 }
 
 func join(parts ...[]event.Event) (all []event.Event) {
@@ -155,6 +171,7 @@ var (
 	another = on(pidFile, call(daemon, "close", 9))
 	removes = on(pidFile, call(daemon, "unlink"))
 	other   = "/run/d.new"
+	killed  = gives(int64(unix.SIGTERM), ended(daemon))
 )
 
 func unlocked(r *event.Record) { r.PIDFiles[0].Locked = false }
@@ -244,6 +261,21 @@ var marks = map[string]struct {
 	"strict queue": {join(start(), service), func(r *event.Record) { r.Mode = 0o600 }, []string{"ready: , mode 0600"}},
 	"leaves its PID file": {join(start(), service), func(r *event.Record) { r.Left = []string{pidFile} },
 		[]string{"sigterm: , leaves this: /run/d.pid"}},
+	"calls no setsid": {forked(born(original, middle), born(middle, daemon), ended(middle)), session(50),
+		[]string{"session: , no setsid"}},
+	"calls setsid in the daemon": {forked(born(original, middle), born(middle, daemon), ended(middle), setsid(daemon)), session(daemon),
+		[]string{"session: setsid(), no second fork"}},
+	"forks once": {forked(born(original, daemon), setsid(daemon)), session(daemon), []string{"session: setsid(), no second fork"}},
+	"calls setsid in the original": {forked(gives(-int64(unix.EPERM), call(original, "setsid")), born(original, middle),
+		born(middle, daemon), ended(middle)), session(50), []string{"session: setsid(), setsid fails with EPERM"}},
+	"makes a process group": {forked(born(original, middle), call(middle, "setpgid"), born(middle, daemon), ended(middle)), session(50),
+		[]string{"session: setpgid(0, setsid is missing"}},
+	"has no handler for SIGTERM": {join(start(), service, then(killed)), nil, []string{"sigterm: , no handler"}},
+	"ends by SIGTERM when its handler has done its work": {join(start(), service, then(killed)), func(r *event.Record) {
+		f := r.After[daemon]
+		f.Status.SigCgt = procfs.NewSignalSet(unix.SIGTERM)
+		r.After[daemon] = f
+	}, nil},
 	"refuses SIGTERM": {join(start(), service), func(r *event.Record) { r.Refused = 7 * time.Second },
 		[]string{"sigterm: , after SIGTERM"}},
 }
@@ -329,38 +361,6 @@ func content(r *event.Record) (text string) {
 		}
 	}
 	return text
-}
-
-// TestSessions has starts that fork in other ways.
-func TestSessions(t *testing.T) {
-	executed := forks[0]
-	setsid := func(pid int) event.Event { return gives(int64(pid), call(pid, "setsid")) }
-	rest := then(opens, locks, writesPID, registers, tells, hears, ended(original), asks, notified, registers, takes, findsNone)
-	for name, want := range map[string]struct {
-		forks   []event.Event
-		session int
-		text    string
-	}{
-		"none at all": {then(executed, born(original, middle), born(middle, daemon), ended(middle)), 50, "no setsid"},
-		"in the daemon": {then(executed, born(original, middle), born(middle, daemon), ended(middle), setsid(daemon)), daemon,
-			"no second fork"},
-		"one fork": {then(executed, born(original, daemon), setsid(daemon)), daemon, "no second fork"},
-		"in the original": {then(executed, gives(-int64(unix.EPERM), call(original, "setsid")), born(original, middle),
-			born(middle, daemon), ended(middle)), 50, "setsid fails with EPERM"},
-		"a process group": {then(executed, born(original, middle), call(middle, "setpgid"), born(middle, daemon),
-			ended(middle)), 50, "setsid is missing"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			r := record(join(want.forks, rest))
-			after := r.After[daemon]
-			after.Stat.Session = want.session
-			r.After[daemon] = after
-			v := birth.Read(r).Verdict("session")
-			if v.OK || !strings.Contains(v.Text.EN, want.text) {
-				t.Errorf("the verdict is %v, %q, not %q", v.OK, v.Text, want.text)
-			}
-		})
-	}
 }
 
 // TestWhatIsMissing changes one fact about the daemon.

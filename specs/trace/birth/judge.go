@@ -41,7 +41,8 @@ func (r *reader) judge(e *event.Event) []Mark {
 // judgeWord looks at the last word to the original.
 func (r *reader) judgeWord(e *event.Event) []Mark {
 	registered := r.registered()
-	if r.told().At != e.At || registered == nil || registered.At < e.At {
+	last := r.findLast(func(e *event.Event) bool { return e.Writes() && r.isPipe(e) && e.PID != r.original })
+	if last.At != e.At || registered == nil || registered.At < e.At {
 		return nil
 	}
 	return []Mark{{"ready", say("readiness is reported before mq_notify: a request that comes now notifies nobody")}}

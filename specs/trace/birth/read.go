@@ -208,11 +208,6 @@ func (r *reader) registered() *event.Event {
 	return r.find(func(e *event.Event) bool { return e.PID == r.daemon && e.Registers() })
 }
 
-// told is the last word to the original.
-func (r *reader) told() *event.Event {
-	return r.findLast(func(e *event.Event) bool { return e.Writes() && r.isPipe(e) && e.PID != r.original })
-}
-
 func (r *reader) isPipe(e *event.Event) bool { return r.pipe != "" && e.File == r.pipe }
 
 func status(e *event.Event) unix.WaitStatus { return unix.WaitStatus(e.Result) }

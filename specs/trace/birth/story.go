@@ -82,15 +82,6 @@ func (s *Story) OK() bool {
 	return !slices.ContainsFunc(s.Verdicts, func(v Verdict) bool { return !v.OK })
 }
 
-// Verdict finds the one of an id.
-func (s *Story) Verdict(id string) Verdict {
-	i := slices.IndexFunc(s.Verdicts, func(v Verdict) bool { return v.ID == id })
-	if i < 0 {
-		return Verdict{}
-	}
-	return s.Verdicts[i]
-}
-
 // Role is what a process is called, 0 being the tracer.
 func (s *Story) Role(pid int) rubric.Text {
 	for _, p := range s.Processes {

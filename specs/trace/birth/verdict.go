@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"daemonlab/lab/mq"
 	"daemonlab/lab/procfs"
 	"daemonlab/lab/wire"
@@ -396,11 +398,18 @@ func checkRearm(r *reader) ([]fault, rubric.Text) {
 }
 
 func checkSigterm(r *reader) ([]fault, rubric.Text) {
-	f := fault{text: say("it runs on %d s after SIGTERM, and this trace has to end it", int(r.Refused.Seconds()))}
-	if r.Refused == 0 {
-		f.text = say("SIGTERM leaves this: %s", strings.Join(r.Left, ", "))
+	killed := r.find(func(e *event.Event) bool {
+		return e.Kind == event.Ended && e.PID == r.daemon && status(e).Signal() == unix.SIGTERM
+	})
+	switch {
+	case r.Refused > 0:
+		return []fault{{text: say("it runs on %d s after SIGTERM, and this trace has to end it", int(r.Refused.Seconds()))}}, rubric.Text{}
+	case r.Left != nil:
+		return []fault{{text: say("SIGTERM leaves this: %s", strings.Join(r.Left, ", "))}}, rubric.Text{}
+	case r.story.Lab && killed != nil && !r.after.Status.SigCgt.Has(unix.SIGTERM):
+		return []fault{{text: say("no handler: SIGTERM kills it, whatever it is doing")}}, rubric.Text{}
 	}
-	return one(r.Refused > 0 || r.Left != nil, f, say("it ends by SIGTERM"))
+	return nil, say("it ends by SIGTERM")
 }
 
 // served is when the first request was sent, or all was over.

@@ -27,13 +27,12 @@ import (
 
 var say = finding.Say
 
-const (
-	// still is how long nothing that matters must happen before a server counts as at rest. That it will do no more
-	// cannot be known.
-	still = 100 * time.Millisecond
-	// grace is what the contract gives a daemon after SIGTERM.
-	grace = 6 * time.Second
-)
+// still is how long nothing that matters must happen before a server counts as at rest. That it will do no more cannot
+// be known.
+const still = 100 * time.Millisecond
+
+// Grace is what the contract gives a daemon after SIGTERM. It bounds a failing trace and costs a passing one nothing.
+var Grace = 6 * time.Second
 
 // Options say how to record.
 type Options struct {
@@ -261,7 +260,7 @@ func (t *taker) end(ctx context.Context) {
 		began := harness.Now()
 		t.add(event.Event{Kind: event.Told, Result: int64(unix.SIGTERM)})
 		t.tracer.Signal(daemon, unix.SIGTERM)
-		if !t.await(ctx, say("the end of PID %d, which has got SIGTERM", daemon), grace+harness.Slack, ended) && ctx.Err() == nil {
+		if !t.await(ctx, say("the end of PID %d, which has got SIGTERM", daemon), Grace+harness.Slack, ended) && ctx.Err() == nil {
 			t.record.Refused = harness.Now() - began
 		} else {
 			t.rest(ctx, harness.Slack)
