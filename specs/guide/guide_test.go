@@ -141,11 +141,7 @@ func sections(p page) map[string]string {
 var link = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 
 func TestLinksLeadSomewhere(t *testing.T) {
-	all := []page{read(t, filepath.Join(root, "README.md")), read(t, "../../README.md")}
-	for _, language := range languages {
-		all = slices.AppendSeq(all, maps.Values(pages(t, language)))
-	}
-	for _, p := range all {
+	for _, p := range append(everyPage(t), read(t, filepath.Join(root, "README.md")), read(t, "../../README.md")) {
 		for _, l := range p.prose {
 			for _, match := range link.FindAllStringSubmatch(quoted.ReplaceAllString(l.text, "code"), -1) {
 				if err := follow(t, p, match[1]); err != nil {
@@ -195,20 +191,18 @@ func TestManualPagesExist(t *testing.T) {
 		t.Skipf("man -w 3 mq_notify: %v: the Linux man-pages are not installed", err)
 	}
 	known := map[string]bool{}
-	for _, language := range languages {
-		for _, p := range pages(t, language) {
-			for _, l := range p.prose {
-				for _, code := range codes(l.text) {
-					match := manual.FindStringSubmatch(code)
-					if match == nil || slices.Contains(elsewhere, code) {
-						continue
-					}
-					if _, ok := known[code]; !ok {
-						known[code] = exec.Command("man", "-w", match[2], match[1]).Run() == nil
-					}
-					if !known[code] {
-						t.Errorf("%s:%d: there is no manual page %s", p.path, l.number, code)
-					}
+	for _, p := range everyPage(t) {
+		for _, l := range p.prose {
+			for _, code := range codes(l.text) {
+				match := manual.FindStringSubmatch(code)
+				if match == nil || slices.Contains(elsewhere, code) {
+					continue
+				}
+				if _, ok := known[code]; !ok {
+					known[code] = exec.Command("man", "-w", match[2], match[1]).Run() == nil
+				}
+				if !known[code] {
+					t.Errorf("%s:%d: there is no manual page %s", p.path, l.number, code)
 				}
 			}
 		}
@@ -219,12 +213,10 @@ func TestManualPagesExist(t *testing.T) {
 var quotable = map[string]string{"go": "../*_test.go", "diff": "../broken/*.patch"}
 
 func TestQuotedSourcesAreInTheProject(t *testing.T) {
-	for _, language := range languages {
-		for _, p := range pages(t, language) {
-			for _, b := range p.blocks {
-				if pattern, ok := quotable[b.language]; ok && !occurs(t, strings.Join(b.lines, "\n"), pattern) {
-					t.Errorf("%s:%d: this is in none of %s", p.path, b.line, pattern)
-				}
+	for _, p := range everyPage(t) {
+		for _, b := range p.blocks {
+			if pattern, ok := quotable[b.language]; ok && !occurs(t, strings.Join(b.lines, "\n"), pattern) {
+				t.Errorf("%s:%d: this is in none of %s", p.path, b.line, pattern)
 			}
 		}
 	}

@@ -1,9 +1,11 @@
 package guide_test
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -81,6 +83,15 @@ func pages(t *testing.T, language string) map[string]page {
 	all := map[string]page{}
 	for _, file := range files {
 		all[filepath.Base(file)] = read(t, file)
+	}
+	return all
+}
+
+// everyPage is the guide in all languages.
+func everyPage(t *testing.T) (all []page) {
+	t.Helper()
+	for _, language := range languages {
+		all = slices.AppendSeq(all, maps.Values(pages(t, language)))
 	}
 	return all
 }

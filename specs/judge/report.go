@@ -61,14 +61,14 @@ func (r report) exitStatus() int {
 // print shows a table by step, in which a row that failed says what was seen, and then the first that failed: one fault
 // at a time is enough for who has to mend it. With all each is shown, and whole.
 func (r report) print(w io.Writer, o options, columns int) {
-	say := func(before string, text rubric.Text) { fmt.Fprintln(w, before+text.In(o.lang)) }
+	tell := func(before string, text rubric.Text) { fmt.Fprintln(w, before+text.In(o.lang)) }
 	r.table(w, o.lang, columns)
 	for _, s := range r.Specs {
 		for _, why := range s.skipped {
-			say("", finding.Say("skipped of %s: %v", s.ID, why))
+			tell("", finding.Say("skipped of %s: %v", s.ID, why))
 		}
 		for _, note := range s.notes {
-			say("", finding.Say("of %s: %v", s.ID, note))
+			tell("", finding.Say("of %s: %v", s.ID, note))
 		}
 	}
 	failed := r.failed()
@@ -78,9 +78,9 @@ func (r report) print(w io.Writer, o options, columns int) {
 		}
 	}
 	if len(failed) > 1 && !o.verbose {
-		say("\n", finding.Say("others that failed: %d. --id ID shows one whole, --verbose all.", len(failed)-1))
+		tell("\n", finding.Say("others that failed: %d. --id ID shows one whole, --verbose all.", len(failed)-1))
 	}
-	say("\n", finding.Say("%d passed, %d failed, %d skipped, %d not judged: %d of %d points", r.count(statusPassed),
+	tell("\n", finding.Say("%d passed, %d failed, %d skipped, %d not judged: %d of %d points", r.count(statusPassed),
 		r.count(statusFailed), r.count(statusSkipped), r.count(statusError), r.Score, r.Max))
 }
 
