@@ -56,13 +56,13 @@ func format(lang, text string, args []any) string {
 		said[i] = arg
 		switch arg := arg.(type) {
 		case nil: // an error that is none
-			said[i] = map[string]string{"en": "none", "es": "ninguno"}[lang]
+			said[i] = rubric.Text{EN: "none", ES: "ninguno"}.In(lang)
 		case rubric.Text:
 			said[i] = arg.In(lang)
 		case interface{ Text() rubric.Text }:
 			said[i] = arg.Text().In(lang)
 		case bool:
-			said[i] = yesNo(lang, arg)
+			said[i] = yesNo[arg].In(lang)
 		case error:
 			said[i] = Words(arg).In(lang)
 		}
@@ -70,15 +70,7 @@ func format(lang, text string, args []any) string {
 	return fmt.Sprintf(text, said...)
 }
 
-func yesNo(lang string, yes bool) string {
-	switch {
-	case !yes:
-		return "no"
-	case lang == "es":
-		return "sí"
-	}
-	return "yes"
-}
+var yesNo = map[bool]rubric.Text{true: {EN: "yes", ES: "sí"}, false: {EN: "no", ES: "no"}}
 
 // Plain makes text of a program's fit to be shown: what does not print, directs text or is no UTF-8 is escaped, so that
 // it drives no terminal and reads as it is. Lines and tabs stay.

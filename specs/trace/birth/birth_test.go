@@ -110,13 +110,18 @@ func forked(events ...event.Event) []event.Event {
 
 func setsid(pid int) event.Event { return gives(int64(pid), call(pid, "setsid")) }
 
+// change has other facts of the original at its start, or of the daemon.
+func change(facts func(before, after *facts.Facts)) func(r *event.Record) {
+	return func(r *event.Record) {
+		after := r.After[daemon]
+		facts(&r.Before, &after)
+		r.After[daemon] = after
+	}
+}
+
 // session has the daemon in another session than that of the middle process.
 func session(id int) func(r *event.Record) {
-	return func(r *event.Record) {
-		f := r.After[daemon]
-		f.Stat.Session = id
-		r.After[daemon] = f
-	}
+	return change(func(_, after *facts.Facts) { after.Stat.Session = id })
 }
 
 func join(parts ...[]event.Event) (all []event.Event) {
@@ -130,12 +135,13 @@ func then(events ...event.Event) []event.Event { return events }
 
 // record times the events and says that the daemon has become what it should.
 func record(events []event.Event) *event.Record {
-	r := &event.Record{Command: []string{"d"}, Lab: true, Events: append([]event.Event(nil), events...)}
-	for i := range r.Events {
-		r.Events[i].At = time.Duration(i+1) * time.Millisecond
-		if r.Events[i].Kind == event.Call {
-			r.Events[i].Began = r.Events[i].At
+	r := &event.Record{Command: []string{"d"}, Lab: true}
+	for i, e := range events {
+		e.At = time.Duration(i+1) * time.Millisecond
+		if e.Kind == event.Call {
+			e.Began = e.At
 		}
+		r.Events = append(r.Events, &e)
 	}
 	null := procfs.Descriptor{Mode: unix.S_IFCHR, Rdev: unix.Mkdev(1, 3)}
 	for fd := range 3 {
@@ -154,8 +160,8 @@ func record(events []event.Event) *event.Record {
 	}}
 	r.ArmedAt, r.Mode, r.Armed = queue, wire.QueueMode, mq.Status{Notify: mq.SigevThread, NotifyPID: daemon}
 	r.FindPIDFiles()
-	for i := range r.PIDFiles {
-		r.PIDFiles[i].PIDFile = facts.PIDFile{Content: "102\n", Mode: 0o644, Locked: true}
+	for _, f := range r.PIDFiles {
+		f.PIDFile = facts.PIDFile{Content: "102\n", Mode: 0o644, Locked: true}
 	}
 	return r
 }
@@ -218,7 +224,7 @@ var marks = map[string]struct {
 	"locks for a moment": {join(start(opens, on(pidFile, call(daemon, "flock", 5, unix.LOCK_EX)), writesPID,
 		on(pidFile, call(daemon, "flock", 5, unix.LOCK_UN))), service), unlocked, []string{"pidfile: flock(d.pid, given up", noLock}},
 	"umask of a parent after the fork": {join(start(), then(call(daemon, "umask", 0o77), call(middle, "umask", 0)), service),
-		func(r *event.Record) { f := r.After[daemon]; f.Status.Umask = 0o77; r.After[daemon] = f },
+		change(func(_, after *facts.Facts) { after.Status.Umask = 0o77 }),
 		[]string{"umask: umask(077), is 077"}},
 	"locks nothing": {join(start(value(rdwr|unix.O_TRUNC, opens), writesPID), service), unlocked,
 		[]string{"pidfile: write(d.pid, not locked", noLock}},
@@ -271,11 +277,28 @@ var marks = map[string]struct {
 	"makes a process group": {forked(born(original, middle), call(middle, "setpgid"), born(middle, daemon), ended(middle)), session(50),
 		[]string{"session: setpgid(0, setsid is missing"}},
 	"has no handler for SIGTERM": {join(start(), service, then(killed)), nil, []string{"sigterm: , no handler"}},
-	"ends by SIGTERM when its handler has done its work": {join(start(), service, then(killed)), func(r *event.Record) {
-		f := r.After[daemon]
-		f.Status.SigCgt = procfs.NewSignalSet(unix.SIGTERM)
-		r.After[daemon] = f
-	}, nil},
+	"ends by SIGTERM when its handler has done its work": {join(start(), service, then(killed)),
+		change(func(_, after *facts.Facts) { after.Status.SigCgt = procfs.NewSignalSet(unix.SIGTERM) }), nil},
+	"keeps descriptors": {join(start(), service), change(func(before, after *facts.Facts) { after.Descriptors = before.Descriptors }),
+		[]string{"fds: , still open, at 7, 300"}},
+	"ignores a signal": {join(start(), service),
+		change(func(before, after *facts.Facts) { before.Status.SigIgn, after.Status.SigIgn = 1, 1 }), []string{"signals: , HUP"}},
+	"blocks a signal": {join(start(), service), change(func(_, after *facts.Facts) { after.Status.SigBlk = 1 }),
+		[]string{"sigmask: , HUP"}},
+	"keeps a variable": {join(start(), service),
+		change(func(_, after *facts.Facts) { after.Env.Vars = []string{"PATH=/bin", "PATHS=/tmp"} }), []string{"env: , PATHS"}},
+	"has a terminal": {join(start(), service), change(func(_, after *facts.Facts) { after.Stat.TTY = 1 }),
+		[]string{"session: , controlling terminal"}},
+	"has no stderr": {join(start(), service), change(func(_, after *facts.Facts) { after.Descriptors = after.Descriptors[:2] }),
+		[]string{"stdio: , 2 is closed"}},
+	"keeps the umask": {join(start(), service), change(func(_, after *facts.Facts) { after.Status.Umask = 0o22 }),
+		[]string{"umask: , 022"}},
+	"keeps the directory": {join(start(), service), change(func(_, after *facts.Facts) { after.Cwd = "/root" }),
+		[]string{"cwd: , /root"}},
+	"keeps a thread with root's privileges": {join(start(), service), change(func(before, after *facts.Facts) {
+		before.Status.Uid = procfs.IDs{}
+		after.Tasks = append(after.Tasks, procfs.Status{})
+	}), []string{"privileges: , is root"}},
 	"refuses SIGTERM": {join(start(), service), func(r *event.Record) { r.Refused = 7 * time.Second },
 		[]string{"sigterm: , after SIGTERM"}},
 }
@@ -302,6 +325,16 @@ func TestMarks(t *testing.T) {
 				call, text, _ := strings.Cut(rest, ", ")
 				if m := row.Marks[0]; m.ID != id || !strings.HasPrefix(row.Text.EN, call) || !strings.Contains(m.Text.EN, text) {
 					t.Errorf("row %q has the mark %v, not %q", row.Text.EN, m, want.marks[i])
+				}
+				atEnd := id == "sigterm"
+				if call == "" && (row.PID != daemon || row.ID != id || (row.Phase == birth.Birth) == atEnd) {
+					t.Errorf("the mark %v is at the wrong place: %v", row.Marks, row)
+				}
+			}
+			for _, v := range story.Verdicts {
+				marked := slices.ContainsFunc(want.marks, func(mark string) bool { return strings.HasPrefix(mark, v.ID+":") })
+				if v.OK == marked {
+					t.Errorf("the verdict on %s is %v: %s", v.ID, v.OK, v.Text)
 				}
 			}
 			if story.Rows[0].PID != original {
@@ -344,56 +377,12 @@ func TestWhoIsTheDaemon(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := record(want.events)
 			r.After, r.Lab = want.after, false
-			for i := range r.PIDFiles {
-				r.PIDFiles[i].Content = content(r)
+			wrote := r.FindLast(func(e *event.Event) bool { _, ok := e.WrittenPID(); return ok })
+			for _, f := range r.PIDFiles {
+				f.Content = string(wrote.Data)
 			}
 			if got := r.Daemon(); got != want.daemon {
 				t.Errorf("the daemon is %d, not %d", got, want.daemon)
-			}
-		})
-	}
-}
-
-func content(r *event.Record) (text string) {
-	for i := range r.Events {
-		if _, ok := r.Events[i].WrittenPID(); ok {
-			text = string(r.Events[i].Data)
-		}
-	}
-	return text
-}
-
-// TestWhatIsMissing changes one fact about the daemon.
-func TestWhatIsMissing(t *testing.T) {
-	for id, change := range map[string]func(before, after *facts.Facts){
-		"fds":     func(before, after *facts.Facts) { after.Descriptors = before.Descriptors },
-		"signals": func(before, after *facts.Facts) { before.Status.SigIgn, after.Status.SigIgn = 1, 1 },
-		"sigmask": func(_, after *facts.Facts) { after.Status.SigBlk = 1 },
-		"env":     func(_, after *facts.Facts) { after.Env.Vars = []string{"PATH=/bin", "PATHS=/tmp"} },
-		"session": func(_, after *facts.Facts) { after.Stat.TTY = 1 },
-		"stdio":   func(_, after *facts.Facts) { after.Descriptors = after.Descriptors[:2] },
-		"umask":   func(_, after *facts.Facts) { after.Status.Umask = 0o22 },
-		"cwd":     func(_, after *facts.Facts) { after.Cwd = "/root" },
-		"privileges": func(before, after *facts.Facts) {
-			before.Status.Uid = procfs.IDs{}
-			after.Tasks = append(after.Tasks, procfs.Status{})
-		},
-	} {
-		t.Run(id, func(t *testing.T) {
-			r := record(join(start(), then(asks, notified, registers, takes, findsNone)))
-			after := r.After[daemon]
-			change(&r.Before, &after)
-			r.After[daemon] = after
-			story := birth.Read(r)
-			for _, v := range story.Verdicts {
-				if v.OK == (v.ID == id) {
-					t.Errorf("the verdict on %s is %v: %s", v.ID, v.OK, v.Text)
-				}
-			}
-			for _, row := range story.Rows {
-				if row.Marks != nil && (row.PID != daemon || row.ID != id || row.Phase != birth.Birth) {
-					t.Errorf("the mark %v is at the wrong place", row.Marks)
-				}
 			}
 		})
 	}

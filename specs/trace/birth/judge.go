@@ -41,7 +41,7 @@ func (r *reader) judge(e *event.Event) []Mark {
 // judgeWord looks at the last word to the original.
 func (r *reader) judgeWord(e *event.Event) []Mark {
 	registered := r.registered()
-	last := r.findLast(func(e *event.Event) bool { return e.Writes() && r.isPipe(e) && e.PID != r.original })
+	last := r.FindLast(func(e *event.Event) bool { return e.Writes() && r.isPipe(e) && e.PID != r.original })
 	if last.At != e.At || registered == nil || registered.At < e.At {
 		return nil
 	}
@@ -79,8 +79,8 @@ func (r *reader) follows(e *event.Event) bool {
 		e.Value&unix.O_EXCL != 0 && e.Value&unix.O_CREAT != 0 || r.written || r.seen || len(r.pidFile.Called) > 1 {
 		return false
 	}
-	first := r.find(func(w *event.Event) bool { return w.Writes() && r.isPIDFile(w.File) })
-	looked := r.find(func(l *event.Event) bool {
+	first := r.Find(func(w *event.Event) bool { return w.Writes() && r.isPIDFile(w.File) })
+	looked := r.Find(func(l *event.Event) bool {
 		return l.Name == "lstat" && r.isPIDFile(l.File) && l.At > e.At && l.At < first.At
 	})
 	return looked == nil
@@ -94,7 +94,7 @@ func (r *reader) loses(e *event.Event) (text rubric.Text, lost bool) {
 	case e.Name == "unlink":
 		return say("it is removed before the lock: a second instance would not meet the lock of the first"), true
 	case e.Writes(), e.Name == "ftruncate", e.Name == "truncate":
-		made := r.find(func(o *event.Event) bool {
+		made := r.Find(func(o *event.Event) bool {
 			return isOpen(o) && r.isPIDFile(o.File) && !o.Failed() && o.Value&unix.O_EXCL != 0
 		})
 		return say("it is changed before the lock: the PID of an instance that runs is lost"), made == nil
@@ -137,8 +137,7 @@ func (r *reader) judgeRearm() {
 	}
 	armed := &r.story.Rows[last]
 	received := false
-	for i := range r.Events {
-		e := &r.Events[i]
+	for _, e := range r.Events {
 		if e.PID != r.daemon || e.File != r.ArmedAt || e.Began < armed.events[0].At {
 			continue
 		}
@@ -158,7 +157,7 @@ func (r *reader) judgeRearm() {
 // judgeUnarmed marks the last notification that no registration followed.
 func (r *reader) judgeUnarmed() {
 	for _, row := range slices.Backward(r.story.Rows) {
-		if row.Phase == Service && row.PID == r.daemon && isCookie(&row.events[0]) {
+		if row.Phase == Service && row.PID == r.daemon && isCookie(row.events[0]) {
 			r.mark(Mark{"rearm", say("the notification has used the registration up, and no other follows")},
 				func(x *Row) bool { return x.At == row.At && x.PID == row.PID })
 			return

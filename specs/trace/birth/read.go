@@ -39,13 +39,13 @@ func Read(record *event.Record) *Story {
 	r := &reader{Record: record, story: Story{Command: record.Command, Stderr: record.Stderr, Lab: record.Lab},
 		sockets: map[string]string{}, born: map[int]time.Duration{}}
 	r.Events = slices.DeleteFunc(r.Events, isInterrupted)
-	slices.SortStableFunc(r.Events, func(a, b event.Event) int { return cmp.Compare(a.At, b.At) })
+	slices.SortStableFunc(r.Events, func(a, b *event.Event) int { return cmp.Compare(a.At, b.At) })
 	r.findProcesses()
 	r.findPipe()
 	r.pidFile = r.PIDFile(r.daemon)
 	r.junk = facts.Junk(r.Before.Env.Vars) != nil
-	for i := range r.Events {
-		r.take(&r.Events[i])
+	for _, e := range r.Events {
+		r.take(e)
 	}
 	slices.SortStableFunc(r.story.Rows, func(a, b Row) int { return cmp.Compare(a.At, b.At) })
 	for i := range r.story.Rows {
@@ -61,7 +61,7 @@ func Read(record *event.Record) *Story {
 
 // isInterrupted picks calls that came to nothing, and are made again as a rule. What waits for a message says something
 // all the same.
-func isInterrupted(e event.Event) bool {
+func isInterrupted(e *event.Event) bool {
 	return e.Cut && e.Name != "mq_receive"
 }
 
@@ -112,7 +112,7 @@ func (r *reader) take(e *event.Event) {
 	if e.Kind == event.Call && e.Name == "mq_send" || e.Cut {
 		row.At = e.Began // a client can have the message before the call returns; what is interrupted waited from then on
 	}
-	row.events = append(row.events, *e)
+	row.events = append(row.events, e)
 }
 
 // lastOf is the last row of the process, while it serves that of the thread.
@@ -170,8 +170,8 @@ func (r *reader) findProcesses() {
 // findPipe finds the pipe that somebody else writes to and the original reads.
 func (r *reader) findPipe() {
 	told := map[string]bool{}
-	for i := range r.Events {
-		switch e := &r.Events[i]; {
+	for _, e := range r.Events {
+		switch {
 		case e.Writes() && e.PID != r.original:
 			told[e.File] = true
 		case e.Name == "read" && e.PID == r.original && told[e.File] && isPipe(e.File):
@@ -184,28 +184,9 @@ func (r *reader) isPIDFile(name string) bool {
 	return r.pidFile != nil && slices.Contains(r.pidFile.Called, event.Regular(name))
 }
 
-// find finds the first event that fits, findLast the last.
-func (r *reader) find(fits func(e *event.Event) bool) *event.Event {
-	for i := range r.Events {
-		if e := &r.Events[i]; fits(e) {
-			return e
-		}
-	}
-	return nil
-}
-
-func (r *reader) findLast(fits func(e *event.Event) bool) *event.Event {
-	for i := range slices.Backward(r.Events) {
-		if e := &r.Events[i]; fits(e) {
-			return e
-		}
-	}
-	return nil
-}
-
 // registered is the first registration for notification of the daemon.
 func (r *reader) registered() *event.Event {
-	return r.find(func(e *event.Event) bool { return e.PID == r.daemon && e.Registers() })
+	return r.Find(func(e *event.Event) bool { return e.PID == r.daemon && e.Registers() })
 }
 
 func (r *reader) isPipe(e *event.Event) bool { return r.pipe != "" && e.File == r.pipe }

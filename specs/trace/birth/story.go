@@ -52,16 +52,14 @@ type Row struct {
 	Marks    []Mark
 	Phase    Phase
 	group    string
-	events   []event.Event
+	events   []*event.Event
 }
 
 // Ends reports whether it is the last of its process.
-func (r *Row) Ends() bool { return r.is(event.Ended) }
-
-func (r *Row) is(kind event.Kind) bool { return len(r.events) > 0 && r.events[0].Kind == kind }
+func (r *Row) Ends() bool { return len(r.events) > 0 && r.events[0].Kind == event.Ended }
 
 func (r *Row) has(fits func(e *event.Event) bool) bool {
-	return slices.ContainsFunc(r.events, func(e event.Event) bool { return fits(&e) })
+	return slices.ContainsFunc(r.events, fits)
 }
 
 // Mark is something that is wrong.

@@ -21,7 +21,7 @@ var same = finding.Same
 
 // draw gives a row its text.
 func (r *reader) draw(row *Row) {
-	e := &row.events[0]
+	e := row.events[0]
 	switch e.Kind {
 	case event.Born:
 		row.To, row.Text = int(e.Result), same("%s() = %d", e.Name, e.Result)
@@ -137,14 +137,13 @@ func callText(e *event.Event) string {
 	if e.Failed() {
 		result = " = " + e.Errno()
 	}
-	number := func(format string, arg uint64) string { return fmt.Sprintf(format, arg) }
 	return e.Name + "(" + strings.NewReplacer(
 		"$0", fmt.Sprint(int32(a[0])), "$1", fmt.Sprint(int32(a[1])), "$2", fmt.Sprint(int32(a[2])), // -1 as programs have it
 		"$effective", capNames(e.Value), "$permitted", capNames(e.Old), "$prctl", prctlText(a[0], a[1]),
 		"$clone", flagNames(a[0], cloneFlags), "$range", rangeText(a[0], a[1], a[2]), "$mask", maskText(a[0], e.Value),
-		"$umask", number("%03o", a[0]&0o777), "$path", e.Path, "$name", base(e.Path), "$flags", openFlags(e.Value),
+		"$umask", fmt.Sprintf("%03o", a[0]&0o777), "$path", e.Path, "$name", base(e.Path), "$flags", openFlags(e.Value),
 		"$target", e.File, "$file", base(e.File), "$to", base(e.To), "$data", fmt.Sprintf("%q", e.Data),
-		"$lock", lockName(e), "$size", number("%d", a[1]), "$mode", number("%04o", a[1]), "$event", eventText(a[1], e.Value),
+		"$lock", lockName(e), "$size", fmt.Sprint(a[1]), "$mode", fmt.Sprintf("%04o", a[1]), "$event", eventText(a[1], e.Value),
 	).Replace(args) + ")" + result
 }
 
@@ -239,8 +238,7 @@ func lockName(e *event.Event) string {
 func (r *reader) closes(row *Row) rubric.Text {
 	least, greatest := row.events[0].Args[0], row.events[0].Args[0]
 	var starters []int
-	for i := range row.events {
-		e := &row.events[i]
+	for _, e := range row.events {
 		least, greatest = min(least, e.Args[0]), max(greatest, e.Args[0])
 		if fd, ok := r.inherited(e); ok {
 			starters = append(starters, fd)
@@ -302,8 +300,7 @@ var kinds = map[uint64]string{
 func sends(row *Row) string {
 	var words []string
 	count := 0
-	for i := range row.events {
-		e := &row.events[i]
+	for i, e := range row.events {
 		count++
 		if i+1 < len(row.events) && row.events[i+1].Args[3] == e.Args[3] && !e.Failed() {
 			continue

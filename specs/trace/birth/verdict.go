@@ -145,8 +145,8 @@ func checkSignals(r *reader) ([]fault, rubric.Text) {
 	ignored := facts.Ignored(r.after.Status)
 	ignores := func(e *event.Event) bool { return r.by("sigaction")(e) && e.Value == sigIgn }
 	left := ignored & before
-	for i := range r.Events {
-		if e := &r.Events[i]; ignores(e) {
+	for _, e := range r.Events {
+		if ignores(e) {
 			left &^= procfs.NewSignalSet(syscall.Signal(e.Args[0]))
 		}
 	}
@@ -181,7 +181,7 @@ func checkSession(r *reader) ([]fault, rubric.Text) {
 	own := facts.OwnSession(s, r.Before.Stat.Session)
 	_, led := r.After[s.Session]
 	f := fault{by: r.by("setsid")}
-	switch setsid := r.find(f.by); {
+	switch setsid := r.Find(f.by); {
 	case own && s.SessionLeader():
 		f.text = say("no second fork after setsid: the daemon leads its session, and a terminal that it opens becomes its " +
 			"controlling terminal")
@@ -193,7 +193,7 @@ func checkSession(r *reader) ([]fault, rubric.Text) {
 		return nil, say("session %d, whose leader is gone, no terminal", s.Session)
 	case setsid != nil && setsid.Failed():
 		f.text = say("setsid fails with %s: whoever leads a process group has to fork first", setsid.Errno())
-	case r.find(r.by("setpgid")) != nil:
+	case r.Find(r.by("setpgid")) != nil:
 		f = fault{say("a process group is no session: setsid is missing"), r.by("setpgid")}
 	default:
 		f.text = say("no setsid: the daemon is in the session of its starter")
@@ -276,14 +276,14 @@ func checkPIDFile(r *reader) (faults []fault, right rubric.Text) {
 // unlocked explains why there is no lock. A lock of flock(2), or of fcntl(2) with F_OFD_SETLK, belongs to the open file:
 // it goes with the last of its descriptors. One of F_SETLK belongs to the process, and goes when it closes any.
 func (r *reader) unlocked(name string, on func(func(e *event.Event) bool) func(e *event.Event) bool) fault {
-	lock := r.findLast(on(func(e *event.Event) bool { return isLock(e) && !e.Failed() }))
+	lock := r.FindLast(on(func(e *event.Event) bool { return isLock(e) && !e.Failed() }))
 	if lock == nil {
 		return fault{say("%s is not locked while the daemon runs", name), on((*event.Event).Writes)}
 	}
 	after := func(fits func(e *event.Event) bool) func(e *event.Event) bool {
 		return on(func(e *event.Event) bool { return e.At > lock.At && fits(e) })
 	}
-	if gone := after(isUnlock); r.find(gone) != nil {
+	if gone := after(isUnlock); r.Find(gone) != nil {
 		return fault{say("the lock is given up"), gone}
 	}
 	posix := lock.Name == "fcntl" && !isOFD(lock)
@@ -299,7 +299,7 @@ func (r *reader) unlocked(name string, on func(func(e *event.Event) bool) func(e
 }
 
 func checkInstance(r *reader) ([]fault, rubric.Text) {
-	other := r.find(func(e *event.Event) bool { return isLock(e) && !e.Failed() && !r.isPIDFile(e.File) })
+	other := r.Find(func(e *event.Event) bool { return isLock(e) && !e.Failed() && !r.isPIDFile(e.File) })
 	return one((r.pidFile == nil || !r.pidFile.Locked) && other == nil,
 		fault{text: say("no lock keeps a second instance from starting")}, say("a lock keeps a second instance from starting"))
 }
@@ -331,7 +331,7 @@ func checkPrivileges(r *reader) ([]fault, rubric.Text) {
 // checkReady looks at the original, which returns when all is done and not before.
 func checkReady(r *reader) ([]fault, rubric.Text) {
 	isEnd := func(e *event.Event) bool { return e.Kind == event.Ended && e.PID == r.original && e.At < r.served() }
-	end, registered := r.find(isEnd), r.registered()
+	end, registered := r.Find(isEnd), r.registered()
 	right := say("the original returned when the daemon was ready")
 	if end == nil {
 		return []fault{{text: say("the original did not return")}}, right
@@ -354,8 +354,8 @@ func checkReady(r *reader) ([]fault, rubric.Text) {
 	case r.story.Lab && r.Mode != wire.QueueMode:
 		f.text = say("the request queue has mode %#o, not %#o", r.Mode, wire.QueueMode)
 		f.by = func(e *event.Event) bool { return e.Name == "mq_open" && e.Path == r.ArmedAt }
-	case r.find(late) != nil:
-		f.text = say("it returns 0 before the daemon has done this: %s", callText(r.find(late)))
+	case r.Find(late) != nil:
+		f.text = say("it returns 0 before the daemon has done this: %s", callText(r.Find(late)))
 	default:
 		return nil, right
 	}
@@ -365,7 +365,7 @@ func checkReady(r *reader) ([]fault, rubric.Text) {
 // started picks what has to be done before the original returns: the PID written, privileges dropped.
 func (r *reader) started(e *event.Event) bool {
 	if pid, ok := e.WrittenPID(); ok && pid == r.daemon {
-		return r.isPIDFile(e.File) && r.find(func(w *event.Event) bool {
+		return r.isPIDFile(e.File) && r.Find(func(w *event.Event) bool {
 			before, ok := w.WrittenPID()
 			return ok && before == pid && w.At < e.At
 		}) == nil
@@ -375,7 +375,7 @@ func (r *reader) started(e *event.Event) bool {
 }
 
 func checkNotify(r *reader) ([]fault, rubric.Text) {
-	last := r.findLast(func(e *event.Event) bool { return e.Name == "mq_notify" && e.Args[1] != 0 && e.At < r.served() })
+	last := r.FindLast(func(e *event.Event) bool { return e.Name == "mq_notify" && e.Args[1] != 0 && e.At < r.served() })
 	by := func(e *event.Event) bool { return last != nil && e.At == last.At }
 	f := fault{say("the registration is gone: closing a descriptor of the queue ends it"), by}
 	switch {
@@ -392,13 +392,13 @@ func checkNotify(r *reader) ([]fault, rubric.Text) {
 }
 
 func checkRearm(r *reader) ([]fault, rubric.Text) {
-	asked := r.find(func(e *event.Event) bool { return e.Kind == event.Client })
+	asked := r.Find(func(e *event.Event) bool { return e.Kind == event.Client })
 	return one(asked == nil, fault{text: say("no request was sent: there was nobody to serve it")},
 		say("registered again, then received until the queue was empty"))
 }
 
 func checkSigterm(r *reader) ([]fault, rubric.Text) {
-	killed := r.find(func(e *event.Event) bool {
+	killed := r.Find(func(e *event.Event) bool {
 		return e.Kind == event.Ended && e.PID == r.daemon && status(e).Signal() == unix.SIGTERM
 	})
 	switch {
@@ -414,7 +414,7 @@ func checkSigterm(r *reader) ([]fault, rubric.Text) {
 
 // served is when the first request was sent, or all was over.
 func (r *reader) served() (at time.Duration) {
-	if e := r.find(func(e *event.Event) bool { return e.Kind == event.Client || e.Kind == event.Told }); e != nil {
+	if e := r.Find(func(e *event.Event) bool { return e.Kind == event.Client || e.Kind == event.Told }); e != nil {
 		return e.At
 	}
 	return math.MaxInt64

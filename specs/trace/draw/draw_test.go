@@ -20,7 +20,7 @@ import (
 // story is a start with a fork, a mark, and names that are hostile to a page and to a narrow column.
 func story() *birth.Story {
 	long := "/" + strings.Repeat("larguísimo", 30) + "<&\"'>\x1b[2J"
-	events := []event.Event{
+	events := []*event.Event{
 		{Kind: event.Executed, PID: 100, TID: 100, Path: "/bin/<server>"},
 		{Kind: event.Born, PID: 100, TID: 100, Name: "fork", Result: 101},
 		{Kind: event.Call, PID: 101, TID: 101, Name: "setsid", Result: 101},
@@ -31,8 +31,8 @@ func story() *birth.Story {
 		{Kind: event.Told, Result: 15},
 		{Kind: event.Ended, PID: 101, TID: 101},
 	}
-	for i := range events {
-		events[i].At = time.Duration(i) * 3 * time.Second
+	for i, e := range events {
+		e.At = time.Duration(i) * 3 * time.Second
 	}
 	return birth.Read(&event.Record{Command: []string{"<server>", "--root", long}, Events: events, Stderr: "<b>\x1b[2J",
 		Lab: true, ArmedAt: long,

@@ -82,10 +82,10 @@ func (e *Event) Registers() bool {
 type Record struct {
 	Command  []string
 	Lab      bool // it has to do with a queue; else nobody waits for one
-	Events   []Event
+	Events   []*Event
 	Before   facts.Facts         // of the command at its first instruction: what its starter has left it
 	After    map[int]facts.Facts // of each process that lived when the start was over, by PID
-	PIDFiles []PIDFile           // as they were then, in the order of their first PID
+	PIDFiles []*PIDFile          // as they were then, in the order of their first PID
 	Armed    mq.Status           // of the request queue, then
 	ArmedAt  string              // the request queue, "" when none was opened
 	Mode     uint32              // its permission bits, then
@@ -94,6 +94,23 @@ type Record struct {
 	Left     []string            // the queue and the PID file, when it was over
 	Refused  time.Duration       // for which SIGTERM ended nothing; 0: it did
 	Killed   bool                // what ends by SIGKILL at the end was ended by the tracer
+}
+
+// Find finds the first event that fits, FindLast the last; nil: none does.
+func (r *Record) Find(fits func(e *Event) bool) *Event {
+	if i := slices.IndexFunc(r.Events, fits); i >= 0 {
+		return r.Events[i]
+	}
+	return nil
+}
+
+func (r *Record) FindLast(fits func(e *Event) bool) *Event {
+	for _, e := range slices.Backward(r.Events) {
+		if fits(e) {
+			return e
+		}
+	}
+	return nil
 }
 
 // PIDFile is a file that the PID of a process of the trace was written into.

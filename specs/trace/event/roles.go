@@ -45,23 +45,24 @@ func (r *Record) PIDs() (pids []int) {
 // FindPIDFiles finds the files that a PID was written into, also one that was renamed or linked later.
 func (r *Record) FindPIDFiles() {
 	pids := r.PIDs()
-	r.PIDFiles = nil
-	of := func(name string) *PIDFile {
-		i := slices.IndexFunc(r.PIDFiles, func(f PIDFile) bool { return name != "" && slices.Contains(f.Called, name) })
-		if i < 0 {
-			return nil
+	for _, e := range r.Events {
+		if pid, ok := e.WrittenPID(); ok && slices.Contains(pids, pid) && r.about(e) == nil {
+			r.PIDFiles = append(r.PIDFiles, &PIDFile{Called: []string{Regular(e.File)}})
 		}
-		return &r.PIDFiles[i]
-	}
-	for i := range r.Events {
-		e := &r.Events[i]
-		if pid, ok := e.WrittenPID(); ok && slices.Contains(pids, pid) && of(Regular(e.File)) == nil {
-			r.PIDFiles = append(r.PIDFiles, PIDFile{Called: []string{Regular(e.File)}})
-		}
-		if f := of(Regular(e.File)); f != nil && e.To != "" && !e.Failed() {
+		if f := r.about(e); f != nil && e.To != "" && !e.Failed() {
 			f.Called = append(f.Called, e.To)
 		}
 	}
+}
+
+// about is the PID file that a call is about, under any of its names; nil: about none.
+func (r *Record) about(e *Event) *PIDFile {
+	for _, f := range r.PIDFiles {
+		if name := Regular(e.File); name != "" && slices.Contains(f.Called, name) {
+			return f
+		}
+	}
+	return nil
 }
 
 // Daemon is what the start has made: who serves the queue, else who wrote its own PID, else the oldest whose parent is
@@ -73,10 +74,8 @@ func (r *Record) Daemon() int {
 		func(e *Event) bool { return e.Name == "mq_open" && !e.Failed() },
 		func(e *Event) bool { pid, ok := e.WrittenPID(); return ok && pid == e.PID },
 	} {
-		for i := range r.Events {
-			if e := &r.Events[i]; slices.Contains(pids, e.PID) && sign(e) {
-				return e.PID
-			}
+		if e := r.Find(func(e *Event) bool { return slices.Contains(pids, e.PID) && sign(e) }); e != nil {
+			return e.PID
 		}
 	}
 	for _, f := range r.PIDFiles { // written by a parent
@@ -99,16 +98,13 @@ func (r *Record) Daemon() int {
 // PIDFile is the daemon's: the last that its PID was written into, else the last of any. nil: there is none.
 func (r *Record) PIDFile(daemon int) (file *PIDFile) {
 	own := false
-	for i := range r.Events {
-		e := &r.Events[i]
+	for _, e := range r.Events {
 		pid, ok := e.WrittenPID()
 		if !ok || own && pid != daemon {
 			continue
 		}
-		for n := range r.PIDFiles {
-			if slices.Contains(r.PIDFiles[n].Called, Regular(e.File)) {
-				file, own = &r.PIDFiles[n], pid == daemon
-			}
+		if f := r.about(e); f != nil {
+			file, own = f, pid == daemon
 		}
 	}
 	return file

@@ -10,10 +10,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
-	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -28,9 +25,11 @@ import (
 const options = unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_TRACEFORK | unix.PTRACE_O_TRACEVFORK |
 	unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_TRACEEXEC | unix.PTRACE_O_EXITKILL
 
+var proc = procfs.New("/proc")
+
 // Tracer is one trace.
 type Tracer struct {
-	observe func(event.Event)
+	observe func(*event.Event)
 	root    int // PID of the command
 	threads map[int]*thread
 	early   map[int]bool // stopped before their parents have told of them
@@ -48,7 +47,7 @@ type thread struct {
 }
 
 // New returns a tracer that hands every event to observe. The thread that an event is of stands still meanwhile.
-func New(observe func(event.Event)) *Tracer {
+func New(observe func(*event.Event)) *Tracer {
 	return &Tracer{observe: observe, threads: map[int]*thread{}, early: map[int]bool{}, living: map[int]int{}}
 }
 
@@ -82,7 +81,6 @@ func denied(err error) error {
 	if !errors.Is(err, unix.EPERM) {
 		return err
 	}
-	proc := procfs.New("/proc")
 	status, _ := proc.Process(os.Getpid()).Status()
 	if status.TracerPid == 0 {
 		return fmt.Errorf("%w (%w)", ErrDenied, err)
@@ -170,7 +168,7 @@ func (t *Tracer) atEvent(th *thread, cause int) error {
 
 // born lets a new thread or process go, which stands at its own first stop or will come to it.
 func (t *Tracer) born(parent *thread, tid, cause int) error {
-	status, err := procfs.New("/proc").Process(tid).Status()
+	status, err := proc.Process(tid).Status()
 	if procfs.Gone(err) {
 		return nil // killed at once
 	}
@@ -183,7 +181,7 @@ func (t *Tracer) born(parent *thread, tid, cause int) error {
 		if cause == unix.PTRACE_EVENT_VFORK {
 			name = "vfork"
 		}
-		t.tell(parent, event.Event{Kind: event.Born, Name: name, Result: int64(tid)})
+		t.tell(parent, &event.Event{Kind: event.Born, Name: name, Result: int64(tid)})
 	}
 	if t.early[tid] {
 		delete(t.early, tid)
@@ -206,10 +204,10 @@ func (t *Tracer) executed(th *thread) {
 		t.begin = time.Now()
 		t.mu.Unlock()
 	}
-	p := procfs.New("/proc").Process(th.pid)
+	p := proc.Process(th.pid)
 	path, _ := p.Exe()
 	env, _ := p.Environ()
-	t.tell(th, event.Event{Kind: event.Executed, Path: path, Env: env})
+	t.tell(th, &event.Event{Kind: event.Executed, Path: path, Env: env})
 }
 
 // atCall is a stop on the way into the kernel or out of it.
@@ -260,7 +258,7 @@ func (t *Tracer) leave(th *thread, result int64) {
 	if th.exit != nil && !e.Cut {
 		th.exit(process(th.pid), e)
 	}
-	t.tell(th, *e)
+	t.tell(th, e)
 }
 
 func (t *Tracer) ended(tid int, status unix.WaitStatus) {
@@ -272,12 +270,12 @@ func (t *Tracer) ended(tid int, status unix.WaitStatus) {
 	delete(t.threads, tid)
 	if e := th.call; e != nil && e.Name != "" {
 		e.Result, e.Cut = -int64(unix.EINTR), true
-		t.tell(th, *e)
+		t.tell(th, e)
 	}
 	if tid != th.pid {
 		return
 	}
-	t.tell(th, event.Event{Kind: event.Ended, Result: int64(status)})
+	t.tell(th, &event.Event{Kind: event.Ended, Result: int64(status)})
 	t.mu.Lock()
 	delete(t.living, tid)
 	t.mu.Unlock()
@@ -290,21 +288,20 @@ func (t *Tracer) adopted(parent int) {
 		if before != parent {
 			continue
 		}
-		stat, err := procfs.New("/proc").Process(pid).Stat()
+		stat, err := proc.Process(pid).Stat()
 		if err != nil || t.threads[pid] == nil {
 			continue
 		}
-		comm, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(stat.PPid), "comm"))
+		adopter, _ := proc.Process(stat.PPid).Stat()
 		t.mu.Lock()
 		t.living[pid] = stat.PPid
 		t.mu.Unlock()
-		t.tell(t.threads[pid], event.Event{Kind: event.Adopted, Result: int64(stat.PPid),
-			Path: strings.TrimSpace(string(comm))})
+		t.tell(t.threads[pid], &event.Event{Kind: event.Adopted, Result: int64(stat.PPid), Path: adopter.Comm})
 	}
 }
 
 // tell hands an event on, once the command itself runs.
-func (t *Tracer) tell(th *thread, e event.Event) {
+func (t *Tracer) tell(th *thread, e *event.Event) {
 	if t.begin.IsZero() {
 		return
 	}

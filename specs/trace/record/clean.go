@@ -20,8 +20,8 @@ const maxPIDFile = 32 // bytes of a file that can hold nothing but a PID
 func clean(r *event.Record) {
 	pids := r.PIDs()
 	made := map[string]bool{}
-	for i := range r.Events {
-		switch e := &r.Events[i]; {
+	for _, e := range r.Events {
+		switch {
 		case e.Failed() || e.Existed:
 		case e.Name == "mq_open" && e.Value&unix.O_CREAT != 0:
 			mq.Unlink(e.Path)

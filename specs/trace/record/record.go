@@ -99,7 +99,7 @@ func Take(ctx context.Context, o Options, command ...string) (*event.Record, err
 const maxSaid = 4000 // bytes of what the command writes that are kept
 
 // observe runs in the tracer's thread.
-func (t *taker) observe(e event.Event) {
+func (t *taker) observe(e *event.Event) {
 	t.mu.Lock()
 	if t.original == 0 {
 		t.original = e.PID
@@ -115,7 +115,7 @@ func (t *taker) observe(e event.Event) {
 }
 
 // add records something that this process does.
-func (t *taker) add(e event.Event) {
+func (t *taker) add(e *event.Event) {
 	e.At = t.tracer.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -126,8 +126,8 @@ func (t *taker) add(e event.Event) {
 func (t *taker) find(fits func(e *event.Event) bool) (found event.Event) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if i := slices.IndexFunc(t.record.Events, func(e event.Event) bool { return fits(&e) }); i >= 0 {
-		found = t.record.Events[i]
+	if e := t.record.Find(fits); e != nil {
+		found = *e
 	}
 	return found
 }
@@ -240,8 +240,7 @@ func (t *taker) look() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.record.FindPIDFiles()
-	for i := range t.record.PIDFiles {
-		f := &t.record.PIDFiles[i]
+	for _, f := range t.record.PIDFiles {
 		f.PIDFile, f.Err = facts.ReadPIDFile(f.Name())
 	}
 	if t.record.ArmedAt != "" {
@@ -258,7 +257,7 @@ func (t *taker) end(ctx context.Context) {
 	ended := func() bool { return !slices.Contains(t.tracer.Living(), daemon) }
 	if daemon != 0 && !ended() && ctx.Err() == nil {
 		began := harness.Now()
-		t.add(event.Event{Kind: event.Told, Result: int64(unix.SIGTERM)})
+		t.add(&event.Event{Kind: event.Told, Result: int64(unix.SIGTERM)})
 		t.tracer.Signal(daemon, unix.SIGTERM)
 		if !t.await(ctx, say("the end of PID %d, which has got SIGTERM", daemon), Grace+harness.Slack, ended) && ctx.Err() == nil {
 			t.record.Refused = harness.Now() - began

@@ -36,7 +36,7 @@ func (t *taker) askTogether(ctx context.Context, queue, name string, clients int
 			return
 		}
 		defer client.Close()
-		t.add(event.Event{Kind: event.Client, Name: "mq_send", Did: say("mq_send(%s, request %q)", queue, name)})
+		t.add(&event.Event{Kind: event.Client, Name: "mq_send", Did: say("mq_send(%s, request %q)", queue, name)})
 		if err := client.Request(ctx, queue, name); err != nil {
 			t.tell(say("no room for the request: %v", err), true)
 			return
@@ -54,7 +54,7 @@ func (t *taker) askTogether(ctx context.Context, queue, name string, clients int
 }
 
 func (t *taker) tell(did rubric.Text, unserved bool) {
-	t.add(event.Event{Kind: event.Client, Did: did, Unserved: unserved})
+	t.add(&event.Event{Kind: event.Client, Did: did, Unserved: unserved})
 }
 
 // maxServed bounds the file that is asked for, in bytes: a long transfer tells no more than a short one.
