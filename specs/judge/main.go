@@ -17,7 +17,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"daemonlab/lab/tool"
 	"daemonlab/specs/finding"
 	"daemonlab/specs/harness"
 	"daemonlab/specs/rubric"
@@ -88,8 +87,7 @@ func run(args []string) (status int, err error) {
 		}
 	}
 	if !o.stream {
-		columns, _ := tool.TerminalSize()
-		report.print(os.Stdout, o, columns)
+		report.print(o)
 	}
 	return report.exitStatus(), nil
 }

@@ -3,12 +3,12 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
 
+	"daemonlab/lab/tool"
 	"daemonlab/specs/finding"
 	"daemonlab/specs/rubric"
 )
@@ -60,9 +60,10 @@ func (r report) exitStatus() int {
 
 // print shows a table by step, in which a row that failed says what was seen, and then the first that failed: one fault
 // at a time is enough for who has to mend it. With all each is shown, and whole.
-func (r report) print(w io.Writer, o options, columns int) {
-	tell := func(before string, text rubric.Text) { fmt.Fprintln(w, before+text.In(o.lang)) }
-	r.table(w, o.lang, columns)
+func (r report) print(o options) {
+	tell := func(before string, text rubric.Text) { fmt.Println(before + text.In(o.lang)) }
+	columns, _ := tool.TerminalSize()
+	r.table(o.lang, columns)
 	for _, s := range r.Specs {
 		for _, why := range s.skipped {
 			tell("", finding.Say("skipped of %s: %v", s.ID, why))
@@ -74,7 +75,7 @@ func (r report) print(w io.Writer, o options, columns int) {
 	failed := r.failed()
 	for i, s := range failed {
 		if i == 0 || o.verbose {
-			fmt.Fprintf(w, "\n%s", s.text(o.lang, o.verbose, columns))
+			fmt.Print("\n", s.text(o.lang, o.verbose, columns))
 		}
 	}
 	if len(failed) > 1 && !o.verbose {
@@ -114,7 +115,7 @@ var marks = map[string]rubric.Text{
 	statusError:   {EN: "SUITE ERROR", ES: "ERROR DE LAS PRUEBAS"},
 }
 
-func (r report) table(w io.Writer, lang string, columns int) {
+func (r report) table(lang string, columns int) {
 	var lines strings.Builder
 	table := tabwriter.NewWriter(&lines, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, finding.Say("step\tid\tpoints\tresult\t").In(lang))
@@ -127,7 +128,7 @@ func (r report) table(w io.Writer, lang string, columns int) {
 	}
 	table.Flush()
 	for line := range strings.Lines(lines.String()) {
-		fmt.Fprintln(w, finding.Clip(strings.TrimRight(line, " \n"), columns))
+		fmt.Println(finding.Clip(strings.TrimRight(line, " \n"), columns))
 	}
 }
 
