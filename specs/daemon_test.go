@@ -14,7 +14,6 @@ import (
 
 	"daemonlab/lab/procfs"
 	"daemonlab/specs/facts"
-	"daemonlab/specs/finding"
 	"daemonlab/specs/harness"
 	"daemonlab/specs/rubric"
 )
@@ -23,14 +22,12 @@ import (
 var startedHostile = say("started it in the hostile setting")
 
 func (r row) status(s *harness.Server) procfs.Status {
-	GinkgoHelper()
 	st, err := s.Process.Status()
 	r.goesOn(err, s, say("read %v", s.Process.Path("status")))
 	return st
 }
 
 func (r row) stat(s *harness.Server) procfs.Stat {
-	GinkgoHelper()
 	st, err := s.Process.Stat()
 	r.goesOn(err, s, say("read %v", s.Process.Path("stat")))
 	return st
@@ -48,26 +45,19 @@ var _ = Row("fds", func(r row) {
 })
 
 func (r row) mustHaveInheritedNothing(s *harness.Server, did rubric.Text) {
-	GinkgoHelper()
-	fds, err := s.Process.Descriptors()
-	r.goesOn(err, s, say("read %v", s.Process.Path("fd")))
-	var inherited []string
-	for _, fd := range facts.Inherited(fds, s.Setting.Planted()) {
-		inherited = append(inherited, s.Process.Path("fd")+"/"+fd.String())
-	}
-	r.must(inherited == nil, finding.Finding{
-		Did: did, Wants: say("no file that was open at the start is open in the daemon, on any descriptor"),
-		Saw: say("%v", strings.Join(inherited, "\n")),
+	inherited := r.open(s, func(fd procfs.Descriptor) bool {
+		return facts.Inherited([]procfs.Descriptor{fd}, s.Setting.Planted()) != nil
 	})
+	r.must(inherited == nil, did, say("no file that was open at the start is open in the daemon, on any descriptor"),
+		say("%v", strings.Join(inherited, "\n")))
 }
 
 var _ = Row("signals", func(r row) {
 	It("ignores no signal that the starter ignored", func(ctx SpecContext) {
 		s := r.start(ctx)
-		r.must(facts.Ignored(r.status(s)) == 0, finding.Finding{
-			Did: startedHostile, Wants: say("SigIgn is 0; SIGPIPE alone may be ignored by the daemon's own choice"),
-			Saw: say("%s: SigIgn: %v", s.Process.Path("status"), r.status(s).SigIgn),
-		})
+		r.must(facts.Ignored(r.status(s)) == 0,
+			startedHostile, say("SigIgn is 0; SIGPIPE alone may be ignored by the daemon's own choice"),
+			say("%s: SigIgn: %v", s.Process.Path("status"), r.status(s).SigIgn))
 	})
 })
 
@@ -76,10 +66,8 @@ var _ = Row("sigmask", func(r row) {
 		s := r.start(ctx)
 		// For an instant libc blocks all signals in a thread that starts another one.
 		none := eventually(ctx, func() bool { return r.status(s).SigBlk == 0 })
-		r.must(none, finding.Finding{
-			Did: startedHostile, Wants: say("SigBlk of the main thread is 0"),
-			Saw: say("%s: SigBlk: %v", s.Process.Path("status"), r.status(s).SigBlk),
-		})
+		r.must(none, startedHostile, say("SigBlk of the main thread is 0"),
+			say("%s: SigBlk: %v", s.Process.Path("status"), r.status(s).SigBlk))
 	})
 })
 
@@ -96,57 +84,39 @@ var _ = Row("env", func(r row) {
 		for _, variable := range facts.Junk(env.Vars) {
 			junk = append(junk, fmt.Sprintf("%.60q", variable))
 		}
-		r.must(junk == nil, finding.Finding{
-			Did: startedHostile, Wants: say("getenv(3) finds only PATH, HOME, USER, LOGNAME, SHELL, LANG, LC_* and TZ"),
-			Saw: say("%s: %s", strings.TrimPrefix(env.Source, "environ of "), strings.Join(junk, ", ")),
-		})
+		r.must(junk == nil,
+			startedHostile, say("getenv(3) finds only PATH, HOME, USER, LOGNAME, SHELL, LANG, LC_* and TZ"),
+			say("%s: %s", strings.TrimPrefix(env.Source, "environ of "), strings.Join(junk, ", ")))
 	})
 })
 
 var _ = Row("session", func(r row) {
-	It("is in another session than the starter", func(ctx SpecContext) {
-		s := r.start(ctx)
-		r.must(facts.OwnSession(r.stat(s), s.Start.Session), finding.Finding{
-			Did: startedHostile, Wants: say("a session of its own: setsid(2) was called"),
-			Saw: say("%s: session %d, which is the starter's", s.Process.Path("stat"), r.stat(s).Session),
-		})
-	})
-	It("has no controlling terminal", func(ctx SpecContext) {
-		s := r.start(ctx)
-		r.must(facts.NoTerminal(r.stat(s)), finding.Finding{
-			Did: startedHostile, Wants: say("tty_nr is 0"),
-			Saw: say("%s: tty_nr %v", s.Process.Path("stat"), r.stat(s).TTY),
-		})
-	})
-	It("does not lead its session, and the leader has gone", func(ctx SpecContext) {
+	It("is in a session of its own, which has no terminal and whose leader has gone", func(ctx SpecContext) {
 		s := r.start(ctx)
 		st := r.stat(s)
-		r.must(!st.SessionLeader(), finding.Finding{
-			Did: startedHostile, Wants: say("the daemon is not the session leader, which could get a terminal by opening one"),
-			Saw:   say("%s: pid %d, session %d", s.Process.Path("stat"), st.Pid, st.Session),
-			Cause: say("the second fork is missing, or setsid(2) is called after it"),
-		})
+		r.must(facts.OwnSession(st, s.Start.Session),
+			startedHostile, say("a session of its own: setsid(2) was called"),
+			say("%s: session %d, which is the starter's", s.Process.Path("stat"), st.Session))
+		r.must(facts.NoTerminal(st), startedHostile, say("tty_nr is 0"),
+			say("%s: tty_nr %v", s.Process.Path("stat"), st.TTY))
+		r.must(!st.SessionLeader(),
+			startedHostile, say("the daemon is not the session leader, which could get a terminal by opening one"),
+			say("%s: pid %d, session %d", s.Process.Path("stat"), st.Pid, st.Session),
+			say("the second fork is missing, or setsid(2) is called after it"))
 		leader := procfs.New("/proc").Process(st.Session)
 		ended, err := leader.Ended()
 		Expect(err).NotTo(HaveOccurred())
-		r.must(ended, finding.Finding{
-			Did: startedHostile, Wants: say("the session leader has exited"),
-			Saw: say("PID %d leads session %d and still runs", leader.PID(), st.Session),
-		})
+		r.must(ended, startedHostile, say("the session leader has exited"),
+			say("PID %d leads session %d and still runs", leader.PID(), st.Session))
 	})
 })
 
 var _ = Row("orphan", func(r row) {
-	It("was adopted by whoever adopts orphans here", func(ctx SpecContext) {
+	It("was adopted by whoever adopts orphans here, and is all that is left of its start", func(ctx SpecContext) {
 		s := r.start(ctx)
-		r.must(r.stat(s).PPid == os.Getpid(), finding.Finding{
-			Did: say("started it below a subreaper, PID %v", os.Getpid()), Wants: say("PPid is the subreaper's PID"),
-			Saw:   say("%s: PPid: %d", s.Process.Path("status"), r.stat(s).PPid),
-			Cause: say("the middle process, between the original and the daemon, has not exited"),
-		})
-	})
-	It("is all that is left of its start", func(ctx SpecContext) {
-		s := r.start(ctx)
+		r.must(r.stat(s).PPid == os.Getpid(), say("started it below a subreaper, PID %v", os.Getpid()),
+			say("PPid is the subreaper's PID"), say("%s: PPid: %d", s.Process.Path("status"), r.stat(s).PPid),
+			say("the middle process, between the original and the daemon, has not exited"))
 		left, err := harness.Adopted()
 		Expect(err).NotTo(HaveOccurred())
 		var others []string
@@ -155,10 +125,8 @@ var _ = Row("orphan", func(r row) {
 				others = append(others, fmt.Sprintf("PID %d (%s), PPid %d, state %v", p.Pid, p.Comm, p.PPid, p.State))
 			}
 		}
-		r.must(others == nil, finding.Finding{
-			Did: say("started it and looked for other processes of the start"), Wants: say("there is the daemon and no other"),
-			Saw: say("%v", strings.Join(others, "\n")),
-		})
+		r.must(others == nil, say("started it and looked for other processes of the start"),
+			say("there is the daemon and no other"), say("%v", strings.Join(others, "\n")))
 	})
 })
 
@@ -174,9 +142,7 @@ var _ = Row("stdio", func(r row) {
 			if err != nil {
 				saw = say("%v", err.Error())
 			}
-			r.must(err == nil && facts.Null(fd), finding.Finding{
-				Did: startedHostile, Wants: say("descriptor %d is /dev/null", n), Saw: saw,
-			})
+			r.must(err == nil && facts.Null(fd), startedHostile, say("descriptor %d is /dev/null", n), saw)
 		}
 	})
 	// Where 0, 1 and 2 lead between the word to the original and dup2(2) is seen by luck only.
@@ -188,21 +154,18 @@ var _ = Row("stdio", func(r row) {
 		Expect(s.WriteFile("still", nil)).To(Succeed())
 		client(harness.Small).Fetch(ctx, s.Queue, "still")
 		said := output.By(s.PID)
-		r.must(said == "", finding.Finding{
-			Did: say("started it and asked for a file"), Wants: say("the daemon writes nothing to the stdout and stderr of the start"),
-			Saw:   say("PID %d, the daemon, wrote %.300q", s.PID, said),
-			Cause: say("a printf is left that runs before dup2(2); what a daemon has to say goes to its log"),
-		})
+		r.must(said == "", say("started it and asked for a file"),
+			say("the daemon writes nothing to the stdout and stderr of the start"),
+			say("PID %d, the daemon, wrote %.300q", s.PID, said),
+			say("a printf is left that runs before dup2(2); what a daemon has to say goes to its log"))
 	})
 })
 
 var _ = Row("umask", func(r row) {
 	It("has umask 0", func(ctx SpecContext) {
 		s := r.start(ctx)
-		r.must(facts.OpenMask(r.status(s)), finding.Finding{
-			Did: startedHostile, Wants: say("Umask: 0000"),
-			Saw: say("%s: Umask: %04o", s.Process.Path("status"), r.status(s).Umask),
-		})
+		r.must(facts.OpenMask(r.status(s)), startedHostile, say("Umask: 0000"),
+			say("%s: Umask: %04o", s.Process.Path("status"), r.status(s).Umask))
 	})
 })
 
@@ -211,10 +174,8 @@ var _ = Row("cwd", func(r row) {
 		s := r.start(ctx)
 		cwd, err := s.Process.Cwd()
 		r.goesOn(err, s, say("read %v", s.Process.Path("cwd")))
-		r.must(facts.AtRoot(cwd), finding.Finding{
-			Did: startedHostile, Wants: say("the working directory is /"),
-			Saw: say("%s -> %s", s.Process.Path("cwd"), cwd),
-		})
+		r.must(facts.AtRoot(cwd), startedHostile, say("the working directory is /"),
+			say("%s -> %s", s.Process.Path("cwd"), cwd))
 	})
 	It("takes relative names from where the command was typed", func(ctx SpecContext) {
 		for _, typed := range []struct {
@@ -232,20 +193,18 @@ var _ = Row("cwd", func(r row) {
 			setting.Cwd = typed.in(p)
 			s := r.startBy(ctx, p, setting, append([]string{"--queue", p.Queue}, typed.flags...)...)
 			did := say("started mqfiled %s in %s", strings.Join(s.Start.Args, " "), setting.Cwd)
-			r.must(exists(p.PIDFile) && exists(p.Log), finding.Finding{
-				Did: did, Wants: say("PID file and log are where these names lead from there"),
-				Saw: say("%s is there: %v; %s: %v", p.PIDFile, exists(p.PIDFile), p.Log, exists(p.Log)),
-			})
+			r.must(exists(p.PIDFile) && exists(p.Log),
+				did, say("PID file and log are where these names lead from there"),
+				say("%s is there: %v; %s: %v", p.PIDFile, exists(p.PIDFile), p.Log, exists(p.Log)))
 			if harness.QueueExists(p.Queue) { // it is step 9's
 				e := r.fetch(ctx, client(harness.Small), s, "still")
-				r.can(ctx, string(e.Content) == "in the root", finding.Finding{
-					Did: say("%v, asked for a file of that root", did), Wants: say("its content"), Saw: e.Summary(),
-				})
+				r.can(ctx, string(e.Content) == "in the root",
+					say("%v, asked for a file of that root", did), say("its content"), e.Summary())
 			}
-			r.must(r.reopens(ctx, s) || !s.Alive() || !r.reopens(ctx, r.start(ctx)), finding.Finding{
-				Did: say("%v, renamed the log and sent SIGHUP", did), Wants: say("a new log where the name led at the start"),
-				Saw: say("no %v", s.Log), Cause: say("the name is resolved when the log is opened again, in the working directory /"),
-			})
+			r.must(r.reopens(ctx, s) || !s.Alive() || !r.reopens(ctx, r.start(ctx)),
+				say("%v, renamed the log and sent SIGHUP", did), say("a new log where the name led at the start"),
+				say("no %v", s.Log),
+				say("the name is resolved when the log is opened again, in the working directory /"))
 		}
 	})
 	It("keeps no file system busy", func(ctx SpecContext) {
@@ -266,16 +225,13 @@ var _ = Row("cwd", func(r row) {
 		s := r.startAt(ctx, p, setting)
 		err = unix.Unmount(volume, 0)
 		cwd, _ := s.Process.Cwd()
-		r.must(err == nil, finding.Finding{
-			Did: say("typed the command in %v, a tmpfs, and unmounted it", volume), Wants: say("it can be unmounted"),
-			Saw: say("umount: %v; %s -> %s", err, s.Process.Path("cwd"), cwd),
-		})
+		r.must(err == nil, say("typed the command in %v, a tmpfs, and unmounted it", volume),
+			say("it can be unmounted"), say("umount: %v; %s -> %s", err, s.Process.Path("cwd"), cwd))
 	})
 })
 
 // reopens reports whether SIGHUP makes a log that was renamed anew.
 func (r row) reopens(ctx context.Context, s *harness.Server) bool {
-	GinkgoHelper()
 	return os.Rename(s.Log, s.Log+".1") == nil && s.Signal(unix.SIGHUP) == nil &&
 		eventually(ctx, func() bool { return exists(s.Log) || !s.Alive() }) && exists(s.Log)
 }
@@ -295,16 +251,13 @@ var _ = Row("privileges", func(r row) {
 		}
 		s := r.start(ctx)
 		for _, t := range r.threads(s) {
-			r.must(t.Uid.All(os.Getuid()) && t.Gid.All(os.Getgid()), finding.Finding{
-				Did: say("started it as user %d", os.Getuid()), Wants: say("UIDs and GIDs are unchanged"),
-				Saw: say("thread %d: Uid: %v, Gid: %v", t.Pid, t.Uid, t.Gid),
-			})
+			r.must(t.Uid.All(os.Getuid()) && t.Gid.All(os.Getgid()), say("started it as user %d", os.Getuid()),
+				say("UIDs and GIDs are unchanged"), say("thread %d: Uid: %v, Gid: %v", t.Pid, t.Uid, t.Gid))
 		}
 	})
 })
 
 func (r row) mustBecome(ctx context.Context, account string, flags ...string) {
-	GinkgoHelper()
 	uid, gid, err := harness.Account(account)
 	if err != nil {
 		notJudged(say("%v", err))
@@ -314,25 +267,23 @@ func (r row) mustBecome(ctx context.Context, account string, flags ...string) {
 	if harness.MaySetSecurebits() {
 		setting.Orders = []string{"--no-setuid-fixup"}
 		did = say("%v and the securebit no-setuid-fixup, with which setresuid(2) leaves the capabilities as they are", did)
-		cause = say("capset(2) is not called: capabilities go with root's user ID only where no securebit keeps them, see capabilities(7)")
+		cause = say("capset(2) is not called: capabilities go with root's user ID only where no securebit keeps them, " +
+			"see capabilities(7)")
 	}
 	s := r.startAt(ctx, place(), setting, flags...)
 	for _, t := range r.threads(s) {
 		ids := facts.Is(t, uid, gid)
 		if !ids {
-			cause = say("")
+			cause = rubric.Text{}
 		}
-		r.must(ids && facts.Powerless(t), finding.Finding{
-			Did:   did,
-			Cause: cause,
-			Wants: say("all UIDs are %d and all GIDs %d (%s), no groups, CapPrm and CapEff 0", uid, gid, account),
-			Saw:   say("%s of thread %d:\nUid: %v\nGid: %v\nGroups: %v\nCapPrm: %v\nCapEff: %v", s.Process.Path("task"), t.Pid, t.Uid, t.Gid, t.Groups, t.CapPrm, t.CapEff),
-		})
+		r.must(ids && facts.Powerless(t), did,
+			say("all UIDs are %d and all GIDs %d (%s), no groups, CapPrm and CapEff 0", uid, gid, account),
+			say("%s of thread %d:\nUid: %v\nGid: %v\nGroups: %v\nCapPrm: %v\nCapEff: %v", s.Process.Path("task"), t.Pid,
+				t.Uid, t.Gid, t.Groups, t.CapPrm, t.CapEff), cause)
 	}
 }
 
 func (r row) threads(s *harness.Server) []procfs.Status {
-	GinkgoHelper()
 	tasks, err := s.Process.Tasks()
 	r.goesOn(err, s, say("read %v", s.Process.Path("task")))
 	return tasks

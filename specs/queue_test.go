@@ -42,21 +42,14 @@ func registration(s *harness.Server) (line rubric.Text, ok bool) {
 // eventuallyRegistered waits for the registration: that it is there from the first instant on is the row `ready`'s, and
 // after a request a program may send the answer first.
 func (r row) eventuallyRegistered(ctx context.Context, s *harness.Server, did rubric.Text) {
-	GinkgoHelper()
 	var line rubric.Text
 	ok := eventually(ctx, func() (ok bool) {
 		line, ok = registration(s)
 		return ok
 	})
-	r.must(ok, notRegistered(did, line))
-}
-
-func notRegistered(did, line rubric.Text) finding.Finding {
-	return finding.Finding{
-		Did: did, Wants: say("NOTIFY:2 (SIGEV_THREAD) and NOTIFY_PID the daemon's"), Saw: line,
-		Cause: say("NOTIFY_PID:0 means that nobody is registered: a notification uses the registration up, and closing any " +
-			"descriptor of the queue ends it"),
-	}
+	r.must(ok, did, say("NOTIFY:2 (SIGEV_THREAD) and NOTIFY_PID the daemon's"), line,
+		say("NOTIFY_PID:0 means that nobody is registered: a notification uses the registration up, and closing any "+
+			"descriptor of the queue ends it"))
 }
 
 // eventually polls, often at first, until ok or until the program has had its time.
@@ -103,7 +96,6 @@ var _ = Row("rearm", func(r row) {
 // jitterUnit is the shortest time in which the requests of a burst come: 40 us, where a server's answer takes 120 us at
 // most, and in proportion where it takes longer, so that as many of them meet it at any moment of its work.
 func (r row) jitterUnit(ctx context.Context, s *harness.Server, c *harness.Client) time.Duration {
-	GinkgoHelper()
 	fastest := harness.Patience
 	for range 21 { // others have the processor during some
 		begin := time.Now()
@@ -120,7 +112,6 @@ const requestsInTurn = 4
 // mustServeBurst sends requests from every client, each at a random moment. In some bursts these lie within one unit and
 // in some within eight: when the moment comes that a server is not ready for depends on the server.
 func (r row) mustServeBurst(ctx context.Context, s *harness.Server, clients []*harness.Client, n int, seed uint64, unit time.Duration) {
-	GinkgoHelper()
 	failed := make([]error, len(clients))
 	var wg sync.WaitGroup
 	for i, c := range clients {
@@ -145,10 +136,9 @@ func (r row) mustServeBurst(ctx context.Context, s *harness.Server, clients []*h
 		if status, _, err := harness.QueueStatus(s.Queue); registered && err == nil && status.QSize == 0 {
 			cause = unanswered(s, harness.Exchange{})
 		}
-		r.can(ctx, false, finding.Finding{
-			Did:   say("sent burst %d of %d requests at random moments, seed %d", n+1, len(clients)*requestsInTurn, seed),
-			Wants: say("every request is served"), Saw: say("%v\n%s", err, line), Cause: cause,
-		})
+		r.can(ctx, false,
+			say("sent burst %d of %d requests at random moments, seed %d", n+1, len(clients)*requestsInTurn, seed),
+			say("every request is served"), say("%v\n%s", err, line), cause)
 	}
 }
 
@@ -178,21 +168,18 @@ var _ = Row("backlog", func(r row) {
 		}
 		for _, c := range clients {
 			err := c.Request(ctx, p.Queue, "file")
-			r.must(err == nil, finding.Finding{
-				Did: say("killed the daemon with SIGKILL and sent a request"), Wants: say("the queue is there and has room"),
-				Saw: say("%v", err),
-			})
+			r.must(err == nil, say("killed the daemon with SIGKILL and sent a request"),
+				say("the queue is there and has room"), say("%v", err))
 		}
 
 		r.startAt(ctx, p, harness.Hostile())
 		for i, c := range clients {
 			e, err := c.Finish(ctx, "file")
-			r.can(ctx, err == nil && string(e.Content) == "late\n", finding.Finding{
-				Did:   say("killed the daemon with SIGKILL, put %d requests into its queue and started it again", len(clients)),
-				Wants: say("the requests that are there already are served"),
-				Saw:   say("request %d: %s, error: %v", i+1, e.Summary(), err),
-				Cause: say("no notification comes for a queue that is not empty when mq_notify(3) is called"),
-			})
+			r.can(ctx, err == nil && string(e.Content) == "late\n",
+				say("killed the daemon with SIGKILL, put %d requests into its queue and started it again", len(clients)),
+				say("the requests that are there already are served"),
+				say("request %d: %s, error: %v", i+1, e.Summary(), err),
+				say("no notification comes for a queue that is not empty when mq_notify(3) is called"))
 		}
 	})
 })
@@ -202,7 +189,6 @@ var large = bytes.Repeat([]byte("0123456789abcdef"), 64<<10)
 
 // stuckClients have each asked for the large file and taken nothing of it; their queues are full.
 func (r row) stuckClients(ctx context.Context, s *harness.Server, n int) []*harness.Client {
-	GinkgoHelper()
 	Expect(s.WriteFile("large", large)).To(Succeed())
 	clients := make([]*harness.Client, n)
 	for i := range clients {
@@ -210,16 +196,11 @@ func (r row) stuckClients(ctx context.Context, s *harness.Server, n int) []*harn
 		r.goesOn(clients[i].Request(ctx, s.Queue, "large"), s, say("asked for a large file"))
 	}
 	for _, c := range clients {
-		full := eventually(ctx, func() bool {
-			n, err := c.Waiting()
-			return err == nil && n == c.Shape.Depth
-		})
-		r.can(ctx, full, finding.Finding{
-			Did:   say("had %d clients ask for a file of %d bytes and read nothing", n, len(large)),
-			Wants: say("each reply queue fills up"), Saw: say("the queue of one of them does not"),
-			Cause: say("requests are served one after the other, and the first waits for its client; or there are fewer threads " +
-				"than clients, and each waits for one"),
-		})
+		r.can(ctx, eventually(ctx, c.IsFull),
+			say("had %d clients ask for a file of %d bytes and read nothing", n, len(large)),
+			say("each reply queue fills up"), say("the queue of one of them does not"),
+			say("requests are served one after the other, and the first waits for its client; or there are fewer threads "+
+				"than clients, and each waits for one"))
 	}
 	return clients
 }
@@ -234,10 +215,9 @@ var _ = Row("threads", func(r row) {
 		Expect(err).NotTo(HaveOccurred())
 		after, err := harness.Adopted()
 		Expect(err).NotTo(HaveOccurred())
-		r.must(len(children) == 0 && len(after) <= len(before), finding.Finding{
-			Did: say("looked at the daemon while it sends to a client"), Wants: say("it has no children"),
-			Saw: say("PID %d has the children %v; %d processes in all, %d before", s.PID, pids(children), len(after), len(before)),
-		})
+		r.must(len(children) == 0 && len(after) <= len(before),
+			say("looked at the daemon while it sends to a client"), say("it has no children"),
+			say("PID %d has the children %v; %d processes in all, %d before", s.PID, pids(children), len(after), len(before)))
 	})
 })
 
@@ -250,10 +230,9 @@ var _ = Row("concurrent", func(r row) {
 		r.mustServe(ctx, s, say("had %d clients ask for a large file and read nothing", slowClients))
 		for _, c := range slow {
 			e, err := c.Finish(ctx, "large")
-			r.can(ctx, err == nil && bytes.Equal(e.Content, large), finding.Finding{
-				Did: say("then read what the slow clients had asked for"), Wants: say("the whole file"),
-				Saw: say("%d of %d bytes, error: %v", len(e.Content), len(large), err),
-			})
+			r.can(ctx, err == nil && bytes.Equal(e.Content, large),
+				say("then read what the slow clients had asked for"), say("the whole file"),
+				say("%d of %d bytes, error: %v", len(e.Content), len(large), err))
 		}
 	})
 	It("serves others while clients do not read why they get nothing", func(ctx SpecContext) {

@@ -30,15 +30,9 @@ var _ = Row("pidfile", func(r row) {
 		r.mustHoldPID(s, startedHostile)
 		file, err := facts.ReadPIDFile(s.PIDFile)
 		Expect(err).NotTo(HaveOccurred()) // it was there a moment ago
-		r.must(file.Mode == facts.PIDFileMode, finding.Finding{
-			Did: startedHostile, Wants: say("mode 0644"), Saw: say("%s has mode %#o", s.PIDFile, file.Mode),
-			Cause: say("the file is made before umask(0), or open(2) is given another mode"),
-		})
-	})
-	It("is locked while the daemon lives", func(ctx SpecContext) {
-		s := r.start(ctx)
-		r.mustHoldPID(s, startedHostile)
-		r.mustStayLocked(s, say("started it"))
+		r.must(file.Mode == facts.PIDFileMode, startedHostile, say("mode 0644"),
+			say("%s has mode %#o", s.PIDFile, file.Mode),
+			say("the file is made before umask(0), or open(2) is given another mode"))
 	})
 	It("may be there already, stale and longer than the new one", func(ctx SpecContext) {
 		p := place()
@@ -50,14 +44,13 @@ var _ = Row("pidfile", func(r row) {
 		p := place()
 		Expect(os.WriteFile(p.PIDFile, fmt.Appendln(nil, os.Getpid()), 0o644)).To(Succeed())
 		start, err := programs.Run(ctx, harness.Hostile(), programs.Server, p.Args()...)
-		r.must(err == nil && start.Exit == 0, finding.Finding{
-			Did:   say("left a PID file without a lock, with a PID that was used again: %d, the suite's own", os.Getpid()),
-			Wants: say("the start succeeds: only a lock says that a server runs"),
-			Saw:   say("exit status %d, stderr: %q, error: %v", start.Exit, start.Stderr, err),
-			Cause: say("kill(pid, 0) says that some process has that PID, not that it is a server"),
-		})
+		r.must(err == nil && start.Exit == 0,
+			say("left a PID file without a lock, with a PID that was used again: %d, the suite's own", os.Getpid()),
+			say("the start succeeds: only a lock says that a server runs"),
+			say("exit status %d, stderr: %q, error: %v", start.Exit, start.Stderr, err),
+			say("kill(pid, 0) says that some process has that PID, not that it is a server"))
 	})
-	It("is still locked after requests and SIGHUP", func(ctx SpecContext) {
+	It("is locked from the start, and still after requests and SIGHUP", func(ctx SpecContext) {
 		s := r.start(ctx)
 		r.mustStayLocked(s, say("started it"))
 		c := client(harness.Small)
@@ -91,16 +84,15 @@ var _ = Row("pidfile", func(r row) {
 		start := r.run(ctx, p.Args()...)
 		content, err := os.ReadFile(victim)
 		Expect(err).NotTo(HaveOccurred())
-		r.must(start.Exit != 0 && string(content) == "precious\n", finding.Finding{
-			Did: say("put a symbolic link to another file where the PID file goes"), Wants: say("the start fails, the file is untouched"),
-			Saw: say("exit status %d; the file holds %q", start.Exit, content),
-		})
+		r.must(start.Exit != 0 && string(content) == "precious\n",
+			say("put a symbolic link to another file where the PID file goes"),
+			say("the start fails, the file is untouched"),
+			say("exit status %d; the file holds %q", start.Exit, content))
 	})
 })
 
 // ownRun mounts the place's directory over /run, which is the machine's, for this process and what it starts.
 func ownRun(p harness.Place) {
-	GinkgoHelper()
 	needNamespaces()
 	Expect(unix.Mount(filepath.Join(p.Dir, "run"), "/run", "", unix.MS_BIND, "")).To(Succeed())
 	DeferCleanup(func() { unix.Unmount("/run", unix.MNT_DETACH) })
@@ -108,46 +100,38 @@ func ownRun(p harness.Place) {
 
 // mustStayLocked is about a daemon that lives: whether a request or SIGHUP ends it is other rows'.
 func (r row) mustStayLocked(s *harness.Server, did rubric.Text) {
-	GinkgoHelper()
 	locked, err := facts.Locked(s.PIDFile)
 	if !s.Alive() {
 		return
 	}
-	r.must(err == nil && locked, finding.Finding{
-		Did: say("%v, then tried to lock the PID file with flock(2) and fcntl(2)", did), Wants: say("one of them is refused"),
-		Saw: say("%s: both locks are free while PID %d lives, error: %v", s.PIDFile, s.PID, err),
-		Cause: say("the descriptor was closed; or a POSIX lock was taken before a fork, which does not hand it on, or lost when the " +
-			"process closed another descriptor of the file"),
-	})
+	r.must(err == nil && locked,
+		say("%v, then tried to lock the PID file with flock(2) and fcntl(2)", did), say("one of them is refused"),
+		say("%s: both locks are free while PID %d lives, error: %v", s.PIDFile, s.PID, err),
+		say("the descriptor was closed; or a POSIX lock was taken before a fork, which does not hand it on, or lost when the "+
+			"process closed another descriptor of the file"))
 }
 
 // clear ends what has been started so far.
 func (r row) clear() {
-	GinkgoHelper()
 	err := harness.KillAdopted()
 	server = nil
-	r.must(err == nil, finding.Finding{Did: say("killed every process of the server"), Wants: say("none is left"), Saw: say("%v", err)})
+	r.must(err == nil, say("killed every process of the server"), say("none is left"), say("%v", err))
 }
 
 func (r row) mustHoldPID(s *harness.Server, did rubric.Text) {
-	GinkgoHelper()
 	file, err := facts.ReadPIDFile(s.PIDFile)
-	r.must(err == nil && file.Names(s.PID), finding.Finding{
-		Did: did, Wants: say("%s holds %q", s.PIDFile, strconv.Itoa(s.PID)+"\n"),
-		Saw: say("%.100q, error: %v", file.Content, err),
-	})
+	r.must(err == nil && file.Names(s.PID), did, say("%s holds %q", s.PIDFile, strconv.Itoa(s.PID)+"\n"),
+		say("%.100q, error: %v", file.Content, err))
 }
 
 // run starts the server where no daemon is expected to stay.
 func (r row) run(ctx context.Context, args ...string) harness.Start {
-	GinkgoHelper()
 	start, err := programs.Run(ctx, harness.Hostile(), programs.Server, args...)
 	if errors.Is(err, harness.ErrSuite) {
 		Fail(err.Error())
 	}
-	r.must(err == nil, finding.Finding{
-		Did: say("started mqfiled %v", say("%v", strings.Join(args, " "))), Wants: say("the original process returns"), Saw: say("%v", err),
-	})
+	r.must(err == nil, say("started mqfiled %v", strings.Join(args, " ")), say("the original process returns"),
+		say("%v", err))
 	return start
 }
 
@@ -171,21 +155,19 @@ var _ = Row("instance", func(r row) {
 	It("is not disturbed by a second start", func(ctx SpecContext) {
 		s := r.start(ctx)
 		before, err := os.ReadFile(s.PIDFile)
-		r.must(err == nil, finding.Finding{Did: startedHostile, Wants: say("there is a PID file"), Saw: say("%v", err)})
+		r.must(err == nil, startedHostile, say("there is a PID file"), say("%v", err))
 		Expect(s.WriteFile("still", nil)).To(Succeed())
 		_, notYet := fetchSoon(ctx, client(harness.Small), s, "still") // the queue is step 9's
 		second := r.run(ctx, s.Args()...)
 		after, err := os.ReadFile(s.PIDFile)
-		r.must(second.Exit != 0 && strings.Contains(second.Stderr, strconv.Itoa(s.PID)), finding.Finding{
-			Did:   say("started it again while PID %d runs", s.PID),
-			Wants: say("the second start returns non-zero and names the PID that runs"),
-			Saw:   say("exit status %d, stderr: %q", second.Exit, second.Stderr),
-		})
-		r.must(err == nil && string(after) == string(before), finding.Finding{
-			Did:   say("started it again while PID %d runs", s.PID),
-			Wants: say("the PID file stays as it is"), Saw: say("it held %q, now %q, error: %v", before, after, err),
-			Cause: say("the second instance truncates or writes before it has the lock, or unlinks a file that is not its own"),
-		})
+		r.must(second.Exit != 0 && strings.Contains(second.Stderr, strconv.Itoa(s.PID)),
+			say("started it again while PID %d runs", s.PID),
+			say("the second start returns non-zero and names the PID that runs"),
+			say("exit status %d, stderr: %q", second.Exit, second.Stderr))
+		r.must(err == nil && string(after) == string(before),
+			say("started it again while PID %d runs", s.PID), say("the PID file stays as it is"),
+			say("it held %q, now %q, error: %v", before, after, err),
+			say("the second instance truncates or writes before it has the lock, or unlinks a file that is not its own"))
 		if notYet == nil {
 			r.mustServe(ctx, s, say("started it a second time"))
 		}
@@ -195,7 +177,6 @@ var _ = Row("instance", func(r row) {
 // namesTheHolder proves that a start names the one that has the lock and writes its PID only then. It reports whether this
 // machine let the suite write it before a program may give up.
 func (r row) namesTheHolder(ctx context.Context, p harness.Place) bool {
-	GinkgoHelper()
 	const stale = 1<<31 - 1 // PIDs do not go so far, see proc(5), pid_max
 	holder, err := harness.HoldPIDFile(p.PIDFile, stale)
 	Expect(err).NotTo(HaveOccurred())
@@ -214,19 +195,15 @@ func (r row) namesTheHolder(ctx context.Context, p harness.Place) bool {
 	if !named && harness.HeldUp() > harness.Slack/5 {
 		return false
 	}
-	r.must(named, finding.Finding{
-		Did: say("locked the PID file, in which %d stood, of no process; started a server, and wrote %d, who "+
-			"holds the lock, when that server had the file open", stale, os.Getpid()),
-		Wants: say("it returns non-zero and names PID %d", os.Getpid()),
-		Saw:   say("exit status %d, stderr: %q, error: %v", second.Exit, second.Stderr, err),
-		Cause: unnamed,
-	})
+	r.must(named, say("locked the PID file, in which %d stood, of no process; started a server, and wrote %d, who "+
+		"holds the lock, when that server had the file open", stale, os.Getpid()),
+		say("it returns non-zero and names PID %d", os.Getpid()),
+		say("exit status %d, stderr: %q, error: %v", second.Exit, second.Stderr, err), unnamed)
 	return true
 }
 
 // mustBeOne starts many servers at once on one PID file. Each has a queue of its own, so that only the lock decides.
 func (r row) mustBeOne(ctx context.Context, p harness.Place, servers int) {
-	GinkgoHelper()
 	starts, errs := make([]harness.Start, servers), make([]error, servers)
 	var wg sync.WaitGroup
 	queue := func(i int) string { return fmt.Sprintf("%s-%d", p.Queue, i) }
@@ -270,11 +247,15 @@ func (r row) mustBeOne(ctx context.Context, p harness.Place, servers int) {
 		serving = len(living)
 	}
 	if succeeded+len(living) == 0 {
-		r.can(ctx, false, f) // perhaps no server starts at all
+		r.failBut(ctx, f, r.hiding()...) // perhaps no server starts at all
 	}
-	r.must(succeeded == 1 && serving == 1, f)
-	f.Cause = unnamed
-	r.must(named, f)
+	if succeeded != 1 || serving != 1 {
+		r.fail(f)
+	}
+	if !named {
+		f.Cause = unnamed
+		r.fail(f)
+	}
 }
 
 var unnamed = say("whoever holds the lock may not have written its PID yet, and the file may still hold an earlier " +
@@ -295,10 +276,9 @@ var _ = Row("ready", func(r row) {
 			if errors.Is(err, os.ErrNotExist) {
 				r.hasQueue(ctx, s.Queue, say("waited for the original to return 0"))
 			}
-			r.must(err == nil && status.NotifyPID == s.PID, finding.Finding{
-				Did: say("looked at the queue as soon as the original had returned 0"), Wants: say("the daemon is registered"),
-				Saw: say("%s: NOTIFY_PID:%d, the daemon is PID %d, error: %v", s.Queue, status.NotifyPID, s.PID, err),
-			})
+			r.must(err == nil && status.NotifyPID == s.PID,
+				say("looked at the queue as soon as the original had returned 0"), say("the daemon is registered"),
+				say("%s: NOTIFY_PID:%d, the daemon is PID %d, error: %v", s.Queue, status.NotifyPID, s.PID, err))
 			r.mustServe(ctx, s, say("waited for the original to return 0"))
 			r.clear()
 			s.Remove() // its queue counts against RLIMIT_MSGQUEUE as long as it has its name
@@ -309,9 +289,8 @@ var _ = Row("ready", func(r row) {
 		p := place()
 		p.Queue = wire.DefaultQueue
 		s := r.startBy(ctx, p, harness.Hostile(), "--root", p.Root, "--pidfile", p.PIDFile, "--log", p.Log)
-		r.must(harness.QueueExists(p.Queue), finding.Finding{
-			Did: say("started it without --queue"), Wants: say("the request queue is %s", p.Queue), Saw: say("there is none"),
-		})
+		r.must(harness.QueueExists(p.Queue), say("started it without --queue"), say("the request queue is %s", p.Queue),
+			say("there is none"))
 		r.mustServe(ctx, s, say("started it without --queue"))
 	})
 	It("has a request queue that anybody may send to", func(ctx SpecContext) {
@@ -321,17 +300,15 @@ var _ = Row("ready", func(r row) {
 		if mode == wire.QueueMode&^0o077 { // the hostile setting's umask
 			cause = say("mq_open(3) applies the umask to the mode: make the queue after umask(0), or fchmod(2) it")
 		}
-		r.must(err == nil && mode == wire.QueueMode, finding.Finding{
-			Did: startedHostile, Wants: say("the request queue has mode 0622 whatever the starter's umask"),
-			Saw: say("the request queue has mode %#o, error: %v", mode, err), Cause: cause,
-		})
+		r.must(err == nil && mode == wire.QueueMode,
+			startedHostile, say("the request queue has mode 0622 whatever the starter's umask"),
+			say("the request queue has mode %#o, error: %v", mode, err), cause)
 		_, attr, err := harness.QueueStatus(s.Queue)
 		limits, limitsErr := mq.SystemLimits()
 		Expect(limitsErr).NotTo(HaveOccurred())
-		r.must(err == nil && attr.MsgSize == wire.RequestSize && attr.MaxMsg == min(10, limits.MsgMax), finding.Finding{
-			Did: say("asked for the attributes of the request queue"), Wants: say("10 messages of 4356 bytes"),
-			Saw: say("mq_maxmsg %d, mq_msgsize %d, error: %v", attr.MaxMsg, attr.MsgSize, err),
-		})
+		r.must(err == nil && attr.MsgSize == wire.RequestSize && attr.MaxMsg == min(10, limits.MsgMax),
+			say("asked for the attributes of the request queue"), say("10 messages of 4356 bytes"),
+			say("mq_maxmsg %d, mq_msgsize %d, error: %v", attr.MaxMsg, attr.MsgSize, err))
 	})
 })
 
@@ -387,10 +364,8 @@ var _ = Row("failure", func(r row) {
 		nowhere := filepath.Join(p.Dir, "nowhere")
 		root := r.run(ctx, append(p.Args(), "--root", nowhere)...)
 		log := r.run(ctx, append(p.Args(), "--log", nowhere+"/log")...)
-		r.must(root.Stderr != log.Stderr, finding.Finding{
-			Did:   say("started it with a root, then with a log, that cannot be opened"),
-			Wants: say("each line says what is wrong and why"), Saw: say("both times %q", root.Stderr),
-		})
+		r.must(root.Stderr != log.Stderr, say("started it with a root, then with a log, that cannot be opened"),
+			say("each line says what is wrong and why"), say("both times %q", root.Stderr))
 	})
 	It("cleans up after a daemon that is killed before it is ready", func(ctx SpecContext) {
 		p := place()
@@ -398,10 +373,8 @@ var _ = Row("failure", func(r row) {
 		setting.KillAtNotify = true
 		start, err := programs.Run(ctx, setting, programs.Server, p.Args()...)
 		did := say("had the kernel kill the daemon when it calls mq_notify(3)")
-		r.must(err == nil, finding.Finding{
-			Did: did, Wants: say("the original returns"), Saw: say("%v", err),
-			Cause: say("the original holds the writing end of its own pipe, so it never reads an end of file"),
-		})
+		r.must(err == nil, did, say("the original returns"),
+			say("%v", err), say("the original holds the writing end of its own pipe, so it never reads an end of file"))
 		left, err := harness.Adopted()
 		Expect(err).NotTo(HaveOccurred())
 		if start.Exit == 0 && len(left) > 0 {
@@ -413,10 +386,8 @@ var _ = Row("failure", func(r row) {
 		for _, wrong := range [][]string{{"--no-such-flag"}, {"--stall", "soon"}, {"--stall", "-1"}, {"--root"}} {
 			p := place() // a program that takes them becomes a daemon there, and not on the machine's own queue
 			start := r.run(ctx, append(p.Args(), wrong...)...)
-			r.must(start.Exit == 2 && start.Stderr != "", finding.Finding{
-				Did: say("started mqfiled %v", say("%v", strings.Join(start.Args, " "))), Wants: say("usage on stderr, exit status 2"),
-				Saw: say("exit status %d, stderr: %q", start.Exit, start.Stderr),
-			})
+			r.must(start.Exit == 2 && start.Stderr != "", say("started mqfiled %v", strings.Join(start.Args, " ")),
+				say("usage on stderr, exit status 2"), say("exit status %d, stderr: %q", start.Exit, start.Stderr))
 		}
 	})
 	It("takes --flag value and --flag=value", func(ctx SpecContext) {
@@ -428,10 +399,9 @@ var _ = Row("failure", func(r row) {
 			if start.Exit == 0 {
 				r.hasQueue(ctx, p.Queue, say("started mqfiled %v", flags))
 			}
-			r.must(start.Exit == 0 && exists(p.PIDFile) && exists(p.Log) && harness.QueueExists(p.Queue), finding.Finding{
-				Did: say("started mqfiled %v", flags), Wants: say("the start succeeds; queue, PID file and log are there"),
-				Saw: say("exit status %d, stderr: %q", start.Exit, start.Stderr),
-			})
+			r.must(start.Exit == 0 && exists(p.PIDFile) && exists(p.Log) && harness.QueueExists(p.Queue),
+				say("started mqfiled %v", flags), say("the start succeeds; queue, PID file and log are there"),
+				say("exit status %d, stderr: %q", start.Exit, start.Stderr))
 			r.clear()
 		}
 	})
@@ -440,12 +410,10 @@ var _ = Row("failure", func(r row) {
 // mustHaveFailed gives the processes a moment to end: the last word of one, or the end of file when the kernel ends it,
 // reaches the original while it is still about to go.
 func (r row) mustHaveFailed(ctx context.Context, p harness.Place, start harness.Start, did rubric.Text, pidFileBefore, queueBefore bool) {
-	GinkgoHelper()
 	line := strings.TrimSuffix(start.Stderr, "\n")
-	r.must(start.Exit != 0 && strings.HasPrefix(line, "mqfiled: ") && !strings.Contains(line, "\n"), finding.Finding{
-		Did: did, Wants: say("a non-zero exit status and one line on stderr that begins `mqfiled: ` and says why"),
-		Saw: say("exit status %d, stderr: %q", start.Exit, start.Stderr),
-	})
+	r.must(start.Exit != 0 && strings.HasPrefix(line, "mqfiled: ") && !strings.Contains(line, "\n"),
+		did, say("a non-zero exit status and one line on stderr that begins `mqfiled: ` and says why"),
+		say("exit status %d, stderr: %q", start.Exit, start.Stderr))
 	soon, cancel := harness.WithTimeout(ctx, harness.Slack)
 	defer cancel()
 	var left []procfs.Stat
@@ -454,14 +422,12 @@ func (r row) mustHaveFailed(ctx context.Context, p harness.Place, start harness.
 		left, err = harness.Adopted()
 		return err == nil && len(left) == 0
 	})
-	r.must(none, finding.Finding{Did: did, Wants: say("no process is left"), Saw: say("PIDs %v", pids(left))})
-	r.must(pidFileBefore || !exists(p.PIDFile), finding.Finding{
-		Did: did, Wants: say("no PID file that it made is left"), Saw: say("%v is there", p.PIDFile),
-	})
-	r.must(harness.QueueExists(p.Queue) == queueBefore, finding.Finding{
-		Did: did, Wants: say("no queue that it made is left, and none that was there is gone"),
-		Saw: say("queue %s: there before: %v, now: %v", p.Queue, queueBefore, !queueBefore),
-	})
+	r.must(none, did, say("no process is left"), say("PIDs %v", pids(left)))
+	r.must(pidFileBefore || !exists(p.PIDFile), did, say("no PID file that it made is left"),
+		say("%v is there", p.PIDFile))
+	r.must(harness.QueueExists(p.Queue) == queueBefore,
+		did, say("no queue that it made is left, and none that was there is gone"),
+		say("queue %s: there before: %v, now: %v", p.Queue, queueBefore, !queueBefore))
 }
 
 func exists(path string) bool {

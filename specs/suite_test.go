@@ -55,15 +55,11 @@ func TestSpecs(t *testing.T) {
 	}
 }
 
-// Programs are built once, in the first process of a parallel run.
-var _ = SynchronizedBeforeSuite(func() []byte {
-	p, err := harness.FindPrograms(GinkgoT().TempDir())
-	if err != nil {
+var _ = BeforeSuite(func() {
+	var err error
+	if programs, err = harness.FindPrograms(GinkgoT().TempDir()); err != nil {
 		AbortSuite(err.Error())
 	}
-	return p.Encode()
-}, func(encoded []byte) {
-	programs = harness.DecodePrograms(encoded)
 	Expect(harness.AdoptOrphans()).To(Succeed())
 	Expect(harness.MountOwnQueues()).To(Succeed())
 	if harness.Untrusted() {
@@ -96,14 +92,23 @@ func skipWithoutRequestQueue() {
 
 type row struct{ rubric.Row }
 
-// must fails the spec with a finding unless ok.
-func (r row) must(ok bool, f finding.Finding) {
+// must fails the spec unless ok. The texts are those of a [finding.Finding], in its order.
+func (r row) must(ok bool, did, wants, saw rubric.Text, cause ...rubric.Text) {
 	GinkgoHelper()
 	if !ok {
-		r.fail(f)
+		r.fail(found(did, wants, saw, cause...))
 	}
 }
 
+func found(did, wants, saw rubric.Text, cause ...rubric.Text) finding.Finding {
+	f := finding.Finding{Did: did, Wants: wants, Saw: saw}
+	if len(cause) > 0 {
+		f.Cause = cause[0]
+	}
+	return f
+}
+
+// fail fails the spec with a finding. If the daemon has ended, that is what was seen.
 func (r row) fail(f finding.Finding) {
 	GinkgoHelper()
 	if server != nil {
@@ -130,6 +135,8 @@ var whereItIs = say("start it by hand with a --queue and a --pidfile of your own
 // toFind says how to find out why a daemon has ended.
 var toFind = say("its log says why, or gdb where: gdb -ex 'set follow-fork-mode child' -ex 'set detach-on-fork on' -ex run " +
 	"--args mqfiled --queue /test --pidfile /tmp/test.pid; then send what the spec sent")
+
+var aDaemonRuns = say("the original process returns 0 and a daemon is running")
 
 // notJudged ends a spec that this machine, as it is now, cannot show anything by. The row then counts neither way.
 func notJudged(why rubric.Text) {
@@ -166,7 +173,6 @@ func needNamespaces() {
 
 // place makes a directory and a queue name, and ends and removes at the spec's end whatever has grown there.
 func place() harness.Place {
-	GinkgoHelper()
 	p, err := harness.NewPlace()
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func() {
@@ -179,33 +185,26 @@ func place() harness.Place {
 
 // start starts the server at a new place, in the hostile setting.
 func (r row) start(ctx context.Context, more ...string) *harness.Server {
-	GinkgoHelper()
 	return r.startAt(ctx, place(), harness.Hostile(), more...)
 }
 
 func (r row) startAt(ctx context.Context, p harness.Place, s harness.Setting, more ...string) *harness.Server {
-	GinkgoHelper()
 	return r.startBy(ctx, p, s, append(p.Args(), more...)...)
 }
 
 // startBy starts the server with flags that lead to the place.
 func (r row) startBy(ctx context.Context, p harness.Place, s harness.Setting, args ...string) *harness.Server {
-	GinkgoHelper()
 	started, err := programs.StartServerBy(ctx, p, s, args...)
 	if errors.Is(err, harness.ErrSuite) {
 		Fail(err.Error())
 	}
 	if err != nil {
-		did := say("started mqfiled %s", strings.Join(args, " "))
-		if s.Cwd != "" {
-			did = say("%v in %s", did, s.Cwd)
-		}
-		f := finding.Finding{
-			Did: did, Wants: say("the original process returns 0 and a daemon is running"), Saw: say("%v", err),
-			Hangs: errors.Is(err, harness.ErrHangs),
-		}
-		if s.Cwd == "" { // otherwise the row's hint is about where it was started
+		f := found(say("started mqfiled %s", strings.Join(args, " ")), aDaemonRuns, say("%v", err))
+		f.Hangs = errors.Is(err, harness.ErrHangs)
+		if s.Cwd == "" {
 			f.Do = byHand
+		} else { // the row's hint is about where it was started
+			f.Did = say("%v in %s", f.Did, s.Cwd)
 		}
 		if errors.Is(err, harness.ErrCrashed) {
 			f.Do = toFind
@@ -214,10 +213,11 @@ func (r row) startBy(ctx context.Context, p harness.Place, s harness.Setting, ar
 			f.Do = whereItIs
 			r.fail(f) // once more would cost as much again
 		}
+		hiding := []string{"ready"} // a start in a plain setting shows no more of this one
 		if errors.Is(err, harness.ErrNoDaemon) {
-			r.can(ctx, false, f)
+			hiding = r.hiding()
 		}
-		r.canBut(ctx, f, "ready") // a start in a plain setting shows no more of this one
+		r.failBut(ctx, f, hiding...)
 	}
 	server = started
 	DeferCleanup(func() {
@@ -229,7 +229,6 @@ func (r row) startBy(ctx context.Context, p harness.Place, s harness.Setting, ar
 
 // client makes a client of the suite's own, with a reply queue of that shape or of the largest that the system allows.
 func client(s harness.Shape) *harness.Client {
-	GinkgoHelper()
 	limits, err := mq.SystemLimits()
 	Expect(err).NotTo(HaveOccurred())
 	c, err := harness.NewClient(harness.Shape{Depth: min(s.Depth, limits.MsgMax), MsgSize: min(s.MsgSize, limits.MsgSizeMax)})
@@ -242,12 +241,9 @@ func client(s harness.Shape) *harness.Client {
 func (r row) fetch(ctx context.Context, c *harness.Client, s *harness.Server, path string) harness.Exchange {
 	GinkgoHelper()
 	e, err := c.Fetch(ctx, s.Queue, path)
-	r.can(ctx, err == nil, finding.Finding{
-		Did:   say("asked for %q, with a reply queue of %d messages of %d bytes", path, c.Shape.Depth, c.Shape.MsgSize),
-		Wants: say("the exchange ends with END or FAILURE"),
-		Saw:   say("%v", err),
-		Cause: unanswered(s, e),
-	})
+	r.can(ctx, err == nil,
+		say("asked for %q, with a reply queue of %d messages of %d bytes", path, c.Shape.Depth, c.Shape.MsgSize),
+		say("the exchange ends with END or FAILURE"), say("%v", err), unanswered(s, e))
 	return e
 }
 
@@ -281,11 +277,8 @@ func (r row) mustServe(ctx context.Context, s *harness.Server, after rubric.Text
 	const content = "still here\n"
 	Expect(s.WriteFile("still", []byte(content))).To(Succeed())
 	e, err := client(harness.Small).Fetch(ctx, s.Queue, "still")
-	r.can(ctx, err == nil && string(e.Content) == content, finding.Finding{
-		Did:   say("%v, then asked for a small file", after),
-		Wants: say("the daemon serves the next request"),
-		Saw:   say("%s, error: %v, daemon alive: %v", e.Summary(), err, s.Alive()),
-	})
+	r.can(ctx, err == nil && string(e.Content) == content, say("%v, then asked for a small file", after),
+		say("the daemon serves the next request"), say("%s, error: %v, daemon alive: %v", e.Summary(), err, s.Alive()))
 }
 
 // goesOn fails the spec when something could not be done because the daemon does not do its part: it has ended, removed
@@ -298,8 +291,7 @@ func (r row) goesOn(err error, s *harness.Server, did rubric.Text) {
 	if why := harness.CannotLook(); errors.Is(err, os.ErrPermission) && why.EN != "" && s.Alive() {
 		heldUp(say("%s: %v: %s", did, err, why))
 	}
-	r.must(s.Alive() && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, context.DeadlineExceeded), finding.Finding{
-		Did: did, Wants: say("the daemon lives and takes requests"), Saw: say("%v; daemon alive: %v", err, s.Alive()),
-	})
+	r.must(s.Alive() && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, context.DeadlineExceeded),
+		did, say("the daemon lives and takes requests"), say("%v; daemon alive: %v", err, s.Alive()))
 	Expect(err).NotTo(HaveOccurred(), did)
 }

@@ -57,10 +57,8 @@ var _ = Row("transfer", func(r row) {
 		}
 		for _, path := range []string{"/a/b/c", "//a/b/c", strings.Repeat("./", 2045) + "a/b/c", strings.Repeat("/", 4090) + "a/b/c"} {
 			e := r.fetch(ctx, c, s, path)
-			r.must(string(e.Content) == "a/b/c", finding.Finding{
-				Did:   say("asked for a/b/c as %.20q..., %d bytes", path, len(path)),
-				Wants: say("its content: a leading slash means the root, and a path has up to 4095 bytes"), Saw: e.Summary(),
-			})
+			r.must(string(e.Content) == "a/b/c", say("asked for a/b/c as %.20q..., %d bytes", path, len(path)),
+				say("its content: a leading slash means the root, and a path has up to 4095 bytes"), e.Summary())
 		}
 	})
 	It("answers to a reply queue with a name of any length", func(ctx SpecContext) {
@@ -80,36 +78,32 @@ var _ = Row("transfer", func(r row) {
 		s := r.startAt(ctx, p, harness.Hostile())
 		e := r.fetch(ctx, client(harness.Small), s, "ostype")
 		_, failed := e.Failed()
-		r.must(failed || bytes.Equal(e.Content, content), finding.Finding{
-			Did: say("asked for /proc/sys/kernel/ostype, whose size stat(2) reports as 0"), Wants: say("%q, or FAILURE", content),
-			Saw: say("%s, content %.40q", e.Summary(), e.Content),
-		})
+		r.must(failed || bytes.Equal(e.Content, content),
+			say("asked for /proc/sys/kernel/ostype, whose size stat(2) reports as 0"), say("%q, or FAILURE", content),
+			say("%s, content %.40q", e.Summary(), e.Content))
 	})
 })
 
 // longNamed is a client whose reply queue's name has so many bytes.
 func longNamed(length int) *harness.Client {
-	GinkgoHelper()
-	c, err := harness.NewClientNamed(harness.Name(length), harness.Small)
+	name := harness.QueueName("reply")
+	c, err := harness.NewClientNamed(name+strings.Repeat("-", length-len(name)), harness.Small)
 	Expect(err).NotTo(HaveOccurred(), "a reply queue for the spec itself")
 	DeferCleanup(c.Close)
 	return c
 }
 
 func (r row) mustArrive(ctx context.Context, c *harness.Client, s *harness.Server, name string, content []byte) {
-	GinkgoHelper()
 	Expect(s.WriteFile(name, content)).To(Succeed())
 	e := r.fetch(ctx, c, s, name)
-	r.can(ctx, e.Last().Kind == wire.End && bytes.Equal(e.Content, content), finding.Finding{
-		Did:   say("asked for %q, %d bytes, with a reply queue of %d messages of %d bytes", name, len(content), c.Shape.Depth, c.Shape.MsgSize),
-		Wants: say("the same bytes"), Saw: difference(e, content),
-	})
+	r.can(ctx, e.Last().Kind == wire.End && bytes.Equal(e.Content, content),
+		say("asked for %q, %d bytes, with a reply queue of %d messages of %d bytes", name, len(content), c.Shape.Depth,
+			c.Shape.MsgSize), say("the same bytes"), difference(e, content))
 }
 
 // mustBegin asks for a file of so many bytes, all of them 0 and none on a disk, and reads only the beginning: a size or a
 // rest that is kept in 32 bits is seen there.
 func (r row) mustBegin(ctx context.Context, s *harness.Server, size int64) {
-	GinkgoHelper()
 	if err := s.WriteHole("huge", size); err != nil {
 		AddReportEntry(finding.Noted, say("no file of %d bytes can be made here: %v", size, err))
 		return
@@ -122,11 +116,9 @@ func (r row) mustBegin(ctx context.Context, s *harness.Server, size int64) {
 	if err == nil {
 		wrong = beginsWrong(e, uint64(size))
 	}
-	r.can(ctx, wrong == (rubric.Text{}), finding.Finding{
-		Did:   say("asked for a file of %d bytes, and read five messages", size),
-		Wants: say("INFO %d, then DATA", size), Saw: say("%v: %v", wrong, e.Summary()),
-		Cause: say("a size or an offset is in an int, or in 32 bits: off_t and uint64_t hold it"),
-	})
+	r.can(ctx, wrong == (rubric.Text{}), say("asked for a file of %d bytes, and read five messages", size),
+		say("INFO %d, then DATA", size), say("%v: %v", wrong, e.Summary()),
+		say("a size or an offset is in an int, or in 32 bits: off_t and uint64_t hold it"))
 }
 
 func beginsWrong(e harness.Exchange, size uint64) rubric.Text {
@@ -165,11 +157,10 @@ var _ = Row("protocol", func(r row) {
 			c := client(harness.Small)
 			e := r.fetch(ctx, c, s, "file")
 			wrong := outOfOrder(e, size, c.Shape.MsgSize)
-			r.must(wrong == (rubric.Text{}), finding.Finding{
-				Did:   say("asked for a file of %d bytes with messages of %d bytes", size, c.Shape.MsgSize),
-				Wants: say("INFO with the size as uint64, DATA in pieces of the queue's message size, an empty END"),
-				Saw:   say("%s: %s", wrong, e.Summary()),
-			})
+			r.must(wrong == (rubric.Text{}),
+				say("asked for a file of %d bytes with messages of %d bytes", size, c.Shape.MsgSize),
+				say("INFO with the size as uint64, DATA in pieces of the queue's message size, an empty END"),
+				say("%s: %s", wrong, e.Summary()))
 			r.mustBeSilent(ctx, c, s)
 		}
 	})
@@ -178,12 +169,10 @@ var _ = Row("protocol", func(r row) {
 		Expect(s.WriteFile("file", []byte("x"))).To(Succeed())
 		for _, priority := range []uint{1, 4, 31, 32767} {
 			c := client(harness.Small)
-			r.goesOn(c.RequestAt(ctx, s.Queue, "file", priority), s, say("sent a request"))
-			e, err := c.Finish(ctx, "file")
-			r.can(ctx, err == nil && string(e.Content) == "x", finding.Finding{
-				Did: say("sent a request of priority %d", priority), Wants: say("it is served as any other"),
-				Saw: say("%s, error: %v", e.Summary(), err),
-			})
+			c.Priority = priority
+			e, err := c.Fetch(ctx, s.Queue, "file")
+			r.can(ctx, err == nil && string(e.Content) == "x", say("sent a request of priority %d", priority),
+				say("it is served as any other"), say("%s, error: %v", e.Summary(), err))
 		}
 	})
 	It("sends FAILURE alone for a file that is not there", func(ctx SpecContext) {
@@ -191,9 +180,8 @@ var _ = Row("protocol", func(r row) {
 		c := client(harness.Small)
 		e := r.fetch(ctx, c, s, "missing")
 		_, failed := e.Failed()
-		r.must(failed && len(e.Messages) == 1, finding.Finding{
-			Did: say("asked for a file that does not exist"), Wants: say("FAILURE and nothing else"), Saw: e.Summary(),
-		})
+		r.must(failed && len(e.Messages) == 1,
+			say("asked for a file that does not exist"), say("FAILURE and nothing else"), e.Summary())
 		r.mustBeSilent(ctx, c, s)
 	})
 })
@@ -222,13 +210,10 @@ func outOfOrder(e harness.Exchange, size, msgSize int) rubric.Text {
 
 // mustBeSilent proves that nothing comes after the end, once another exchange is over.
 func (r row) mustBeSilent(ctx context.Context, c *harness.Client, s *harness.Server) {
-	GinkgoHelper()
 	r.mustServe(ctx, s, say("finished an exchange"))
 	m, came := c.Pending()
-	r.must(!came, finding.Finding{
-		Did: say("looked into the reply queue after the exchange had ended"), Wants: say("nothing comes after END or FAILURE"),
-		Saw: say("%v", m),
-	})
+	r.must(!came, say("looked into the reply queue after the exchange had ended"),
+		say("nothing comes after END or FAILURE"), say("%v", m))
 }
 
 var _ = Row("errors", func(r row) {
@@ -241,10 +226,8 @@ var _ = Row("errors", func(r row) {
 			atOnce := watch.Within(2 * harness.Slack)
 			text, failed := e.Failed()
 			r.must(failed && text != "" && utf8.ValidString(text) && !strings.Contains(text, "\x00") && atOnce,
-				finding.Finding{
-					Did: say("asked for %q", path), Wants: say("FAILURE with the reason as UTF-8 text without NUL, at once"),
-					Saw: say("%s after %v", e.Summary(), watch.Took()),
-				})
+				say("asked for %q", path), say("FAILURE with the reason as UTF-8 text without NUL, at once"),
+				say("%s after %v", e.Summary(), watch.Took()))
 			r.mustServe(ctx, s, say("asked for %q", path))
 		},
 		Entry("for a missing file", "missing", func(string) {}),
@@ -278,27 +261,22 @@ var _ = Row("errors", func(r row) {
 		Entry("for an empty path", "", func(string) {}),
 		Entry("for a name that is too long", strings.Repeat("n", 256), func(string) {}),
 	)
-})
-
-var _ = Row("errors", func(r row) {
 	It("says why in whole characters of UTF-8, in one message of any size", func(ctx SpecContext) {
 		s := r.start(ctx)
-		sizes := []int{256, 257, 258, 259, 1024}
 		for _, path := range []string{
 			strings.Repeat(strings.Repeat("ñ", 100)+"/", 10), strings.Repeat(strings.Repeat("文", 80)+"/", 8),
 			strings.Repeat(strings.Repeat("😀", 60)+"/", 8), strings.Repeat("a/", 2047) + "a",
 			"caf\xe9 \xff\xfe\x80\xc3", "x" + strings.Repeat("y", 250) + "\xe6\x96",
 		} {
-			for _, size := range sizes {
+			for _, size := range []int{256, 257, 258, 259, 1024} {
 				c := client(harness.Shape{Depth: 2, MsgSize: size})
 				e := r.fetch(ctx, c, s, path)
 				text, failed := e.Failed()
-				r.must(failed && text != "" && utf8.ValidString(text) && !strings.ContainsRune(text, 0), finding.Finding{
-					Did:   say("asked for a missing file, %.30q, %d bytes, with messages of %d bytes", path, len(path), size),
-					Wants: say("FAILURE with the reason as UTF-8 text without NUL, cut to the message's size at a whole character"),
-					Saw:   say("%s: ends in %q", e.Last(), text[max(0, len(text)-8):]),
-					Cause: say("a reason that quotes the path holds any bytes that the path does, and may be longer than a message"),
-				})
+				r.must(failed && text != "" && utf8.ValidString(text) && !strings.ContainsRune(text, 0),
+					say("asked for a missing file, %.30q, %d bytes, with messages of %d bytes", path, len(path), size),
+					say("FAILURE with the reason as UTF-8 text without NUL, cut to the message's size at a whole character"),
+					say("%s: ends in %q", e.Last(), text[max(0, len(text)-8):]),
+					say("a reason that quotes the path holds any bytes that the path does, and may be longer than a message"))
 				c.Close()
 			}
 		}
@@ -328,10 +306,8 @@ var _ = Row("confine", func(r row) {
 		} {
 			e := r.fetch(ctx, c, s, path)
 			_, failed := e.Failed()
-			r.can(ctx, failed && len(e.Content) == 0, finding.Finding{
-				Did:   say("asked for %q; the file is outside of the root", path),
-				Wants: say("FAILURE"), Saw: say("%s, content %.40q", e.Summary(), e.Content),
-			})
+			r.can(ctx, failed && len(e.Content) == 0, say("asked for %q; the file is outside of the root", path),
+				say("FAILURE"), say("%s, content %.40q", e.Summary(), e.Content))
 		}
 	})
 })

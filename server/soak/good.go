@@ -182,7 +182,7 @@ func (s *session) excusedProgram(e harness.Ended, x exchange, silence silence) s
 
 // program runs the client program, which has limits of its own. It reports whether it could be started.
 func (s *session) program(ctx context.Context, meanwhile func(*harness.Running), args ...string) (e harness.Ended, started bool) {
-	c, err := s.programs.StartClient(append([]string{"--queue", s.place.Queue}, args...)...)
+	c, err := s.programs.StartClient(nil, append([]string{"--queue", s.place.Queue}, args...)...)
 	if err != nil {
 		s.lose("mqfile cannot be started: %v", err)
 		return e, false

@@ -38,13 +38,8 @@ func (e Ended) Text() rubric.Text {
 
 func (e Ended) String() string { return e.Text().EN }
 
-// StartClient starts the client under test.
-func (p Programs) StartClient(args ...string) (*Running, error) {
-	return p.StartClientTo(nil, args...)
-}
-
-// StartClientTo starts it with a file as stdout.
-func (p Programs) StartClientTo(stdout *os.File, args ...string) (*Running, error) {
+// StartClient starts the client under test, with a file as stdout unless that is nil.
+func (p Programs) StartClient(stdout *os.File, args ...string) (*Running, error) {
 	cmd, err := p.Command(Setting{}, p.Client, args...)
 	if err != nil {
 		return nil, err

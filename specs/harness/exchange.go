@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -31,19 +30,14 @@ func QueueName(what string) string {
 	return fmt.Sprintf("/spec-%s-%d-%d", what, os.Getpid(), queueNumber.Add(1))
 }
 
-// Name returns a name of at least length bytes, slash included, that no other queue has.
-func Name(length int) string {
-	name := QueueName("reply")
-	return name + strings.Repeat("-", max(0, length-len(name)))
-}
-
 // Client is a client that does what a spec says, so that a server is judged without anybody's client.
 type Client struct {
-	PID   int32 // what its requests say
-	Shape Shape
-	asked string // the queue of its last request
-	reply *mq.Queue
-	buf   []byte
+	PID      int32 // what its requests say
+	Priority uint  // of its requests
+	Shape    Shape
+	asked    string // the queue of its last request
+	reply    *mq.Queue
+	buf      []byte
 }
 
 // NewClient makes a reply queue. The caller closes the client.
@@ -107,17 +101,12 @@ func (c *Client) Close() {
 
 // Request asks the server behind the queue for a file.
 func (c *Client) Request(ctx context.Context, queue, path string) error {
-	return c.RequestAt(ctx, queue, path, 0)
-}
-
-// RequestAt asks with a message of that priority.
-func (c *Client) RequestAt(ctx context.Context, queue, path string, priority uint) error {
 	message, err := wire.Request{PID: c.PID, Reply: c.ReplyName(), Path: path}.Append(nil)
 	if err != nil {
 		return err
 	}
 	c.asked = queue
-	return sendAt(ctx, queue, message, priority)
+	return sendAt(ctx, queue, message, c.Priority)
 }
 
 // SendRaw puts any message into a request queue, waiting for room for a while.
@@ -190,10 +179,10 @@ func (c *Client) TakeAll() (e Exchange) {
 	}
 }
 
-// Waiting returns the number of responses in the reply queue.
-func (c *Client) Waiting() (int, error) {
+// IsFull reports whether the reply queue has no room.
+func (c *Client) IsFull() bool {
 	attr, err := c.reply.Attr()
-	return attr.CurMsgs, err
+	return err == nil && attr.CurMsgs == c.Shape.Depth
 }
 
 // Exchange is a request and all its responses.
@@ -357,12 +346,9 @@ func QueueStatus(name string) (mq.Status, mq.Attr, error) {
 		return mq.Status{}, mq.Attr{}, err
 	}
 	defer q.Close()
-	status, err := q.Status()
-	if err != nil {
-		return mq.Status{}, mq.Attr{}, err
-	}
-	attr, err := q.Attr()
-	return status, attr, err
+	status, statusErr := q.Status()
+	attr, attrErr := q.Attr()
+	return status, attr, errors.Join(statusErr, attrErr)
 }
 
 // QueueExists reports whether there is a queue of that name.

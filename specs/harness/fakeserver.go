@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"time"
 
 	"daemonlab/lab/mq"
@@ -87,15 +88,15 @@ func (c *Conversation) IsTaken() bool {
 // SendFile sends INFO, the content and END.
 func (c *Conversation) SendFile(ctx context.Context, content []byte) error {
 	err := c.Send(ctx, wire.Info, wire.AppendInfo(nil, uint64(len(content))))
-	for len(content) > 0 && err == nil {
-		n := min(len(content), c.MsgSize)
-		err = c.Send(ctx, wire.Data, content[:n])
-		content = content[n:]
+	for piece := range slices.Chunk(content, c.MsgSize) {
+		if err == nil {
+			err = c.Send(ctx, wire.Data, piece)
+		}
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		err = c.Send(ctx, wire.End, nil)
 	}
-	return c.Send(ctx, wire.End, nil)
+	return err
 }
 
 // Close closes the reply queue, and removes one that the client has left.

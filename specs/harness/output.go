@@ -40,33 +40,18 @@ func (p errorPipe) close() {
 // still nor get SIGPIPE for it, so all that comes later is read away.
 func (p errorPipe) text() string {
 	p.writer.Close()
-	var text []byte
-	buf := make([]byte, 64<<10)
-	for n := 1; n > 0; {
-		n = p.read(buf)
-		text = append(text, buf[:n]...)
-		if len(text) >= len(buf) {
-			break
-		}
+	buf, n := make([]byte, 64<<10), 0 // what a pipe holds, pipe(7)
+	if conn, err := p.reader.SyscallConn(); err == nil {
+		conn.Read(func(fd uintptr) bool { // without waiting
+			n, _ = unix.Read(int(fd), buf)
+			return true
+		})
 	}
 	go func() {
 		io.Copy(io.Discard, p.reader)
 		p.reader.Close()
 	}()
-	return string(text)
-}
-
-// read reads what is there, without waiting; 0 is the end as well as nothing.
-func (p errorPipe) read(buf []byte) (n int) {
-	conn, err := p.reader.SyscallConn()
-	if err != nil {
-		return 0
-	}
-	conn.Read(func(fd uintptr) bool {
-		n, _ = unix.Read(int(fd), buf)
-		return true
-	})
-	return max(n, 0)
+	return string(buf[:max(n, 0)])
 }
 
 // Output is what a start may write to, and tells who has written: a socket, of which the kernel knows each sender.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"sync"
@@ -149,15 +148,6 @@ func killAndWait(pid int) {
 	defer cancel()
 	p.Wait(ctx)
 	reap(pid)
-}
-
-// exitStatus reaps an adopted process that has ended, and tells how.
-func exitStatus(pid int) (unix.WaitStatus, error) {
-	status, err := wait4(pid, 0)
-	if err != nil && err != unix.ECHILD { // not adopted: it was the child of another process that is left
-		return 0, fmt.Errorf("wait4 %d: %w", pid, err)
-	}
-	return status, nil
 }
 
 // CombinedOutput runs a command of the suite's own, which is not taken for something that a program has left.

@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 )
 
 // Programs are the files of what is judged, and of the launcher.
@@ -63,15 +62,4 @@ func find(variable, pkg, file string) (string, error) {
 		return "", fmt.Errorf("build %s: %w\n%s", pkg, err, out)
 	}
 	return file, nil
-}
-
-// Encode and DecodePrograms carry the programs to the other processes of a parallel run.
-func (p Programs) Encode() []byte {
-	return []byte(p.Server + "\x00" + p.Client + "\x00" + p.Launcher)
-}
-
-// DecodePrograms is the reverse of Encode.
-func DecodePrograms(b []byte) Programs {
-	f := strings.Split(string(b), "\x00")
-	return Programs{Server: f[0], Client: f[1], Launcher: f[2]}
 }

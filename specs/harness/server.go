@@ -165,10 +165,12 @@ func waitWithin(ctx context.Context, cmd *exec.Cmd) error {
 
 // whatItDoes says whether a start that does not end runs, in which of its processes, or waits.
 func whatItDoes(original int) rubric.Text {
+	itself, _ := proc.Process(original).Stat()
+	children, _ := proc.Children(original)
+	orphans, _, _ := adopted()
 	busiest := procfs.Stat{}
-	for _, pid := range append(descendants(original), original) {
-		s, err := proc.Process(pid).Stat()
-		if err == nil && s.State == 'R' && s.UserTime+s.SysTime >= busiest.UserTime+busiest.SysTime {
+	for _, s := range slices.Concat(children, orphans, []procfs.Stat{itself}) {
+		if s.State == 'R' && s.UserTime+s.SysTime >= busiest.UserTime+busiest.SysTime {
 			busiest = s
 		}
 	}
@@ -176,7 +178,6 @@ func whatItDoes(original int) rubric.Text {
 	switch used := time.Duration(busiest.UserTime+busiest.SysTime) * time.Second / ticks; {
 	case busiest.Pid == 0:
 		in, _ := os.ReadFile(proc.Process(original).Path("wchan")) // the kernel function that it sleeps in, see proc(5)
-		children, _ := proc.Children(original)
 		switch {
 		case strings.Contains(string(in), "do_wait") && len(children) > 0:
 			return finding.Say("it waits for its child, PID %d, to end: wait(2)", children[0].Pid)
@@ -189,16 +190,6 @@ func whatItDoes(original int) rubric.Text {
 	default:
 		return finding.Say("it waits for PID %d, which is in an endless loop, %v of processor time so far", busiest.Pid, used)
 	}
-}
-
-// descendants are the processes of a start: its children, and the orphans that this process has adopted.
-func descendants(original int) (pids []int) {
-	children, _ := proc.Children(original)
-	adopted, _, _ := adopted()
-	for _, s := range append(children, adopted...) {
-		pids = append(pids, s.Pid)
-	}
-	return pids
 }
 
 // Server is a daemon that runs.
@@ -385,7 +376,11 @@ func (s *Server) Works() bool {
 func (s *Server) WaitForEnd(ctx context.Context) (unix.WaitStatus, error) {
 	select {
 	case <-s.ended.Done():
-		return exitStatus(s.PID)
+		status, err := wait4(s.PID, 0)
+		if err == unix.ECHILD { // not adopted: it was the child of another process that is left
+			err = nil
+		}
+		return status, os.NewSyscallError("wait4", err)
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}
