@@ -38,8 +38,7 @@ const judgesRequests = "output"
 
 // askTo starts the client with a file as stdout, and takes its request.
 func (r row) askTo(ctx context.Context, stdout *os.File, args ...string) talk {
-	f, err := harness.NewFakeServer()
-	Expect(err).NotTo(HaveOccurred())
+	f := must(harness.NewFakeServer())
 	DeferCleanup(f.Close)
 	args = append([]string{"--queue", f.Queue}, args...)
 	c := r.startClient(stdout, args...)
@@ -84,12 +83,12 @@ func (t talk) judgeable(ok bool) {
 
 // end waits for the client's end.
 func (t talk) end(ctx context.Context) harness.Ended {
-	e := within(ctx, t.client)
+	e := endOf(ctx, t.client)
 	t.judgeable(e.Exit != 3)
 	return e
 }
 
-func within(ctx context.Context, c *harness.Running) harness.Ended {
+func endOf(ctx context.Context, c *harness.Running) harness.Ended {
 	limited, cancel := harness.WithTimeout(ctx, harness.Patience)
 	defer cancel()
 	return c.Wait(limited)
@@ -178,8 +177,7 @@ var _ = Row("output", func(r row) {
 		}
 	})
 	It("fails when the bytes cannot be written", func(ctx SpecContext) {
-		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
-		Expect(err).NotTo(HaveOccurred())
+		full := must(os.OpenFile("/dev/full", os.O_WRONLY, 0))
 		defer full.Close()
 		for _, content := range [][]byte{[]byte("x"), random(200)} { // any reply queue holds them: it may end at the first
 			t := r.askTo(ctx, full, "file")
@@ -205,13 +203,13 @@ var _ = Row("exit", func(r row) {
 	})
 	It("returns 2 and explains wrong usage", func(ctx SpecContext) {
 		for _, args := range [][]string{{}, {"--no-such-flag", "file"}, {"--queue"}, {"one", "two"}} {
-			e := within(ctx, r.startClient(nil, args...))
+			e := endOf(ctx, r.startClient(nil, args...))
 			r.must(e.Exit == 2 && e.Stderr != "",
 				say("started mqfile %v", strings.Join(args, " ")), say("usage on stderr, exit status 2"), say("%v", e))
 		}
 	})
 	It("returns 3 when there is no server", func(ctx SpecContext) {
-		e := within(ctx, r.startClient(nil, "--queue="+harness.QueueName("nobody"), "file"))
+		e := endOf(ctx, r.startClient(nil, "--queue="+harness.QueueName("nobody"), "file"))
 		r.must(e.Exit == 3 && strings.HasPrefix(e.Stderr, "mqfile: "),
 			say("named a queue that does not exist"), say("exit status 3 and the reason on stderr"), say("%v", e))
 	})
@@ -269,7 +267,7 @@ var _ = Row("exit", func(r row) {
 		for sig, status := range map[unix.Signal]int{unix.SIGINT: 130, unix.SIGTERM: 143} {
 			t := r.ask(ctx, "file")
 			err := t.client.Signal(sig)
-			e := within(ctx, t.client)
+			e := endOf(ctx, t.client)
 			r.must(err == nil, say("took its request and answered nothing"), say("it waits"), say("it has ended: %v", e))
 			r.must(e.Exit == status, say("sent %s while it waits", unix.SignalName(sig)), say("exit status %d", status),
 				say("%v", e))

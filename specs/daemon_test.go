@@ -104,8 +104,7 @@ var _ = Row("session", func(r row) {
 			say("%s: pid %d, session %d", s.Process.Path("stat"), st.Pid, st.Session),
 			say("the second fork is missing, or setsid(2) is called after it"))
 		leader := procfs.New("/proc").Process(st.Session)
-		ended, err := leader.Ended()
-		Expect(err).NotTo(HaveOccurred())
+		ended := must(leader.Ended())
 		r.must(ended, startedHostile, say("the session leader has exited"),
 			say("PID %d leads session %d and still runs", leader.PID(), st.Session))
 	})
@@ -117,8 +116,7 @@ var _ = Row("orphan", func(r row) {
 		r.must(r.stat(s).PPid == os.Getpid(), say("started it below a subreaper, PID %v", os.Getpid()),
 			say("PPid is the subreaper's PID"), say("%s: PPid: %d", s.Process.Path("status"), r.stat(s).PPid),
 			say("the middle process, between the original and the daemon, has not exited"))
-		left, err := harness.Adopted()
-		Expect(err).NotTo(HaveOccurred())
+		left := must(harness.Adopted())
 		var others []string
 		for _, p := range left {
 			if p.Pid != s.PID {
@@ -147,8 +145,7 @@ var _ = Row("stdio", func(r row) {
 	})
 	// Where 0, 1 and 2 lead between the word to the original and dup2(2) is seen by luck only.
 	It("says nothing to its starter", func(ctx SpecContext) {
-		output, err := harness.NewOutput()
-		Expect(err).NotTo(HaveOccurred())
+		output := must(harness.NewOutput())
 		DeferCleanup(output.Close)
 		s := r.startAt(ctx, place(), harness.Setting{Output: output})
 		Expect(s.WriteFile("still", nil)).To(Succeed())

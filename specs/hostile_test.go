@@ -72,12 +72,11 @@ var _ = Row("malformed", func(r row) {
 	It("logs to syslog if no flag names a file", func(ctx SpecContext) {
 		needNamespaces()
 		p := place()
-		syslog, err := harness.NewSyslog(filepath.Join(p.Dir, "dev"))
-		Expect(err).NotTo(HaveOccurred())
+		syslog := must(harness.NewSyslog(filepath.Join(p.Dir, "dev")))
 		DeferCleanup(syslog.Close)
 		s := r.startBy(ctx, p, harness.Hostile(), "--root", p.Root, "--queue", p.Queue, "--pidfile", p.PIDFile)
 		r.goesOn(harness.SendRaw(ctx, s.Queue, random(300)), s, say("sent %v", say("random bytes")))
-		_, err = syslog.Line(ctx)
+		_, err := syslog.Line(ctx)
 		r.must(err == nil, say("started it without --log, and sent random bytes"),
 			say("a line to syslog, which answers at /dev/log"), say("no line came"))
 	})
@@ -103,9 +102,7 @@ var _ = Row("malformed", func(r row) {
 
 // request is one as the contract wants it.
 func request(reply, path string) []byte {
-	message, err := wire.Request{PID: self, Reply: reply, Path: path}.Append(nil)
-	Expect(err).NotTo(HaveOccurred())
-	return message
+	return must(wire.Request{PID: self, Reply: reply, Path: path}.Append(nil))
 }
 
 // self is the PID that the spec's own clients give.
@@ -323,8 +320,7 @@ var _ = Row("sighup", func(r row) {
 		})
 		r.must(closed, say("renamed the log and sent SIGHUP"), say("the old one is closed"),
 			say("%v", strings.Join(old, "\n")))
-		content, err := os.ReadFile(s.Log)
-		Expect(err).NotTo(HaveOccurred())
+		content := must(os.ReadFile(s.Log))
 		Expect(appendTo(s.Log, "written by another\n")).To(Succeed())
 		inode := inodeOf(s.Log)
 		r.goesOn(s.Signal(unix.SIGHUP), s, say("sent SIGHUP"))
@@ -392,7 +388,9 @@ func inodeOf(path string) uint64 {
 
 var _ = Row("sigterm", func(r row) {
 	It("ends at once when it is idle, and leaves nothing", func(ctx SpecContext) {
-		r.mustEnd(ctx, r.start(ctx), 2*time.Second)
+		s := r.start(ctx)
+		s.Signal(unix.SIGTERM)
+		r.mustEnd(ctx, s, harness.NewStopwatch(), 2*time.Second)
 	})
 	It("lets a transfer finish", func(ctx SpecContext) {
 		s := r.start(ctx)
@@ -401,9 +399,7 @@ var _ = Row("sigterm", func(r row) {
 		harness.HeldUp()
 		r.goesOn(s.Signal(unix.SIGTERM), s, say("sent SIGTERM"))
 		// Most servers unlink the queue first, but any order is right: then nothing tells that the server stops.
-		soon, cancel := harness.WithTimeout(ctx, harness.Slack/2)
-		eventually(soon, func() bool { return !harness.QueueExists(s.Queue) })
-		cancel()
+		within(ctx, harness.Slack/2, func() bool { return !harness.QueueExists(s.Queue) })
 		e, err := c.Finish(ctx, "large")
 		whole := err == nil && bytes.Equal(e.Content, content)
 		if held := harness.HeldUp(); !whole && held > time.Second {
@@ -411,7 +407,8 @@ var _ = Row("sigterm", func(r row) {
 		}
 		r.can(ctx, whole, say("sent SIGTERM in mid-transfer, then read on"), say("the transfer may finish within 5 s"),
 			say("%d of %d bytes, %v, error: %v", len(e.Content), len(content), e.Last(), err))
-		r.mustEnd(ctx, s, 6*time.Second)
+		s.Signal(unix.SIGTERM) // once more
+		r.mustEnd(ctx, s, harness.NewStopwatch(), 6*time.Second)
 	})
 	It("ends within 6 s when a client takes nothing, serves nobody else, and tells those that it cuts", func(ctx SpecContext) {
 		s := r.start(ctx)
@@ -435,7 +432,7 @@ var _ = Row("sigterm", func(r row) {
 		}
 		<-time.After(time.Until(begin.Add(5200 * time.Millisecond)))
 		s.Continue()
-		r.mustEndSince(ctx, s, watch, 6*time.Second)
+		r.mustEnd(ctx, s, watch, 6*time.Second)
 		answer, answered := late.Pending()
 		r.must(asked != nil || !answered || answer.Kind == wire.Failure,
 			say("sent SIGTERM in mid-transfer, and 2 s later a request"),
@@ -473,7 +470,7 @@ var _ = Row("sigterm", func(r row) {
 			if s.Alive() {
 				c.Finish(ctx, "large")
 			}
-			r.mustEndSince(ctx, s, harness.NewStopwatch(), 2*time.Second)
+			r.mustEnd(ctx, s, harness.NewStopwatch(), 2*time.Second)
 			r.clear()
 			s.Remove()
 			if !survives {
@@ -504,23 +501,13 @@ func stillServed(ctx context.Context, clients []*harness.Client) []*harness.Clie
 	for _, c := range clients {
 		c.Pending()
 	}
-	soon, cancel := harness.WithTimeout(ctx, harness.Slack/5)
-	defer cancel()
-	eventually(soon, func() bool { return !slices.ContainsFunc(clients, hasRoom) })
+	within(ctx, harness.Slack/5, func() bool { return !slices.ContainsFunc(clients, hasRoom) })
 	return slices.DeleteFunc(clients, hasRoom)
-}
-
-// mustEnd sends SIGTERM, once more if it was sent before, and proves that the daemon ends in time and leaves nothing.
-func (r row) mustEnd(ctx context.Context, s *harness.Server, limit time.Duration) {
-	s.Signal(unix.SIGTERM)
-	r.mustEndSince(ctx, s, harness.NewStopwatch(), limit)
 }
 
 // delivered waits until the daemon has a signal: of two that are pending together it gets one.
 func delivered(ctx context.Context, s *harness.Server, sig unix.Signal) {
-	ctx, cancel := harness.WithTimeout(ctx, harness.Slack/5)
-	defer cancel()
-	eventually(ctx, func() bool {
+	within(ctx, harness.Slack/5, func() bool {
 		status, err := s.Process.Status()
 		return err != nil || !status.ShdPnd.Has(sig)
 	})
@@ -532,9 +519,9 @@ func waitForEnd(ctx context.Context, s *harness.Server, limit time.Duration) (un
 	return s.WaitForEnd(ctx)
 }
 
-// mustEndSince waits for the end until the limit has passed on the watch, and some times longer while the daemon works: a
-// disk that others keep busy may hold it up.
-func (r row) mustEndSince(ctx context.Context, s *harness.Server, watch harness.Stopwatch, limit time.Duration) {
+// mustEnd proves that the daemon ends before the limit has passed on the watch, and leaves nothing. While the daemon
+// works the limit is longer: a disk that others keep busy may hold it up.
+func (r row) mustEnd(ctx context.Context, s *harness.Server, watch harness.Stopwatch, limit time.Duration) {
 	status, err := waitForEnd(ctx, s, watch.Left(limit+harness.Slack))
 	for s.Works(); errors.Is(err, context.DeadlineExceeded) && watch.Within(4*limit); {
 		if status, err = waitForEnd(ctx, s, harness.Slack/5); err != nil && !s.Works() {

@@ -47,9 +47,7 @@ func (r row) see(by string, f finding.Finding) {
 
 // hasQueue fails the spec with `notify`, where a student comes to the request queue, if the server makes none at all.
 func (r row) hasQueue(ctx context.Context, queue string, did rubric.Text) {
-	soon, cancel := harness.WithTimeout(ctx, harness.Slack)
-	defer cancel()
-	if !eventually(soon, func() bool { return harness.QueueExists(queue) }) {
+	if !within(ctx, harness.Slack, func() bool { return harness.QueueExists(queue) }) {
 		r.see("notify", found(did, say("there is a request queue"), say("queue %s: there is none", queue)))
 	}
 }

@@ -52,9 +52,14 @@ func (r row) eventuallyRegistered(ctx context.Context, s *harness.Server, did ru
 			"descriptor of the queue ends it"))
 }
 
-// eventually polls, often at first, until ok or until the program has had its time.
+// eventually waits until ok, or until the program has had its time.
 func eventually(ctx context.Context, ok func() bool) bool {
-	ctx, cancel := harness.WithTimeout(ctx, harness.Patience)
+	return within(ctx, harness.Patience, ok)
+}
+
+// within polls, often at first, until ok or until the limit has passed.
+func within(ctx context.Context, limit time.Duration, ok func() bool) bool {
+	ctx, cancel := harness.WithTimeout(ctx, limit)
 	defer cancel()
 	pause := time.Millisecond
 	for !ok() {
@@ -158,10 +163,8 @@ var _ = Row("backlog", func(r row) {
 		Expect(p.WriteFile("file", []byte("late\n"))).To(Succeed())
 		s := r.startAt(ctx, p, harness.Setting{})
 		r.goesOn(s.Signal(unix.SIGKILL), s, say("sent SIGKILL"))
-		_, err := s.WaitForEnd(ctx)
-		Expect(err).NotTo(HaveOccurred())
-		limits, err := mq.SystemLimits()
-		Expect(err).NotTo(HaveOccurred())
+		must(s.WaitForEnd(ctx))
+		limits := must(mq.SystemLimits())
 		clients := make([]*harness.Client, min(3, limits.MsgMax))
 		for i := range clients {
 			clients[i] = client(harness.Small)
@@ -208,13 +211,10 @@ func (r row) stuckClients(ctx context.Context, s *harness.Server, n int) []*harn
 var _ = Row("threads", func(r row) {
 	It("has no child process while it transfers", func(ctx SpecContext) {
 		s := r.start(ctx)
-		before, err := harness.Adopted()
-		Expect(err).NotTo(HaveOccurred())
+		before := must(harness.Adopted())
 		r.stuckClients(ctx, s, 1)
-		children, err := procfs.New("/proc").Children(s.PID)
-		Expect(err).NotTo(HaveOccurred())
-		after, err := harness.Adopted()
-		Expect(err).NotTo(HaveOccurred())
+		children := must(procfs.New("/proc").Children(s.PID))
+		after := must(harness.Adopted())
 		r.must(len(children) == 0 && len(after) <= len(before),
 			say("looked at the daemon while it sends to a client"), say("it has no children"),
 			say("PID %d has the children %v; %d processes in all, %d before", s.PID, pids(children), len(after), len(before)))

@@ -27,9 +27,7 @@ import (
 var _ = Row("pidfile", func(r row) {
 	It("holds the daemon's PID and a newline, mode 0644", func(ctx SpecContext) {
 		s := r.start(ctx)
-		r.mustHoldPID(s, startedHostile)
-		file, err := facts.ReadPIDFile(s.PIDFile)
-		Expect(err).NotTo(HaveOccurred()) // it was there a moment ago
+		file := r.mustHoldPID(s, startedHostile)
 		r.must(file.Mode == facts.PIDFileMode, startedHostile, say("mode 0644"),
 			say("%s has mode %#o", s.PIDFile, file.Mode),
 			say("the file is made before umask(0), or open(2) is given another mode"))
@@ -82,8 +80,7 @@ var _ = Row("pidfile", func(r row) {
 		Expect(os.WriteFile(victim, []byte("precious\n"), 0o644)).To(Succeed())
 		Expect(os.Symlink(victim, p.PIDFile)).To(Succeed())
 		start := r.run(ctx, p.Args()...)
-		content, err := os.ReadFile(victim)
-		Expect(err).NotTo(HaveOccurred())
+		content := must(os.ReadFile(victim))
 		r.must(start.Exit != 0 && string(content) == "precious\n",
 			say("put a symbolic link to another file where the PID file goes"),
 			say("the start fails, the file is untouched"),
@@ -118,10 +115,11 @@ func (r row) clear() {
 	r.must(err == nil, say("killed every process of the server"), say("none is left"), say("%v", err))
 }
 
-func (r row) mustHoldPID(s *harness.Server, did rubric.Text) {
+func (r row) mustHoldPID(s *harness.Server, did rubric.Text) facts.PIDFile {
 	file, err := facts.ReadPIDFile(s.PIDFile)
 	r.must(err == nil && file.Names(s.PID), did, say("%s holds %q", s.PIDFile, strconv.Itoa(s.PID)+"\n"),
 		say("%.100q, error: %v", file.Content, err))
+	return file
 }
 
 // run starts the server where no daemon is expected to stay.
@@ -178,12 +176,12 @@ var _ = Row("instance", func(r row) {
 // machine let the suite write it before a program may give up.
 func (r row) namesTheHolder(ctx context.Context, p harness.Place) bool {
 	const stale = 1<<31 - 1 // PIDs do not go so far, see proc(5), pid_max
-	holder, err := harness.HoldPIDFile(p.PIDFile, stale)
-	Expect(err).NotTo(HaveOccurred())
+	holder := must(harness.HoldPIDFile(p.PIDFile, stale))
 	defer holder.Close()
 	harness.HeldUp()
 	ended := make(chan struct{})
 	var second harness.Start
+	var err error
 	go func() {
 		defer close(ended)
 		second, err = programs.Run(ctx, harness.Hostile(), programs.Server, p.Args()...)
@@ -217,8 +215,7 @@ func (r row) mustBeOne(ctx context.Context, p harness.Place, servers int) {
 		})
 	}
 	wg.Wait()
-	living, err := harness.Adopted()
-	Expect(err).NotTo(HaveOccurred())
+	living := must(harness.Adopted())
 	var summary rubric.Text
 	succeeded, serving, named := 0, 0, true
 	for i, s := range starts {
@@ -304,8 +301,7 @@ var _ = Row("ready", func(r row) {
 			startedHostile, say("the request queue has mode 0622 whatever the starter's umask"),
 			say("the request queue has mode %#o, error: %v", mode, err), cause)
 		_, attr, err := harness.QueueStatus(s.Queue)
-		limits, limitsErr := mq.SystemLimits()
-		Expect(limitsErr).NotTo(HaveOccurred())
+		limits := must(mq.SystemLimits())
 		r.must(err == nil && attr.MsgSize == wire.RequestSize && attr.MaxMsg == min(10, limits.MsgMax),
 			say("asked for the attributes of the request queue"), say("10 messages of 4356 bytes"),
 			say("mq_maxmsg %d, mq_msgsize %d, error: %v", attr.MaxMsg, attr.MsgSize, err))
@@ -375,8 +371,7 @@ var _ = Row("failure", func(r row) {
 		did := say("had the kernel kill the daemon when it calls mq_notify(3)")
 		r.must(err == nil, did, say("the original returns"),
 			say("%v", err), say("the original holds the writing end of its own pipe, so it never reads an end of file"))
-		left, err := harness.Adopted()
-		Expect(err).NotTo(HaveOccurred())
+		left := must(harness.Adopted())
 		if start.Exit == 0 && len(left) > 0 {
 			return // it has not called mq_notify(3), or not yet, which is a fault of the rows `notify` and `ready`
 		}
@@ -393,8 +388,9 @@ var _ = Row("failure", func(r row) {
 	It("takes --flag value and --flag=value", func(ctx SpecContext) {
 		for _, between := range []string{" ", "="} {
 			p := place()
-			flags := fmt.Sprintf("--root%s%s --queue%s%s --pidfile%s%s --log%s%s --user%snobody --stall%s1.5", between, p.Root,
-				between, p.Queue, between, p.PIDFile, between, p.Log, between, between)
+			flags := fmt.Sprintf("--root=%s --queue=%s --pidfile=%s --log=%s --user=nobody --stall=1.5", p.Root, p.Queue,
+				p.PIDFile, p.Log)
+			flags = strings.ReplaceAll(flags, "=", between)
 			start := r.run(ctx, strings.Fields(flags)...)
 			if start.Exit == 0 {
 				r.hasQueue(ctx, p.Queue, say("started mqfiled %v", flags))
@@ -414,13 +410,10 @@ func (r row) mustHaveFailed(ctx context.Context, p harness.Place, start harness.
 	r.must(start.Exit != 0 && strings.HasPrefix(line, "mqfiled: ") && !strings.Contains(line, "\n"),
 		did, say("a non-zero exit status and one line on stderr that begins `mqfiled: ` and says why"),
 		say("exit status %d, stderr: %q", start.Exit, start.Stderr))
-	soon, cancel := harness.WithTimeout(ctx, harness.Slack)
-	defer cancel()
 	var left []procfs.Stat
-	none := eventually(soon, func() bool {
-		var err error
-		left, err = harness.Adopted()
-		return err == nil && len(left) == 0
+	none := within(ctx, harness.Slack, func() bool {
+		left = must(harness.Adopted())
+		return len(left) == 0
 	})
 	r.must(none, did, say("no process is left"), say("PIDs %v", pids(left)))
 	r.must(pidFileBefore || !exists(p.PIDFile), did, say("no PID file that it made is left"),

@@ -83,14 +83,20 @@ func Row(id string, specs func(r row)) bool {
 
 // skipWithoutRequestQueue skips all specs where the system allows no request queue.
 func skipWithoutRequestQueue() {
-	limits, err := mq.SystemLimits()
-	Expect(err).NotTo(HaveOccurred())
+	limits := must(mq.SystemLimits())
 	if limits.MsgSizeMax < wire.RequestSize {
 		skip(say("msgsize_max is %d: a request queue has messages of %d bytes", limits.MsgSizeMax, wire.RequestSize))
 	}
 }
 
 type row struct{ rubric.Row }
+
+// must gives what the suite itself needs and always gets.
+func must[T any](value T, err error) T {
+	GinkgoHelper()
+	Expect(err).NotTo(HaveOccurred())
+	return value
+}
 
 // must fails the spec unless ok. The texts are those of a [finding.Finding], in its order.
 func (r row) must(ok bool, did, wants, saw rubric.Text, cause ...rubric.Text) {
@@ -173,8 +179,7 @@ func needNamespaces() {
 
 // place makes a directory and a queue name, and ends and removes at the spec's end whatever has grown there.
 func place() harness.Place {
-	p, err := harness.NewPlace()
-	Expect(err).NotTo(HaveOccurred())
+	p := must(harness.NewPlace())
 	DeferCleanup(func() {
 		err := harness.KillAdopted()
 		p.Remove()
@@ -229,10 +234,8 @@ func (r row) startBy(ctx context.Context, p harness.Place, s harness.Setting, ar
 
 // client makes a client of the suite's own, with a reply queue of that shape or of the largest that the system allows.
 func client(s harness.Shape) *harness.Client {
-	limits, err := mq.SystemLimits()
-	Expect(err).NotTo(HaveOccurred())
-	c, err := harness.NewClient(harness.Shape{Depth: min(s.Depth, limits.MsgMax), MsgSize: min(s.MsgSize, limits.MsgSizeMax)})
-	Expect(err).NotTo(HaveOccurred(), "a reply queue for the spec itself")
+	limits := must(mq.SystemLimits())
+	c := must(harness.NewClient(harness.Shape{Depth: min(s.Depth, limits.MsgMax), MsgSize: min(s.MsgSize, limits.MsgSizeMax)}))
 	DeferCleanup(c.Close)
 	return c
 }

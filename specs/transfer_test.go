@@ -73,8 +73,7 @@ var _ = Row("transfer", func(r row) {
 	It("sends no wrong content of a file whose size nobody tells", func(ctx SpecContext) {
 		p := place()
 		p.Root = "/proc/sys/kernel" // everybody may read there
-		content, err := os.ReadFile(filepath.Join(p.Root, "ostype"))
-		Expect(err).NotTo(HaveOccurred())
+		content := must(os.ReadFile(filepath.Join(p.Root, "ostype")))
 		s := r.startAt(ctx, p, harness.Hostile())
 		e := r.fetch(ctx, client(harness.Small), s, "ostype")
 		_, failed := e.Failed()
@@ -87,8 +86,7 @@ var _ = Row("transfer", func(r row) {
 // longNamed is a client whose reply queue's name has so many bytes.
 func longNamed(length int) *harness.Client {
 	name := harness.QueueName("reply")
-	c, err := harness.NewClientNamed(name+strings.Repeat("-", length-len(name)), harness.Small)
-	Expect(err).NotTo(HaveOccurred(), "a reply queue for the spec itself")
+	c := must(harness.NewClientNamed(name+strings.Repeat("-", length-len(name)), harness.Small))
 	DeferCleanup(c.Close)
 	return c
 }
