@@ -1,19 +1,16 @@
 package main_test
 
 import (
-	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"os/exec"
-	"regexp"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	. "github.com/onsi/gomega"
-	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/mq"
 	"daemonlab/specs/harness"
@@ -25,10 +22,9 @@ const enough = 30 * time.Second
 // client is a running mqfile.
 type client struct {
 	t              *testing.T
+	ctx            context.Context // ends when it has run for too long
 	cmd            *exec.Cmd
 	stdout, stderr bytes.Buffer
-	spare          func() // keeps the client from being killed after enough
-	killed         atomic.Bool
 }
 
 // result is how it ended.
@@ -39,97 +35,55 @@ type result struct {
 
 // command prepares a run of the program on the server's queue; the caller may change it before start.
 func (s *server) command(args ...string) *client {
-	return prepare(s.t, append([]string{"--queue", s.name}, args...)...)
+	return prepare(s.t, append([]string{"--queue", s.Queue}, args...)...)
 }
 
 // fetch starts the program on the server's queue.
 func (s *server) fetch(args ...string) *client { return s.command(args...).start() }
 
 func prepare(t *testing.T, args ...string) *client {
-	c := &client{t: t, cmd: exec.Command(mqfile, args...)}
+	ctx, cancel := harness.WithTimeout(t.Context(), enough)
+	c := &client{t: t, ctx: ctx, cmd: exec.CommandContext(ctx, mqfile, args...)}
 	c.cmd.Stdout, c.cmd.Stderr = &c.stdout, &c.stderr
+	t.Cleanup(func() {
+		cancel()
+		if c.cmd.Process != nil {
+			c.cmd.Wait() // once more, where a test has waited
+		}
+	})
+	return c
+}
+
+// by has another program execute it.
+func (c *client) by(program ...string) *client {
+	c.cmd.Path, c.cmd.Args = program[0], append(program, c.cmd.Args...)
 	return c
 }
 
 // under makes a shell set something up before it becomes the program.
 func (c *client) under(script string) *client {
-	shell := exec.Command("/bin/sh", append([]string{"-c", script + `; exec "$0" "$@"`}, c.cmd.Args...)...)
-	shell.Stdout, shell.Stderr, shell.Dir = c.cmd.Stdout, c.cmd.Stderr, c.cmd.Dir
-	c.cmd = shell
-	return c
+	return c.by("/bin/sh", "-c", script+`; exec "$0" "$@"`)
 }
 
 func (c *client) start() *client {
 	c.t.Helper()
-	if err := c.cmd.Start(); err != nil {
-		c.t.Fatal(err)
-	}
-	c.spare = harness.AfterFunc(enough, func() {
-		c.killed.Store(true)
-		c.cmd.Process.Kill()
-	})
-	c.t.Cleanup(func() {
-		if c.cmd.ProcessState == nil {
-			c.cmd.Process.Kill()
-			c.cmd.Wait()
-		}
-	})
+	must(c.t, c.cmd.Start())
 	return c
 }
 
-// lines reads what a client writes while it runs.
-type lines struct {
-	t *testing.T
-	*bufio.Reader
-}
-
-// pipeStderr is for a client whose stderr is read before it ends.
-func (c *client) pipeStderr() lines {
-	c.t.Helper()
-	out, in, err := os.Pipe()
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	c.t.Cleanup(func() {
-		in.Close()
-		out.Close()
-	})
-	c.cmd.Stderr = in
-	return lines{c.t, bufio.NewReader(out)}
-}
-
-// expect reads the next line. In it QUEUE stands for a reply queue.
-func (l lines) expect(want string) {
-	l.t.Helper()
-	line, err := l.ReadString('\n')
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	if got := replyQueue.ReplaceAllString(line, "QUEUE"); got != want {
-		l.t.Errorf("stderr %q, expected %q", got, want)
-	}
-}
-
-var replyQueue = regexp.MustCompile(`queue /mqfile-[^:]*`)
-
 func (c *client) signal(sig os.Signal) {
 	c.t.Helper()
-	if err := c.cmd.Process.Signal(sig); err != nil {
-		c.t.Fatal(err)
-	}
+	must(c.t, c.cmd.Process.Signal(sig))
 }
 
 func (c *client) wait() result {
 	c.t.Helper()
-	if err := c.cmd.Wait(); err != nil {
-		var exit *exec.ExitError
-		if !errors.As(err, &exit) {
-			c.t.Fatal(err)
-		}
-	}
-	c.spare()
-	if c.killed.Load() {
+	err := c.cmd.Wait()
+	if c.ctx.Err() != nil {
 		c.t.Fatalf("%v did not end in %v; stderr: %s", c.cmd.Args, enough, &c.stderr)
+	}
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+		c.t.Fatal(err)
 	}
 	return result{c.cmd.ProcessState.ExitCode(), c.stdout.String(), c.stderr.String()}
 }
@@ -165,23 +119,10 @@ func (r result) expectPart(t *testing.T, code int, part string) {
 // gone checks that no queue of that name is left.
 func gone(t *testing.T, name string) {
 	t.Helper()
-	if exists(t, name) {
+	if harness.QueueExists(name) {
 		t.Errorf("queue %s was left behind", name)
 		mq.Unlink(name)
 	}
-}
-
-func exists(t *testing.T, name string) bool {
-	t.Helper()
-	q, err := mq.Open(name, os.O_WRONLY, 0, nil)
-	if errors.Is(err, unix.ENOENT) {
-		return false
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	q.Close()
-	return true
 }
 
 // eventually waits for what happens in another process and tells nobody.

@@ -2,8 +2,9 @@ package main_test
 
 import (
 	"errors"
-	"fmt"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 
 	"daemonlab/lab/mq"
 	"daemonlab/lab/wire"
+	"daemonlab/specs/harness"
 )
 
 // These tests are not parallel: they need all the room that their user has.
@@ -39,7 +41,8 @@ func TestNinetyAtOnce(t *testing.T) {
 		}
 		clients = append(clients, s.fetch("PATH"))
 		exchanges = append(exchanges, s.request())
-		shape := exchanges[n].shape()
+		_, shape, err := harness.QueueStatus(exchanges[n].Request.Reply)
+		must(t, err)
 		for place, least := range map[int]mq.Attr{
 			0: {MaxMsg: 10, MsgSize: 8192}, 7: {MaxMsg: 4, MsgSize: 8192}, 12: {MaxMsg: 2, MsgSize: 8192},
 			29: {MaxMsg: 2, MsgSize: 4096}, 54: {MaxMsg: 2, MsgSize: 2048}, 89: {MaxMsg: 2, MsgSize: 512},
@@ -55,9 +58,7 @@ func TestNinetyAtOnce(t *testing.T) {
 	}
 	c := s.fetch("PATH")
 	e := s.request()
-	if shape := e.shape(); shape.MaxMsg != 10 || shape.MsgSize != 8192 {
-		t.Errorf("alone again, a client has a queue of %d x %d bytes", shape.MaxMsg, shape.MsgSize)
-	}
+	e.expectShape(mq.Attr{MaxMsg: 10, MsgSize: 8192}) // it is alone again
 	c.expectServed(e, file)
 }
 
@@ -67,14 +68,12 @@ func fits(t *testing.T, depths ...int) bool {
 	if len(depths) == 0 {
 		return true
 	}
-	name := fmt.Sprintf("/mqfile-test-%d-room-%d", os.Getpid(), len(depths))
+	name := harness.QueueName("room")
 	q, err := mq.Open(name, os.O_RDONLY|os.O_CREATE|os.O_EXCL, 0o600, &mq.Attr{MaxMsg: depths[0], MsgSize: 8192})
 	if errors.Is(err, unix.EMFILE) {
 		return false
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer q.Close()
 	defer mq.Unlink(name)
 	return fits(t, depths[1:]...)
@@ -92,6 +91,10 @@ func TestThousandClients(t *testing.T) {
 	limitQueues(t, mq.Cost(1, wire.RequestSize)+4*mq.Cost(1, wire.MinMsgSize))
 	file := noise(1000)
 	go s.serveForEver(file)
+	crowd := 1000
+	if raced { // each takes ten times as long
+		crowd = 100
+	}
 	var waited atomic.Int64
 	var running sync.WaitGroup
 	slots := make(chan struct{}, 64)
@@ -121,27 +124,19 @@ func TestThousandClients(t *testing.T) {
 	}
 }
 
-// serveForEver is a server that knows one file.
-func (s *server) serveForEver(file []byte) {
-	buf := make([]byte, wire.RequestSize)
-	for {
-		n, _, err := s.q.Receive(s.t.Context(), buf)
-		if err != nil {
-			return
-		}
-		request, err := wire.ParseRequest(buf[:n])
-		if err != nil {
-			s.t.Error(err)
-			return
-		}
-		reply, err := mq.Open(request.Reply, os.O_WRONLY, 0, nil)
-		if err != nil {
-			s.t.Error(err)
-			return
-		}
-		go (&exchange{s.t, request, reply}).serve(file)
-	}
+const (
+	noRoom = "QUEUE: open: no room for 1 x 256 bytes, which cost 352 of the 8904 bytes that all queues of user 0 may have" +
+		" (RLIMIT_MSGQUEUE)"
+
+	noRoomLeft = "mqfile: no reply queue: " + noRoom +
+		"; ls /dev/mqueue shows the queues, rm there removes one that a killed client left\n"
+)
+
+func waiting(limit string) string {
+	return "mqfile: waiting up to " + limit + " for room: " + noRoom + "\n"
 }
+
+var replyQueue = regexp.MustCompile(`queue /mqfile-[^:]*`)
 
 // Whoever waits for room says so once, and is served when there is some.
 func TestWaitForRoom(t *testing.T) {
@@ -149,54 +144,37 @@ func TestWaitForRoom(t *testing.T) {
 	if !inNamespaces(t) {
 		return
 	}
-	t.Run("until there is some", func(t *testing.T) {
-		s, other := newServer(t), newServer(t)
-		c, stderr := s.refused(t, "30")
-		stderr.expect(waiting("30s"))
-		mq.Unlink(other.name)
-		other.q.Close()
-		s.request().serve([]byte("x"))
-		c.wait().expect(t, 0, "")
-		stderr.expect(received(1, 1))
-	})
-	t.Run("until a signal", func(t *testing.T) {
-		s, _ := newServer(t), newServer(t)
-		c, stderr := s.refused(t, "30")
-		stderr.expect(waiting("30s"))
-		c.signal(unix.SIGINT)
-		c.wait().expect(t, 130, "")
-	})
-	t.Run("not at all", func(t *testing.T) {
-		s, _ := newServer(t), newServer(t)
-		c, stderr := s.refused(t, "0")
-		stderr.expect(noRoomLeft)
-		c.wait().expect(t, 1, "")
-	})
-	t.Run("until its time is up", func(t *testing.T) {
-		s, _ := newServer(t), newServer(t)
-		c, stderr := s.refused(t, "0.1")
-		stderr.expect(waiting("100ms"))
-		c.wait().expect(t, 1, "")
-		stderr.expect(noRoomLeft)
-	})
-}
-
-const (
-	noRoom = "no room for 1 x 256 bytes, which cost 352 of the 8904 bytes that all queues of user 0 may have" +
-		" (RLIMIT_MSGQUEUE)"
-
-	noRoomLeft = "mqfile: no reply queue: QUEUE: open: " + noRoom +
-		"; ls /dev/mqueue shows the queues, rm there removes one that a killed client left\n"
-)
-
-func waiting(limit string) string {
-	return "mqfile: waiting up to " + limit + " for room: QUEUE: open: " + noRoom + "\n"
-}
-
-// refused starts a client when two servers' queues take all the room.
-func (s *server) refused(t *testing.T, wait string) (*client, lines) {
-	limitQueues(t, 2*mq.Cost(1, wire.RequestSize))
-	c := s.command("--wait", wait, "PATH")
-	stderr := c.pipeStderr()
-	return c.start(), stderr
+	for name, c := range map[string]struct {
+		wait, says string
+		meanwhile  func(c *client, s, other *server) // once it says that it waits
+		code       int
+		thenSays   string
+	}{
+		"until there is some": {"30", waiting("30s"), func(_ *client, s, other *server) {
+			other.Close()
+			s.request().serve([]byte("x"))
+		}, 0, received(1, 1)},
+		"until a signal":       {"30", waiting("30s"), func(c *client, _, _ *server) { c.signal(unix.SIGINT) }, 130, ""},
+		"not at all":           {"0", "", nil, 1, noRoomLeft},
+		"until its time is up": {"0.1", waiting("100ms"), nil, 1, noRoomLeft},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, other := newServer(t), newServer(t) // whose queues take all the room
+			limitQueues(t, 2*mq.Cost(1, wire.RequestSize))
+			stderr := filepath.Join(t.TempDir(), "stderr")
+			said := func() string {
+				text, _ := os.ReadFile(stderr)
+				return replyQueue.ReplaceAllString(string(text), "QUEUE")
+			}
+			running := s.command("--wait", c.wait, "PATH").under("exec 2>" + stderr).start()
+			if c.meanwhile != nil {
+				eventually(t, "it says that it waits", func() bool { return said() == c.says })
+				c.meanwhile(running, s, other)
+			}
+			running.wait().expect(t, c.code, "")
+			if got, want := said(), c.says+c.thenSays; got != want {
+				t.Errorf("stderr %q, expected %q", got, want)
+			}
+		})
+	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"daemonlab/lab/mq"
 	"daemonlab/lab/wire"
+	"daemonlab/specs/harness"
 )
 
 func TestUsageErrors(t *testing.T) {
@@ -46,16 +47,14 @@ func TestFlagForms(t *testing.T) {
 		func(queue, file string) []string { return []string{"-o", file, "--queue", queue, "--", "PATH"} },
 	} {
 		s := newServer(t)
-		c := prepare(t, form(s.name, dir+"/file")...).start()
+		c := prepare(t, form(s.Queue, dir+"/file")...).start()
 		e := s.request()
-		if e.request.Path != "PATH" {
-			t.Errorf("%q: asked for %q", c.cmd.Args, e.request.Path)
+		if e.Request.Path != "PATH" {
+			t.Errorf("%q: asked for %q", c.cmd.Args, e.Request.Path)
 		}
 		e.serve([]byte("x"))
 		c.wait().expect(t, 0, received(1, 1))
-		if err := os.Remove(dir + "/file"); err != nil {
-			t.Error(err)
-		}
+		must(t, os.Remove(dir+"/file"))
 	}
 }
 
@@ -95,24 +94,22 @@ func TestNoServer(t *testing.T) {
 func TestForbiddenQueue(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
-	if err := s.q.Chmod(0o400); err != nil {
-		t.Fatal(err)
-	}
+	q, err := mq.Open(s.Queue, os.O_RDONLY, 0, nil)
+	must(t, err)
+	defer q.Close()
+	must(t, q.Chmod(0o400))
 	c := s.command("a")
 	if os.Getuid() == 0 { // may do anything, so somebody else has to try
 		c.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	}
-	c.run().expectPart(t, 3, "the server cannot be reached: queue "+s.name+": open: permission denied")
+	c.run().expectPart(t, 3, "the server cannot be reached: queue "+s.Queue+": open: permission denied")
 }
 
 func TestQueueForSomethingElse(t *testing.T) {
 	t.Parallel()
-	s := newServer(t)
-	small := s.name + "-small"
+	small := harness.QueueName("small")
 	q, err := mq.Open(small, os.O_CREATE|os.O_EXCL|os.O_RDONLY, wire.QueueMode, &mq.Attr{MaxMsg: 1, MsgSize: 200})
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer q.Close()
 	defer mq.Unlink(small)
 	prepare(t, "--queue", small, "a").run().expectPart(t, 3, "takes no request of 262 bytes")
@@ -149,13 +146,4 @@ func TestFewDescriptors(t *testing.T) {
 			return
 		}
 	}
-}
-
-// The program must not need the standard descriptors.
-func TestClosedStdin(t *testing.T) {
-	t.Parallel()
-	s := newServer(t)
-	c := s.command("PATH").under("exec <&-").start()
-	s.request().serve([]byte("x"))
-	c.wait().expect(t, 0, received(1, 1))
 }

@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
+	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -14,22 +16,20 @@ import (
 // mqfile is the program under test, built once.
 var mqfile string
 
-// Children of this test are this same program again, told by these what to be.
-const (
-	launchEnv = "MQFILE_TEST_LAUNCH" // a launcher, see launch
-	binaryEnv = "MQFILE_TEST_BINARY" // the tests in a namespace; its value is mqfile
-)
+// raced tells whether the race detector sees this program, and mqfile too.
+var raced bool
 
-func TestMain(m *testing.M) {
-	if order := os.Getenv(launchEnv); order != "" {
-		launch(order)
-	}
-	os.Exit(runTests(m))
-}
+// binaryEnv tells the tests that they run in namespaces, see inNamespaces; its value is mqfile.
+const binaryEnv = "MQFILE_TEST_BINARY"
+
+func TestMain(m *testing.M) { os.Exit(runTests(m)) }
 
 func runTests(m *testing.M) int {
 	if signal.Ignored(unix.SIGHUP) { // by nohup(1), and then by the programs, too; execve(2) resets what is caught
 		signal.Notify(make(chan os.Signal, 1), unix.SIGHUP)
+	}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		raced = slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 	}
 	if mqfile = os.Getenv(binaryEnv); mqfile != "" {
 		return m.Run()
@@ -40,13 +40,21 @@ func runTests(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	os.Chmod(dir, 0o755) // other accounts run the program too
+	os.Chmod(dir, 0o755)                     // other accounts run the program too
+	os.Setenv("GORACE", "atexit_sleep_ms=0") // or each program would linger for a second at its end
 	mqfile = filepath.Join(dir, "mqfile")
-	build := exec.Command("go", append([]string{"build", "-buildvcs=false", "-o", mqfile}, buildFlags...)...)
+	build := exec.Command("go", "build", "-buildvcs=false", fmt.Sprintf("-race=%t", raced), "-o", mqfile)
 	build.Stdout, build.Stderr = os.Stderr, os.Stderr
 	if err := build.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, "go build:", err)
 		return 1
 	}
 	return m.Run()
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
 }

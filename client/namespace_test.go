@@ -18,9 +18,7 @@ func inNamespaces(t *testing.T) bool {
 		return true
 	}
 	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	inner := exec.Command(self, "-test.run=^"+t.Name()+"$", "-test.v", "-test.count=1")
 	inner.Env = append(os.Environ(), binaryEnv+"="+mqfile)
 	inner.SysProcAttr = &syscall.SysProcAttr{
@@ -44,12 +42,7 @@ func inNamespaces(t *testing.T) bool {
 func limitQueues(t *testing.T, bytes uint64) {
 	t.Helper()
 	var old unix.Rlimit
-	err := unix.Getrlimit(unix.RLIMIT_MSGQUEUE, &old)
-	if err == nil {
-		err = unix.Setrlimit(unix.RLIMIT_MSGQUEUE, &unix.Rlimit{Cur: bytes, Max: old.Max})
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, unix.Getrlimit(unix.RLIMIT_MSGQUEUE, &old))
+	must(t, unix.Setrlimit(unix.RLIMIT_MSGQUEUE, &unix.Rlimit{Cur: bytes, Max: old.Max}))
 	t.Cleanup(func() { unix.Setrlimit(unix.RLIMIT_MSGQUEUE, &old) })
 }

@@ -10,14 +10,14 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
-
-	"daemonlab/lab/wire"
 )
 
 func TestNewFile(t *testing.T) {
 	t.Parallel()
-	s, file := newServer(t), filepath.Join(t.TempDir(), "file")
-	c := s.command("-o", file, "PATH").under("umask 027").start()
+	s, dir := newServer(t), t.TempDir()
+	c := s.command("-o", "file", "PATH").under("umask 027")
+	c.cmd.Dir = dir
+	c.start()
 	content := noise(20000)
 	messages := s.request().serve(content)
 	r := c.wait()
@@ -25,19 +25,8 @@ func TestNewFile(t *testing.T) {
 	if r.stdout != "" {
 		t.Errorf("stdout %q", r.stdout)
 	}
-	expectContent(t, file, content)
-	expectMode(t, file, 0o640)
-	expectFiles(t, filepath.Dir(file), "file")
-}
-
-func TestRelativeFile(t *testing.T) {
-	t.Parallel()
-	s, dir := newServer(t), t.TempDir()
-	c := s.command("-o", "file", "PATH")
-	c.cmd.Dir = dir
-	c.start()
-	s.request().serve([]byte("x"))
-	c.wait().expect(t, 0, received(1, 1))
+	expectContent(t, dir+"/file", content)
+	expectMode(t, dir+"/file", 0o640)
 	expectFiles(t, dir, "file")
 }
 
@@ -48,48 +37,58 @@ func TestUnreadableDirectory(t *testing.T) {
 		t.Skip("root may list any directory")
 	}
 	s, dir := newServer(t), filepath.Join(t.TempDir(), "dir")
-	mkdir(t, dir)
-	if err := os.Chmod(dir, 0o300); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Mkdir(dir, 0o300))
 	c := s.fetch("-o", dir+"/file", "PATH")
 	s.request().serve([]byte("x"))
 	c.wait().expect(t, 0, received(1, 1))
-	if err := os.Chmod(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Chmod(dir, 0o700))
 	expectFiles(t, dir, "file")
 }
 
-// A file is replaced at the end, in one step, and keeps its mode.
-func TestReplacedFile(t *testing.T) {
+// Whatever ends a transfer before its end leaves the older file, and none beside it.
+func TestOldFileStays(t *testing.T) {
 	t.Parallel()
-	s, file := newServer(t), existingFile(t, "old", 0o604)
-	c := s.fetch("-o", file, "PATH")
-	e := s.request()
-	e.info(6)
-	e.data([]byte("new"))
-	eventually(t, "the client has read a response", func() bool { return !exists(t, e.request.Reply) })
-	expectContent(t, file, []byte("old"))
-	e.data([]byte("est"))
-	e.end()
-	c.wait().expect(t, 0, received(6, 2))
-	expectContent(t, file, []byte("newest"))
-	expectMode(t, file, 0o604)
-	expectFiles(t, filepath.Dir(file), "file")
-}
-
-func TestFailureKeepsOldFile(t *testing.T) {
-	t.Parallel()
-	s, file := newServer(t), existingFile(t, "old", 0o644)
-	c := s.fetch("-o", file, "PATH")
-	e := s.request()
-	e.info(6)
-	e.data([]byte("new"))
-	e.failure("no more")
-	c.wait().expect(t, 1, "mqfile: no more\n")
-	expectContent(t, file, []byte("old"))
-	expectFiles(t, filepath.Dir(file), "file")
+	for name, c := range map[string]struct {
+		setUp  func(*client)
+		end    func(*client, *exchange)
+		code   int
+		stderr string
+	}{
+		"FAILURE": {nil, func(_ *client, e *exchange) { e.failure("no more") }, 1, "mqfile: no more\n"},
+		"SIGTERM": {nil, func(c *client, _ *exchange) { c.signal(unix.SIGTERM) }, 143, ""},
+		"the limit of a file's size": {func(c *client) { c.under("ulimit -f 1") }, nil, 1,
+			"mqfile: write FILE: file too large\n"},
+		// After a power cut there is a whole file or none: it is on the disk before it has its name.
+		"a disk error": {func(c *client) {
+			strace, err := exec.LookPath("strace")
+			if err != nil {
+				c.t.Skip("no strace here to fail an fsync(2)")
+			}
+			c.by(strace, "-f", "-qq", "-o", "/dev/null", "-e", "inject=fsync:error=EIO")
+		}, func(_ *client, e *exchange) {
+			e.data(noise(1000))
+			e.end()
+		}, 1, "mqfile: fsync FILE: input/output error\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, file := newServer(t), existingFile(t, "old", 0o644)
+			running := s.command("-o", file, "PATH")
+			if c.setUp != nil {
+				c.setUp(running)
+			}
+			running.start()
+			e := s.request()
+			e.info(5000)
+			e.data(noise(4000))
+			eventually(t, "the client has taken it", e.IsTaken)
+			if c.end != nil {
+				c.end(running, e)
+			}
+			running.wait().expect(t, c.code, strings.Replace(c.stderr, "FILE", file, 1))
+			expectContent(t, file, []byte("old"))
+			expectFiles(t, filepath.Dir(file), "file")
+		})
+	}
 }
 
 // Links lead to what is replaced, and stay.
@@ -110,10 +109,10 @@ func TestLinks(t *testing.T) {
 func linkedFile(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
-	mkdir(t, dir+"/links")
-	mkdir(t, dir+"/files")
-	symlink(t, "second", dir+"/links/first")
-	symlink(t, "../files/file", dir+"/links/second")
+	must(t, os.Mkdir(dir+"/links", 0o700))
+	must(t, os.Mkdir(dir+"/files", 0o700))
+	must(t, os.Symlink("second", dir+"/links/first"))
+	must(t, os.Symlink("../files/file", dir+"/links/second"))
 	write(t, dir+"/files/file", "old", 0o604)
 	return dir
 }
@@ -121,32 +120,21 @@ func linkedFile(t *testing.T) (dir string) {
 // Where the file goes is decided at the start, whatever becomes of links and directories until the end.
 func TestLinksChangedMeanwhile(t *testing.T) {
 	t.Parallel()
-	for what, c := range map[string]struct {
-		output, file string
-		change       func(dir string)
-	}{
-		"the link": {"links/first", "files/file", func(dir string) {
-			remove(t, dir+"/links/second")
-			symlink(t, "../other/file", dir+"/links/second")
-		}},
-		"the directory": {"here/file", "files/file", func(dir string) {
-			remove(t, dir+"/here")
-			symlink(t, "other", dir+"/here")
-		}},
-		"the file": {"files/file", "files/file", func(dir string) {
-			remove(t, dir+"/files/file")
-			symlink(t, "../other/file", dir+"/files/file")
-		}},
-		"a new file": {"files/new", "files/new", func(dir string) { symlink(t, "../other/file", dir+"/files/new") }},
+	for what, c := range map[string]struct{ output, file, link, target string }{
+		"the link":      {"links/first", "files/file", "links/second", "../other/file"},
+		"the directory": {"here/file", "files/file", "here", "other"},
+		"the file":      {"files/file", "files/file", "files/file", "../other/file"},
+		"a new file":    {"files/new", "files/new", "files/new", "../other/file"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			s, dir := newServer(t), linkedFile(t)
-			symlink(t, "files", dir+"/here")
-			mkdir(t, dir+"/other")
+			must(t, os.Symlink("files", dir+"/here"))
+			must(t, os.Mkdir(dir+"/other", 0o700))
 			write(t, dir+"/other/file", "precious", 0o600)
 			running := s.fetch("-o", filepath.Join(dir, c.output), "PATH")
 			e := s.request()
-			c.change(dir)
+			os.Remove(filepath.Join(dir, c.link)) // there is none where a new file will be
+			must(t, os.Symlink(c.target, filepath.Join(dir, c.link)))
 			e.serve([]byte("new"))
 			running.wait().expect(t, 0, received(3, 1))
 			expectContent(t, dir+"/other/file", []byte("precious"))
@@ -162,46 +150,13 @@ func TestLinksChangedMeanwhile(t *testing.T) {
 	}
 }
 
-// After a power cut there is a whole file or none: it is on the disk before it has its name.
-func TestSync(t *testing.T) {
-	t.Parallel()
-	strace, err := exec.LookPath("strace")
-	if err != nil {
-		t.Skip("no strace here to fail an fsync(2)")
-	}
-	s, file := newServer(t), existingFile(t, "old", 0o644)
-	c := s.command("-o", file, "PATH")
-	c.cmd.Args = append([]string{strace, "-f", "-qq", "-o", "/dev/null", "-e", "inject=fsync:error=EIO"}, c.cmd.Args...)
-	c.cmd.Path = strace
-	c.start()
-	s.request().serve([]byte("new"))
-	c.wait().expect(t, 1, "mqfile: fsync "+file+": input/output error\n")
-	expectContent(t, file, []byte("old"))
-	expectFiles(t, filepath.Dir(file), "file")
-}
-
-func TestDevice(t *testing.T) {
-	t.Parallel()
-	s := newServer(t)
-	c := s.fetch("-o", "/dev/null", "PATH")
-	s.request().serve([]byte("x"))
-	c.wait().expect(t, 0, received(1, 1))
-	if info, err := os.Lstat("/dev/null"); err != nil || info.Mode()&fs.ModeCharDevice == 0 {
-		t.Fatalf("/dev/null is now %v, %v", info, err)
-	}
-}
-
 func TestFIFO(t *testing.T) {
 	t.Parallel()
 	s, fifo := newServer(t), filepath.Join(t.TempDir(), "fifo")
-	if err := unix.Mkfifo(fifo, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must(t, unix.Mkfifo(fifo, 0o600))
 	c := s.fetch("-o", fifo, "PATH")
 	reader, err := os.Open(fifo)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer reader.Close()
 	content := noise(10000)
 	messages := s.request().serve(content)
@@ -227,8 +182,8 @@ func TestDevStdout(t *testing.T) {
 func TestImpossibleOutput(t *testing.T) {
 	t.Parallel()
 	s, dir := newServer(t), t.TempDir()
-	symlink(t, "loop", dir+"/loop")
-	symlink(t, "nothing", dir+"/dangling")
+	must(t, os.Symlink("loop", dir+"/loop"))
+	must(t, os.Symlink("nothing", dir+"/dangling"))
 	for _, file := range []string{dir, dir + "/none/file", dir + "/loop", dir + "/dangling", dir + "/file/"} {
 		s.command("-o", file, "PATH").run().expectPart(t, 1, file+": ")
 	}
@@ -248,23 +203,6 @@ func TestReadOnlyFile(t *testing.T) {
 	expectContent(t, file, []byte("old"))
 }
 
-func TestFullDevice(t *testing.T) {
-	t.Parallel()
-	s := newServer(t)
-	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer full.Close()
-	c := s.command("PATH")
-	c.cmd.Stdout = full
-	c.start()
-	e := s.request()
-	e.serve([]byte("x"))
-	c.wait().expect(t, 1, "mqfile: write stdout: no space left on device\n")
-	gone(t, e.request.Reply)
-}
-
 // Without a stdout there is nowhere to write to, so the server is not asked.
 func TestClosedStdout(t *testing.T) {
 	t.Parallel()
@@ -275,10 +213,10 @@ func TestClosedStdout(t *testing.T) {
 	s.empty()
 }
 
-// /dev/null is a place to write to, also as daemon(3) opens it.
+// /dev/null is a place to write to, also as daemon(3) opens it, and nothing is read from stdin.
 func TestStdoutNowhere(t *testing.T) {
 	t.Parallel()
-	for _, script := range []string{"exec >/dev/null", "exec <>/dev/null >&0"} {
+	for _, script := range []string{"exec >/dev/null", "exec <>/dev/null >&0", "exec <&-"} {
 		s := newServer(t)
 		c := s.command("PATH").under(script).start()
 		s.request().serve([]byte("x"))
@@ -286,53 +224,37 @@ func TestStdoutNowhere(t *testing.T) {
 	}
 }
 
-func TestFileSizeLimit(t *testing.T) {
-	t.Parallel()
-	s, file := newServer(t), existingFile(t, "old", 0o644)
-	c := s.command("-o", file, "PATH").under("ulimit -f 1").start()
-	e := s.request()
-	e.info(5000)
-	e.data(noise(5000))
-	e.trySend(wire.End, nil)
-	c.wait().expectPart(t, 1, "write "+file+": file too large")
-	gone(t, e.request.Reply)
-	expectContent(t, file, []byte("old"))
-	expectFiles(t, filepath.Dir(file), "file")
+// brokenPipe is one that nobody reads any more.
+func brokenPipe(t *testing.T) *os.File {
+	t.Helper()
+	out, in, err := os.Pipe()
+	must(t, err)
+	must(t, out.Close())
+	t.Cleanup(func() { in.Close() })
+	return in
 }
 
 // A reader that has seen enough is no failure to speak of.
 func TestBrokenPipe(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
-	out, in, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
 	c := s.command("PATH")
-	c.cmd.Stdout = in
+	c.cmd.Stdout = brokenPipe(t)
 	c.start()
-	in.Close()
-	out.Close()
 	e := s.request()
 	e.info(1 << 20)
 	e.data([]byte("x"))
 	c.wait().expect(t, 128+int(unix.SIGPIPE), "")
-	gone(t, e.request.Reply)
+	gone(t, e.Request.Reply)
 }
 
 // Nobody reading stderr does not make a transfer that was complete a failure.
 func TestBrokenStderr(t *testing.T) {
 	t.Parallel()
 	s, file := newServer(t), filepath.Join(t.TempDir(), "file")
-	out, in, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
 	c := s.command("-o", file, "PATH")
-	c.cmd.Stderr = in
+	c.cmd.Stderr = brokenPipe(t)
 	c.start()
-	in.Close()
-	out.Close()
 	s.request().serve([]byte("x"))
 	c.wait().expect(t, 0, "")
 	expectContent(t, file, []byte("x"))
@@ -347,33 +269,8 @@ func existingFile(t *testing.T, content string, mode fs.FileMode) string {
 
 func write(t *testing.T, file, content string, mode fs.FileMode) {
 	t.Helper()
-	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(file, mode); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func mkdir(t *testing.T, dir string) {
-	t.Helper()
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func remove(t *testing.T, file string) {
-	t.Helper()
-	if err := os.Remove(file); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func symlink(t *testing.T, target, link string) {
-	t.Helper()
-	if err := os.Symlink(target, link); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(file, []byte(content), 0o600))
+	must(t, os.Chmod(file, mode))
 }
 
 func expectContent(t *testing.T, file string, want []byte) {

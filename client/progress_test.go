@@ -30,9 +30,7 @@ func newTerminal(t *testing.T, columns int) *terminal {
 		t.Skipf("no pseudo-terminals here: %v", err)
 	}
 	size := &unix.Winsize{Row: 24, Col: uint16(columns)}
-	if err := unix.IoctlSetWinsize(int(slave.Fd()), unix.TIOCSWINSZ, size); err != nil {
-		t.Fatal(err)
-	}
+	must(t, unix.IoctlSetWinsize(int(slave.Fd()), unix.TIOCSWINSZ, size))
 	tty := &terminal{t: t, slave: slave, over: make(chan struct{})}
 	go tty.watch(master)
 	t.Cleanup(tty.close)
@@ -101,13 +99,8 @@ func TestProgress(t *testing.T) {
 		10:  {" 50%"},
 	} {
 		t.Run(fmt.Sprint(columns), func(t *testing.T) {
-			s, tty := newServer(t), newTerminal(t, columns)
-			c := s.command("PATH").on(tty).start()
-			e := s.request()
-			e.info(20000)
-			messages := e.data(make([]byte, 10000))
-			eventually(t, "a bar", func() bool { return strings.Contains(tty.written(), " 50%") })
-			messages += e.data(make([]byte, 10000))
+			c, e, tty := halfway(t, columns)
+			messages := 2 * e.data(make([]byte, 10000))
 			e.end()
 			c.wait()
 			for _, fact := range facts {
@@ -139,14 +132,21 @@ func TestNoProgressWhenFast(t *testing.T) {
 	}
 }
 
-func TestSignalErasesProgress(t *testing.T) {
-	t.Parallel()
-	s, tty := newServer(t), newTerminal(t, 80)
+// halfway has a client at a bar that says 50 %.
+func halfway(t *testing.T, columns int) (*client, *exchange, *terminal) {
+	t.Helper()
+	s, tty := newServer(t), newTerminal(t, columns)
 	c := s.command("PATH").on(tty).start()
 	e := s.request()
 	e.info(20000)
 	e.data(make([]byte, 10000))
-	eventually(t, "a bar", func() bool { return strings.Contains(tty.written(), "%") })
+	eventually(t, "a bar", func() bool { return strings.Contains(tty.written(), " 50%") })
+	return c, e, tty
+}
+
+func TestSignalErasesProgress(t *testing.T) {
+	t.Parallel()
+	c, _, tty := halfway(t, 80)
 	c.signal(unix.SIGINT)
 	c.wait().expect(t, 130, "")
 	if text, _ := tty.screen(); text != "" {
@@ -157,16 +157,9 @@ func TestSignalErasesProgress(t *testing.T) {
 // Ctrl-S stops the terminal's output, not the program's end.
 func TestSignalWhileTerminalIsStopped(t *testing.T) {
 	t.Parallel()
-	s, tty := newServer(t), newTerminal(t, 80)
-	c := s.command("PATH").on(tty).start()
-	e := s.request()
-	e.info(20000)
-	e.data(make([]byte, 10000))
-	eventually(t, "a bar", func() bool { return strings.Contains(tty.written(), "%") })
+	c, _, tty := halfway(t, 80)
 	const suspend = 0 // TCOOFF
-	if err := unix.IoctlSetInt(int(tty.slave.Fd()), unix.TCXONC, suspend); err != nil {
-		t.Fatal(err)
-	}
+	must(t, unix.IoctlSetInt(int(tty.slave.Fd()), unix.TCXONC, suspend))
 	time.Sleep(250 * time.Millisecond) // in which the bar would be drawn twice; that it is not, no event tells
 	c.signal(unix.SIGTERM)
 	c.wait().expect(t, 143, "")

@@ -2,7 +2,6 @@ package main_test
 
 import (
 	"os"
-	"strings"
 	"syscall"
 	"testing"
 
@@ -24,24 +23,10 @@ func TestDeadlySignals(t *testing.T) {
 			e := s.request()
 			c.signal(sig)
 			c.wait().expect(t, 128+int(sig), "")
-			gone(t, e.request.Reply)
+			gone(t, e.Request.Reply)
 			expectFiles(t, dir)
 		})
 	}
-}
-
-func TestSignalInMidTransfer(t *testing.T) {
-	t.Parallel()
-	s, file := newServer(t), existingFile(t, "old", 0o644)
-	c := s.fetch("-o", file, "PATH")
-	e := s.request()
-	e.info(100)
-	e.data([]byte("new"))
-	eventually(t, "the client has read a response", func() bool { return !exists(t, e.request.Reply) })
-	c.signal(unix.SIGTERM)
-	c.wait().expect(t, 143, "")
-	expectContent(t, file, []byte("old"))
-	expectFiles(t, strings.TrimSuffix(file, "/file"), "file")
 }
 
 func TestSignalWhileQueueIsFull(t *testing.T) {
@@ -59,9 +44,7 @@ func TestSignalWhileOutputIsStuck(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	out, in, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer out.Close()
 	defer in.Close()
 	c := s.command("PATH")
@@ -70,24 +53,16 @@ func TestSignalWhileOutputIsStuck(t *testing.T) {
 	e := s.request()
 	e.info(1 << 20)
 	capacity, err := unix.FcntlInt(in.Fd(), unix.F_GETPIPE_SZ, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	e.data(noise(capacity + 1))
-	eventually(t, "the pipe is full", func() bool { return unread(t, out) == capacity })
+	eventually(t, "the pipe is full", func() bool {
+		unread, err := unix.IoctlGetInt(int(out.Fd()), unix.TIOCINQ)
+		must(t, err)
+		return unread == capacity
+	})
 	c.signal(unix.SIGINT)
 	c.wait().expect(t, 130, "")
-	gone(t, e.request.Reply)
-}
-
-// unread is how many bytes wait in a pipe.
-func unread(t *testing.T, pipe *os.File) int {
-	t.Helper()
-	n, err := unix.IoctlGetInt(int(pipe.Fd()), unix.TIOCINQ)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
+	gone(t, e.Request.Reply)
 }
 
 // As under nohup(1), and in the background of a script.
@@ -118,7 +93,6 @@ func TestHarmlessSignals(t *testing.T) {
 	}
 	e.serve([]byte("x"))
 	c.wait().expect(t, 0, received(1, 1))
-	gone(t, e.request.Reply)
 }
 
 // Stopped and continued, as by Ctrl-Z and fg.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -29,17 +30,15 @@ func TestTransfer(t *testing.T) {
 	t.Parallel()
 	for _, size := range []int{0, 1, 255, 256, 8191, 8192, 8193, 128 << 10, 1<<20 + 1} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
-			s, file := newServer(t), noise(size)
+			s := newServer(t)
 			c := s.fetch("PATH")
-			messages := s.request().serve(file)
-			r := c.wait()
-			r.expect(t, 0, received(size, messages))
-			if r.stdout != string(file) {
-				t.Errorf("%d bytes on stdout are not the %d of the file", len(r.stdout), size)
-			}
+			c.expectServed(s.request(), noise(size))
 		})
 	}
 }
+
+// replyName has the PID and at least 64 random bits.
+var replyName = regexp.MustCompile(`^/mqfile-[0-9]+-[0-9a-f]{16,}$`)
 
 func TestRequest(t *testing.T) {
 	t.Parallel()
@@ -47,15 +46,11 @@ func TestRequest(t *testing.T) {
 		s := newServer(t)
 		c := s.fetch("--", path)
 		e := s.request()
-		if e.request.Path != path {
-			t.Errorf("asked for %q, expected %q", e.request.Path, path)
-		}
-		if int(e.request.PID) != c.cmd.Process.Pid {
-			t.Errorf("PID %d in the request of %d", e.request.PID, c.cmd.Process.Pid)
+		if e.Request.Path != path || !replyName.MatchString(e.Request.Reply) {
+			t.Errorf("asked for %q at %s, expected %q", e.Request.Path, e.Request.Reply, path)
 		}
 		e.serve([]byte("x"))
 		c.wait().expect(t, 0, received(1, 1))
-		gone(t, e.request.Reply)
 	}
 }
 
@@ -65,9 +60,7 @@ func TestTrickleArrives(t *testing.T) {
 	s := newServer(t)
 	c := s.command("PATH")
 	out, in, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer out.Close()
 	c.cmd.Stdout = in
 	c.start()
@@ -93,32 +86,22 @@ func TestFailure(t *testing.T) {
 	} {
 		s := newServer(t)
 		c := s.fetch("PATH")
-		e := s.request()
-		e.failure(text)
+		s.request().failure(text)
 		r := c.wait()
 		r.expect(t, 1, "mqfile: "+said+"\n")
 		if r.stdout != "" {
 			t.Errorf("stdout %q", r.stdout)
 		}
-		gone(t, e.request.Reply)
 	}
-}
-
-func TestFailureInMidTransfer(t *testing.T) {
-	t.Parallel()
-	s := newServer(t)
-	c := s.fetch("PATH")
-	e := s.request()
-	e.info(100)
-	e.data([]byte("abc"))
-	e.failure("disk on fire")
-	c.wait().expect(t, 1, "mqfile: disk on fire\n")
-	gone(t, e.request.Reply)
 }
 
 // What a server sends that does not keep to the contract.
 func TestBadResponses(t *testing.T) {
 	t.Parallel()
+	type message struct {
+		kind uint
+		body []byte
+	}
 	info := func(size uint64) message { return message{wire.Info, wire.AppendInfo(nil, size)} }
 	data := func(n int) message { return message{wire.Data, bytes.Repeat([]byte("x"), n)} }
 	end := message{wire.End, nil}
@@ -143,34 +126,25 @@ func TestBadResponses(t *testing.T) {
 		"type 32767":         {"unknown type 32767", []message{{32767, nil}}},
 		"FAILURE empty":      {"without a reason", []message{{wire.Failure, nil}}},
 	} {
-		t.Run(name, func(t *testing.T) { expectBad(t, c.say, c.messages) })
+		t.Run(name, func(t *testing.T) {
+			s, dir := newServer(t), t.TempDir()
+			running := s.fetch("-o", dir+"/file", "PATH")
+			e := s.request()
+			for _, m := range c.messages {
+				e.send(m.kind, m.body)
+			}
+			running.wait().expectPart(t, 1, c.say)
+			gone(t, e.Request.Reply)
+			expectFiles(t, dir)
+		})
 	}
-}
-
-type message struct {
-	kind uint
-	body []byte
-}
-
-func expectBad(t *testing.T, say string, messages []message) {
-	s, dir := newServer(t), t.TempDir()
-	c := s.fetch("-o", dir+"/file", "PATH")
-	e := s.request()
-	for _, m := range messages {
-		e.send(m.kind, m.body)
-	}
-	c.wait().expectPart(t, 1, say)
-	gone(t, e.request.Reply)
-	expectFiles(t, dir)
 }
 
 // expectFiles checks which files a directory holds, hidden ones included.
 func expectFiles(t *testing.T, dir string, names ...string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	var found []string
 	for _, entry := range entries {
 		found = append(found, entry.Name())
