@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 	"text/tabwriter"
 
+	"daemonlab/specs/finding"
 	"daemonlab/specs/grade/alike"
-	"daemonlab/specs/grade/class"
 	"daemonlab/specs/grade/formats"
 	"daemonlab/specs/grade/intake"
 )
@@ -19,7 +19,7 @@ func (o options) compare() error {
 	if err != nil {
 		return err
 	}
-	defer removeAll(work)
+	defer os.RemoveAll(work)
 	var c alike.Class
 	for _, dir := range o.handouts {
 		if _, err := c.Handout(dir); err != nil {
@@ -55,13 +55,13 @@ func addTo(c *alike.Class, name string, item intake.Item, work string) []string 
 	if item.Stray.EN != "" {
 		return []string{item.Stray.EN}
 	}
-	defer removeAll(work)
+	defer os.RemoveAll(work)
 	err := os.Mkdir(work, 0o700)
 	if err == nil {
 		_, err = item.Unpack(work)
 	}
 	if err != nil {
-		return []string{class.Plain(err.Error())}
+		return []string{finding.Plain(err.Error())}
 	}
 	skipped, err := c.Add(name, work)
 	if err != nil {

@@ -51,16 +51,16 @@ func (a *attempt) build(ctx context.Context) error {
 	limited, cancel := harness.WithTimeout(ctx, a.o.timeout)
 	defer cancel()
 	output := &capped{limit: maxBuildOutput}
-	launch := append([]string{a.cages.Tool(a.tools, launchTool)}, a.cages.Confine()...)
+	launch := append([]string{a.cages.Tool(launchTool)}, a.cages.Confine()...)
 	job := cage.Job{
 		Command: append(launch, "--", "/bin/sh", "-c", removeBuilt+"("+command+"\n); status=$?\n"+checkBuilt+"\nexit $status"),
 		Env:     cage.Environment(a.toolchain.env...), Files: a.files, Result: a.built, Build: true,
-		Tools: a.tools, Stdout: output, Stderr: output,
+		Stdout: output, Stderr: output,
 	}
 	begin := time.Now()
 	exit, err := a.cages.Run(limited, job)
 	a.Build.Seconds = time.Since(begin).Round(time.Millisecond).Seconds()
-	a.Build.Output = strings.ToValidUTF8(output.String(), "\uFFFD")
+	a.Build.Output = strings.ToValidUTF8(string(output.Bytes()), "\uFFFD")
 	if keepErr := a.keep("build.log", output.Bytes()); keepErr != nil {
 		return keepErr
 	}

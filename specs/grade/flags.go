@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -214,11 +213,12 @@ func (o options) choose(items []intake.Item) (chosen []intake.Item, err error) {
 
 // prepareOut makes the directory of results. Those of another run are not mixed with these.
 func (o options) prepareOut() error {
-	if err := os.MkdirAll(filepath.Join(o.out, "submissions"), 0o755); err != nil {
+	dir := filepath.Join(o.out, "submissions")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	entries, err := os.ReadDir(filepath.Join(o.out, "submissions"))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
 		return err
 	}
 	if len(entries) > 0 && !o.resume && len(o.only) == 0 {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"errors"
@@ -24,7 +23,6 @@ type grader struct {
 	o         options
 	work      string // directory that goes at the end
 	cages     *cage.Cages
-	tools     []*os.File
 	kit       string // version
 	toolchain toolchain
 	total     int
@@ -43,7 +41,7 @@ const (
 var toolNames = []string{"judge", "specs.test", "launch"}
 
 func newGrader(o options) (g *grader, err error) {
-	g = &grader{o: o, kit: version()}
+	g = &grader{o: o, kit: cmp.Or(kit, "(devel)")}
 	defer func() {
 		if err != nil {
 			g.close()
@@ -52,28 +50,29 @@ func newGrader(o options) (g *grader, err error) {
 	if err := o.prepareOut(); err != nil {
 		return g, err
 	}
+	self, err := os.Executable()
+	if err != nil {
+		return g, err
+	}
 	if g.work, err = os.MkdirTemp("", "daemonlab-grade-"); err != nil {
 		return g, err
 	}
 	if err := g.makeRooms(); err != nil {
 		return g, err
 	}
-	if err := g.openTools(); err != nil {
-		return g, err
-	}
-	self, err := os.Executable()
+	tools, err := g.openTools(filepath.Dir(self))
 	if err != nil {
 		return g, err
 	}
 	if g.toolchain, err = findToolchain(filepath.Dir(filepath.Dir(self))); err != nil {
 		return g, err
 	}
-	return g, g.openCages()
+	return g, g.openCages(tools)
 }
 
 // openCages makes sure that there is a cage, or that none is wanted.
-func (g *grader) openCages() (err error) {
-	if g.cages, err = cage.Open(g.room("cages"), g.toolchain.shares); err == nil {
+func (g *grader) openCages(tools []*os.File) (err error) {
+	if g.cages, err = cage.Open(g.room("cages"), g.toolchain.shares, tools); err == nil {
 		g.judging = make(chan struct{}, g.judges())
 		if !g.cages.MemoryLimited() {
 			fmt.Fprintln(os.Stderr, "grade: memory is limited for each process, not for a submission as a whole: no control groups")
@@ -87,7 +86,7 @@ func (g *grader) openCages() (err error) {
 	g.o.jobs = 1
 	g.toolchain.useInPlace()
 	g.judging = make(chan struct{}, 1)
-	g.cages, err = cage.Bare(g.room("bare"))
+	g.cages, err = cage.Bare(g.room("bare"), tools)
 	return err
 }
 
@@ -105,51 +104,33 @@ func (g *grader) makeRooms() error {
 
 // openTools opens the judge's programs, which are beside this one. The cages get copies, by descriptor, that strangers
 // may execute whatever the umask of who has built them.
-func (g *grader) openTools() error {
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
+func (g *grader) openTools(dir string) (tools []*os.File, err error) {
 	for _, name := range toolNames {
 		copied := filepath.Join(g.room("tools"), name)
-		if err := cage.CopyProgram(filepath.Join(filepath.Dir(self), name), copied); err != nil {
-			return err
+		if err := cage.CopyProgram(filepath.Join(dir, name), copied); err != nil {
+			return nil, err
 		}
 		file, err := os.Open(copied)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		g.tools = append(g.tools, file)
+		tools = append(tools, file)
 	}
-	return nil
+	return tools, nil
 }
 
 func (g *grader) close() {
 	if g.cages != nil {
 		g.cages.Close()
 	}
-	for _, f := range g.tools {
-		f.Close()
-	}
 	if g.work != "" {
-		removeAll(g.work)
+		os.RemoveAll(g.work)
 	}
-}
-
-// removeAll removes a directory with Go modules in it, which are read-only.
-func removeAll(dir string) {
-	filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && entry.IsDir() {
-			os.Chmod(path, 0o700)
-		}
-		return nil
-	})
-	os.RemoveAll(dir)
 }
 
 // gradeAll grades the submissions, several at a time, and returns those that are done, in the order of their names.
 func (g *grader) gradeAll(ctx context.Context, items []intake.Item) ([]class.Submission, error) {
-	p := newProgress(os.Stderr, len(items))
+	p := newProgress(len(items))
 	defer p.end()
 	done := make([]*class.Submission, len(items))
 	errs := make([]error, len(items))
@@ -185,7 +166,12 @@ func (g *grader) gradeOrLoad(ctx context.Context, item intake.Item, p *progress)
 	before, err := class.LoadSubmission(g.o.out, item.Name)
 	had := err == nil
 	if had && g.o.resume && g.o.as == "" && before.Verdict != class.GraderFailed && before.Handed == handed {
-		return g.keepResult(before, adjust, p)
+		p.kept()
+		if !reflect.DeepEqual(before.Adjust, adjust) { // the instructor's table has changed
+			before.Adjust = adjust
+			err = before.Save(g.o.out)
+		}
+		return &before, err
 	}
 	if g.o.as != "" && !had {
 		return nil, fmt.Errorf("%v was not graded yet: do it without --as first", item.Name)
@@ -210,36 +196,15 @@ func (g *grader) gradeOrLoad(ctx context.Context, item intake.Item, p *progress)
 	return &s, s.Save(g.o.out)
 }
 
-// keepResult takes over a result, with what the instructor's table says by now.
-func (g *grader) keepResult(s class.Submission, adjust class.Adjustment, p *progress) (*class.Submission, error) {
-	p.kept(s)
-	if reflect.DeepEqual(s.Adjust, adjust) {
-		return &s, nil
-	}
-	s.Adjust = adjust
-	return &s, s.Save(g.o.out)
-}
-
 // kit is the version that the script has built.
 var kit string
-
-func version() string {
-	return cmp.Or(kit, "(devel)")
-}
 
 // machine describes where it was graded.
 func machine() string {
 	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
-	model := "processor"
-	if f, err := os.Open("/proc/cpuinfo"); err == nil {
-		defer f.Close()
-		for lines := bufio.NewScanner(f); lines.Scan(); {
-			if key, value, _ := strings.Cut(lines.Text(), ":"); strings.TrimSpace(key) == "model name" {
-				model = strings.TrimSpace(value)
-				break
-			}
-		}
-	}
-	return fmt.Sprintf("Linux %s %s, %d x %s, %s", strings.TrimSpace(string(kernel)), runtime.GOARCH, runtime.NumCPU(), model,
-		runtime.Version())
+	cpus, _ := os.ReadFile("/proc/cpuinfo")
+	_, model, _ := strings.Cut(string(cpus), "model name\t: ")
+	model, _, _ = strings.Cut(model, "\n")
+	return fmt.Sprintf("Linux %s %s, %d x %s, %s", strings.TrimSpace(string(kernel)), runtime.GOARCH, runtime.NumCPU(),
+		cmp.Or(model, "processor"), runtime.Version())
 }

@@ -98,7 +98,7 @@ func (a *attempt) judgeRows(ctx context.Context, log string, ids []string) ([]cl
 	defer cancel()
 	said, complaints := &capped{limit: maxJudged}, &capped{limit: maxBuildOutput}
 	exit, err := a.cages.Run(limited, cage.Job{
-		Command: a.judgeCommand(ids), Trusted: true, Files: a.built, Fixed: true, Tools: a.tools, Stdout: said, Stderr: complaints,
+		Command: a.judgeCommand(ids), Trusted: true, Files: a.built, Fixed: true, Stdout: said, Stderr: complaints,
 		Env: cage.Environment(harness.OrdersVariable + "=" + strings.Join(a.cages.Confine(), " ")),
 	})
 	if keepErr := errors.Join(a.keep(log+".json", said.Bytes()), a.keep(log+".log", complaints.Bytes())); keepErr != nil {
@@ -118,14 +118,14 @@ func (a *attempt) judgeRows(ctx context.Context, log string, ids []string) ([]cl
 	}
 	rows, open := finished(found, ids)
 	if len(rows) < len(ids) {
-		return nil, fmt.Errorf("the judge ended with %d before it had judged %s: %s", exit, open, oneLine(complaints.String()))
+		return nil, fmt.Errorf("the judge ended with %d before it had judged %s: %s", exit, open, oneLine(string(complaints.Bytes())))
 	}
 	return rows, nil
 }
 
 func (a *attempt) judgeCommand(ids []string) []string {
-	command := []string{a.cages.Tool(a.tools, judgeTool), "--stream", "--jobs", fmt.Sprint(rowsAtOnce),
-		"--suite", a.cages.Tool(a.tools, suiteTool), "--launcher", a.cages.Tool(a.tools, launchTool)}
+	command := []string{a.cages.Tool(judgeTool), "--stream", "--jobs", fmt.Sprint(rowsAtOnce),
+		"--suite", a.cages.Tool(suiteTool), "--launcher", a.cages.Tool(launchTool)}
 	for _, p := range []struct{ flag, program string }{{"--server", serverProgram}, {"--client", clientProgram}} {
 		path := unusedProgram
 		if a.has(p.program) {

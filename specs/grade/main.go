@@ -44,12 +44,30 @@ func run(args []string) (status int, err error) {
 	if err != nil {
 		return tool.UsageStatus(err), nil
 	}
-	if do := o.instead(); do != nil {
-		if err := do(); err != nil {
-			return exitError, err
+	var c class.Class
+	switch {
+	case o.alike != nil:
+		err = o.compare()
+	case o.bundle != "":
+		err = o.packBundle()
+	case o.rescore != "":
+		if c, err = results.Rescore(o.rescore, o.rows); err == nil {
+			printTable(os.Stdout, c)
 		}
-		return exitGraded, nil
+	case o.merge:
+		if c, err = results.Merge(o.out, o.parts); err == nil {
+			printTable(os.Stdout, c)
+		}
+	default:
+		return o.grade()
 	}
+	if err != nil {
+		return exitError, err
+	}
+	return exitGraded, nil
+}
+
+func (o options) grade() (status int, err error) {
 	ctx, cancel := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 	defer cancel()
 	g, err := newGrader(o)
@@ -74,8 +92,14 @@ func run(args []string) (status int, err error) {
 
 // gradeClass grades what there is to grade and saves the class, also what there is of it when ctx ends.
 func (g *grader) gradeClass(ctx context.Context) (class.Class, error) {
-	items, err := g.takeIn()
+	items, err := intake.Class(g.o.class, g.room("class"))
 	if err != nil {
+		return class.Class{}, err
+	}
+	if len(items) == 0 {
+		return class.Class{}, fmt.Errorf("there is nothing in %s", g.o.class)
+	}
+	if g.adjust, err = intake.Adjustments(strings.TrimSuffix(g.o.class, "/"), items); err != nil {
 		return class.Class{}, err
 	}
 	chosen, err := g.o.choose(items)
@@ -92,19 +116,6 @@ func (g *grader) gradeClass(ctx context.Context) (class.Class, error) {
 		slices.SortFunc(c.Submissions, func(a, b class.Submission) int { return cmp.Compare(a.Name, b.Name) })
 	}
 	return c, errors.Join(err, results.Publish(g.o.out, c))
-}
-
-// takeIn finds out what was handed in, and what the instructor's table says of it.
-func (g *grader) takeIn() ([]intake.Item, error) {
-	items, err := intake.Class(g.o.class, g.room("class"))
-	if err != nil {
-		return nil, err
-	}
-	if len(items) == 0 {
-		return nil, fmt.Errorf("there is nothing in %s", g.o.class)
-	}
-	g.adjust, err = intake.Adjustments(strings.TrimSuffix(g.o.class, "/"), items)
-	return items, err
 }
 
 // others are the results of items that were not to be graded now.

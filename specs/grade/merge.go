@@ -7,22 +7,20 @@ import (
 	"daemonlab/specs/grade/class"
 )
 
-// merge adds the rows of one more run. A row passes only if it does in every run.
+// merge adds the rows of one more run. A row passes only if it does in every run, and counts only if it was judged in all.
 func (a *attempt) merge(run []class.Row) {
+	for i := range run {
+		if run[i].Status == class.Passed {
+			run[i].Passes = 1
+		}
+	}
+	if a.Runs == 1 {
+		a.Rows = run
+		return
+	}
 	var merged []class.Row
-	for _, standard := range a.o.rows {
-		before, had := a.Row(standard.ID)
-		after, has := class.Submission{Rows: run}.Row(standard.ID)
-		if !had && (!has || a.Runs > 1) {
-			continue // it was not judged in every run
-		}
-		if has && after.Status == class.Passed {
-			after.Passes = 1
-		}
-		switch {
-		case !had:
-			merged = append(merged, after)
-		case has:
+	for _, before := range a.Rows {
+		if after, has := (class.Submission{Rows: run}).Row(before.ID); has {
 			merged = append(merged, join(before, after))
 		}
 	}

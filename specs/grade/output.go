@@ -7,20 +7,17 @@ import (
 	"sync"
 )
 
-// capped keeps the beginning of what is written to it, and lets the rest go by.
+// capped keeps the beginning of what is written to it, and drops the rest.
 type capped struct {
 	mu    sync.Mutex
 	buf   bytes.Buffer
 	limit int
-	more  int // bytes that went by
 }
 
 func (c *capped) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	kept := min(len(p), c.limit-c.buf.Len())
-	c.buf.Write(p[:kept])
-	c.more += len(p) - kept
+	c.buf.Write(p[:min(len(p), c.limit-c.buf.Len())])
 	return len(p), nil
 }
 
@@ -29,8 +26,6 @@ func (c *capped) Bytes() []byte {
 	defer c.mu.Unlock()
 	return bytes.Clone(c.buf.Bytes())
 }
-
-func (c *capped) String() string { return string(c.Bytes()) }
 
 // keep puts evidence into the submission's directory of results; what is empty is none.
 func (a *attempt) keep(name string, content []byte) error {

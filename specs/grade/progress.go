@@ -3,20 +3,21 @@ package main
 import (
 	"fmt"
 	"os"
-	"strings"
+	"slices"
 	"sync"
 	"time"
 
 	"golang.org/x/term"
 
+	"daemonlab/specs/finding"
 	"daemonlab/specs/grade/class"
 	"daemonlab/specs/rubric"
 )
 
-// progress tells how far the grading is: on a terminal in one line, else in a line for each submission that is done.
+// progress tells on stderr how far the grading is: on a terminal in one line, else in a line for each submission that is
+// done.
 type progress struct {
 	mu       sync.Mutex
-	to       *os.File
 	terminal bool
 	total    int
 	finished int
@@ -25,8 +26,8 @@ type progress struct {
 	began    time.Time
 }
 
-func newProgress(to *os.File, total int) *progress {
-	return &progress{to: to, terminal: term.IsTerminal(int(to.Fd())), total: total, began: time.Now()}
+func newProgress(total int) *progress {
+	return &progress{terminal: term.IsTerminal(int(os.Stderr.Fd())), total: total, began: time.Now()}
 }
 
 func (p *progress) begin(name class.Name) {
@@ -37,7 +38,7 @@ func (p *progress) begin(name class.Name) {
 }
 
 // kept counts a submission whose result is there already.
-func (p *progress) kept(class.Submission) {
+func (p *progress) kept() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.finished++
@@ -49,14 +50,9 @@ func (p *progress) done(s class.Submission, rows []rubric.Row) {
 	defer p.mu.Unlock()
 	p.finished++
 	p.judged++
-	for i, name := range p.current {
-		if name == s.Name {
-			p.current = append(p.current[:i], p.current[i+1:]...)
-			break
-		}
-	}
+	p.current = slices.DeleteFunc(p.current, func(name class.Name) bool { return name == s.Name })
 	if !p.terminal {
-		fmt.Fprintf(p.to, "%d/%d %v: %s%s\n", p.finished, p.total, s.Name, outcome(s, rows), p.left())
+		fmt.Fprintf(os.Stderr, "%d/%d %v: %s%s\n", p.finished, p.total, s.Name, outcome(s, rows), p.left())
 	}
 	p.line()
 }
@@ -66,16 +62,15 @@ func (p *progress) line() {
 	if !p.terminal {
 		return
 	}
-	names := make([]string, 0, len(p.current))
+	text := fmt.Sprintf("%d/%d%s ", p.finished, p.total, p.left())
 	for _, name := range p.current {
-		names = append(names, name.String())
+		text += " " + name.String()
 	}
-	text := []rune(fmt.Sprintf("%d/%d%s  %s", p.finished, p.total, p.left(), strings.Join(names, " ")))
-	width, _, err := term.GetSize(int(p.to.Fd()))
+	width, _, err := term.GetSize(int(os.Stderr.Fd()))
 	if err != nil || width == 0 {
 		width = 80
 	}
-	fmt.Fprintf(p.to, "\r\x1b[K%s", string(text[:min(len(text), width-1)]))
+	fmt.Fprintf(os.Stderr, "\r\x1b[K%s", finding.Clip(text, width-1))
 }
 
 // left is how long the rest will take, as long as what was done took.
@@ -89,6 +84,6 @@ func (p *progress) left() string {
 
 func (p *progress) end() {
 	if p.terminal {
-		fmt.Fprint(p.to, "\r\x1b[K")
+		fmt.Fprint(os.Stderr, "\r\x1b[K")
 	}
 }

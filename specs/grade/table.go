@@ -6,6 +6,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"daemonlab/specs/finding"
 	"daemonlab/specs/grade/class"
 	"daemonlab/specs/rubric"
 )
@@ -53,11 +54,11 @@ func printLooks(w io.Writer, c class.Class) {
 				fmt.Fprintf(w, "%v: %s\n", s.Name, look.Why.EN)
 			}
 			if look.Command != "" {
-				fmt.Fprintf(w, "    %s\n", class.Plain(look.Command))
+				fmt.Fprintf(w, "    %s\n", finding.Plain(look.Command))
 			}
 		}
 		if t := s.Trial; t != nil {
-			fmt.Fprintf(w, "%v, tried: %d/%d %s by %s\n", s.Name, t.Got, t.Of, class.Plain(t.Why), class.Plain(t.Command))
+			fmt.Fprintf(w, "%v, tried: %d/%d %s by %s\n", s.Name, t.Got, t.Of, finding.Plain(t.Why), finding.Plain(t.Command))
 		}
 	}
 	if said {

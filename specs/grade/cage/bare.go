@@ -3,6 +3,7 @@ package cage
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,13 +16,10 @@ import (
 	"daemonlab/specs/harness"
 )
 
-// bareLimit bounds the files of a submission that no file system of its own bounds.
-const bareLimit = maxFiles
-
 // Bare returns what runs jobs without any cage, in directories below work: for machines that allow none, and for
 // submissions that are trusted.
-func Bare(work string) (*Cages, error) {
-	return &Cages{work: work, bare: true}, harness.AdoptOrphans()
+func Bare(work string, tools []*os.File) (*Cages, error) {
+	return &Cages{work: work, tools: tools, bare: true}, harness.AdoptOrphans()
 }
 
 // Submission is where a job has the submission.
@@ -46,7 +44,7 @@ func (c *Cages) runBare(ctx context.Context, job Job) (exit int, err error) {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return 0, err
 	}
-	defer os.RemoveAll(dir)
+	defer removeAll(dir)
 	if err := unpackFile(job.Files, dir); err != nil {
 		return 0, err
 	}
@@ -69,6 +67,17 @@ func (c *Cages) runBare(ctx context.Context, job Job) (exit int, err error) {
 	return tool.ExitStatus(cmd.ProcessState), packFile(job.Result, dir)
 }
 
+// removeAll removes a directory, also when a submission has made what is in it read-only.
+func removeAll(dir string) {
+	filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() {
+			os.Chmod(path, 0o700)
+		}
+		return nil
+	})
+	os.RemoveAll(dir)
+}
+
 func unpackFile(name, dir string) error {
 	if name == "" {
 		return nil
@@ -89,5 +98,5 @@ func packFile(name, dir string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(Pack(file, dir, bareLimit), file.Close())
+	return errors.Join(Pack(file, dir, maxFiles), file.Close())
 }

@@ -2,6 +2,7 @@ package cage
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -32,7 +33,6 @@ type Job struct {
 	Fixed   bool   // these files cannot be changed
 	Result  string // file that receives the submission as an archive at the end; none if empty
 	Build   bool   // the shared directories are seen
-	Tools   []*os.File
 	Stdout  io.Writer
 	Stderr  io.Writer
 }
@@ -40,10 +40,10 @@ type Job struct {
 // inSubmission is where a cage has the submission.
 const inSubmission = "/submission"
 
-// Tool is the path of a file of [Job.Tools]. Only trusted processes can follow it.
-func (c *Cages) Tool(tools []*os.File, i int) string {
+// Tool is the path of a tool in a cage. Only trusted processes can follow it.
+func (c *Cages) Tool(i int) string {
 	if c.bare {
-		return tools[i].Name()
+		return c.tools[i].Name()
 	}
 	return fmt.Sprintf("/proc/1/fd/%d", firstTool+i)
 }
@@ -54,19 +54,21 @@ var confine = []string{"--confine", "--rlimit", fmt.Sprintf("nproc=%d:%[1]d,data
 type Cages struct {
 	work   string
 	shares []Share
+	tools  []*os.File
 	users  identities
 	starts chan start
 	groups groups
 	bare   bool // it makes none
 }
 
-// Open prepares to make cages. Its directory must exist, be empty, and reachable for every user.
-func Open(work string, shares []Share) (*Cages, error) {
+// Open prepares to make cages. Its directory must exist, be empty, and reachable for every user. The tools are executables
+// for trusted processes.
+func Open(work string, shares []Share, tools []*os.File) (*Cages, error) {
 	work, err := filepath.Abs(work)
 	if err != nil {
 		return nil, err
 	}
-	c := &Cages{work: work, shares: shares, users: newIdentities(), starts: make(chan start)}
+	c := &Cages{work: work, shares: shares, tools: tools, users: newIdentities(), starts: make(chan start)}
 	if err := c.reachableForAll(); err != nil {
 		return nil, err
 	}
@@ -166,11 +168,16 @@ func (c *Cages) Run(ctx context.Context, job Job) (exit int, err error) {
 	}
 	defer report.Close()
 	defer reporter.Close()
-	extra, err := job.open(life, reporter)
+	in, err := os.Open(cmp.Or(job.Files, os.DevNull))
 	if err != nil {
 		return 0, err
 	}
-	defer closeAll(extra[2 : firstTool-3])
+	defer in.Close()
+	out, err := os.OpenFile(cmp.Or(job.Result, os.DevNull), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return 0, err
+	}
+	defer out.Close()
 	slot, err := c.users.take(ctx)
 	if err != nil {
 		return 0, err
@@ -181,7 +188,12 @@ func (c *Cages) Run(ctx context.Context, job Job) (exit int, err error) {
 		return 0, err
 	}
 	defer group.remove()
-	cmd := c.command(ctx, job, slot, extra)
+	cmd := exec.CommandContext(ctx, c.program())
+	cmd.Args = []string{initName}
+	cmd.Env = []string{} // not the grader's
+	cmd.Stdout, cmd.Stderr = job.Stdout, job.Stderr
+	cmd.ExtraFiles = append([]*os.File{life, reporter, in, out}, c.tools...)
+	cmd.SysProcAttr = c.users.attributes(slot)
 	if err := c.start(cmd, slot); err != nil {
 		return 0, fmt.Errorf("make a cage: %w", explain(err))
 	}
@@ -216,46 +228,10 @@ func outcome(said []byte, waitErr error) (int, error) {
 	return r.Exit, nil
 }
 
-// open opens the files that the cage gets besides its standard ones: life, report, files, result and the tools.
-func (job Job) open(life, report *os.File) ([]*os.File, error) {
-	extra := []*os.File{life, report}
-	for _, f := range []struct {
-		name  string
-		flags int
-	}{{job.Files, os.O_RDONLY}, {job.Result, os.O_WRONLY | os.O_CREATE | os.O_TRUNC}} {
-		if f.name == "" {
-			f.name, f.flags = os.DevNull, os.O_RDWR
-		}
-		file, err := os.OpenFile(f.name, f.flags, 0o600)
-		if err != nil {
-			closeAll(extra[2:])
-			return nil, err
-		}
-		extra = append(extra, file)
-	}
-	return append(extra, job.Tools...), nil
-}
-
-func closeAll(files []*os.File) {
-	for _, f := range files {
-		f.Close()
-	}
-}
-
-func (c *Cages) command(ctx context.Context, job Job, slot int, extra []*os.File) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, c.program())
-	cmd.Args = []string{initName}
-	cmd.Env = []string{} // not the grader's
-	cmd.Stdout, cmd.Stderr = job.Stdout, job.Stderr
-	cmd.ExtraFiles = extra
-	cmd.SysProcAttr = c.users.attributes(slot)
-	return cmd
-}
-
 func (c *Cages) orders(job Job, slot int) orders {
 	o := orders{
 		Root: c.root(), UID: c.users.inside(), Mapped: c.Root(), Command: job.Command, Env: job.Env, Trusted: job.Trusted,
-		Files: job.Files != "", Fixed: job.Fixed, Result: job.Result != "",
+		Fixed: job.Fixed, Result: job.Result != "",
 	}
 	if job.Build {
 		for i, s := range c.shares {

@@ -36,7 +36,6 @@ type orders struct {
 	Command []string
 	Env     []string
 	Trusted bool
-	Files   bool
 	Fixed   bool
 	Result  bool
 }
@@ -84,10 +83,8 @@ func (o orders) run() (exit int, err error) {
 	if err := o.limit(); err != nil {
 		return 0, err
 	}
-	if o.Files {
-		if err := Unpack(os.NewFile(filesFD, "files"), inSubmission); err != nil {
-			return 0, err
-		}
+	if err := Unpack(os.NewFile(filesFD, "files"), inSubmission); err != nil {
+		return 0, err
 	}
 	if o.Fixed {
 		if err := fix(inSubmission); err != nil {

@@ -28,7 +28,10 @@ const (
 	sizeOfLayer      = "size=1g,nr_inodes=100k,mode=755"
 )
 
-const guarded = unix.MS_NOSUID | unix.MS_NODEV
+const (
+	guarded  = unix.MS_NOSUID | unix.MS_NODEV
+	readOnly = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV
+)
 
 // build makes the cage's file system and enters it. No file of the machine is in it that is not named here.
 func (o orders) build() error {
@@ -74,19 +77,19 @@ func (o orders) bindAsIs(path string) error {
 		target, err := os.Readlink(path)
 		return errors.Join(err, os.Symlink(target, o.at(path)))
 	}
-	return o.bind(path, path, info.IsDir(), unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV)
+	return o.bind(path, path, info.IsDir(), readOnly)
 }
 
 // bind shows a file or directory at a place, with what is mounted below it, all with more attributes.
 func (o orders) bind(from, to string, dir bool, attributes uint64) error {
 	to = o.at(to)
-	make := func() error { return os.MkdirAll(to, 0o755) }
-	if !dir {
-		make = func() error {
-			return errors.Join(os.MkdirAll(filepath.Dir(to), 0o755), os.WriteFile(to, nil, 0o644))
-		}
+	var err error
+	if dir {
+		err = os.MkdirAll(to, 0o755)
+	} else {
+		err = errors.Join(os.MkdirAll(filepath.Dir(to), 0o755), os.WriteFile(to, nil, 0o644))
 	}
-	if err := make(); err != nil {
+	if err != nil {
 		return err
 	}
 	if err := mount(from, to, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
@@ -164,19 +167,17 @@ func (o orders) mountOwn() error {
 
 func (o orders) mountShares() error {
 	for _, s := range o.Shares {
-		share := o.bindShare
+		var err error
 		if s.Over {
-			share = o.mountOver
+			err = o.mountOver(s)
+		} else {
+			err = o.bind(s.From, s.To, true, readOnly)
 		}
-		if err := share(s); err != nil {
+		if err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func (o orders) bindShare(s Share) error {
-	return o.bind(s.From, s.To, true, unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV)
 }
 
 // mountOver mounts a layer of memory over a shared directory. The directory is named by the working directory, since its

@@ -13,7 +13,7 @@ const mostShown = 16 << 10
 // Report says in a language what was found of a row that did not pass, fit to be shown: the finding with the hint, then
 // what /proc and the logs showed.
 func (r Row) Report(row rubric.Row, lang string) string {
-	text := Plain(r.Why.In(lang))
+	text := finding.Plain(r.Why.In(lang))
 	if r.Finding != nil {
 		text = r.Finding.Whole(row, lang, 0)
 	}
@@ -23,13 +23,13 @@ func (r Row) Report(row rubric.Row, lang string) string {
 // Shown is the same in both languages for a page that has the hint elsewhere, the facts apart.
 func (r Row) Shown() (text rubric.Text, facts []finding.Fact) {
 	if r.Finding == nil {
-		return rubric.Text{EN: bounded(Plain(r.Why.EN)), ES: bounded(Plain(r.Why.ES))}, nil
+		return rubric.Text{EN: bounded(finding.Plain(r.Why.EN)), ES: bounded(finding.Plain(r.Why.ES))}, nil
 	}
 	withoutHint := *r.Finding
 	withoutHint.Do = rubric.Text{}
 	text = rubric.Text{EN: bounded(withoutHint.Text(rubric.Row{}, "en")), ES: bounded(withoutHint.Text(rubric.Row{}, "es"))}
 	for _, fact := range r.Finding.Facts {
-		facts = append(facts, finding.Fact{Of: fact.Of, Text: bounded(Plain(fact.Text))})
+		facts = append(facts, finding.Fact{Of: fact.Of, Text: bounded(finding.Plain(fact.Text))})
 	}
 	return text, facts
 }

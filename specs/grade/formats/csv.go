@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"daemonlab/specs/finding"
 	"daemonlab/specs/grade/class"
 )
 
@@ -53,7 +54,7 @@ func gradesOf(s class.Submission, c class.Class) []string {
 			unsteady = append(unsteady, fmt.Sprintf("%s %d of %d", row.ID, found.Passes, s.Runs))
 		}
 	}
-	return append(line, cell(adjusted(s, "en")), cell(strings.Join(unsteady, "; ")), cell(class.Plain(s.Why)))
+	return append(line, cell(adjusted(s, "en")), cell(strings.Join(unsteady, "; ")), cell(finding.Plain(s.Why)))
 }
 
 // cell keeps a spreadsheet from taking a text for a formula, with the quote that spreadsheets take for "text"

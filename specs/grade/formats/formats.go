@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"daemonlab/lab/tool"
+	"daemonlab/specs/finding"
 	"daemonlab/specs/grade/class"
 	"daemonlab/specs/rubric"
 )
@@ -91,7 +92,7 @@ func adjusted(s class.Submission, lang string) string {
 	if s.Adjust.Late > 0 && s.Adjust.Points == nil {
 		text += fmt.Sprintf(", −%d %%", s.Adjust.Late)
 	}
-	return class.Plain(text + ": " + s.Adjust.Reason)
+	return finding.Plain(text + ": " + s.Adjust.Reason)
 }
 
 // report says what is to be known of a row: what was seen, the hint, and in how many runs it passed.
@@ -117,7 +118,7 @@ var place = regexp.MustCompile(`(^|[^\pL\pN_./…-]|-[A-Za-z])(/[^\s"'` + "`" + 
 // business. Those that every Linux has stay.
 func forStudent(text string) string {
 	var b strings.Builder
-	for line := range strings.Lines(class.Plain(text)) { // of a long text regexp takes many times longer
+	for line := range strings.Lines(finding.Plain(text)) { // of a long text regexp takes many times longer
 		if strings.Count(line, "/") > 1 {
 			line = place.ReplaceAllStringFunc(line, withoutDir)
 		}

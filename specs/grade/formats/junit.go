@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"fmt"
 
+	"daemonlab/specs/finding"
 	"daemonlab/specs/grade/class"
 	"daemonlab/specs/rubric"
 )
@@ -59,12 +60,12 @@ func junit(c class.Class) []byte {
 }
 
 func junitSubmission(s class.Submission, c class.Class) junitSuite {
-	suite := junitSuite{Name: s.Name.String(), Time: seconds(s.Seconds), Hostname: class.Plain(c.Machine),
+	suite := junitSuite{Name: s.Name.String(), Time: seconds(s.Seconds), Hostname: finding.Plain(c.Machine),
 		Timestamp: c.Began.UTC().Format("2006-01-02T15:04:05")}
 	if message := explain(s, "en"); message != "" {
 		// A case of its own: none of the rows is at fault, and it may have none.
 		whole := junitCase{Name: string(s.Verdict), Class: suite.Name, Time: seconds(s.Build.Seconds)}
-		text := &junitMessage{Message: class.Plain(s.Why), Text: message}
+		text := &junitMessage{Message: finding.Plain(s.Why), Text: message}
 		if s.Verdict == class.GraderFailed {
 			whole.Error = text
 		} else {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"daemonlab/lab/tool"
+	"daemonlab/specs/finding"
 	"daemonlab/specs/grade/class"
 	"daemonlab/specs/rubric"
 )
@@ -27,7 +28,7 @@ var script template.JS
 var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"t":     func(en, es string) template.HTML { return both(rubric.Text{EN: en, ES: es}) },
 	"both":  both,
-	"plain": class.Plain,
+	"plain": finding.Plain,
 }).Parse(layout))
 
 // both has the text in both languages, of which the style sheet hides one.

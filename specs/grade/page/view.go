@@ -79,7 +79,7 @@ type shown struct {
 }
 
 func newView(c class.Class) view {
-	v := view{Kit: class.Plain(c.Kit), Machine: class.Plain(c.Machine), Began: c.Began.UTC().Format("2006-01-02 15:04 UTC"),
+	v := view{Kit: finding.Plain(c.Kit), Machine: finding.Plain(c.Machine), Began: c.Began.UTC().Format("2006-01-02 15:04 UTC"),
 		Took: c.Ended.Sub(c.Began).Round(time.Second).String(), Rubric: c.Rubric, Steps: steps(c.Rubric),
 		Verdicts: verdicts(c), Totals: newTotals(c)}
 	for i, s := range c.Submissions {
@@ -122,9 +122,9 @@ func verdicts(c class.Class) []count {
 func newSubmission(i int, s class.Submission, rows []rubric.Row) submission {
 	v := submission{Submission: s, ID: fmt.Sprintf("s%d", i+1), Name: s.Name.String(), Folder: s.Name.Folder(),
 		Verdict:     status{Class: string(s.Verdict), Name: verdictNames[s.Verdict]},
-		BuildOutput: class.Plain(s.Build.Output), Seconds: fmt.Sprintf("%.1f", s.Seconds), Told: told(s)}
+		BuildOutput: finding.Plain(s.Build.Output), Seconds: fmt.Sprintf("%.1f", s.Seconds), Told: told(s)}
 	for _, look := range s.Look {
-		v.Looks = append(v.Looks, class.Look{Why: plain(look.Why), Command: class.Plain(look.Command)})
+		v.Looks = append(v.Looks, class.Look{Why: plain(look.Why), Command: finding.Plain(look.Command)})
 	}
 	v.Got, v.Of, v.Given = s.Points(rows)
 	v.Of100 = percent(v.Got, v.Of)
@@ -152,16 +152,16 @@ func newSubmission(i int, s class.Submission, rows []rubric.Row) submission {
 func told(s class.Submission) rubric.Text {
 	lead := func(verdict, why string) string {
 		if why == "" || strings.HasPrefix(why, verdict) {
-			return class.Plain(why)
+			return finding.Plain(why)
 		}
-		return verdict + ": " + class.Plain(why)
+		return verdict + ": " + finding.Plain(why)
 	}
 	name := verdictNames[s.Verdict]
 	return rubric.Text{EN: lead(name.EN, cmp.Or(s.Notes.EN, s.Why)), ES: lead(name.ES, cmp.Or(s.Notes.ES, s.Why))}
 }
 
 func plain(text rubric.Text) rubric.Text {
-	return rubric.Text{EN: class.Plain(text.EN), ES: class.Plain(text.ES)}
+	return rubric.Text{EN: finding.Plain(text.EN), ES: finding.Plain(text.ES)}
 }
 
 func newShown(id string, st status, s class.Submission, row rubric.Row, found class.Row) shown {
