@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 
 	"daemonlab/specs/grade/class"
 )
@@ -84,15 +87,20 @@ func adjustment(head, line []string, items []Item) (name class.Name, a class.Adj
 }
 
 // Find returns the item of a name, as it is or as it is shown, or of a student's number, or of a student's own name that
-// no other has. Moodle's folders are also found without the mark that ends their names.
+// no other has. Moodle's folders are also found without the mark that ends their names. Accents may be composed or, as
+// in names from a Mac, apart.
 func Find(items []Item, name string) (Item, error) {
+	if i := slices.IndexFunc(items, func(i Item) bool { return string(i.Name) == name }); i >= 0 {
+		return items[i], nil
+	}
+	is := func(text string) bool { return norm.NFC.String(text) == norm.NFC.String(name) }
 	var own []Item
 	for _, i := range items {
-		switch {
+		switch shown := i.Name.String(); {
 		case name == "":
-		case string(i.Name) == name, i.Name.String() == name, strings.TrimSuffix(i.Name.String(), "_") == name, i.Student.ID == name:
+		case is(shown), is(strings.TrimSuffix(shown, "_")), i.Student.ID == name:
 			return i, nil
-		case i.Student.Name == name:
+		case is(i.Student.Name):
 			own = append(own, i)
 		}
 	}

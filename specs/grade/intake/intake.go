@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -56,11 +55,13 @@ func Class(path, work string) ([]Item, error) {
 		return nil, err
 	}
 	if !info.IsDir() {
-		u, err := newUnpacker(work, classBounds)
+		root, err := os.OpenRoot(work)
 		if err != nil {
 			return nil, err
 		}
-		if err := errors.Join(u.file(path, "."), u.close()); err != nil {
+		defer root.Close()
+		u := unpacker{root: root, left: classBounds}
+		if err := u.file(path, "."); err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 		path = inner(work)
@@ -226,35 +227,54 @@ const nested = 3 // archives in archives
 // Unpack makes the item's files in an empty directory, those of archives also, and finds the program. An error that is a
 // [Refused] is the submission's fault.
 func (i Item) Unpack(dir string) (h Handed, err error) {
-	u, err := newUnpacker(dir, submissionBounds)
+	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return h, err
 	}
-	defer func() { err = errors.Join(err, u.close()) }()
+	defer root.Close()
+	u := unpacker{root: root, left: submissionBounds}
 	for _, p := range i.parts {
 		if err := u.take(p); err != nil {
 			return h, err
 		}
 	}
 	for range nested {
-		if h.Roots, err = roots(dir); err != nil || len(h.Roots) > 0 {
+		if h.Roots, err = roots(dir); err != nil {
+			return h, err
+		}
+		if len(h.Roots) > 0 {
 			break
 		}
-		if more, err := u.archives(dir); err != nil || !more {
-			return h.finish(u, dir), err
+		if more, err := u.archives(dir); err != nil {
+			return h, err
+		} else if !more {
+			break
 		}
 	}
-	return h.finish(u, dir), err
-}
-
-func (h Handed) finish(u *unpacker, dir string) Handed {
 	h.Dir, h.Removed, h.Skipped = dir, u.removeBuilt(dir), u.skipped
 	if len(h.Roots) == 1 {
 		h.Below = h.Roots[0]
 		h.Dir = filepath.Join(dir, h.Below)
 		h.Language = Language(h.Dir)
 	}
-	return h
+	return h, nil
+}
+
+// regular are the regular files below a folder, by their paths in it. No link is followed: it could lead to a device, or
+// to what is not the submission's.
+func regular(dir string) (files []string, err error) {
+	err = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.Type().IsRegular() {
+			files = append(files, strings.TrimPrefix(path, dir+"/"))
+		}
+		return err
+	})
+	return files, err
+}
+
+// isHidden reports whether a file or folder of this name is nobody's work.
+func isHidden(name string) bool {
+	return strings.HasPrefix(name, ".") || slices.Contains(junk, name)
 }
 
 // roots are the uppermost folders with a Makefile or a go.mod.
@@ -263,7 +283,7 @@ func roots(dir string) (found []string, err error) {
 		if err != nil || !entry.IsDir() {
 			return err
 		}
-		if path != dir && (strings.HasPrefix(entry.Name(), ".") || slices.Contains(junk, entry.Name())) {
+		if path != dir && isHidden(entry.Name()) {
 			return fs.SkipDir
 		}
 		if Language(path) == "" {

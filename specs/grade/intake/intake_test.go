@@ -199,12 +199,14 @@ func TestKindsOfArchives(t *testing.T) {
 
 func TestAdjustments(t *testing.T) {
 	items := []intake.Item{{Name: "ana"}, {Name: "bo_7", Student: class.Student{Name: "Bo Ek", ID: "7"}},
-		{Name: "cy_8_", Student: class.Student{Name: "Cy"}}, {Name: "cy_9_", Student: class.Student{Name: "Cy"}}}
+		{Name: "cy_8_", Student: class.Student{Name: "Cy"}}, {Name: "cy_9_", Student: class.Student{Name: "Cy"}},
+		{Name: "Jose\u0301"}, {Name: "Nu\u0301ñez_3", Student: class.Student{Name: "Nu\u0301ñez"}}}
 	for table, want := range map[string]string{
 		"name,late,points,as,reason\nana,20%,,,ill\n7,2x10,50,make all,agreed\n": "map[ana:{20 nil  ill} bo_7:{20 50 make all agreed}]",
 		"\ufeffreason;name;late\r\nill;ana;150\r\n":                              "map[ana:{100 nil  ill}]",
 		"name,points,reason\nBo Ek,7,oral\n":                                     "map[bo_7:{0 7  oral}]",
 		"name,points,reason\ncy_9,7,oral\n":                                      "map[cy_9_:{0 7  oral}]",
+		"name,late,reason\nJosé,1,Mac\nNúñez,2,Mac\n":                            "map[Jose\u0301:{1 nil  Mac} Nu\u0301ñez_3:{2 nil  Mac}]",
 		"name,points,reason\nCy,7,oral\n":                                        `nobody is called "Cy"`, // two are
 		"name;points;reason\nana;70,5;oral\n":                                    `points "70,5": a whole number`,
 		"name,points,reason\nana,7,d\xedas\n":                                    "not UTF-8",
@@ -219,7 +221,7 @@ func TestAdjustments(t *testing.T) {
 		must(t, os.WriteFile(filepath.Join(dir, "class.csv"), []byte(table), 0o644))
 		adjust, err := intake.Adjustments(filepath.Join(dir, "class.tar.gz"), items)
 		got := "map["
-		for _, name := range []class.Name{"ana", "bo_7", "cy_9_"} {
+		for _, name := range []class.Name{"ana", "bo_7", "cy_9_", "Jose\u0301", "Nu\u0301ñez_3"} {
 			if a, ok := adjust[name]; ok {
 				points := "nil"
 				if a.Points != nil {

@@ -2,7 +2,6 @@ package intake
 
 import (
 	"bytes"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -66,7 +65,7 @@ func (h Handed) Unbuildable() []Guess {
 	}
 	if with(files, ".go") != nil {
 		return []Guess{{finding.Say("there is Go without a go.mod: add one, by go mod init"),
-			"go mod init lab && " + goBuild(h.Dir)}}
+			"go mod init lab && " + h.goBuild()}}
 	}
 	if sources := with(files, ".c"); sources != nil {
 		return []Guess{{finding.Say("there is C without a Makefile: add one that makes bin/mqfiled and bin/mqfile"),
@@ -105,6 +104,7 @@ var (
 	noModule    = regexp.MustCompile(`module lookup disabled by GOPROXY=off|missing go.sum entry|inconsistent vendoring|no required module provides|updates to go.mod needed`)
 	cannotLoad  = regexp.MustCompile("version `(.+)' not found|(\\S+) => not found")
 	readByBuild = regexp.MustCompile(`^(GNUm|[Mm])akefile$|^go\.mod$|\.mk$`)
+	mainPackage = regexp.MustCompile(`(?m)^package main\b`)
 	target      = regexp.MustCompile(`(?m)^([A-Za-z0-9_./-]+)[ \t]*:([^=]|$)`)
 )
 
@@ -205,7 +205,7 @@ func (h Handed) goElsewhere(b Built, _ string) *Guess {
 	if h.Language != "go" || !strings.Contains(b.Output, "directory not found") {
 		return nil
 	}
-	as := goBuild(h.Dir)
+	as := h.goBuild()
 	if as == "" {
 		return nil
 	}
@@ -213,33 +213,26 @@ func (h Handed) goElsewhere(b Built, _ string) *Guess {
 }
 
 // goBuild builds the main packages that have names like the programs'.
-func goBuild(dir string) string {
+func (h Handed) goBuild() string {
 	var commands []string
-	filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || !entry.Type().IsRegular() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
-			return nil
+	for _, file := range with(h.files(), ".go") {
+		content, _ := os.ReadFile(filepath.Join(h.Dir, file))
+		if strings.HasSuffix(file, "_test.go") || !mainPackage.Match(content) {
+			continue
 		}
-		content, _ := os.ReadFile(path)
-		if !regexp.MustCompile(`(?m)^package main\b`).Match(content) {
-			return nil
+		folder, program := filepath.Dir(file), ""
+		switch {
+		case serverName.MatchString(folder):
+			program = "bin/mqfiled"
+		case clientName.MatchString(folder):
+			program = "bin/mqfile"
+		default:
+			continue
 		}
-		folder, err := filepath.Rel(dir, filepath.Dir(path))
-		if err != nil {
-			return nil
-		}
-		for _, of := range []struct {
-			program     string
-			name, other *regexp.Regexp
-		}{{"bin/mqfiled", serverName, clientName}, {"bin/mqfile", clientName, serverName}} {
-			command := "go build -o " + of.program + " " + Quote("./"+folder)
-			if of.name.MatchString(folder) && !slices.Contains(commands, command) {
-				commands = append(commands, command)
-				break
-			}
-		}
-		return nil
-	})
-	return strings.Join(commands, "; ")
+		commands = append(commands, "go build -o "+program+" "+Quote("./"+folder))
+	}
+	slices.Sort(commands)
+	return strings.Join(slices.Compact(commands), "; ")
 }
 
 // otherTarget finds targets that make would not make by itself.
@@ -265,21 +258,10 @@ func (h Handed) otherTarget(b Built, _ string) *Guess {
 		"make -k " + strings.Join(likely, " ") + "; " + gather(".")}
 }
 
-// files are the regular ones below the folder, the uppermost first, without what is hidden. No link is followed: it could
-// lead to a device, or to what is not the submission's.
-func (h Handed) files() (all []string) {
-	fs.WalkDir(os.DirFS(h.Dir), ".", func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && path != "." && (strings.HasPrefix(entry.Name(), ".") || slices.Contains(junk, entry.Name())) {
-			if entry.IsDir() {
-				return fs.SkipDir
-			}
-			return nil
-		}
-		if err == nil && entry.Type().IsRegular() {
-			all = append(all, path)
-		}
-		return nil
-	})
+// files are those that somebody wrote, the uppermost first.
+func (h Handed) files() []string {
+	all, _ := regular(h.Dir)
+	all = slices.DeleteFunc(all, func(file string) bool { return slices.ContainsFunc(strings.Split(file, "/"), isHidden) })
 	slices.SortStableFunc(all, func(a, b string) int { return strings.Count(a, "/") - strings.Count(b, "/") })
 	return all
 }

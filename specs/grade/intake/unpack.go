@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -50,13 +51,6 @@ type unpacker struct {
 	left    bounds
 	skipped []string
 }
-
-func newUnpacker(dir string, b bounds) (*unpacker, error) {
-	root, err := os.OpenRoot(dir)
-	return &unpacker{root: root, left: b}, err
-}
-
-func (u *unpacker) close() error { return u.root.Close() }
 
 // take puts a part of an item in its place.
 func (u *unpacker) take(p part) error {
@@ -148,24 +142,15 @@ func refuse(why rubric.Text) error { return &Refused{why} }
 
 // archives unpacks the archives below a directory, each into the folder that it is in, and removes them.
 func (u *unpacker) archives(dir string) (any bool, err error) {
-	var found []string
-	err = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && entry.Type().IsRegular() && isArchive.MatchString(path) {
-			found = append(found, path)
-		}
-		return err
-	})
-	for _, path := range found {
-		below, relErr := filepath.Rel(dir, path)
-		if err = errors.Join(err, relErr); err != nil {
-			break
-		}
-		to := filepath.Dir(below)
+	found, err := regular(dir)
+	found = slices.DeleteFunc(found, func(file string) bool { return !isArchive.MatchString(file) })
+	for _, file := range found {
+		to := filepath.Dir(file)
 		if len(found) > 1 {
-			to = isArchive.ReplaceAllString(below, "")
+			to = isArchive.ReplaceAllString(file, "")
 		}
-		if err = errors.Join(u.file(path, to), u.root.Remove(below)); err != nil {
-			break
+		if err == nil {
+			err = errors.Join(u.file(filepath.Join(dir, file), to), u.root.Remove(file))
 		}
 	}
 	return len(found) > 0, err
@@ -254,7 +239,6 @@ func (u *unpacker) tar(from io.Reader, to string) error {
 			return broken(err)
 		}
 		open := func() (io.ReadCloser, error) { return io.NopCloser(archive), nil }
-		name := header.Name
 		switch header.Typeflag {
 		case tar.TypeLink: // a copy, by way of the first
 			open = func() (io.ReadCloser, error) {
@@ -264,7 +248,7 @@ func (u *unpacker) tar(from io.Reader, to string) error {
 		case tar.TypeXGlobalHeader: // git archive
 			continue
 		}
-		if err := u.put(join(to, name), header.FileInfo(), header.Linkname, open); err != nil {
+		if err := u.put(join(to, header.Name), header.FileInfo(), header.Linkname, open); err != nil {
 			return archiveFault(err)
 		}
 	}
@@ -272,9 +256,6 @@ func (u *unpacker) tar(from io.Reader, to string) error {
 
 // join keeps a name that leads out: filepath.Join would not.
 func join(to, name string) string {
-	if filepath.IsAbs(name) {
-		return name
-	}
 	if to == "." || !filepath.IsLocal(name) {
 		return name
 	}
@@ -325,25 +306,19 @@ func archiveFault(err error) error {
 
 // removeBuilt removes programs and object files: what is judged is what building makes.
 func (u *unpacker) removeBuilt(dir string) (removed []string) {
-	filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || !entry.Type().IsRegular() {
-			return nil
-		}
-		below, err := filepath.Rel(dir, path)
+	files, _ := regular(dir)
+	for _, name := range files {
+		file, err := u.root.Open(name)
 		if err != nil {
-			return nil
+			continue
 		}
-		file, err := u.root.Open(below)
-		if err != nil {
-			return nil
-		}
-		defer file.Close()
 		begin := make([]byte, 8)
-		if n, _ := io.ReadFull(file, begin); IsBuilt(begin[:n]) && u.root.Remove(below) == nil {
-			removed = append(removed, below)
+		n, _ := io.ReadFull(file, begin)
+		file.Close()
+		if IsBuilt(begin[:n]) && u.root.Remove(name) == nil {
+			removed = append(removed, name)
 		}
-		return nil
-	})
+	}
 	return removed
 }
 
