@@ -107,67 +107,42 @@ func TestLoadRefusesWhatIsNoClass(t *testing.T) {
 }
 
 func TestPoints(t *testing.T) {
-	rows := []rubric.Row{{ID: "a", Points: 50}, {ID: "b", Points: 30}, {ID: "c", Points: 20}}
+	rows := []rubric.Row{{ID: "a", Points: 55}, {ID: "b", Points: 25}, {ID: "c", Points: 20}}
 	all := func(a, b, c string) []class.Row {
-		return []class.Row{{ID: "a", Status: a}, {ID: "b", Status: b}, {ID: "c", Status: c}}
+		return []class.Row{{ID: "a", Status: a}, {ID: "b", Status: b, Passes: 3}, {ID: "c", Status: c}}
 	}
+	perfect, onlyA, fifty := all(class.Passed, class.Passed, class.Passed), all(class.Passed, class.Failed, "")[:2], 50
 	for _, test := range []struct {
 		name    string
 		verdict class.Verdict
 		rows    []class.Row
-		got, of int
-		given   bool
-	}{
-		{"all passed", class.Graded, all(class.Passed, class.Passed, class.Passed), 100, 100, true},
-		{"one failed", class.Graded, all(class.Passed, class.Failed, class.Passed), 70, 100, true},
-		{"skipped counts nowhere", class.Graded, all(class.Passed, class.Skipped, class.Failed), 50, 70, true},
-		{"the suite's error counts nowhere", class.Graded, all(class.Error, class.Failed, class.Passed), 20, 50, true},
-		{"what was judged until the time-out", class.Timeout, all(class.Passed, class.Passed, "")[:1], 50, 100, true},
-		{"no build", class.NoBuild, nil, 0, 100, true},
-		{"the grader failed", class.GraderFailed, all(class.Passed, class.Passed, class.Passed), 0, 0, false},
-		{"no submission", class.NotOne, nil, 0, 0, false},
-	} {
-		got, of, given := class.Submission{Verdict: test.verdict, Rows: test.rows}.Points(rows)
-		if got != test.got || of != test.of || given != test.given {
-			t.Errorf("%s: %d of %d, %v", test.name, got, of, given)
-		}
-	}
-}
-
-func TestAdjustedPoints(t *testing.T) {
-	rows := []rubric.Row{{ID: "a", Points: 55}, {ID: "b", Points: 45}}
-	fifty := 50
-	for _, test := range []struct {
-		verdict class.Verdict
 		adjust  class.Adjustment
 		got, of int
 		given   bool
 	}{
-		{class.Graded, class.Adjustment{Late: 10}, 50, 100, true}, // 5.5 are taken off
-		{class.Graded, class.Adjustment{Late: 100}, 0, 100, true},
-		{class.NoBuild, class.Adjustment{Late: 10}, 0, 100, true},
-		{class.Graded, class.Adjustment{Late: 10, Points: &fifty}, 50, 100, true},
-		{class.GraderFailed, class.Adjustment{Points: &fifty}, 50, 100, true},
-		{class.GraderFailed, class.Adjustment{Late: 10}, 0, 0, false},
+		{"all passed", class.Graded, perfect, class.Adjustment{}, 100, 100, true},
+		{"one failed, in 2 of 5 runs", class.Graded, all(class.Passed, class.Failed, class.Passed), class.Adjustment{}, 75, 100, true},
+		{"skipped counts nowhere", class.Graded, all(class.Passed, class.Skipped, class.Failed), class.Adjustment{}, 55, 75, true},
+		{"the suite's error counts nowhere", class.Graded, all(class.Error, class.Failed, class.Passed), class.Adjustment{}, 20, 45, true},
+		{"what was judged until the time-out", class.Timeout, onlyA, class.Adjustment{}, 55, 100, true},
+		{"no build", class.NoBuild, nil, class.Adjustment{}, 0, 100, true},
+		{"the grader failed", class.GraderFailed, perfect, class.Adjustment{}, 0, 0, false},
+		{"no submission", class.NotOne, nil, class.Adjustment{}, 0, 0, false},
+		{"late: 5.5 are taken off", class.Graded, onlyA, class.Adjustment{Late: 10}, 50, 100, true},
+		{"far too late", class.Graded, onlyA, class.Adjustment{Late: 100}, 0, 100, true},
+		{"late without points", class.NoBuild, nil, class.Adjustment{Late: 10}, 0, 100, true},
+		{"others' points", class.Graded, onlyA, class.Adjustment{Late: 10, Points: &fifty}, 50, 100, true},
+		{"others' points where the grader failed", class.GraderFailed, nil, class.Adjustment{Points: &fifty}, 50, 100, true},
+		{"late where the grader failed", class.GraderFailed, nil, class.Adjustment{Late: 10}, 0, 0, false},
 	} {
-		s := class.Submission{Verdict: test.verdict, Adjust: test.adjust}
-		if test.verdict == class.Graded {
-			s.Rows = []class.Row{{ID: "a", Status: class.Passed}}
-		}
+		s := class.Submission{Verdict: test.verdict, Rows: test.rows, Adjust: test.adjust}
 		if got, of, given := s.Points(rows); got != test.got || of != test.of || given != test.given {
-			t.Errorf("%s, %+v: %d of %d, %v", test.verdict, test.adjust, got, of, given)
+			t.Errorf("%s: %d of %d, %v", test.name, got, of, given)
 		}
 	}
-}
-
-func TestPointsByOtherWeights(t *testing.T) {
-	s := class.Submission{Verdict: class.Graded, Runs: 5, Rows: []class.Row{
-		{ID: "a", Status: class.Passed, Passes: 5}, {ID: "b", Status: class.Failed, Passes: 3}}}
-	for _, weights := range [][2]int{{50, 50}, {10, 90}, {100, 0}} {
-		rows := []rubric.Row{{ID: "a", Points: weights[0]}, {ID: "b", Points: weights[1]}}
-		if got, of, _ := s.Points(rows); got != weights[0] || of != 100 {
-			t.Errorf("by %v: %d of %d", weights, got, of)
-		}
+	again := []rubric.Row{{ID: "a", Points: 10}, {ID: "b", Points: 90}}
+	if got, of, _ := (class.Submission{Verdict: class.Graded, Rows: onlyA}).Points(again); got != 10 || of != 100 {
+		t.Errorf("by other weights: %d of %d", got, of)
 	}
 }
 

@@ -2,13 +2,14 @@ package formats
 
 import (
 	"cmp"
+	"os"
 	"time"
 
 	"daemonlab/specs/grade/class"
 )
 
-// Classroom50 is its result.json, as the page Advanced-Autograding of the wiki of foundation50/classroom50 has it.
-type Classroom50 struct {
+// classroom50 is its result.json, as the page Advanced-Autograding of the wiki of foundation50/classroom50 has it.
+type classroom50 struct {
 	Schema         string            `json:"schema"`
 	Classroom      string            `json:"classroom"`
 	Assignment     string            `json:"assignment"`
@@ -22,12 +23,12 @@ type Classroom50 struct {
 	GradedAt       string            `json:"graded_at"`
 	Score          int               `json:"score"`
 	MaxScore       int               `json:"max-score"`
-	Tests          []Classroom50Test `json:"tests"`
+	Tests          []classroom50Test `json:"tests"`
 	Verdict        class.Verdict     `json:"verdict"` // ours, as is the output of a test
 }
 
-// Classroom50Test is one of its tests, which is a row of the rubric.
-type Classroom50Test struct {
+// classroom50Test is one of its tests, which is a row of the rubric.
+type classroom50Test struct {
 	Name     string `json:"test-name"`
 	Passed   bool   `json:"passed"`
 	Score    int    `json:"score"`
@@ -35,19 +36,20 @@ type Classroom50Test struct {
 	Output   string `json:"output,omitempty"`
 }
 
-// NewClassroom50 makes it of a submission. Who and what was graded comes from the environment that its runner sets, if
+// newClassroom50 makes it of a submission. Who and what was graded comes from the environment that its runner sets, if
 // that names a classroom; elsewhere words stand in their place, which its collection of scores refuses.
 //
 // The format knows no submission that was not judged. One for which the grader failed has neither tests nor points that
 // could be had, as in a run without an autograder.
-func NewClassroom50(s class.Submission, c class.Class, env func(string) string) Classroom50 {
+func newClassroom50(s class.Submission, c class.Class) classroom50 {
 	const none = "none"
+	env := os.Getenv
 	if env("CLASSROOM") == "" {
 		env = func(string) string { return "" }
 	}
 	ended := c.Ended.UTC().Format(instant)
 	commit := cmp.Or(env("COMMIT_URL"), none)
-	r := Classroom50{
+	r := classroom50{
 		Schema:         "classroom50/result/v1",
 		Classroom:      cmp.Or(env("CLASSROOM"), none),
 		Assignment:     cmp.Or(env("ASSIGNMENT"), "daemonlab"),
@@ -59,7 +61,7 @@ func NewClassroom50(s class.Submission, c class.Class, env func(string) string) 
 		Review:         cmp.Or(env("REVIEW_URL"), commit),
 		Datetime:       cmp.Or(submittedAt(env("COMMIT_DATE")), ended),
 		GradedAt:       ended,
-		Tests:          []Classroom50Test{},
+		Tests:          []classroom50Test{},
 		Verdict:        s.Verdict,
 	}
 	got, of, given := s.Earned(c.Rubric) // the points are the sum of the tests'
@@ -69,7 +71,7 @@ func NewClassroom50(s class.Submission, c class.Class, env func(string) string) 
 	r.Score, r.MaxScore = got, of
 	for _, row := range c.Rubric {
 		found, _ := s.Row(row.ID)
-		t := Classroom50Test{Name: row.ID + ": " + row.Title.EN, Output: report(s, row, found, "en")}
+		t := classroom50Test{Name: row.ID + ": " + row.Title.EN, Output: report(s, row, found, "en")}
 		switch found.Status {
 		case class.Skipped, class.Error:
 			// counts neither as had nor as to be had

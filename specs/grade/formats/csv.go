@@ -11,21 +11,32 @@ import (
 	"daemonlab/specs/grade/class"
 )
 
+// writeTable writes CSV without formulas.
+func writeTable(file string, lines [][]string) error {
+	for _, line := range lines {
+		for i := range line {
+			line[i] = cell(line[i])
+		}
+	}
+	var b bytes.Buffer
+	if err := csv.NewWriter(&b).WriteAll(lines); err != nil {
+		return err
+	}
+	return write(file, b.Bytes())
+}
+
 // grades is a table with a line for each submission. What was not judged has an empty cell. A fault that comes and goes
 // is told in words: a spreadsheet would read 3/5 as a date.
-func grades(c class.Class) []byte {
-	var b bytes.Buffer
-	w := csv.NewWriter(&b)
+func grades(c class.Class) [][]string {
 	head := []string{"name", "total", "max", "verdict"}
 	for _, row := range c.Rubric {
-		head = append(head, cell(row.ID))
+		head = append(head, row.ID)
 	}
-	w.Write(append(head, "adjusted", "unsteady", "why"))
+	lines := [][]string{append(head, "adjusted", "unsteady", "why")}
 	for _, s := range c.Submissions {
-		w.Write(gradesOf(s, c))
+		lines = append(lines, gradesOf(s, c))
 	}
-	w.Flush() // cannot fail: a Buffer does not
-	return b.Bytes()
+	return lines
 }
 
 func gradesOf(s class.Submission, c class.Class) []string {
@@ -37,7 +48,7 @@ func gradesOf(s class.Submission, c class.Class) []string {
 	case given:
 		total, of = strconv.Itoa(got), strconv.Itoa(max)
 	}
-	line := []string{cell(s.Name.String()), total, of, verdict}
+	line := []string{s.Name.String(), total, of, verdict}
 	var unsteady []string
 	for _, row := range c.Rubric {
 		found, _ := s.Row(row.ID)
@@ -54,7 +65,7 @@ func gradesOf(s class.Submission, c class.Class) []string {
 			unsteady = append(unsteady, fmt.Sprintf("%s %d of %d", row.ID, found.Passes, s.Runs))
 		}
 	}
-	return append(line, cell(adjusted(s, "en")), cell(strings.Join(unsteady, "; ")), cell(finding.Plain(s.Why)))
+	return append(line, adjusted(s, "en"), strings.Join(unsteady, "; "), finding.Plain(s.Why))
 }
 
 // cell keeps a spreadsheet from taking a text for a formula, with the quote that spreadsheets take for "text"

@@ -22,22 +22,17 @@ import (
 // of feedback for the class, gradescope/results.json and classroom50/result.json for each submission.
 func Write(out string, c class.Class) error {
 	errs := []error{
-		write(filepath.Join(out, "grades.csv"), grades(c)),
+		writeTable(filepath.Join(out, "grades.csv"), grades(c)),
 		write(filepath.Join(out, "junit.xml"), junit(c)),
 		writeImports(out, c),
 		writeFeedback(filepath.Join(out, "feedback"), c),
 	}
 	for _, s := range c.Submissions {
-		errs = append(errs, writeSubmission(s.Name.Dir(out), c, s))
+		errs = append(errs,
+			writeJSON(filepath.Join(s.Name.Dir(out), "gradescope", "results.json"), newGradescope(s, c.Rubric)),
+			writeJSON(filepath.Join(s.Name.Dir(out), "classroom50", "result.json"), newClassroom50(s, c)))
 	}
 	return errors.Join(errs...)
-}
-
-func writeSubmission(dir string, c class.Class, s class.Submission) error {
-	return errors.Join(
-		writeJSON(filepath.Join(dir, "gradescope", "results.json"), NewGradescope(s, c.Rubric)),
-		writeJSON(filepath.Join(dir, "classroom50", "result.json"), NewClassroom50(s, c, os.Getenv)),
-	)
 }
 
 func writeJSON(file string, v any) error {

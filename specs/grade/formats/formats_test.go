@@ -202,24 +202,27 @@ func integer(t *testing.T, v any) int {
 }
 
 func TestClassroom50TakesIdentityFromItsRunner(t *testing.T) {
-	runner := map[string]string{"CLASSROOM": "os", "ASSIGNMENT": "mqfiled", "ASSIGNMENT_TYPE": "group", "OWNER": "alice",
+	for name, value := range map[string]string{"CLASSROOM": "os", "ASSIGNMENT": "mqfiled", "ASSIGNMENT_TYPE": "group", "OWNER": "alice",
 		"SUBMISSION_TAG": "submit/2026-06-01T14-32-05Z-a1b2c3d", "COMMIT_URL": "https://x/commit/1", "RELEASE_URL": "https://x/r",
-		"REVIEW_URL": "https://x/compare", "COMMIT_DATE": "2026-06-01T16:32:01+02:00"}
-	env := func(name string) string { return runner[name] }
-	s, c := class.Submission{Name: "submission"}, class.Class{Rubric: rubric.Standard()}
-	r := formats.NewClassroom50(s, c, env)
-	for field, pair := range map[string][2]string{"classroom": {r.Classroom, "os"}, "assignment": {r.Assignment, "mqfiled"},
-		"type": {r.AssignmentType, "group"}, "owner": {r.Owner, "alice"}, "tag": {r.Submission, runner["SUBMISSION_TAG"]},
-		"commit": {r.Commit, "https://x/commit/1"}, "release": {r.Release, "https://x/r"}, "review": {r.Review, "https://x/compare"},
-		"datetime": {r.Datetime, "2026-06-01T14:32:01Z"}} {
-		if pair[0] != pair[1] {
-			t.Errorf("%s is %q, not %q", field, pair[0], pair[1])
+		"REVIEW_URL": "https://x/compare", "COMMIT_DATE": "2026-06-01T16:32:01+02:00"} {
+		t.Setenv(name, value)
+	}
+	mustBe := func(want map[string]string) {
+		t.Helper()
+		c := class.Class{Rubric: rubric.Standard(), Submissions: []class.Submission{{Name: "submission"}}}
+		var r map[string]any
+		must(t, json.Unmarshal(read(t, c.Submissions[0].Name.Dir(written(t, c)), "classroom50", "result.json"), &r))
+		for field, value := range want {
+			if r[field] != value {
+				t.Errorf("%s is %q, not %q", field, r[field], value)
+			}
 		}
 	}
-	delete(runner, "CLASSROOM")
-	if r := formats.NewClassroom50(s, c, env); r.Owner != "submission" || r.Commit != "none" {
-		t.Errorf("without a classroom it takes %q and %q from the environment", r.Owner, r.Commit)
-	}
+	mustBe(map[string]string{"classroom": "os", "assignment": "mqfiled", "assignment_type": "group", "owner": "alice",
+		"submission": "submit/2026-06-01T14-32-05Z-a1b2c3d", "commit": "https://x/commit/1", "release": "https://x/r",
+		"review": "https://x/compare", "datetime": "2026-06-01T14:32:01Z"})
+	t.Setenv("CLASSROOM", "") // nothing else is taken from the environment then
+	mustBe(map[string]string{"owner": "submission", "commit": "none"})
 }
 
 // junit counts what it has.

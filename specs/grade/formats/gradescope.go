@@ -40,8 +40,7 @@ const (
 	plainText = "text"
 )
 
-// NewGradescope makes it of a submission.
-func NewGradescope(s class.Submission, rows []rubric.Row) Gradescope {
+func newGradescope(s class.Submission, rows []rubric.Row) Gradescope {
 	g := Gradescope{ExecutionTime: s.Seconds, Output: remarks(s, "en"), OutputFormat: plainText, Visibility: visible,
 		StdoutVisibility: hidden, Tests: []GradescopeTest{},
 		ExtraData: map[string]any{"verdict": s.Verdict, "hashes": s.Hashes}}

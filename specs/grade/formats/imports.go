@@ -1,8 +1,6 @@
 package formats
 
 import (
-	"bytes"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"html"
@@ -32,19 +30,6 @@ func writeImports(out string, c class.Class) error {
 		errs = append(errs, writeTable(filepath.Join(out, "canvas.csv"), canvas(c)))
 	}
 	return errors.Join(errs...)
-}
-
-func writeTable(file string, lines [][]string) error {
-	for _, line := range lines {
-		for i := range line {
-			line[i] = cell(line[i])
-		}
-	}
-	var b bytes.Buffer
-	if err := csv.NewWriter(&b).WriteAll(lines); err != nil {
-		return err
-	}
-	return write(file, b.Bytes())
 }
 
 // WriteAlike writes alike.csv, with a line for each passage.
@@ -121,13 +106,9 @@ func grade(s class.Submission, rows []rubric.Row) string {
 	return strconv.FormatFloat(math.Round(float64(got)/float64(of)*rubric.Total*100)/100, 'f', -1, 64)
 }
 
-var (
-	asked = rubric.Text{EN: "Asked:", ES: "Se pide:"}
-	saw   = rubric.Text{EN: "Seen:", ES: "Se vio:"}
-)
-
 // comment has in HTML what was seen of each row that failed, in a line.
 func comment(s class.Submission, rows []rubric.Row, lang string) string {
+	asked, saw := rubric.Text{EN: "Asked:", ES: "Se pide:"}.In(lang), rubric.Text{EN: "Seen:", ES: "Se vio:"}.In(lang)
 	var b strings.Builder
 	if text := remarks(s, lang); text != "" {
 		fmt.Fprintf(&b, "<pre>%s</pre>", html.EscapeString(text))
@@ -141,8 +122,8 @@ func comment(s class.Submission, rows []rubric.Row, lang string) string {
 		if found.Finding != nil {
 			seen = found.Finding.Line(lang, 200)
 		}
-		fmt.Fprintf(&b, "<p><b>%s</b> %s <i>%s</i>. %s <code>%s</code></p>", row.ID, asked.In(lang), html.EscapeString(row.Title.In(lang)),
-			saw.In(lang), html.EscapeString(forStudent(seen)))
+		fmt.Fprintf(&b, "<p><b>%s</b> %s <i>%s</i>. %s <code>%s</code></p>", row.ID, asked, html.EscapeString(row.Title.In(lang)),
+			saw, html.EscapeString(forStudent(seen)))
 	}
 	return b.String()
 }
