@@ -101,7 +101,7 @@ func parseFlags(args []string) (options, error) {
 	f.Func("rubric", "", func(file string) (err error) { o.rows, err = readRubric(file); return err })
 	f.BoolVar(&o.resume, "resume", false, "")
 	f.BoolVar(&o.unsafe, "unsafe", false, "")
-	f.Func("shard", "", func(text string) (err error) { o.shard, err = shard.Parse(text, os.Getenv); return err })
+	f.Func("shard", "", func(text string) (err error) { o.shard, err = shard.Parse(text); return err })
 	f.StringVar(&o.rescore, "rescore", "", "")
 	f.BoolVar(&o.merge, "merge", false, "")
 	f.StringVar(&o.bundle, "bundle", "", "")

@@ -12,6 +12,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
 
 	"daemonlab/specs/grade/class"
 	"daemonlab/specs/grade/class/classtest"
@@ -90,6 +93,20 @@ func grade(t *testing.T, out string, args ...string) class.Class {
 	c, err := class.Load(out)
 	must(t, err)
 	return c
+}
+
+func waitFor(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	NewWithT(t).Eventually(done).WithContext(t.Context()).WithTimeout(harness.Stretched(time.Minute)).Should(BeTrue(), what)
+}
+
+// mustLeaveNothing waits until all processes of a grader that was ended are gone.
+func mustLeaveNothing(t *testing.T) {
+	t.Helper()
+	waitFor(t, "the end of what a grader has started", func() bool {
+		left, err := harness.Adopted()
+		return err == nil && len(left) == 0
+	})
 }
 
 // TestSample grades the class of which it is known what must come of it. Among its submissions are some that attack the

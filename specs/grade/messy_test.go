@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"daemonlab/specs/grade/class"
@@ -132,8 +133,8 @@ func handIn(t *testing.T, dir, name string, files map[string]string) {
 
 var packed = regexp.MustCompile(`\.(zip|tar|tgz|tar\.[a-z0-9]+)$`)
 
-// TestMessyClass grades a class as platforms export it and people leave it: killed five times and resumed, as it was
-// probably meant, then again with what the instructor has adjusted and a student has changed.
+// TestMessyClass grades a class as platforms export it and people leave it: killed four times, interrupted and resumed, as
+// it was probably meant, then again with what the instructor has adjusted and a student has changed.
 func TestMessyClass(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes minutes")
@@ -158,8 +159,8 @@ func TestMessyClass(t *testing.T) {
 	add(t, rubric, `[{"id": "umask", "step": 7, "points": 50, "title": {"en": "u", "es": "u"}, "hint": {"en": "u", "es": "u"}},
 		{"id": "output", "step": 11, "points": 50, "title": {"en": "o", "es": "o"}, "hint": {"en": "o", "es": "o"}}]`)
 	args := []string{submissions, "--rubric", rubric, "--resume"}
-	for range 5 {
-		killAmid(t, out, append(args, "--out", out)...)
+	for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGKILL, syscall.SIGINT, syscall.SIGKILL, syscall.SIGKILL} {
+		endAmid(t, sig, out, append(args, "--out", out)...)
 	}
 	c := grade(t, out, args...)
 	seen := map[class.Name]bool{}
@@ -209,8 +210,8 @@ func (want messy) check(t *testing.T, s class.Submission, c class.Class) {
 	}
 }
 
-// killAmid starts a grader and kills it when it has graded some more.
-func killAmid(t *testing.T, out string, args ...string) {
+// endAmid starts a grader and sends it a signal when it has graded some more. It must leave nothing.
+func endAmid(t *testing.T, sig syscall.Signal, out string, args ...string) {
 	t.Helper()
 	graded := func() int {
 		files, err := filepath.Glob(filepath.Join(out, "submissions/*/submission.json"))
@@ -222,8 +223,11 @@ func killAmid(t *testing.T, out string, args ...string) {
 	cmd.Env = append(os.Environ(), "TMPDIR="+room(t))
 	must(t, cmd.Start())
 	waitFor(t, "more to be graded", func() bool { return graded() >= before+4 })
-	must(t, cmd.Process.Kill())
+	must(t, cmd.Process.Signal(sig))
 	cmd.Wait()
+	if exit := cmd.ProcessState.ExitCode(); sig == syscall.SIGINT && exit != 130 {
+		t.Errorf("interrupted, it ended with %d", exit)
+	}
 	mustLeaveNothing(t)
 }
 

@@ -6,7 +6,6 @@ import (
 	"archive/zip"
 	"bytes"
 	"embed"
-	"fmt"
 	"io"
 	"io/fs"
 	"maps"
@@ -32,13 +31,6 @@ type Kit struct {
 // Programs are those that the grader consists of.
 var Programs = []string{"grade", "judge", "launch", "specs.test"}
 
-// Where a bundle has what it packs. The scripts in files know it too.
-const (
-	programsDir = "bin"
-	goRootDir   = "go/root"
-	modulesDir  = "go/modules"
-)
-
 // Gradescope writes the zip that is uploaded to Gradescope as an autograder.
 func Gradescope(file string, k Kit) error {
 	content, err := k.pack("setup.sh", "run_autograder", "go.sh")
@@ -48,7 +40,7 @@ func Gradescope(file string, k Kit) error {
 	return tool.WriteFile(file, content, false)
 }
 
-// pack makes a zip of the kit and of scripts from files. The same kit gives the same bytes.
+// pack makes a zip of the kit and of scripts from files, which know where it has what. The same kit gives the same bytes.
 func (k Kit) pack(scripts ...string) ([]byte, error) {
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
@@ -61,30 +53,23 @@ func (k Kit) pack(scripts ...string) ([]byte, error) {
 			return nil, err
 		}
 	}
-	if err := k.packFiles(z); err != nil {
-		return nil, fmt.Errorf("bundle: %w", err)
+	for _, name := range Programs {
+		if err := addFile(z, path.Join("bin", name), filepath.Join(k.Programs, name)); err != nil {
+			return nil, err
+		}
+	}
+	if err := addTree(z, "go/root", k.GoRoot, neededOfGo); err != nil {
+		return nil, err
+	}
+	for _, dir := range slices.Sorted(maps.Keys(k.Modules)) {
+		if err := addTree(z, path.Join("go/modules", k.Modules[dir]), dir, neededOfModule); err != nil {
+			return nil, err
+		}
 	}
 	if err := z.Close(); err != nil {
 		return nil, err
 	}
 	return b.Bytes(), nil
-}
-
-func (k Kit) packFiles(z *zip.Writer) error {
-	for _, name := range Programs {
-		if err := addFile(z, path.Join(programsDir, name), filepath.Join(k.Programs, name)); err != nil {
-			return err
-		}
-	}
-	if err := addTree(z, goRootDir, k.GoRoot, neededOfGo); err != nil {
-		return err
-	}
-	for _, dir := range slices.Sorted(maps.Keys(k.Modules)) {
-		if err := addTree(z, path.Join(modulesDir, k.Modules[dir]), dir, neededOfModule); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // neededOfGo tells of a file or directory of GOROOT whether programs are built with it. What is left out is more than
@@ -111,21 +96,16 @@ func neededOfModule(name string) bool {
 }
 
 func addTree(z *zip.Writer, name, dir string, needed func(string) bool) error {
-	return filepath.WalkDir(dir, func(file string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		below, err := filepath.Rel(dir, file)
-		if err != nil {
-			return err
-		}
+	return fs.WalkDir(os.DirFS(dir), ".", func(below string, entry fs.DirEntry, err error) error {
 		switch {
-		case !needed(filepath.ToSlash(below)) && entry.IsDir():
+		case err != nil:
+			return err
+		case entry.IsDir() && !needed(below):
 			return fs.SkipDir
-		case entry.IsDir() || !needed(filepath.ToSlash(below)):
+		case entry.IsDir() || !needed(below):
 			return nil
 		}
-		return addFile(z, path.Join(name, filepath.ToSlash(below)), file)
+		return addFile(z, path.Join(name, below), filepath.Join(dir, below))
 	})
 }
 

@@ -39,14 +39,6 @@ func both(text rubric.Text) template.HTML {
 
 // Write writes index.html into a directory of results.
 func Write(out string, c class.Class) error {
-	content, err := render(c)
-	if err != nil {
-		return err
-	}
-	return tool.WriteFile(filepath.Join(out, "index.html"), content, false)
-}
-
-func render(c class.Class) ([]byte, error) {
 	hash := sha256.Sum256([]byte(script))
 	var b bytes.Buffer
 	err := page.Execute(&b, struct {
@@ -55,5 +47,8 @@ func render(c class.Class) ([]byte, error) {
 		Script     template.JS
 		ScriptHash string
 	}{newView(c), style, script, base64.StdEncoding.EncodeToString(hash[:])})
-	return b.Bytes(), err
+	if err != nil {
+		return err
+	}
+	return tool.WriteFile(filepath.Join(out, "index.html"), b.Bytes(), false)
 }

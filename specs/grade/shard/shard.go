@@ -4,6 +4,7 @@ package shard
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 )
@@ -16,20 +17,17 @@ type Shard struct {
 // Whole is the only part of a class that is not divided.
 var Whole = Shard{1, 1}
 
-// Automatic asks for the part that the environment says.
-const Automatic = "auto"
-
-// Parse reads I/N, or [Automatic].
-func Parse(text string, env func(string) string) (Shard, error) {
-	if text == Automatic {
-		return fromEnvironment(env)
+// Parse reads I/N, or auto for the part that the environment says.
+func Parse(text string) (Shard, error) {
+	if text == "auto" {
+		return fromEnvironment()
 	}
 	i, n, _ := strings.Cut(text, "/")
 	index, indexErr := strconv.Atoi(i)
 	count, countErr := strconv.Atoi(n)
 	s := Shard{index, count}
 	if indexErr != nil || countErr != nil || !s.valid() {
-		return s, fmt.Errorf("shard %q: it is I/N with I from 1 to N, or %s", text, Automatic)
+		return s, fmt.Errorf("shard %q: it is I/N with I from 1 to N, or auto", text)
 	}
 	return s, nil
 }
@@ -38,27 +36,20 @@ func (s Shard) valid() bool {
 	return s.Index >= 1 && s.Index <= s.Count
 }
 
-func (s Shard) String() string {
-	return fmt.Sprintf("%d/%d", s.Index, s.Count)
-}
-
-// CountVariable says into how many parts a Kubernetes indexed Job divides the class: it tells a pod its index only.
-const CountVariable = "GRADE_SHARDS"
-
 // fromEnvironment knows the tasks of a Slurm array (sbatch(1), --array), whose numbers may begin anywhere and go in
-// steps, and the pods of a Kubernetes indexed Job, which count from 0.
-func fromEnvironment(env func(string) string) (s Shard, err error) {
+// steps, and the pods of a Kubernetes indexed Job, which count from 0 and know no total: GRADE_SHARDS has it.
+func fromEnvironment() (s Shard, err error) {
 	number := func(name string) int {
-		n, convErr := strconv.Atoi(env(name))
+		n, convErr := strconv.Atoi(os.Getenv(name))
 		if convErr != nil {
-			err = errors.Join(err, fmt.Errorf("%s=%q is no number", name, env(name)))
+			err = errors.Join(err, fmt.Errorf("%s=%q is no number", name, os.Getenv(name)))
 		}
 		return n
 	}
 	switch {
-	case env("SLURM_ARRAY_TASK_ID") != "":
+	case os.Getenv("SLURM_ARRAY_TASK_ID") != "":
 		step := 1
-		if env("SLURM_ARRAY_TASK_STEP") != "" {
+		if os.Getenv("SLURM_ARRAY_TASK_STEP") != "" {
 			step = number("SLURM_ARRAY_TASK_STEP")
 		}
 		away := number("SLURM_ARRAY_TASK_ID") - number("SLURM_ARRAY_TASK_MIN")
@@ -67,13 +58,13 @@ func fromEnvironment(env func(string) string) (s Shard, err error) {
 		if step >= 1 && away%step == 0 {
 			s.Index = away/step + 1
 		}
-	case env("JOB_COMPLETION_INDEX") != "":
-		s = Shard{number("JOB_COMPLETION_INDEX") + 1, number(CountVariable)}
+	case os.Getenv("JOB_COMPLETION_INDEX") != "":
+		s = Shard{number("JOB_COMPLETION_INDEX") + 1, number("GRADE_SHARDS")}
 	default:
 		return s, errors.New("shard: neither SLURM_ARRAY_TASK_ID nor JOB_COMPLETION_INDEX is in the environment")
 	}
 	if err == nil && !s.valid() {
-		err = fmt.Errorf("there is no part %v: number an array without gaps", s)
+		err = fmt.Errorf("there is no part %d/%d: number an array without gaps", s.Index, s.Count)
 	}
 	if err != nil {
 		return s, fmt.Errorf("shard: the environment: %w", err)

@@ -12,8 +12,8 @@ import (
 	"daemonlab/specs/rubric"
 )
 
-// Hostile are names and texts that somebody chose to break what shows them.
-var Hostile = []class.Name{
+// hostile are names and texts that somebody chose to break what shows them.
+var hostile = []class.Name{
 	"=HYPERLINK(\"http://example.invalid\",\"x\")", "+1+1", "-rf", "@SUM(A1:A9)", "<script>alert(1)</script>",
 	"\"><img src=x onerror=alert(1)>", "\xff\xfenot utf-8", "two\nlines", "\x1b[31mred\x1b[0m", "\u202egnp.exe", "]]></failure>",
 	"a,b;c\td", "José Núñez", "'quoted", `back\slash`,
@@ -33,12 +33,12 @@ func Class(n int) class.Class {
 }
 
 func submission(random *rand.Rand, i int, rows []rubric.Row) class.Submission {
-	s := class.Submission{Name: name(random, i), Verdict: class.Graded, Language: "go", Runs: 5,
+	s := class.Submission{Name: name(i), Verdict: class.Graded, Language: "go", Runs: 5,
 		Build: class.Build{Command: "go build -o bin/mqfiled ./server", Seconds: 1.25 + random.Float64()}}
 	if random.IntN(3) == 0 {
 		s.Language, s.Build.Command = "c", "make"
 	}
-	s.Hashes = map[string]string{"mqfiled": hash(random), "mqfile": hash(random)}
+	s.Hashes = map[string]string{"mqfiled": strings.Repeat("0f", 32), "mqfile": strings.Repeat("a5", 32)}
 	s.Seconds = 9 + 8*random.Float64()
 	switch i % 12 {
 	case 3:
@@ -67,20 +67,13 @@ func submission(random *rand.Rand, i int, rows []rubric.Row) class.Submission {
 	return s
 }
 
-// hard are the rows that many fail, and how many of a hundred.
-var hard = map[string]int{"rearm": 78, "stuck": 55, "fds": 30, "confine": 35, "sigterm": 40, "failure": 45, "malformed": 25}
-
 func judge(random *rand.Rand, s class.Submission, rows []rubric.Row) []class.Row {
 	var judged []class.Row
-	skill := 20 + random.IntN(120) // of 100: a weak one fails more often than the class
+	faults := random.IntN(30) // of 100 rows
 	for _, row := range rows {
 		r := class.Row{ID: row.ID, Status: class.Passed, Passes: s.Runs, Seconds: 0.05 + random.Float64()}
-		chance, known := hard[row.ID]
-		if !known {
-			chance = 9
-		}
 		switch {
-		case random.IntN(100) < chance*(150-skill)/100:
+		case random.IntN(100) < faults:
 			r.Status, r.Passes, r.Finding = class.Failed, 0, found(random)
 			if random.IntN(6) == 0 {
 				r.Passes = 1 + random.IntN(s.Runs-1)
@@ -97,20 +90,11 @@ func judge(random *rand.Rand, s class.Submission, rows []rubric.Row) []class.Row
 	return judged
 }
 
-func hash(random *rand.Rand) string {
-	return fmt.Sprintf("%016x%016x%016x%016x", random.Uint64(), random.Uint64(), random.Uint64(), random.Uint64())
-}
-
-var (
-	given  = []string{"ana", "bruno", "carla", "diego", "elena", "fermín", "gloria", "hugo", "inés", "jaime"}
-	family = []string{"garcía", "lópez", "ruiz", "smith", "ortega", "vidal", "núñez", "castro", "meyer", "iglesias-del-campo"}
-)
-
-func name(random *rand.Rand, i int) class.Name {
-	if i%2 == 1 && i/2 < len(Hostile) {
-		return Hostile[i/2]
+func name(i int) class.Name {
+	if i%2 == 1 && i/2 < len(hostile) {
+		return hostile[i/2]
 	}
-	return class.Name(fmt.Sprintf("%s-%s-%03d", family[random.IntN(len(family))], given[random.IntN(len(given))], i))
+	return class.Name(fmt.Sprintf("núñez-ana-%03d", i))
 }
 
 // found is what the specs say of a row that failed: what was done, asked and seen, and what /proc showed.
