@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"text/tabwriter"
@@ -22,7 +21,7 @@ func (o options) compare() error {
 	defer os.RemoveAll(work)
 	var c alike.Class
 	for _, dir := range o.handouts {
-		if _, err := c.Handout(dir); err != nil {
+		if err := c.Handout(dir); err != nil {
 			return fmt.Errorf("handout %s: %w", dir, err)
 		}
 	}
@@ -46,7 +45,7 @@ func (o options) compare() error {
 		}
 	}
 	pairs := c.Pairs()
-	printPairs(os.Stdout, pairs)
+	printPairs(pairs)
 	return formats.WriteAlike(o.out, pairs)
 }
 
@@ -70,14 +69,14 @@ func addTo(c *alike.Class, name string, item intake.Item, work string) []string 
 	return skipped
 }
 
-func printPairs(w io.Writer, pairs []alike.Pair) {
+func printPairs(pairs []alike.Pair) {
 	const most = 30
-	fmt.Fprint(w, "where to look, not a verdict: tokens of their own that two have in common, names and comments apart\n\n")
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Print("where to look, not a verdict: tokens of their own that two have in common, names and comments apart\n\n")
+	t := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "tokens\ta\t% of a\tb\t% of b\tlongest passage in a\tin b")
 	for _, p := range pairs[:min(len(pairs), most)] {
 		fmt.Fprintf(t, "%d\t%s\t%d\t%s\t%d\t%s\t%s\n", p.Tokens, p.A, p.OfA, p.B, p.OfB, p.Passages[0].A, p.Passages[0].B)
 	}
 	t.Flush()
-	fmt.Fprintf(w, "\n%d pairs; alike.csv has all passages\n", len(pairs))
+	fmt.Printf("\n%d pairs; alike.csv has all passages\n", len(pairs))
 }

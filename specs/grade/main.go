@@ -52,11 +52,11 @@ func run(args []string) (status int, err error) {
 		err = o.packBundle()
 	case o.rescore != "":
 		if c, err = results.Rescore(o.rescore, o.rows); err == nil {
-			printTable(os.Stdout, c)
+			printTable(c)
 		}
 	case o.merge:
 		if c, err = results.Merge(o.out, o.parts); err == nil {
-			printTable(os.Stdout, c)
+			printTable(c)
 		}
 	default:
 		return o.grade()
@@ -83,7 +83,7 @@ func (o options) grade() (status int, err error) {
 	if err != nil {
 		return exitError, err
 	}
-	printTable(os.Stdout, found)
+	printTable(found)
 	if found.Count(class.GraderFailed) > 0 {
 		return exitNotGraded, nil
 	}

@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"archive/zip"
 	"errors"
 	"fmt"
 	"maps"
@@ -15,6 +14,7 @@ import (
 	"testing"
 
 	"daemonlab/specs/grade/class"
+	"daemonlab/specs/grade/class/classtest"
 )
 
 // The smallest submissions: a server that does nothing and fails every row, and no client, whose rows take seconds.
@@ -122,10 +122,7 @@ func handIn(t *testing.T, dir, name string, files map[string]string) {
 	}
 	switch {
 	case strings.HasSuffix(name, ".zip"):
-		out, err := os.Create(archive)
-		must(t, err)
-		w := zip.NewWriter(out)
-		must(t, errors.Join(w.AddFS(os.DirFS(folder)), w.Close(), out.Close()))
+		classtest.Zip(t, archive, folder)
 	case packed.MatchString(name):
 		must(t, exec.Command("tar", "-C", folder, "-caf", archive, ".").Run())
 	}

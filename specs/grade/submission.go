@@ -41,16 +41,16 @@ func (g *grader) grade(ctx context.Context, item intake.Item, as string, unreada
 	defer os.Remove(a.files)
 	defer os.Remove(a.built)
 	err := unreadable
-	if err == nil {
-		err = a.run(ctx)
-	}
-	if err != nil {
-		a.Verdict = class.GraderFailed
-		a.Why = err.Error()
-		if f := (fault{}); errors.As(err, &f) {
-			a.Verdict, a.Why = f.verdict, oneLine(f.why.EN)
-			a.note(f.why)
+	for _, step := range []func(context.Context) error{a.takeIn, a.pack, a.build, a.judge} {
+		if err == nil {
+			err = step(ctx)
 		}
+	}
+	if f := (fault{}); errors.As(err, &f) {
+		a.Verdict, a.Why = f.verdict, oneLine(f.why.EN)
+		a.note(f.why)
+	} else if err != nil {
+		a.Verdict, a.Why = class.GraderFailed, err.Error()
 	}
 	a.Seconds = time.Since(a.When).Round(time.Millisecond).Seconds()
 	return a.Submission
@@ -77,15 +77,6 @@ func (a *attempt) guess(g intake.Guess) {
 			intake.Quote(a.Name.String()), intake.Quote(g.As), intake.Quote(a.o.out))
 	}
 	a.Look = append(a.Look, look)
-}
-
-func (a *attempt) run(ctx context.Context) error {
-	for _, step := range []func(context.Context) error{a.takeIn, a.pack, a.build, a.judge} {
-		if err := step(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // takeIn unpacks what was handed in and finds the program in it.

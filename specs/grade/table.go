@@ -2,7 +2,7 @@ package main
 
 import (
 	"fmt"
-	"io"
+	"os"
 	"strings"
 	"text/tabwriter"
 
@@ -31,42 +31,43 @@ func outcome(s class.Submission, rows []rubric.Row) string {
 }
 
 // printTable prints the class: what a person should look at, then the rows that each submission has not passed.
-func printTable(w io.Writer, c class.Class) {
-	printLooks(w, c)
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+func printTable(c class.Class) {
+	printLooks(c)
+	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "submission\tlanguage\tpoints\tfailed")
 	for _, s := range c.Submissions {
-		fmt.Fprintf(table, "%v\t%s\t%s\t%s\n", s.Name, s.Language, outcome(s, c.Rubric), shorten(notPassed(s)))
+		fmt.Fprintf(table, "%v\t%s\t%s\t%s\n", s.Name, s.Language, outcome(s, c.Rubric), notPassed(s))
 	}
 	table.Flush()
-	fmt.Fprintf(w, "\nin all %d: graded %d, do not build %d, timed out %d, the grader failed %d, no submission %d\n", len(c.Submissions),
+	fmt.Printf("\nin all %d: graded %d, do not build %d, timed out %d, the grader failed %d, no submission %d\n", len(c.Submissions),
 		c.Count(class.Graded), c.Count(class.NoBuild), c.Count(class.Timeout), c.Count(class.GraderFailed), c.Count(class.NotOne))
 }
 
-func printLooks(w io.Writer, c class.Class) {
+func printLooks(c class.Class) {
 	said := false
 	for _, s := range c.Submissions {
 		for i, look := range s.Look {
 			if !said {
-				fmt.Fprint(w, "needs a look, with what grades it as it was probably meant, apart from the points:\n\n")
+				fmt.Print("needs a look, with what grades it as it was probably meant, apart from the points:\n\n")
 			}
 			if said = true; i == 0 {
-				fmt.Fprintf(w, "%v: %s\n", s.Name, look.Why.EN)
+				fmt.Printf("%v: %s\n", s.Name, look.Why.EN)
 			}
 			if look.Command != "" {
-				fmt.Fprintf(w, "    %s\n", finding.Plain(look.Command))
+				fmt.Printf("    %s\n", finding.Plain(look.Command))
 			}
 		}
 		if t := s.Trial; t != nil {
-			fmt.Fprintf(w, "%v, tried: %d/%d %s by %s\n", s.Name, t.Got, t.Of, finding.Plain(t.Why), finding.Plain(t.Command))
+			fmt.Printf("%v, tried: %d/%d %s by %s\n", s.Name, t.Got, t.Of, finding.Plain(t.Why), finding.Plain(t.Command))
 		}
 	}
 	if said {
-		fmt.Fprintln(w)
+		fmt.Println()
 	}
 }
 
-func notPassed(s class.Submission) (rows []string) {
+func notPassed(s class.Submission) string {
+	var rows []string
 	for _, row := range s.Rows {
 		switch {
 		case row.Status == class.Failed && s.Runs > 1:
@@ -75,12 +76,7 @@ func notPassed(s class.Submission) (rows []string) {
 			rows = append(rows, row.ID)
 		}
 	}
-	return rows
-}
-
-// shorten keeps a line of the table readable.
-func shorten(rows []string) string {
-	const shown = 6
+	const shown = 6 // keep the line readable
 	if len(rows) <= shown {
 		return strings.Join(rows, " ")
 	}

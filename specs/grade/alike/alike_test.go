@@ -83,8 +83,7 @@ func TestAlike(t *testing.T) {
 	} {
 		var c alike.Class
 		if test.handout != nil {
-			_, err := c.Handout(folder(t, test.handout...))
-			must(t, err)
+			must(t, c.Handout(folder(t, test.handout...)))
 		}
 		add(t, &c, "a", folder(t, test.a...))
 		add(t, &c, "b", folder(t, test.b...))

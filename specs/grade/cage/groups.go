@@ -35,7 +35,7 @@ func removeOld(hierarchy string) {
 	dirs, _ := filepath.Glob(filepath.Join(hierarchy, groupName+"*"))
 	for _, dir := range dirs {
 		pid := strings.TrimPrefix(filepath.Base(dir), groupName)
-		if exists("/proc/"+pid) == nil {
+		if _, err := os.Lstat("/proc/" + pid); err == nil {
 			continue
 		}
 		cages, _ := filepath.Glob(filepath.Join(dir, "[0-9]*"))
@@ -68,18 +68,13 @@ func makeGroup(dir string, limits map[string]int) error {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err
 	}
-	err := exists(filepath.Join(dir, "cgroup.procs"))
+	_, err := os.Lstat(filepath.Join(dir, "cgroup.procs"))
 	for file, value := range limits {
 		err = errors.Join(err, write(dir, file, strconv.Itoa(value)))
 	}
 	if err != nil {
 		os.Remove(dir)
 	}
-	return err
-}
-
-func exists(path string) error {
-	_, err := os.Lstat(path)
 	return err
 }
 

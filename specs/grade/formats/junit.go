@@ -78,7 +78,17 @@ func junitSubmission(s class.Submission, c class.Class) junitSuite {
 			suite.Cases = append(suite.Cases, junitRow(suite.Name, s, row, found))
 		}
 	}
-	suite.count()
+	suite.Tests = len(suite.Cases)
+	for _, t := range suite.Cases {
+		switch {
+		case t.Failure != nil:
+			suite.Failures++
+		case t.Error != nil:
+			suite.Errors++
+		case t.Skipped != nil:
+			suite.Skipped++
+		}
+	}
 	return suite
 }
 
@@ -94,20 +104,6 @@ func junitRow(name string, s class.Submission, row rubric.Row, found class.Row) 
 		t.Skipped = message
 	}
 	return t
-}
-
-func (s *junitSuite) count() {
-	s.Tests = len(s.Cases)
-	for _, c := range s.Cases {
-		switch {
-		case c.Failure != nil:
-			s.Failures++
-		case c.Error != nil:
-			s.Errors++
-		case c.Skipped != nil:
-			s.Skipped++
-		}
-	}
 }
 
 func seconds(s float64) string {

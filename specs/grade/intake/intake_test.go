@@ -69,14 +69,14 @@ func TestClassesOfPlatforms(t *testing.T) {
 		"github":        {[]string{"lab-ana/.git/HEAD", "lab-ana/go.mod"}, []string{"lab-ana"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
+			top := t.TempDir()
+			dir, archive := filepath.Join(top, "export"), filepath.Join(t.TempDir(), "class.zip")
 			classtest.Files(t, dir, "all:\n", 0o644, test.files...)
 			if slices.Contains(test.files, "submission_metadata.yml") {
 				must(t, os.WriteFile(filepath.Join(dir, "submission_metadata.yml"), []byte("---\nsubmission_12:\n  :submitters:\n"+
 					"  - :name: Ana\n    :sid: '1'\n    :email: a@x\n  - :name: Bo\n    :sid: '2'\n    :email: b@x\n  :status: processed\n"), 0o644))
 			}
-			archive := filepath.Join(t.TempDir(), "class.zip")
-			must(t, os.WriteFile(archive, []byte(zipped(t, dir, "export")), 0o644))
+			classtest.Zip(t, archive, top)
 			for _, class := range []string{dir, archive} {
 				items, err := intake.Class(class, t.TempDir())
 				must(t, err)
@@ -97,20 +97,6 @@ func TestClassesOfPlatforms(t *testing.T) {
 			}
 		})
 	}
-}
-
-// zipped is an archive of a folder.
-func zipped(t *testing.T, dir, as string) string {
-	files := map[string]string{}
-	must(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		content, err := os.ReadFile(path)
-		files[as+path[len(dir):]] = string(content)
-		return err
-	}))
-	return zipOf(t, files)
 }
 
 func TestHostileArchives(t *testing.T) {

@@ -33,8 +33,8 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 
 // both has the text in both languages, of which the style sheet hides one.
 func both(text rubric.Text) template.HTML {
-	return template.HTML(`<span lang="en">` + template.HTMLEscapeString(text.EN) + `</span><span lang="es">` +
-		template.HTMLEscapeString(text.ES) + `</span>`)
+	plain := func(text string) string { return template.HTMLEscapeString(finding.Plain(text)) }
+	return template.HTML(`<span lang="en">` + plain(text.EN) + `</span><span lang="es">` + plain(text.ES) + `</span>`)
 }
 
 // Write writes index.html into a directory of results.

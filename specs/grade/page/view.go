@@ -15,17 +15,16 @@ import (
 
 // view is what the page shows, computed.
 type view struct {
-	Kit, Machine string
-	Began, Took  string
-	Runs         int
-	Rubric       []rubric.Row
-	Steps        []step
-	Verdicts     []count
-	Totals       totals
-	Rates        []rate
-	Clean        []string // ids that nobody failed
-	Looks        []submission
-	Submissions  []submission
+	class.Class
+	Began, Took string
+	Runs        int
+	Steps       []step
+	Verdicts    []count
+	Totals      totals
+	Rates       []rate
+	Clean       []string // ids that nobody failed
+	Looks       []submission
+	Submissions []submission
 }
 
 // step is a group of columns.
@@ -62,10 +61,7 @@ type submission struct {
 	Failed           []string
 	Passed           []string
 	Findings         []shown
-	BuildOutput      string
-	Seconds          string
 	Told             rubric.Text // how it ended and why, if there is more to say than that
-	Looks            []class.Look
 }
 
 // shown is a row that did not pass, with what shows it.
@@ -79,9 +75,8 @@ type shown struct {
 }
 
 func newView(c class.Class) view {
-	v := view{Kit: finding.Plain(c.Kit), Machine: finding.Plain(c.Machine), Began: c.Began.UTC().Format("2006-01-02 15:04 UTC"),
-		Took: c.Ended.Sub(c.Began).Round(time.Second).String(), Rubric: c.Rubric, Steps: steps(c.Rubric),
-		Verdicts: verdicts(c), Totals: newTotals(c)}
+	v := view{Class: c, Began: c.Began.UTC().Format("2006-01-02 15:04 UTC"),
+		Took: c.Ended.Sub(c.Began).Round(time.Second).String(), Steps: steps(c.Rubric), Verdicts: verdicts(c), Totals: newTotals(c)}
 	for i, s := range c.Submissions {
 		v.Submissions = append(v.Submissions, newSubmission(i, s, c.Rubric))
 		v.Runs = max(v.Runs, s.Runs)
@@ -121,11 +116,7 @@ func verdicts(c class.Class) []count {
 
 func newSubmission(i int, s class.Submission, rows []rubric.Row) submission {
 	v := submission{Submission: s, ID: fmt.Sprintf("s%d", i+1), Name: s.Name.String(), Folder: s.Name.Folder(),
-		Verdict:     status{Class: string(s.Verdict), Name: verdictNames[s.Verdict]},
-		BuildOutput: finding.Plain(s.Build.Output), Seconds: fmt.Sprintf("%.1f", s.Seconds), Told: told(s)}
-	for _, look := range s.Look {
-		v.Looks = append(v.Looks, class.Look{Why: plain(look.Why), Command: finding.Plain(look.Command)})
-	}
+		Verdict: status{Class: string(s.Verdict), Name: verdictNames[s.Verdict]}, Told: told(s)}
 	v.Got, v.Of, v.Given = s.Points(rows)
 	v.Of100 = percent(v.Got, v.Of)
 	last := 0
@@ -152,16 +143,12 @@ func newSubmission(i int, s class.Submission, rows []rubric.Row) submission {
 func told(s class.Submission) rubric.Text {
 	lead := func(verdict, why string) string {
 		if why == "" || strings.HasPrefix(why, verdict) {
-			return finding.Plain(why)
+			return why
 		}
-		return verdict + ": " + finding.Plain(why)
+		return verdict + ": " + why
 	}
 	name := verdictNames[s.Verdict]
 	return rubric.Text{EN: lead(name.EN, cmp.Or(s.Notes.EN, s.Why)), ES: lead(name.ES, cmp.Or(s.Notes.ES, s.Why))}
-}
-
-func plain(text rubric.Text) rubric.Text {
-	return rubric.Text{EN: finding.Plain(text.EN), ES: finding.Plain(text.ES)}
 }
 
 func newShown(id string, st status, s class.Submission, row rubric.Row, found class.Row) shown {

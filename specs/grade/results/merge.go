@@ -24,7 +24,7 @@ func Merge(out string, parts []string) (class.Class, error) {
 	}
 	whole, from, err := join(parts)
 	if err != nil {
-		return whole, err
+		return whole, fmt.Errorf("merge: %w", err)
 	}
 	for _, s := range whole.Submissions {
 		if err := os.CopyFS(s.Name.Dir(out), os.DirFS(s.Name.Dir(from[s.Name]))); err != nil {
@@ -35,13 +35,12 @@ func Merge(out string, parts []string) (class.Class, error) {
 }
 
 // join returns the class of the parts, and in which of them each submission is.
-func join(parts []string) (class.Class, map[class.Name]string, error) {
-	var whole class.Class
-	from := map[class.Name]string{}
+func join(parts []string) (whole class.Class, from map[class.Name]string, err error) {
+	from = map[class.Name]string{}
 	for i, dir := range parts {
 		part, err := class.Load(dir)
 		if err != nil {
-			return whole, nil, fmt.Errorf("merge: %w", err)
+			return whole, nil, err
 		}
 		if i == 0 {
 			whole = part
@@ -49,33 +48,27 @@ func join(parts []string) (class.Class, map[class.Name]string, error) {
 		}
 		switch {
 		case part.Kit != whole.Kit:
-			return whole, nil, fmt.Errorf("merge: %s was graded by version %q of the kit, %s by %q", dir, part.Kit,
-				parts[0], whole.Kit)
+			return whole, nil, fmt.Errorf("%s was graded by version %q of the kit, %s by %q", dir, part.Kit, parts[0], whole.Kit)
 		case !reflect.DeepEqual(part.Rubric, whole.Rubric):
-			return whole, nil, fmt.Errorf("merge: %s has another rubric than %s; rescore one of them first", dir, parts[0])
+			return whole, nil, fmt.Errorf("%s has another rubric than %s; rescore one of them first", dir, parts[0])
 		}
 		for _, s := range part.Submissions {
 			if first, ok := from[s.Name]; ok {
-				return whole, nil, fmt.Errorf("merge: %s is in %s and in %s", s.Name, first, dir)
+				return whole, nil, fmt.Errorf("%s is in %s and in %s", s.Name, first, dir)
 			}
 			from[s.Name] = dir
 		}
-		add(&whole, part)
+		whole.Submissions = append(whole.Submissions, part.Submissions...)
+		if part.Began.Before(whole.Began) {
+			whole.Began = part.Began
+		}
+		if part.Ended.After(whole.Ended) {
+			whole.Ended = part.Ended
+		}
+		if !strings.Contains(whole.Machine, part.Machine) {
+			whole.Machine += "; " + part.Machine
+		}
 	}
 	slices.SortFunc(whole.Submissions, func(a, b class.Submission) int { return cmp.Compare(a.Name, b.Name) })
 	return whole, from, nil
-}
-
-// add takes over what a part has that the whole has not.
-func add(whole *class.Class, part class.Class) {
-	whole.Submissions = append(whole.Submissions, part.Submissions...)
-	if part.Began.Before(whole.Began) {
-		whole.Began = part.Began
-	}
-	if part.Ended.After(whole.Ended) {
-		whole.Ended = part.Ended
-	}
-	if !strings.Contains(whole.Machine, part.Machine) {
-		whole.Machine += "; " + part.Machine
-	}
 }

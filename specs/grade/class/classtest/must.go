@@ -1,6 +1,8 @@
 package classtest
 
 import (
+	"archive/zip"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -23,4 +25,13 @@ func Files(t testing.TB, dir, content string, mode fs.FileMode, names ...string)
 		Must(t, os.MkdirAll(filepath.Dir(path), 0o755))
 		Must(t, os.WriteFile(path, []byte(content), mode))
 	}
+}
+
+// Zip makes a zip of what is in a directory.
+func Zip(t testing.TB, file, dir string) {
+	t.Helper()
+	f, err := os.Create(file)
+	Must(t, err)
+	z := zip.NewWriter(f)
+	Must(t, errors.Join(z.AddFS(os.DirFS(dir)), z.Close(), f.Close()))
 }
