@@ -48,6 +48,9 @@ func (a *attempt) build(ctx context.Context) error {
 	if a.as == "" && a.Language == "go" && a.toolchain.env == nil {
 		return errors.New("there is no go command on this machine to build it with")
 	}
+	if err := cage.PackFile(a.files, a.handed.Dir); err != nil {
+		return err
+	}
 	limited, cancel := harness.WithTimeout(ctx, a.o.timeout)
 	defer cancel()
 	output := &capped{limit: maxBuildOutput}

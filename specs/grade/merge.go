@@ -7,7 +7,7 @@ import (
 	"daemonlab/specs/grade/class"
 )
 
-// merge adds the rows of one more run. A row passes only if it does in every run, and counts only if it was judged in all.
+// merge adds the rows of one more run. A row counts only if it was judged in each, and passes only if it did in each.
 func (a *attempt) merge(run []class.Row) {
 	for i := range run {
 		if run[i].Status == class.Passed {

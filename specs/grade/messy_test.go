@@ -130,8 +130,8 @@ func handIn(t *testing.T, dir, name string, files map[string]string) {
 
 var packed = regexp.MustCompile(`\.(zip|tar|tgz|tar\.[a-z0-9]+)$`)
 
-// TestMessyClass grades a class as platforms export it and people leave it: killed four times, interrupted and resumed, as
-// it was probably meant, then again with what the instructor has adjusted and a student has changed.
+// TestMessyClass grades a class as platforms export it and people leave it: killed four times, interrupted and resumed,
+// as it was probably meant, then again with what the instructor has adjusted and a student has changed.
 func TestMessyClass(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes minutes")
@@ -156,7 +156,8 @@ func TestMessyClass(t *testing.T) {
 	add(t, rubric, `[{"id": "umask", "step": 7, "points": 50, "title": {"en": "u", "es": "u"}, "hint": {"en": "u", "es": "u"}},
 		{"id": "output", "step": 11, "points": 50, "title": {"en": "o", "es": "o"}, "hint": {"en": "o", "es": "o"}}]`)
 	args := []string{submissions, "--rubric", rubric, "--resume"}
-	for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGKILL, syscall.SIGINT, syscall.SIGKILL, syscall.SIGKILL} {
+	const kill, interrupt = syscall.SIGKILL, syscall.SIGINT
+	for _, sig := range []syscall.Signal{kill, kill, interrupt, kill, kill} {
 		endAmid(t, sig, out, append(args, "--out", out)...)
 	}
 	c := grade(t, out, args...)

@@ -14,8 +14,7 @@ import (
 	"daemonlab/specs/rubric"
 )
 
-// progress tells on stderr how far the grading is: on a terminal in one line, else in a line for each submission that is
-// done.
+// progress tells on stderr how far the grading is: on a terminal in one line, else in a line for each submission done.
 type progress struct {
 	mu       sync.Mutex
 	terminal bool

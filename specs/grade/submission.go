@@ -9,14 +9,10 @@ import (
 	"time"
 
 	"daemonlab/specs/finding"
-	"daemonlab/specs/grade/cage"
 	"daemonlab/specs/grade/class"
 	"daemonlab/specs/grade/intake"
 	"daemonlab/specs/rubric"
 )
-
-// maxSubmission bounds the files of a submission, in bytes.
-const maxSubmission = 64 << 20
 
 // attempt is the grading of one submission.
 type attempt struct {
@@ -41,7 +37,7 @@ func (g *grader) grade(ctx context.Context, item intake.Item, as string, unreada
 	defer os.Remove(a.files)
 	defer os.Remove(a.built)
 	err := unreadable
-	for _, step := range []func(context.Context) error{a.takeIn, a.pack, a.build, a.judge} {
+	for _, step := range []func(context.Context) error{a.takeIn, a.build, a.judge} {
 		if err == nil {
 			err = step(ctx)
 		}
@@ -114,15 +110,6 @@ func (a *attempt) takeIn(context.Context) error {
 		a.guess(g)
 	}
 	return fault{class.NoBuild, guesses[0].Why}
-}
-
-// pack takes the files to build.
-func (a *attempt) pack(context.Context) error {
-	file, err := os.OpenFile(a.files, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	return errors.Join(cage.Pack(file, a.handed.Dir, maxSubmission), file.Close())
 }
 
 // oneLine makes a reason of what may be many lines.

@@ -39,8 +39,9 @@ func printTable(c class.Class) {
 		fmt.Fprintf(table, "%v\t%s\t%s\t%s\n", s.Name, s.Language, outcome(s, c.Rubric), notPassed(s))
 	}
 	table.Flush()
-	fmt.Printf("\nin all %d: graded %d, do not build %d, timed out %d, the grader failed %d, no submission %d\n", len(c.Submissions),
-		c.Count(class.Graded), c.Count(class.NoBuild), c.Count(class.Timeout), c.Count(class.GraderFailed), c.Count(class.NotOne))
+	fmt.Printf("\nin all %d: graded %d, do not build %d, timed out %d, the grader failed %d, no submission %d\n",
+		len(c.Submissions), c.Count(class.Graded), c.Count(class.NoBuild), c.Count(class.Timeout),
+		c.Count(class.GraderFailed), c.Count(class.NotOne))
 }
 
 func printLooks(c class.Class) {

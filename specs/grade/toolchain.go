@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"daemonlab/specs/grade/cage"
@@ -81,17 +80,14 @@ func (t *toolchain) addModules(project string) error {
 	if err != nil {
 		return err
 	}
-	var dirs []string
-	for line := range strings.Lines(string(out)) {
-		dir := strings.TrimSpace(line)
+	shared := map[string]bool{}
+	for dir := range strings.Lines(string(out)) {
+		dir = strings.TrimSpace(dir)
 		if filepath.Ext(dir) == ".mod" { // beside what else the cache knows of the module
 			dir = filepath.Dir(dir)
 		}
-		dirs = append(dirs, dir)
-	}
-	slices.Sort(dirs)
-	for _, dir := range slices.Compact(dirs) {
-		if rest, below := strings.CutPrefix(dir, t.modules+"/"); below {
+		if rest, below := strings.CutPrefix(dir, t.modules+"/"); below && !shared[dir] {
+			shared[dir] = true
 			t.shares = append(t.shares, cage.Share{From: dir, To: filepath.Join(goModules, rest)})
 		}
 	}

@@ -40,7 +40,7 @@ func Gradescope(file string, k Kit) error {
 	return tool.WriteFile(file, content, false)
 }
 
-// pack makes a zip of the kit and of scripts from files, which know where it has what. The same kit gives the same bytes.
+// pack makes a zip of the kit and of scripts from files, which know its folders. The same kit gives the same bytes.
 func (k Kit) pack(scripts ...string) ([]byte, error) {
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)

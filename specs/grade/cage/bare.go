@@ -45,8 +45,10 @@ func (c *Cages) runBare(ctx context.Context, job Job) (exit int, err error) {
 		return 0, err
 	}
 	defer removeAll(dir)
-	if err := unpackFile(job.Files, dir); err != nil {
-		return 0, err
+	if job.Files != "" {
+		if err := UnpackFile(job.Files, dir); err != nil {
+			return 0, err
+		}
 	}
 	cmd := exec.CommandContext(ctx, job.Command[0], job.Command[1:]...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = dir, job.Env, job.Stdout, job.Stderr
@@ -64,7 +66,11 @@ func (c *Cages) runBare(ctx context.Context, job Job) (exit int, err error) {
 	if err != nil && !errors.As(err, &ended) && !errors.Is(err, exec.ErrWaitDelay) {
 		return 0, err
 	}
-	return tool.ExitStatus(cmd.ProcessState), packFile(job.Result, dir)
+	exit = tool.ExitStatus(cmd.ProcessState)
+	if job.Result == "" {
+		return exit, nil
+	}
+	return exit, PackFile(job.Result, dir)
 }
 
 // removeAll removes a directory, also when a submission has made what is in it read-only.
@@ -76,27 +82,4 @@ func removeAll(dir string) {
 		return nil
 	})
 	os.RemoveAll(dir)
-}
-
-func unpackFile(name, dir string) error {
-	if name == "" {
-		return nil
-	}
-	file, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	return Unpack(file, dir)
-}
-
-func packFile(name, dir string) error {
-	if name == "" {
-		return nil
-	}
-	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	return errors.Join(Pack(file, dir, maxFiles), file.Close())
 }

@@ -29,7 +29,7 @@ type Job struct {
 	Command []string // the first is a path as the cage sees it
 	Env     []string
 	Trusted bool   // the command is the judge's own: it keeps the capabilities that the confined ones lack
-	Files   string // archive of [Pack], unpacked where the submission is
+	Files   string // archive of [PackFile], unpacked where the submission is
 	Fixed   bool   // these files cannot be changed
 	Result  string // file that receives the submission as an archive at the end; none if empty
 	Build   bool   // the shared directories are seen
@@ -61,8 +61,8 @@ type Cages struct {
 	bare   bool // it makes none
 }
 
-// Open prepares to make cages. Its directory must exist, be empty, and reachable for every user. The tools are executables
-// for trusted processes.
+// Open prepares to make cages. Its directory must exist, be empty, and reachable for every user. The tools are
+// executables for trusted processes.
 func Open(work string, shares []Share, tools []*os.File) (*Cages, error) {
 	work, err := filepath.Abs(work)
 	if err != nil {

@@ -311,16 +311,13 @@ func TestFiles(t *testing.T) {
 	must(t, errors.Join(os.Mkdir(from, 0o755), os.Mkdir(to, 0o755), os.Mkdir(from+"/sub", 0o500)))
 	must(t, os.WriteFile(from+"/odd \xff\n", []byte("odd"), 0o600))
 	must(t, os.Symlink("/etc/passwd", from+"/link"))
-	pack(t, packed, from)
+	must(t, cage.PackFile(packed, from))
 	j, said := job("set -e; cat odd*; readlink link; echo made >sub/made; chmod +x sub/made", false)
 	j.Files, j.Result = packed, result
 	if exit := run(t, j); exit != 0 || said.String() != "odd/etc/passwd\n" {
 		t.Errorf("exit status %d: %q", exit, said)
 	}
-	file, err := os.Open(result)
-	must(t, err)
-	defer file.Close()
-	must(t, cage.Unpack(file, to))
+	must(t, cage.UnpackFile(result, to))
 	content, err := os.ReadFile(to + "/sub/made")
 	must(t, err)
 	info, err := os.Lstat(to + "/sub/made")
@@ -330,14 +327,6 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-func pack(t *testing.T, file, dir string) {
-	t.Helper()
-	f, err := os.Create(file)
-	must(t, err)
-	defer f.Close()
-	must(t, cage.Pack(f, dir, 100))
-}
-
 // TestBare runs a job without a cage, which must also leave nothing.
 func TestBare(t *testing.T) {
 	dir := t.TempDir()
@@ -345,7 +334,9 @@ func TestBare(t *testing.T) {
 	must(t, err)
 	result := filepath.Join(t.TempDir(), "result")
 	j := cage.Job{
-		Command: []string{"/bin/sh", "-c", "mkdir dir; : >dir/file; chmod 500 dir; echo made >file; setsid sleep 1000000 & exit 3"}, Env: cage.Environment(), Result: result,
+		Command: []string{"/bin/sh", "-c",
+			"mkdir dir; : >dir/file; chmod 500 dir; echo made >file; setsid sleep 1000000 & exit 3"},
+		Env: cage.Environment(), Result: result,
 	}
 	exit, err := bare.Run(t.Context(), j)
 	must(t, err)
@@ -373,7 +364,7 @@ func TestFixed(t *testing.T) {
 	dir := t.TempDir()
 	must(t, os.WriteFile(dir+"/file", nil, 0o666))
 	packed := filepath.Join(t.TempDir(), "packed")
-	pack(t, packed, dir)
+	must(t, cage.PackFile(packed, dir))
 	j, said := job("(: >file) 2>/dev/null || rm -f file 2>/dev/null || echo refused", false)
 	j.Files, j.Fixed = packed, true
 	run(t, j)

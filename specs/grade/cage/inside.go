@@ -83,7 +83,7 @@ func (o orders) run() (exit int, err error) {
 	if err := o.limit(); err != nil {
 		return 0, err
 	}
-	if err := Unpack(os.NewFile(filesFD, "files"), inSubmission); err != nil {
+	if err := unpack(os.NewFile(filesFD, "files"), inSubmission); err != nil {
 		return 0, err
 	}
 	if o.Fixed {
@@ -96,7 +96,7 @@ func (o orders) run() (exit int, err error) {
 	}
 	killAll()
 	if o.Result {
-		err = Pack(os.NewFile(resultFD, "result"), inSubmission, maxFiles)
+		err = pack(os.NewFile(resultFD, "result"), inSubmission)
 	}
 	return exit, err
 }

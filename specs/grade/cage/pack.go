@@ -13,15 +13,23 @@ import (
 // ErrTooLarge means that the files of a submission are more than it may have.
 var ErrTooLarge = errors.New("its files are too large")
 
-// Pack writes directories, regular files and symbolic links below dir as an archive. It follows no link and leaves out
-// whatever else there is. Owners are not kept: inside a cage all is its first user's.
-func Pack(w io.Writer, dir string, limit int64) error {
+// PackFile writes directories, regular files and symbolic links below dir into an archive. It follows no link and
+// leaves out whatever else there is. Owners are not kept: inside a cage all is its first user's.
+func PackFile(name, dir string) error {
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(pack(file, dir), file.Close())
+}
+
+func pack(w io.Writer, dir string) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	p := packer{tar: tar.NewWriter(w), dir: dir, root: root, left: limit}
+	p := packer{tar: tar.NewWriter(w), dir: dir, root: root, left: maxFiles}
 	if err := filepath.WalkDir(dir, p.add); err != nil {
 		return err
 	}
@@ -86,8 +94,17 @@ func (p *packer) addFile(path string, header *tar.Header) error {
 	return err
 }
 
-// Unpack makes the files of an archive below dir, none outside of it.
-func Unpack(r io.Reader, dir string) error {
+// UnpackFile makes the files of an archive below dir, none outside of it.
+func UnpackFile(name, dir string) error {
+	file, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	return unpack(file, dir)
+}
+
+func unpack(r io.Reader, dir string) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
@@ -100,7 +117,7 @@ func Unpack(r io.Reader, dir string) error {
 			return nil
 		}
 		if err == nil {
-			err = unpack(root, archive, header)
+			err = unpackOne(root, archive, header)
 		}
 		if err != nil {
 			return fmt.Errorf("unpack: %w", err)
@@ -108,7 +125,7 @@ func Unpack(r io.Reader, dir string) error {
 	}
 }
 
-func unpack(root *os.Root, archive io.Reader, header *tar.Header) error {
+func unpackOne(root *os.Root, archive io.Reader, header *tar.Header) error {
 	path, mode := filepath.Clean(header.Name), fs.FileMode(header.Mode).Perm()
 	switch header.Typeflag {
 	case tar.TypeDir:

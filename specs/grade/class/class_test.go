@@ -26,39 +26,31 @@ var hostile = []class.Name{
 	class.Name(strings.Repeat("x", 255)), class.Name(strings.Repeat("x", 254) + "y"), "\u00a0",
 }
 
-func TestNamesHaveDifferentPlainFolders(t *testing.T) {
+func TestNamesHaveDifferentPlainFoldersAndLookDifferent(t *testing.T) {
 	const plain = "abcdefghijklmnopqrstuvwxyz0123456789._-~"
-	seen := map[string]class.Name{}
+	folders, shown := map[string]class.Name{}, map[string]class.Name{}
 	for _, n := range hostile {
 		folder := n.Folder()
 		if folder == "" || len(folder) > 100 || strings.Trim(folder, plain) != "" || strings.HasPrefix(folder, ".") ||
 			strings.HasPrefix(folder, "-") {
 			t.Errorf("the folder of %q is %q", string(n), folder)
 		}
-		if other, ok := seen[folder]; ok {
+		if strings.ContainsAny(n.String(), "\n\r\x00\x1b\u202e\ufffd") {
+			t.Errorf("%q is shown as %q", string(n), n)
+		}
+		if other, ok := folders[folder]; ok {
 			t.Errorf("%q and %q share the folder %q", string(n), string(other), folder)
 		}
-		seen[folder] = n
+		if other, ok := shown[n.String()]; ok {
+			t.Errorf("%q and %q look the same: %s", string(n), string(other), n)
+		}
+		folders[folder], shown[n.String()] = n, n
 	}
 	if got := class.Name("a.b-c_9").Folder(); got != "a.b-c_9" {
 		t.Errorf("the folder of a plain name is %q", got)
 	}
 	if again := class.Name(class.Name("a b").Folder()); again.Folder() == class.Name("a b").Folder() {
 		t.Errorf("one can name a submission %q to take another's folder", string(again))
-	}
-}
-
-func TestNamesAreShownOnOneLineAndApart(t *testing.T) {
-	seen := map[string]class.Name{}
-	for _, n := range hostile {
-		shown := n.String()
-		if strings.ContainsAny(shown, "\n\r\x00\x1b\u202e\ufffd") {
-			t.Errorf("%q is shown as %q", string(n), shown)
-		}
-		if other, ok := seen[shown]; ok {
-			t.Errorf("%q and %q look the same: %s", string(n), string(other), shown)
-		}
-		seen[shown] = n
 	}
 	for n, want := range map[class.Name]string{"José Núñez": "José Núñez", "a\nb\xff": `a\nb\xff`, `a\nb`: `a\\nb`} {
 		if n.String() != want {
@@ -111,7 +103,8 @@ func TestPoints(t *testing.T) {
 	all := func(a, b, c string) []class.Row {
 		return []class.Row{{ID: "a", Status: a}, {ID: "b", Status: b, Passes: 3}, {ID: "c", Status: c}}
 	}
-	perfect, onlyA, fifty := all(class.Passed, class.Passed, class.Passed), all(class.Passed, class.Failed, "")[:2], 50
+	const passed, failed, skipped = class.Passed, class.Failed, class.Skipped
+	perfect, onlyA, fifty := all(passed, passed, passed), all(passed, failed, "")[:2], 50
 	for _, test := range []struct {
 		name    string
 		verdict class.Verdict
@@ -121,9 +114,9 @@ func TestPoints(t *testing.T) {
 		given   bool
 	}{
 		{"all passed", class.Graded, perfect, class.Adjustment{}, 100, 100, true},
-		{"one failed, in 2 of 5 runs", class.Graded, all(class.Passed, class.Failed, class.Passed), class.Adjustment{}, 75, 100, true},
-		{"skipped counts nowhere", class.Graded, all(class.Passed, class.Skipped, class.Failed), class.Adjustment{}, 55, 75, true},
-		{"the suite's error counts nowhere", class.Graded, all(class.Error, class.Failed, class.Passed), class.Adjustment{}, 20, 45, true},
+		{"one failed, in 2 of 5 runs", class.Graded, all(passed, failed, passed), class.Adjustment{}, 75, 100, true},
+		{"skipped counts nowhere", class.Graded, all(passed, skipped, failed), class.Adjustment{}, 55, 75, true},
+		{"the suite's error counts nowhere", class.Graded, all(class.Error, failed, passed), class.Adjustment{}, 20, 45, true},
 		{"what was judged until the time-out", class.Timeout, onlyA, class.Adjustment{}, 55, 100, true},
 		{"no build", class.NoBuild, nil, class.Adjustment{}, 0, 100, true},
 		{"the grader failed", class.GraderFailed, perfect, class.Adjustment{}, 0, 0, false},

@@ -129,33 +129,28 @@ func gradescope(t *testing.T, c class.Class, out string) {
 			t.Errorf("%s has %d of %d: %+v", s.Name, got, of, g)
 			continue
 		}
-		checkTests(t, s, g, got, of)
-	}
-}
-
-func checkTests(t *testing.T, s class.Submission, g formats.Gradescope, got, of int) {
-	t.Helper()
-	score, most := 0, 0
-	for _, test := range g.Tests {
-		if test.Name == "" || test.Number == "" || len(test.Tags) == 0 || test.Visibility != "visible" ||
-			test.OutputFormat != "text" {
-			t.Errorf("%s: %+v", s.Name, test)
-		}
-		if test.Status == "" {
-			if test.Score != nil || test.MaxScore != nil || !strings.HasPrefix(test.Output, "Not judged") {
-				t.Errorf("%s: not judged, but %+v", s.Name, test)
+		score, most := 0, 0
+		for _, test := range g.Tests {
+			if test.Name == "" || test.Number == "" || len(test.Tags) == 0 || test.Visibility != "visible" ||
+				test.OutputFormat != "text" {
+				t.Errorf("%s: %+v", s.Name, test)
 			}
-			continue
+			if test.Status == "" {
+				if test.Score != nil || test.MaxScore != nil || !strings.HasPrefix(test.Output, "Not judged") {
+					t.Errorf("%s: not judged, but %+v", s.Name, test)
+				}
+				continue
+			}
+			if (test.Status == "passed") != (*test.Score == *test.MaxScore) ||
+				test.Status == "failed" && test.Output == "" && s.Verdict != class.NoBuild {
+				t.Errorf("%s: %+v", s.Name, test)
+			}
+			score += *test.Score
+			most += *test.MaxScore
 		}
-		if (test.Status == "passed") != (*test.Score == *test.MaxScore) || test.Status == "failed" && test.Output == "" &&
-			s.Verdict != class.NoBuild {
-			t.Errorf("%s: %+v", s.Name, test)
+		if score != got || most != of {
+			t.Errorf("%s: the tests add up to %d of %d, not %d of %d", s.Name, score, most, got, of)
 		}
-		score += *test.Score
-		most += *test.MaxScore
-	}
-	if score != got || most != of {
-		t.Errorf("%s: the tests add up to %d of %d, not %d of %d", s.Name, score, most, got, of)
 	}
 }
 
@@ -202,9 +197,11 @@ func integer(t *testing.T, v any) int {
 }
 
 func TestClassroom50TakesIdentityFromItsRunner(t *testing.T) {
-	for name, value := range map[string]string{"CLASSROOM": "os", "ASSIGNMENT": "mqfiled", "ASSIGNMENT_TYPE": "group", "OWNER": "alice",
+	for name, value := range map[string]string{
+		"CLASSROOM": "os", "ASSIGNMENT": "mqfiled", "ASSIGNMENT_TYPE": "group", "OWNER": "alice",
 		"SUBMISSION_TAG": "submit/2026-06-01T14-32-05Z-a1b2c3d", "COMMIT_URL": "https://x/commit/1", "RELEASE_URL": "https://x/r",
-		"REVIEW_URL": "https://x/compare", "COMMIT_DATE": "2026-06-01T16:32:01+02:00"} {
+		"REVIEW_URL": "https://x/compare", "COMMIT_DATE": "2026-06-01T16:32:01+02:00",
+	} {
 		t.Setenv(name, value)
 	}
 	mustBe := func(want map[string]string) {
@@ -229,33 +226,28 @@ func TestClassroom50TakesIdentityFromItsRunner(t *testing.T) {
 func junit(t *testing.T, c class.Class, out string) {
 	var report struct {
 		Suites []struct {
-			Name                             string `xml:"name,attr"`
-			Tests, Failures, Errors, Skipped int    `xml:",attr"`
-			Cases                            []struct {
-				Name    string  `xml:"name,attr"`
-				Time    float64 `xml:"time,attr"`
-				Failure *string `xml:"failure"`
-				Error   *string `xml:"error"`
-				Skipped *string `xml:"skipped"`
+			Name     string `xml:"name,attr"`
+			Tests    int    `xml:"tests,attr"`
+			Failures int    `xml:"failures,attr"`
+			Errors   int    `xml:"errors,attr"`
+			Skipped  int    `xml:"skipped,attr"`
+			Cases    []struct {
+				Time    float64    `xml:"time,attr"`
+				Failure []struct{} `xml:"failure"`
+				Error   []struct{} `xml:"error"`
+				Skipped []struct{} `xml:"skipped"`
 			} `xml:"testcase"`
 		} `xml:"testsuite"`
 	}
-	content := strings.NewReplacer(` tests="`, ` Tests="`, ` failures="`, ` Failures="`, ` errors="`, ` Errors="`, ` skipped="`,
-		` Skipped="`).Replace(string(read(t, out, "junit.xml")))
-	if err := xml.Unmarshal([]byte(content), &report); err != nil || len(report.Suites) != len(c.Submissions) {
+	if err := xml.Unmarshal(read(t, out, "junit.xml"), &report); err != nil || len(report.Suites) != len(c.Submissions) {
 		t.Fatalf("%d suites, %v", len(report.Suites), err)
 	}
 	for i, suite := range report.Suites {
 		failures, errors, skipped := 0, 0, 0
 		for _, test := range suite.Cases {
-			switch {
-			case test.Failure != nil:
-				failures++
-			case test.Error != nil:
-				errors++
-			case test.Skipped != nil:
-				skipped++
-			}
+			failures += len(test.Failure)
+			errors += len(test.Error)
+			skipped += len(test.Skipped)
 		}
 		s := c.Submissions[i]
 		whole := s.Verdict != class.Graded

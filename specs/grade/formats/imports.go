@@ -122,8 +122,8 @@ func comment(s class.Submission, rows []rubric.Row, lang string) string {
 		if found.Finding != nil {
 			seen = found.Finding.Line(lang, 200)
 		}
-		fmt.Fprintf(&b, "<p><b>%s</b> %s <i>%s</i>. %s <code>%s</code></p>", row.ID, asked, html.EscapeString(row.Title.In(lang)),
-			saw, html.EscapeString(forStudent(seen)))
+		fmt.Fprintf(&b, "<p><b>%s</b> %s <i>%s</i>. %s <code>%s</code></p>", row.ID,
+			asked, html.EscapeString(row.Title.In(lang)), saw, html.EscapeString(forStudent(seen)))
 	}
 	return b.String()
 }

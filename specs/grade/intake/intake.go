@@ -260,8 +260,8 @@ func (i Item) Unpack(dir string) (h Handed, err error) {
 	return h, nil
 }
 
-// regular are the regular files below a folder, by their paths in it. No link is followed: it could lead to a device, or
-// to what is not the submission's.
+// regular are the regular files below a folder, by their paths in it. No link is followed: it could lead to a device,
+// or to what is not the submission's.
 func regular(dir string) (files []string, err error) {
 	err = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err == nil && entry.Type().IsRegular() {

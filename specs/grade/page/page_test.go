@@ -109,35 +109,42 @@ func TestTitlesAndHintsAreThereInBothLanguages(t *testing.T) {
 	}
 }
 
-func TestAPageOfNothingAndOfNobodyWithPoints(t *testing.T) {
-	for _, submissions := range [][]class.Submission{nil, {{Name: "a", Verdict: class.GraderFailed, Why: "no disk"}}} {
-		html := content(t, class.Class{Rubric: rubric.Standard(), Submissions: submissions})
-		if strings.Contains(html, "NaN") || !strings.Contains(html, "No submission has points.") {
-			t.Errorf("of %v: it does not say that there are no points", submissions)
+func TestThePageTells(t *testing.T) {
+	one := func(name class.Name, verdict class.Verdict, status string, ids ...string) class.Submission {
+		s := class.Submission{Name: name, Verdict: verdict, Runs: 1}
+		for _, id := range ids {
+			s.Rows = append(s.Rows, class.Row{ID: id, Status: status})
 		}
+		return s
 	}
-}
-
-func TestTheMedianOfTwoIsBetweenThem(t *testing.T) {
-	c := class.Class{Rubric: rubric.Standard(), Submissions: []class.Submission{{Name: "all", Verdict: class.Graded}, {Name: "none", Verdict: class.NoBuild}}}
-	for _, row := range c.Rubric {
-		c.Submissions[0].Rows = append(c.Submissions[0].Rows, class.Row{ID: row.ID, Status: class.Passed})
+	var all []string
+	for _, row := range rubric.Standard() {
+		all = append(all, row.ID)
 	}
-	if !strings.Contains(content(t, c), "<b>50 %</b>") {
-		t.Error("the median of 0 and 100 is not 50")
-	}
-}
-
-// The rates are of those of whom the row was judged: who did not build says nothing about a row.
-func TestRatesAreOfWhatWasJudged(t *testing.T) {
-	one := func(name class.Name, status string) class.Submission {
-		return class.Submission{Name: name, Verdict: class.Graded, Runs: 1, Rows: []class.Row{{ID: "rearm", Status: status}}}
-	}
-	c := class.Class{Rubric: rubric.Standard(), Submissions: []class.Submission{one("a", class.Failed), one("b", class.Failed),
-		one("c", class.Passed), one("d", class.Skipped), one("e", class.Error), {Name: "f", Verdict: class.NoBuild}}}
-	html := content(t, c)
-	if !strings.Contains(html, "<b>67 %</b>") || !strings.Contains(html, "<small>2/3</small>") {
-		t.Error("2 of 3 failed rearm, which is not said")
+	noPoints := []string{"No submission has points."}
+	for name, test := range map[string]struct {
+		submissions []class.Submission
+		tells       []string
+	}{
+		"nothing":              {nil, noPoints},
+		"nobody with points":   {[]class.Submission{{Name: "a", Verdict: class.GraderFailed, Why: "no disk"}}, noPoints},
+		"a median between two": {[]class.Submission{one("a", class.Graded, class.Passed, all...), one("b", class.NoBuild, "")}, []string{"<b>50 %</b>"}},
+		"rates of what was judged": {[]class.Submission{ // who did not build says nothing about a row
+			one("a", class.Graded, class.Failed, "rearm"), one("b", class.Graded, class.Failed, "rearm"),
+			one("c", class.Graded, class.Passed, "rearm"), one("d", class.Graded, class.Skipped, "rearm"),
+			one("e", class.Graded, class.Error, "rearm"), one("f", class.NoBuild, "")},
+			[]string{"<b>67 %</b>", "<small>2/3</small>"}},
+		"adjustment and history": {[]class.Submission{{Name: "a", Verdict: class.Graded,
+			Notes: rubric.Text{EN: "found in src", ES: "estaba en src"}, Adjust: class.Adjustment{Late: 20, Reason: "two days"},
+			History: []class.Earlier{{When: time.Unix(0, 0), Verdict: class.Graded, Got: 40, Of: 100}}}},
+			[]string{"found in src", "estaba en src", "−20 %: two days", "1970-01-01 00:00: 40/100 graded", `href="feedback/a.es.html"`}},
+	} {
+		html := content(t, class.Class{Rubric: rubric.Standard(), Submissions: test.submissions})
+		for _, part := range append(test.tells, "</html>") {
+			if !strings.Contains(html, part) || strings.Contains(html, "NaN") {
+				t.Errorf("%s: %q is missing, or there is a NaN", name, part)
+			}
+		}
 	}
 }
 
@@ -166,16 +173,5 @@ func TestWhatNeedsALookComesFirstAndIsNoZeroYet(t *testing.T) {
 	c.Submissions = c.Submissions[1:2]
 	if strings.Contains(content(t, c), "h-look") {
 		t.Error("nothing needs a look, but there is a place for it")
-	}
-}
-
-func TestASubmissionTellsItsAdjustmentAndItsHistory(t *testing.T) {
-	html := content(t, class.Class{Rubric: rubric.Standard(), Submissions: []class.Submission{{Name: "a", Verdict: class.Graded,
-		Notes: rubric.Text{EN: "found in src", ES: "estaba en src"}, Adjust: class.Adjustment{Late: 20, Reason: "two days"},
-		History: []class.Earlier{{When: time.Unix(0, 0), Verdict: class.Graded, Got: 40, Of: 100}}}}})
-	for _, part := range []string{"found in src", "estaba en src", "−20 %: two days", "1970-01-01 00:00: 40/100 graded", `href="feedback/a.es.html"`} {
-		if !strings.Contains(html, part) {
-			t.Errorf("%q is missing", part)
-		}
 	}
 }

@@ -76,7 +76,8 @@ type shown struct {
 
 func newView(c class.Class) view {
 	v := view{Class: c, Began: c.Began.UTC().Format("2006-01-02 15:04 UTC"),
-		Took: c.Ended.Sub(c.Began).Round(time.Second).String(), Steps: steps(c.Rubric), Verdicts: verdicts(c), Totals: newTotals(c)}
+		Took: c.Ended.Sub(c.Began).Round(time.Second).String(), Steps: steps(c.Rubric), Verdicts: verdicts(c),
+		Totals: newTotals(c)}
 	for i, s := range c.Submissions {
 		v.Submissions = append(v.Submissions, newSubmission(i, s, c.Rubric))
 		v.Runs = max(v.Runs, s.Runs)
@@ -130,7 +131,15 @@ func newSubmission(i int, s class.Submission, rows []rubric.Row) submission {
 			v.Passed = append(v.Passed, row.ID)
 		case judged:
 			field.Target = v.ID + "-" + row.ID
-			v.Findings = append(v.Findings, newShown(field.Target, st, s, row, found))
+			f := shown{status: st, ID: field.Target, Row: row, Hint: row.Hint}
+			f.Text, f.Facts = found.Shown()
+			if found.Finding != nil {
+				f.Hint = found.Finding.Hint(row)
+			}
+			if s.Unsteady(found) {
+				f.Passes, f.Runs = found.Passes, s.Runs
+			}
+			v.Findings = append(v.Findings, f)
 		}
 		if found.Status == class.Failed {
 			v.Failed = append(v.Failed, row.ID)
@@ -149,19 +158,6 @@ func told(s class.Submission) rubric.Text {
 	}
 	name := verdictNames[s.Verdict]
 	return rubric.Text{EN: lead(name.EN, cmp.Or(s.Notes.EN, s.Why)), ES: lead(name.ES, cmp.Or(s.Notes.ES, s.Why))}
-}
-
-func newShown(id string, st status, s class.Submission, row rubric.Row, found class.Row) shown {
-	f := shown{status: st, ID: id, Row: row}
-	f.Text, f.Facts = found.Shown()
-	f.Hint = row.Hint
-	if found.Finding != nil {
-		f.Hint = found.Finding.Hint(row)
-	}
-	if s.Unsteady(found) {
-		f.Passes, f.Runs = found.Passes, s.Runs
-	}
-	return f
 }
 
 func rates(c class.Class) (all []rate, clean []string) {
