@@ -110,15 +110,11 @@ func handIn(t *testing.T, dir, name string, files map[string]string) {
 	}
 	must(t, errors.Join(os.MkdirAll(folder, 0o755), os.MkdirAll(dir, 0o755)))
 	for file, content := range files {
-		to := filepath.Join(folder, file)
-		must(t, os.MkdirAll(filepath.Dir(to), 0o755))
 		if filepath.Base(file) == "@c" {
-			solution := filepath.Join(t.TempDir(), "c")
-			copyC(t, "../../lab/c", solution)
-			must(t, os.CopyFS(filepath.Dir(to), os.DirFS(solution)))
+			copyC(t, "../../lab/c", filepath.Join(folder, filepath.Dir(file)))
 			continue
 		}
-		must(t, os.WriteFile(to, []byte(content), 0o755))
+		classtest.Files(t, folder, content, 0o755, file)
 	}
 	switch {
 	case strings.HasSuffix(name, ".zip"):

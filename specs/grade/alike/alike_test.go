@@ -1,7 +1,6 @@
 package alike_test
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -22,9 +21,7 @@ func folder(t testing.TB, files ...string) string {
 	t.Helper()
 	root := t.TempDir()
 	for i := 0; i < len(files); i += 2 {
-		path := filepath.Join(root, files[i])
-		err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(files[i+1]), 0o644))
-		must(t, err)
+		classtest.Files(t, root, files[i+1], 0o644, files[i])
 	}
 	return root
 }

@@ -178,11 +178,13 @@ func (c *Cages) Run(ctx context.Context, job Job) (exit int, err error) {
 		return 0, err
 	}
 	defer out.Close()
-	slot, err := c.users.take(ctx)
-	if err != nil {
-		return 0, err
+	var slot int
+	select {
+	case slot = <-c.users.free:
+		defer func() { c.users.free <- slot }()
+	case <-ctx.Done():
+		return 0, ctx.Err()
 	}
-	defer c.users.give(slot)
 	group, err := c.groups.make(slot)
 	if err != nil {
 		return 0, err
@@ -197,7 +199,7 @@ func (c *Cages) Run(ctx context.Context, job Job) (exit int, err error) {
 	if err := c.start(cmd, slot); err != nil {
 		return 0, fmt.Errorf("make a cage: %w", explain(err))
 	}
-	err = errors.Join(group.add(cmd.Process.Pid), json.NewEncoder(keep).Encode(c.orders(job, slot)))
+	err = errors.Join(group.add(cmd.Process.Pid), json.NewEncoder(keep).Encode(c.orders(job)))
 	if err != nil {
 		cmd.Process.Kill()
 	}
@@ -228,7 +230,7 @@ func outcome(said []byte, waitErr error) (int, error) {
 	return r.Exit, nil
 }
 
-func (c *Cages) orders(job Job, slot int) orders {
+func (c *Cages) orders(job Job) orders {
 	o := orders{
 		Root: c.root(), UID: c.users.inside(), Mapped: c.Root(), Command: job.Command, Env: job.Env, Trusted: job.Trusted,
 		Fixed: job.Fixed, Result: job.Result != "",
