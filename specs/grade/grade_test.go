@@ -112,12 +112,7 @@ func mustLeaveNothing(t *testing.T) {
 // TestSample grades the class of which it is known what must come of it. Among its submissions are some that attack the
 // grader and the machine, so it also looks at what these have done.
 func TestSample(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes minutes")
-	}
-	if missing := missingCommand(); missing != "" {
-		t.Skip("needs ", missing)
-	}
+	takesMinutes(t, "git", "go", "make", "gcc", "setsid")
 	dir := room(t)
 	submissions := filepath.Join(dir, "submissions")
 	must(t, os.Mkdir(submissions, 0o755))
@@ -139,13 +134,17 @@ func TestSample(t *testing.T) {
 	}
 }
 
-func missingCommand() string {
-	for _, command := range []string{"git", "go", "make", "gcc", "setsid"} {
+// takesMinutes skips a test in short runs, and where it has not the commands that it needs.
+func takesMinutes(t *testing.T, commands ...string) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("takes minutes")
+	}
+	for _, command := range commands {
 		if _, err := exec.LookPath(command); err != nil {
-			return command
+			t.Skip(err)
 		}
 	}
-	return ""
 }
 
 func (want expected) check(t *testing.T, s class.Submission) {

@@ -129,14 +129,7 @@ var packed = regexp.MustCompile(`\.(zip|tar|tgz|tar\.[a-z0-9]+)$`)
 // TestMessyClass grades a class as platforms export it and people leave it: killed four times, interrupted and resumed,
 // as it was probably meant, then again with what the instructor has adjusted and a student has changed.
 func TestMessyClass(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes minutes")
-	}
-	for _, command := range []string{"go", "make", "gcc", "xz", "zstd"} {
-		if _, err := exec.LookPath(command); err != nil {
-			t.Skip(err)
-		}
-	}
+	takesMinutes(t, "go", "make", "gcc", "xz", "zstd")
 	dir := room(t)
 	submissions, out, rubric := filepath.Join(dir, "class"), filepath.Join(dir, "out"), filepath.Join(dir, "rubric.json")
 	must(t, os.Mkdir(submissions, 0o755))

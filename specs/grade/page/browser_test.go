@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"daemonlab/specs/grade/class/classtest"
@@ -43,21 +42,13 @@ func newBrowser(t *testing.T) *browser {
 		t.Skip("there is no chromium on the PATH (apt install chromium)")
 	}
 	file := written(t, classtest.Class(100))
-	var mu sync.Mutex
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		mu.Lock()
-		defer mu.Unlock()
 		if r.URL.Path != "/page" && r.URL.Path != "/favicon.ico" { // which a browser asks for by itself
 			t.Errorf("the page made the browser ask for %s", r.URL.Path)
 		}
 		http.ServeFile(w, r, file)
 	}))
 	t.Cleanup(server.Close)
-	return start(t, program, server.URL+"/page")
-}
-
-func start(t *testing.T, program, url string) *browser {
-	t.Helper()
 	toRead, in, err := os.Pipe()
 	must(t, err)
 	out, toWrite, err := os.Pipe()
@@ -71,7 +62,7 @@ func start(t *testing.T, program, url string) *browser {
 	must(t, cmd.Start())
 	toRead.Close()
 	toWrite.Close()
-	b := &browser{url: url, in: in, out: bufio.NewReader(out)}
+	b := &browser{url: server.URL + "/page", in: in, out: bufio.NewReader(out)}
 	t.Cleanup(func() {
 		b.session = ""
 		b.call(t, "Browser.close", nil, nil)
