@@ -1,4 +1,4 @@
-package procfs_test
+package procfs
 
 import (
 	"os"
@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"daemonlab/lab/procfs"
 )
 
 var long = "LONG=" + strings.Repeat("x", 100<<10)
@@ -19,30 +17,8 @@ var (
 	changed = []string{"PATH=/bin", "no equals sign", "EMPTY=", long, "LAST=\xff\n", "ADDED=yes"}
 )
 
-func TestParseEnviron(t *testing.T) {
-	for text, want := range map[string][]string{
-		"":                 nil,
-		"\x00":             {""},
-		"A=1\x00":          {"A=1"},
-		"A=1\x00\x00B\x00": {"A=1", "", "B"},
-		"A=1\x00B=2":       {"A=1", "B=2"},
-	} {
-		got, err := procfs.ParseEnviron(strings.NewReader(text))
-		must(t, err)
-		equal(t, text, slices.Equal(got, want), true)
-	}
-}
-
-func TestInitialEnviron(t *testing.T) {
-	cmd := helper("wait")
-	cmd.Env = append(cmd.Env, given...)
-	vars, err := start(t, cmd).Environ()
-	must(t, err)
-	equal(t, "environment", slices.Equal(vars, cmd.Env), true)
-}
-
 // sameVars compares without order, which libc and Go choose.
-func sameVars(t *testing.T, got procfs.Environment, want []string) {
+func sameVars(t *testing.T, got Environment, want []string) {
 	t.Helper()
 	vars, sorted := slices.Sorted(slices.Values(got.Vars)), slices.Sorted(slices.Values(want))
 	if !slices.Equal(vars, sorted) {
@@ -68,24 +44,28 @@ func compile(t *testing.T, flags ...string) string {
 func TestLiveEnvironOfC(t *testing.T) {
 	for name, c := range map[string]struct {
 		flags  []string
+		args   []string
+		want   []string
 		source string
 	}{
-		"dynamic":         {nil, "libc"},
-		"copy relocation": {[]string{"-no-pie", "-fno-pic", "-DUSE_ENVIRON"}, "cenv"},
-		"static":          {[]string{"-static"}, "cenv"},
-		"static PIE":      {[]string{"-static-pie"}, "cenv"},
-		"stripped":        {[]string{"-s"}, "libc"},
+		"dynamic":         {nil, nil, changed, "libc"},
+		"copy relocation": {[]string{"-no-pie", "-fno-pic", "-DUSE_ENVIRON"}, nil, changed, "cenv"},
+		"static":          {[]string{"-static"}, nil, changed, "cenv"},
+		"static PIE":      {[]string{"-static-pie"}, nil, changed, "cenv"},
+		"stripped":        {[]string{"-s"}, nil, changed, "libc"},
+		"cleared":         {nil, []string{"clear"}, nil, "libc"},
+		"unknown":         {[]string{"-static", "-s"}, nil, given, "/environ"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			exe := compile(t, c.flags...)
-			cmd := exec.Command(exe)
+			cmd := exec.Command(exe, c.args...)
 			cmd.Env = given
 			p := start(t, cmd)
 			must(t, os.Remove(exe)) // a program may be removed while it runs
 			env, err := p.LiveEnviron()
 			must(t, err)
-			sameVars(t, env, changed)
-			equal(t, "Live", env.Live, true)
+			sameVars(t, env, c.want)
+			equal(t, "Live", env.Live, name != "unknown")
 			if !strings.Contains(env.Source, c.source) {
 				t.Errorf("source is %q, want one in %q", env.Source, c.source)
 			}
@@ -94,26 +74,6 @@ func TestLiveEnvironOfC(t *testing.T) {
 			equal(t, "initial block unchanged", slices.Equal(vars, given), true)
 		})
 	}
-}
-
-func TestLiveEnvironCleared(t *testing.T) {
-	cmd := exec.Command(compile(t), "clear")
-	cmd.Env = given
-	env, err := start(t, cmd).LiveEnviron()
-	must(t, err)
-	sameVars(t, env, nil)
-	equal(t, "Live", env.Live, true)
-}
-
-func TestLiveEnvironUnknown(t *testing.T) {
-	cmd := exec.Command(compile(t, "-static", "-s"))
-	cmd.Env = given
-	p := start(t, cmd)
-	env, err := p.LiveEnviron()
-	must(t, err)
-	sameVars(t, env, given)
-	equal(t, "Live", env.Live, false)
-	equal(t, "Source", env.Source, p.Path("environ"))
 }
 
 func TestLiveEnvironOfGo(t *testing.T) {

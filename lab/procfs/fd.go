@@ -1,10 +1,10 @@
 package procfs
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -22,12 +22,6 @@ func (id FileID) String() string {
 	return fmt.Sprintf("%02x:%02x:%d", unix.Major(id.Dev), unix.Minor(id.Dev), id.Ino)
 }
 
-// FDInfo is /proc/PID/fdinfo/N.
-type FDInfo struct {
-	Flags OpenFlags
-	Locks []Lock // held through this open file (FLOCK, OFDLCK), or on it by this process (POSIX)
-}
-
 // Descriptor is an open descriptor of a process.
 type Descriptor struct {
 	Number int
@@ -35,7 +29,8 @@ type Descriptor struct {
 	ID     FileID // of the file itself, even when it was renamed or deleted
 	Mode   uint32 // type and permissions, as in stat(2)
 	Rdev   uint64 // the device, when the file is one
-	FDInfo
+	Flags  OpenFlags
+	Locks  []Lock // held through this open file (FLOCK, OFDLCK), or on it by this process (POSIX)
 }
 
 // IsNull reports whether the descriptor is /dev/null, by whatever name or mount (null(4): character device 1:3).
@@ -50,7 +45,7 @@ func (d Descriptor) String() string {
 
 // Descriptors lists what the process has open, by ascending number, leaving out descriptors closed meanwhile.
 func (p Process) Descriptors() ([]Descriptor, error) {
-	nums, err := numbers(p.Path("fd"), false)
+	nums, err := numbers(p.Path("fd"))
 	if err = p.unlessEnded("fd", len(nums) == 0, err); err != nil {
 		return nil, err
 	}
@@ -72,29 +67,72 @@ func (p Process) Descriptor(n int) (Descriptor, error) {
 	if err := unix.Stat(p.Path("fd", num), &st); err != nil {
 		return Descriptor{}, &os.PathError{Op: "stat", Path: p.Path("fd", num), Err: err}
 	}
-	info, err := load(p.Path("fdinfo", num), ParseFDInfo)
-	return Descriptor{n, target, FileID{st.Dev, st.Ino}, st.Mode, st.Rdev, info}, err
+	d, err := load(p.Path("fdinfo", num), parseFDInfo)
+	d.Number, d.Target, d.ID = n, target, FileID{st.Dev, st.Ino}
+	d.Mode, d.Rdev = st.Mode, st.Rdev
+	return d, err
 }
 
-// ParseFDInfo parses /proc/PID/fdinfo/N. What a kind of file adds has no common form and is passed over.
-func ParseFDInfo(r io.Reader) (FDInfo, error) {
-	var info FDInfo
-	complete := false
-	err := eachLine("fdinfo", r, func(line string) error {
-		switch key, value, _ := strings.Cut(line, ":\t"); key {
-		case "flags":
-			bits, err := strconv.ParseUint(value, 8, 64)
-			info.Flags, complete = OpenFlags(bits), true
-			return err
-		case "lock":
-			lock, err := parseLock(value)
-			info.Locks = append(info.Locks, lock)
-			return err
+// parseFDInfo parses /proc/PID/fdinfo/N. What a kind of file adds has no common form and is passed over.
+func parseFDInfo(text string) (d Descriptor, err error) {
+	f := fields{values: map[string]string{}}
+	for line := range strings.Lines(text) {
+		key, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ":\t")
+		f.values[key] = value
+		if key == "lock" {
+			d.Locks = append(d.Locks, field(&f, key, parseLock))
 		}
-		return nil
-	})
-	if err == nil && !complete {
-		err = fileError("fdinfo", errors.New("no flags"))
 	}
-	return info, err
+	d.Flags = field(&f, "flags", parseFlags)
+	return d, f.err
+}
+
+func parseFlags(value string) (OpenFlags, error) {
+	bits, err := strconv.ParseUint(value, 8, 64)
+	return OpenFlags(bits), err
+}
+
+// Lock is a lock on a file, or a wait for one.
+type Lock struct {
+	Waiting bool   // not held: blocked by the lock of the same number
+	Kind    string // FLOCK (flock(2)), POSIX (fcntl(2) F_SETLK), OFDLCK (F_OFD_SETLK), LEASE, DELEG, ACCESS
+	Access  string // READ, WRITE, UNLCK
+	PID     int    // who took it, -1 for OFDLCK; an FLOCK can outlive it in a child
+	File    FileID // zero for <none>
+}
+
+// Locks reads /proc/locks: the locks of all processes of the proc file system's PID namespace.
+func (f FS) Locks() ([]Lock, error) { return load(filepath.Join(f.mount, "locks"), parseLocks) }
+
+func parseLocks(text string) ([]Lock, error) { return table(text, parseLock) }
+
+// parseLock parses what the kernel's lock_get_status writes, `1: FLOCK  ADVISORY  WRITE 708 00:13:13361 0 EOF`, where
+// a lock that waits has `->` before the kind.
+func parseLock(line string) (l Lock, err error) {
+	words := strings.Fields(line)
+	if len(words) > 1 && words[1] == "->" {
+		l.Waiting = true
+		words = slices.Delete(words, 1, 2)
+	}
+	if len(words) != 8 {
+		return l, errFields
+	}
+	l.Kind, l.Access = words[1], words[3]
+	if l.PID, err = strconv.Atoi(words[4]); err == nil {
+		l.File, err = parseFileID(words[5])
+	}
+	return l, err
+}
+
+// parseFileID parses hexadecimal major and minor and decimal inode: `fe:00:9978011`.
+func parseFileID(text string) (id FileID, err error) {
+	if text == "<none>:0" {
+		return FileID{}, nil
+	}
+	var major, minor uint32
+	if _, err = fmt.Sscanf(text, "%x:%x:%d", &major, &minor, &id.Ino); err != nil {
+		return FileID{}, fmt.Errorf("%q is not major:minor:inode", text)
+	}
+	id.Dev = unix.Mkdev(major, minor)
+	return id, nil
 }

@@ -1,14 +1,13 @@
-package procfs_test
+package procfs
 
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
-
-	"daemonlab/lab/procfs"
 )
 
 func TestDescriptors(t *testing.T) {
@@ -22,14 +21,14 @@ func TestDescriptors(t *testing.T) {
 	null, err := os.Open(os.DevNull)
 	must(t, err)
 	defer null.Close()
-	cmd := helper("wait")
+	cmd := helper()
 	cmd.ExtraFiles = []*os.File{file, w, null} // 3, 4, 5
 
 	p := start(t, cmd)
 	must(t, os.Remove(file.Name()))
 	fds, err := p.Descriptors()
 	must(t, err)
-	byNumber := map[int]procfs.Descriptor{}
+	byNumber := map[int]Descriptor{}
 	for _, d := range fds {
 		byNumber[d.Number] = d
 	}
@@ -43,138 +42,100 @@ func TestDescriptors(t *testing.T) {
 	equal(t, "5 is /dev/null", byNumber[5].IsNull(), true)
 }
 
-func identity(t *testing.T, f *os.File) procfs.FileID {
+func identity(t *testing.T, f *os.File) FileID {
 	t.Helper()
 	var st unix.Stat_t
 	must(t, unix.Fstat(int(f.Fd()), &st))
-	return procfs.FileID{Dev: st.Dev, Ino: st.Ino}
+	return FileID{Dev: st.Dev, Ino: st.Ino}
 }
 
 func TestParseFDInfo(t *testing.T) {
-	info, err := procfs.ParseFDInfo(strings.NewReader("pos:\t12\nflags:\t02100002\nmnt_id:\t27\nino:\t9978007\n" +
-		"lock:\t1: FLOCK  ADVISORY  WRITE 708 00:13:13361 0 EOF\ntfd: 5 events: 19\nPollList:\n"))
+	d, err := parseFDInfo("pos:\t12\nflags:\t02100002\nmnt_id:\t27\nino:\t9978007\n" +
+		"lock:\t1: FLOCK  ADVISORY  WRITE 708 00:13:13361 0 EOF\ntfd: 5 events: 19\nPollList:\n")
 	must(t, err)
-	equal(t, "Flags", info.Flags, unix.O_CLOEXEC|0o100000|unix.O_RDWR)
-	equal(t, "Locks", len(info.Locks), 1)
-
-	for line, text := range []string{"mnt_id:\t5\n", "flags:\t8\n", "flags:\t0\nlock:\t1\n"} {
-		_, err := procfs.ParseFDInfo(strings.NewReader(text))
-		refused(t, err, "fdinfo", line)
+	equal(t, "Flags", d.Flags, unix.O_CLOEXEC|0o100000|unix.O_RDWR)
+	equal(t, "Locks", len(d.Locks), 1)
+	for text, where := range map[string]string{
+		"mnt_id:\t5\n": "flags", "flags:\t8\n": "flags", "flags:\t0\nlock:\t1\n": "lock",
+	} {
+		refused(t, parseFDInfo, text, where)
 	}
 }
 
-// helperLock takes a lock of each kind, on one file each.
-func helperLock(files []string) error {
-	take := []func(fd uintptr) error{
-		func(fd uintptr) error { return unix.Flock(int(fd), unix.LOCK_EX) },
-		func(fd uintptr) error {
-			return unix.FcntlFlock(fd, unix.F_SETLK, &unix.Flock_t{Type: unix.F_WRLCK, Start: 5, Len: 3})
-		},
-		func(fd uintptr) error {
-			return unix.FcntlFlock(fd, unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_RDLCK})
-		},
-	}
-	for i, name := range files {
-		f, err := os.OpenFile(name, os.O_RDWR, 0)
-		if err != nil {
-			return err
-		}
-		held = append(held, f)
-		if err := take[i](f.Fd()); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// held keeps the garbage collector from closing locked files.
-var held []*os.File
-
-// helperFlock waits for a lock on a thread of its own.
-func helperFlock(files []string) error {
-	f, err := os.Open(files[0])
-	held = append(held, f)
-	go func() { unix.Flock(int(f.Fd()), unix.LOCK_EX) }()
-	return err
-}
-
+// TestLocks takes a lock of each kind, on one file each, and waits for one.
 func TestLocks(t *testing.T) {
-	var names []string
-	ids := map[procfs.FileID]string{}
-	for _, kind := range []string{"FLOCK", "POSIX", "OFDLCK"} {
+	read := unix.Flock_t{Type: unix.F_RDLCK}
+	part := unix.Flock_t{Type: unix.F_WRLCK, Start: 5, Len: 3}
+	wants := map[FileID]Lock{}
+	for kind, take := range map[string]func(fd uintptr) error{
+		"FLOCK":  func(fd uintptr) error { return unix.Flock(int(fd), unix.LOCK_EX) },
+		"POSIX":  func(fd uintptr) error { return unix.FcntlFlock(fd, unix.F_SETLK, &part) },
+		"OFDLCK": func(fd uintptr) error { return unix.FcntlFlock(fd, unix.F_OFD_SETLK, &read) },
+	} {
 		f, err := os.Create(filepath.Join(t.TempDir(), kind))
 		must(t, err)
-		names, ids[identity(t, f)] = append(names, f.Name()), kind
-		must(t, f.Close())
-	}
-	p := start(t, helper("lock", names...))
-	all, err := proc.Locks()
-	must(t, err)
-	found := checkLocks(t, p, all, ids)
-	equal(t, "locks in /proc/locks", found, 3)
-
-	fds, err := p.Descriptors()
-	must(t, err)
-	found = 0
-	for _, d := range fds {
-		found += checkLocks(t, p, d.Locks, ids)
-	}
-	equal(t, "locks in fdinfo", found, 3)
-}
-
-// checkLocks counts the locks of helperLock and checks them.
-func checkLocks(t *testing.T, p subject, locks []procfs.Lock, ids map[procfs.FileID]string) (found int) {
-	t.Helper()
-	for _, l := range locks {
-		kind := ids[l.File]
-		if kind == "" {
-			continue
-		}
-		found++
-		want := procfs.Lock{Kind: kind, Access: "WRITE", PID: p.PID(), File: l.File}
+		defer f.Close()
+		must(t, take(f.Fd()))
+		want := Lock{Kind: kind, Access: "WRITE", PID: os.Getpid(), File: identity(t, f)}
 		if kind == "OFDLCK" {
 			want.Access, want.PID = "READ", -1
 		}
-		equal(t, "lock", l, want)
+		wants[want.File] = want
+		if kind == "FLOCK" {
+			other, err := os.Open(f.Name())
+			must(t, err)
+			defer other.Close()
+			go unix.Flock(int(other.Fd()), unix.LOCK_EX)
+			waitFor(t, Lock{Waiting: true, Kind: kind, Access: "WRITE", PID: os.Getpid(), File: want.File})
+		}
 	}
-	return found
+	all, err := proc.Locks()
+	must(t, err)
+	fds, err := proc.Process(os.Getpid()).Descriptors()
+	must(t, err)
+	var shown []Lock
+	for _, d := range fds {
+		shown = append(shown, d.Locks...)
+	}
+	for from, locks := range map[string][]Lock{"/proc/locks": all, "fdinfo": shown} {
+		found := 0
+		for _, l := range locks {
+			if want := wants[l.File]; want.Kind != "" && !l.Waiting {
+				equal(t, "lock in "+from, l, want)
+				found++
+			}
+		}
+		equal(t, "locks in "+from, found, len(wants))
+	}
 }
 
-func TestWaitingLock(t *testing.T) {
-	f, err := os.CreateTemp(t.TempDir(), "")
-	must(t, err)
-	defer f.Close()
-	must(t, unix.Flock(int(f.Fd()), unix.LOCK_EX))
-	p := start(t, helper("flock", f.Name()))
+func waitFor(t *testing.T, lock Lock) {
+	t.Helper()
 	for {
 		all, err := proc.Locks()
 		must(t, err)
-		for _, l := range all {
-			if l.File == identity(t, f) && l.Waiting {
-				equal(t, "PID that waits", l.PID, p.PID())
-				return
-			}
+		if slices.Contains(all, lock) {
+			return
 		}
 	}
 }
 
 func TestParseLocks(t *testing.T) {
-	locks, err := procfs.ParseLocks(strings.NewReader(`1: POSIX  ADVISORY  WRITE 4711 fe:00:9978011 0 EOF
+	locks, err := parseLocks(`1: POSIX  ADVISORY  WRITE 4711 fe:00:9978011 0 EOF
 1: -> POSIX  ADVISORY  WRITE 4712 fe:00:9978011 0 EOF
 2: LEASE  BREAKING  READ  12 103:0a:5 0 EOF
 3: OFDLCK *NOINODE* READ  -1 <none>:0 3 9
-`))
+`)
 	must(t, err)
 	equal(t, "locks", len(locks), 4)
 	equal(t, "Waiting", locks[1].Waiting, true)
-	equal(t, "File", locks[2].File, procfs.FileID{Dev: unix.Mkdev(0x103, 10), Ino: 5})
+	equal(t, "File", locks[2].File, FileID{Dev: unix.Mkdev(0x103, 10), Ino: 5})
 	equal(t, "File as text", locks[0].File.String(), "fe:00:9978011")
-	equal(t, "the last", locks[3], procfs.Lock{Kind: "OFDLCK", Access: "READ", PID: -1})
+	equal(t, "the last", locks[3], Lock{Kind: "OFDLCK", Access: "READ", PID: -1})
 	for _, text := range []string{
 		"\n", "1: FLOCK ADVISORY WRITE 1 fe:00:1 0", "1: ->", "1: FLOCK ADVISORY WRITE x fe:00:1 0 EOF",
 		"1: FLOCK ADVISORY WRITE 1 fe00:1 0 EOF", "1: FLOCK ADVISORY WRITE 1 fe:00:x 0 EOF",
 	} {
-		_, err := procfs.ParseLocks(strings.NewReader(text))
-		refused(t, err, "locks", 1)
+		refused(t, parseLocks, text, "line 1")
 	}
 }

@@ -11,17 +11,16 @@ import (
 // OpenFlags are the file status flags of an open file and its descriptor's close-on-exec flag, as fdinfo shows them.
 type OpenFlags uint64
 
-// openFlagNames holds the flags of several bits before those that are part of them.
+// openFlagNames holds the flags of several bits before those that are part of them. Those that act on open(2) alone,
+// such as O_CREAT, the kernel does not keep.
 var openFlagNames = []struct {
 	bits OpenFlags
 	name string
 }{
-	{unix.O_TMPFILE, "O_TMPFILE"}, {unix.O_SYNC, "O_SYNC"},
-	{unix.O_APPEND, "O_APPEND"}, {unix.O_ASYNC, "O_ASYNC"}, {unix.O_CLOEXEC, "O_CLOEXEC"},
-	{unix.O_CREAT, "O_CREAT"}, {unix.O_DIRECT, "O_DIRECT"}, {unix.O_DIRECTORY, "O_DIRECTORY"},
-	{unix.O_DSYNC, "O_DSYNC"}, {unix.O_EXCL, "O_EXCL"}, {unix.O_NOATIME, "O_NOATIME"},
-	{unix.O_NOCTTY, "O_NOCTTY"}, {unix.O_NOFOLLOW, "O_NOFOLLOW"}, {unix.O_NONBLOCK, "O_NONBLOCK"},
-	{unix.O_PATH, "O_PATH"}, {unix.O_TRUNC, "O_TRUNC"},
+	{unix.O_TMPFILE, "O_TMPFILE"}, {unix.O_SYNC, "O_SYNC"}, {unix.O_APPEND, "O_APPEND"}, {unix.O_ASYNC, "O_ASYNC"},
+	{unix.O_CLOEXEC, "O_CLOEXEC"}, {unix.O_DIRECT, "O_DIRECT"}, {unix.O_DIRECTORY, "O_DIRECTORY"},
+	{unix.O_DSYNC, "O_DSYNC"}, {unix.O_NOATIME, "O_NOATIME"}, {unix.O_NOFOLLOW, "O_NOFOLLOW"},
+	{unix.O_NONBLOCK, "O_NONBLOCK"}, {unix.O_PATH, "O_PATH"},
 }
 
 // String names the flags: `O_RDWR|O_CLOEXEC`. O_LARGEFILE is left out: the kernel adds it to every open(2) of a

@@ -1,68 +1,25 @@
-package procfs_test
+package procfs
 
-import (
-	"errors"
-	"io"
-	"strings"
-	"testing"
+import "testing"
 
-	"daemonlab/lab/procfs"
-)
-
-// fuzz checks that parse neither panics nor fails otherwise than with a ParseError of its file.
-func fuzz[T any](f *testing.F, file string, parse func(io.Reader) (T, error), seeds ...string) {
-	for _, seed := range seeds {
-		f.Add(seed)
+// FuzzParsers gives any text to every parser, and puts it between the parentheses of a stat: as a name it must come out
+// again and change no other field.
+func FuzzParsers(f *testing.F) {
+	for _, text := range append(hostileComms, statusText, statText("cat"),
+		"pos:\t0\nflags:\t0100000\nlock:\t1: FLOCK  ADVISORY  WRITE 708 00:13:13361 0 EOF\n",
+		"1: -> FLOCK  ADVISORY  WRITE 708 00:13:13361 0 EOF\n",
+		"7f88d70e0000-7f88d7106000 r--p 00000000 fe:00 326269    /usr/lib/libc.so.6\n") {
+		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		_, err := parse(strings.NewReader(text))
-		var pe *procfs.ParseError
-		if err != nil && (!errors.As(err, &pe) || pe.File != file) {
-			t.Errorf("error %v is no ParseError of %s", err, file)
-		}
-	})
-}
-
-func FuzzStatus(f *testing.F) { fuzz(f, "status", procfs.ParseStatus, statusText) }
-
-func FuzzFDInfo(f *testing.F) {
-	fuzz(f, "fdinfo", procfs.ParseFDInfo, "pos:\t0\nflags:\t0100000\nmnt_id:\t24\nino:\t3\n"+
-		"lock:\t1: FLOCK  ADVISORY  WRITE 708 00:13:13361 0 EOF\n")
-}
-
-func FuzzLocks(f *testing.F) {
-	fuzz(f, "locks", procfs.ParseLocks, "1: -> FLOCK  ADVISORY  WRITE 708 00:13:13361 0 EOF\n")
-}
-
-func FuzzMaps(f *testing.F) {
-	fuzz(f, "maps", procfs.ParseMaps, "7f88d70e0000-7f88d7106000 r--p 00000000 fe:00 326269    /usr/lib/libc.so.6\n")
-}
-
-// FuzzStat puts every name between the parentheses: it must come out again and change no other field.
-func FuzzStat(f *testing.F) {
-	for _, comm := range hostileComms {
-		f.Add(comm)
-	}
-	f.Fuzz(func(t *testing.T, comm string) {
-		s, err := procfs.ParseStat(strings.NewReader(statText(comm)))
+		parseStatus(text)
+		parseStat(text)
+		parseFDInfo(text)
+		parseLocks(text)
+		parseMaps(text)
+		s, err := parseStat(statText(text))
 		must(t, err)
-		equal(t, "Comm", s.Comm, comm)
+		equal(t, "Comm", s.Comm, text)
 		equal(t, "Session", s.Session, 2153)
-		if _, err := procfs.ParseStat(strings.NewReader(comm)); err != nil {
-			refused(t, err, "stat", 1)
-		}
-	})
-}
-
-// FuzzEnviron checks that joining gives back what was split.
-func FuzzEnviron(f *testing.F) {
-	f.Add("A=1\x00\x00B\x00")
-	f.Fuzz(func(t *testing.T, block string) {
-		vars, err := procfs.ParseEnviron(strings.NewReader(block))
-		must(t, err)
-		joined := strings.Join(vars, "\x00")
-		if joined != block && joined+"\x00" != block {
-			t.Errorf("%q became %q", block, vars)
-		}
 	})
 }

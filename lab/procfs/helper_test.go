@@ -1,4 +1,4 @@
-package procfs_test
+package procfs
 
 import (
 	"bufio"
@@ -10,26 +10,17 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
-
-	"daemonlab/lab/procfs"
 )
 
-var proc = procfs.New("/proc")
+var proc = New("/proc")
 
-// helperEnv names the part that this test binary plays when it is started as a subject of the tests.
+// helperEnv has this test binary be a subject of the tests, which may be called as its argument says. Its umask is 027,
+// and one of its threads blocks SIGUSR1.
 const helperEnv = "PROCFS_TEST_HELPER"
-
-var helpers = map[string]func(args []string) error{
-	"wait":    func([]string) error { return nil },
-	"comm":    helperComm,
-	"umask":   func([]string) error { unix.Umask(0o27); return nil },
-	"threads": helperThreads,
-	"lock":    helperLock,
-	"flock":   helperFlock,
-}
 
 // init keeps a helper's main goroutine on the thread-group leader.
 func init() {
@@ -39,11 +30,23 @@ func init() {
 }
 
 func TestMain(m *testing.M) {
-	helper := helpers[os.Getenv(helperEnv)]
-	if helper == nil {
+	if os.Getenv(helperEnv) == "" {
 		os.Exit(m.Run())
 	}
-	if err := helper(os.Args[1:]); err != nil {
+	unix.Umask(0o27)
+	blocked := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		set := unix.Sigset_t{}
+		set.Val[0] = uint64(NewSignalSet(syscall.SIGUSR1))
+		blocked <- unix.PthreadSigmask(unix.SIG_BLOCK, &set, nil)
+		select {}
+	}()
+	err := <-blocked
+	if len(os.Args) > 1 {
+		err = errors.Join(err, os.WriteFile("/proc/self/comm", []byte(os.Args[1]), 0))
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -53,7 +56,7 @@ func TestMain(m *testing.M) {
 
 // subject is a process to look at. It ends when its standard input does.
 type subject struct {
-	procfs.Process
+	Process
 	cmd   *exec.Cmd
 	stdin io.Closer
 }
@@ -75,60 +78,37 @@ func start(t *testing.T, cmd *exec.Cmd) subject {
 	return subject{proc.Process(pid), cmd, stdin}
 }
 
-// helper returns the command that plays a part of this binary.
-func helper(name string, args ...string) *exec.Cmd {
+func helper(args ...string) *exec.Cmd {
 	cmd := exec.Command("/proc/self/exe", args...)
-	cmd.Env = []string{helperEnv + "=" + name, "GORACE=atexit_sleep_ms=0"} // else it ends a second late
+	cmd.Env = []string{helperEnv + "=1", "GORACE=atexit_sleep_ms=0"} // else it ends a second late
 	return cmd
-}
-
-// wait waits for the end of the subject and so removes it from /proc.
-func (s subject) wait(t *testing.T) {
-	t.Helper()
-	must(t, s.cmd.Wait())
 }
 
 // end lets the subject end, without waiting for it: it stays a zombie.
 func (s subject) end(t *testing.T) {
 	t.Helper()
 	s.stdin.Close()
-	var info unix.Siginfo
-	must(t, unix.Waitid(unix.P_PID, s.PID(), &info, unix.WEXITED|unix.WNOWAIT, nil))
+	must(t, unix.Waitid(unix.P_PID, s.PID(), nil, unix.WEXITED|unix.WNOWAIT, nil))
 }
 
-func must(t testing.TB, err error) {
+func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-func equal[T comparable](t testing.TB, what string, got, want T) {
+func equal[T comparable](t *testing.T, what string, got, want T) {
 	t.Helper()
 	if got != want {
 		t.Errorf("%s: got %v, want %v", what, got, want)
 	}
 }
 
-// refused checks that err is a ParseError of the file and line.
-func refused(t testing.TB, err error, file string, line int) {
+// refused checks that a text is refused, with an error that says where it is wrong.
+func refused[T any](t *testing.T, parse func(string) (T, error), text, where string) {
 	t.Helper()
-	var pe *procfs.ParseError
-	if !errors.As(err, &pe) {
-		t.Fatalf("got error %v, want a ParseError", err)
+	if v, err := parse(text); err == nil || !strings.Contains(err.Error(), where) {
+		t.Errorf("%q: got %v, %v, want an error of %s", text, v, err, where)
 	}
-	if pe.File != file || pe.Line != line {
-		t.Errorf("error %q is of %s line %d, want %s line %d", err, pe.File, pe.Line, file, line)
-	}
-}
-
-// onThread runs f on a thread that ends with the test binary's helper.
-func onThread(f func() error) error {
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		done <- f()
-		select {}
-	}()
-	return <-done
 }

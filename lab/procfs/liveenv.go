@@ -3,7 +3,13 @@ package procfs
 import (
 	"cmp"
 	"debug/elf"
+	"errors"
 	"fmt"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
 )
 
 // Environment is the variables of a process and where they were found.
@@ -23,17 +29,25 @@ type Environment struct {
 // Reading memory takes ptrace(2) attach rights: the same user, and under Yama's ptrace_scope 1 an ancestor, or
 // CAP_SYS_PTRACE.
 func (p Process) LiveEnviron() (Environment, error) {
-	exe, err := p.openExecutable()
+	name, err := p.Exe()
 	if err != nil {
 		return Environment{}, err
 	}
-	defer exe.close()
-	mem, err := openMemory(p.Path("mem"), exe.File)
+	exe, err := elf.Open(p.Path("exe")) // the very file, even when its name was removed
+	if err != nil {
+		return Environment{}, fmt.Errorf("%s: %w", name, err)
+	}
+	defer exe.Close()
+	file, err := os.Open(p.Path("mem"))
 	if err != nil {
 		return Environment{}, err
 	}
-	defer mem.Close()
-	v, err := p.findVariable(exe, mem)
+	defer file.Close()
+	mem := &memory{file, 8}
+	if exe.Class == elf.ELFCLASS32 {
+		mem.word = 4
+	}
+	v, err := p.findVariable(exe, name, mem)
 	if err != nil {
 		return Environment{}, err
 	}
@@ -57,17 +71,20 @@ type variable struct {
 
 // findVariable looks in the order of the dynamic linker, the executable before the libraries. It returns nil when
 // nobody has the variable.
-func (p Process) findVariable(exe *image, mem *memory) (*variable, error) {
-	v, err := exe.programVariable()
-	if v != nil || err != nil {
-		return v, err
-	}
-	maps, err := p.Maps()
+func (p Process) findVariable(exe *elf.File, name string, mem *memory) (*variable, error) {
+	entry, err := p.entryPoint(mem)
 	if err != nil {
 		return nil, err
 	}
+	if v, err := programVariable(exe, name, entry-exe.Entry); v != nil || err != nil {
+		return v, err
+	}
+	mappings, err := load(p.Path("maps"), parseMaps)
+	if err = p.unlessEnded("maps", len(mappings) == 0, err); err != nil {
+		return nil, err
+	}
 	var failed error // counts only when no other library has it
-	for _, m := range maps {
+	for _, m := range mappings {
 		v, err := p.libcVariable(m, mem)
 		if v != nil {
 			return v, nil
@@ -77,44 +94,55 @@ func (p Process) findVariable(exe *image, mem *memory) (*variable, error) {
 	return nil, failed
 }
 
-// programVariable finds the variable that the executable itself defines. A dynamic program's must be exported, for
-// libc would not use another of that name.
-func (i *image) programVariable() (*variable, error) {
-	v, err := i.exportedVariable()
-	if v != nil || err != nil {
+// entryPoint is where the program begins in memory, as the kernel says to the dynamic linker in the auxiliary vector
+// (getauxval(3)).
+func (p Process) entryPoint(mem *memory) (uint64, error) {
+	auxv, err := os.ReadFile(p.Path("auxv"))
+	if err != nil {
+		return 0, err
+	}
+	const atEntry = 9 // AT_ENTRY of elf.h
+	for pair := range slices.Chunk(mem.decode(auxv), 2) {
+		if pair[0] == atEntry {
+			return pair[1], nil
+		}
+	}
+	return 0, fmt.Errorf("%s: no AT_ENTRY", p.Path("auxv"))
+}
+
+// programVariable finds the variable that the executable itself defines, whose symbols are the bias off. A dynamic
+// program's must be exported, for libc would not use another of that name.
+func programVariable(exe *elf.File, name string, bias uint64) (*variable, error) {
+	if v, err := exportedVariable(exe, name, bias); v != nil || err != nil {
 		return v, err
 	}
-	symbols, err := present(i.Symbols())
-	if err != nil {
-		return nil, i.fault(err)
+	symbols, err := exe.Symbols()
+	if err != nil && !errors.Is(err, elf.ErrNoSymbols) {
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
+	interpreted := slices.ContainsFunc(exe.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP })
 	for _, s := range symbols {
 		switch {
 		case s.Name == "syscall.envs" && isObject(s): // Go's package syscall
-			return &variable{i.bias + s.Value, s.Name + " of " + i.name, readGoStrings}, nil
-		case isEnviron(s) && !i.interpreted():
-			return i.environ(s), nil
+			return &variable{bias + s.Value, s.Name + " of " + name, readGoStrings}, nil
+		case isEnviron(s) && !interpreted:
+			return &variable{bias + s.Value, "environ of " + name, readStrings}, nil
 		}
 	}
 	return nil, nil
 }
 
-// exportedVariable finds the variable among the image's dynamic symbols.
-func (i *image) exportedVariable() (*variable, error) {
-	symbols, err := present(i.DynamicSymbols())
-	if err != nil {
-		return nil, i.fault(err)
+// exportedVariable finds the variable among the dynamic symbols.
+func exportedVariable(image *elf.File, name string, bias uint64) (*variable, error) {
+	symbols, err := image.DynamicSymbols()
+	if err != nil && !errors.Is(err, elf.ErrNoSymbols) {
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	for _, s := range symbols {
-		if isEnviron(s) {
-			return i.environ(s), nil
-		}
+	i := slices.IndexFunc(symbols, isEnviron)
+	if i < 0 {
+		return nil, nil
 	}
-	return nil, nil
-}
-
-func (i *image) environ(s elf.Symbol) *variable {
-	return &variable{i.bias + s.Value, "environ of " + i.name, readStrings}
+	return &variable{bias + symbols[i].Value, "environ of " + name, readStrings}, nil
 }
 
 // isEnviron recognizes both names that libc has for it. Programs that use neither by name may still have it as the
@@ -125,4 +153,55 @@ func isEnviron(s elf.Symbol) bool {
 
 func isObject(s elf.Symbol) bool {
 	return elf.ST_TYPE(s.Info) == elf.STT_OBJECT && s.Section != elf.SHN_UNDEF
+}
+
+// libcVariable finds the variable in the library whose first page is m; nil when m is no such thing.
+func (p Process) libcVariable(m mapping, mem *memory) (*variable, error) {
+	magic := make([]byte, len(elf.ELFMAG))
+	if m.offset != 0 || !path.IsAbs(m.path) || mem.fill(magic, m.start) != nil || string(magic) != elf.ELFMAG {
+		return nil, nil // among others a device's memory, or data
+	}
+	// map_files leads to the very file but needs CAP_CHECKPOINT_RESTORE. A path whose file was replaced ends in
+	// ` (deleted)`.
+	lib, err := elf.Open(p.Path("map_files", fmt.Sprintf("%x-%x", m.start, m.end)))
+	if err != nil {
+		lib, err = elf.Open(p.Path("root", m.path))
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer lib.Close()
+	bias := m.start
+	for _, prog := range lib.Progs {
+		if prog.Type == elf.PT_LOAD && prog.Off == 0 {
+			bias -= prog.Vaddr
+		}
+	}
+	return exportedVariable(lib, m.path, bias)
+}
+
+// mapping is one line of /proc/PID/maps.
+type mapping struct {
+	start, end uint64 // addresses; end is the first one behind it
+	offset     uint64 // bytes into the file
+	path       string // as the kernel writes it: newline as \012, ` (deleted)` at the end; `[stack]`; empty
+}
+
+func parseMaps(text string) ([]mapping, error) { return table(text, parseMapping) }
+
+// parseMapping parses `7f88d70e0000-7f88d7106000 r--p 00000000 fe:00 326269      /usr/lib/libc.so.6`; the path, which
+// may contain spaces, is the rest of the line.
+func parseMapping(line string) (m mapping, err error) {
+	words := strings.SplitN(line, " ", 6)
+	if len(words) < 5 {
+		return m, errFields
+	}
+	if len(words) == 6 {
+		m.path = strings.TrimLeft(words[5], " ")
+	}
+	if _, err = fmt.Sscanf(words[0], "%x-%x", &m.start, &m.end); err != nil {
+		return m, err
+	}
+	m.offset, err = strconv.ParseUint(words[2], 16, 64)
+	return m, err
 }

@@ -2,29 +2,20 @@ package procfs
 
 import (
 	"bytes"
-	"debug/elf"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"math"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
 
-// memory is /proc/PID/mem with the program's word size and byte order.
+// memory is /proc/PID/mem.
 type memory struct {
 	*os.File
-	word  int // bytes
-	order binary.ByteOrder
-}
-
-func openMemory(path string, program *elf.File) (*memory, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	return &memory{f, wordSize(program), program.ByteOrder}, nil
+	word int // size of a pointer in the program, in bytes
 }
 
 // Bounds on an environment: memory that is no environment must not be read for ever. exec itself allows 6 MiB in all
@@ -42,11 +33,19 @@ func (m *memory) words(addr uint64, n int) ([]uint64, error) {
 	if err := m.fill(buf, addr); err != nil {
 		return nil, err
 	}
-	words := make([]uint64, n)
-	for i := range words {
-		words[i] = number(buf[i*m.word:(i+1)*m.word], m.order)
+	return m.decode(buf), nil
+}
+
+// decode makes words of their bytes.
+func (m *memory) decode(buf []byte) (words []uint64) {
+	for word := range slices.Chunk(buf, m.word) {
+		if m.word == 4 {
+			words = append(words, uint64(binary.NativeEndian.Uint32(word)))
+		} else {
+			words = append(words, binary.NativeEndian.Uint64(word))
+		}
 	}
-	return words, nil
+	return words
 }
 
 func (m *memory) fill(buf []byte, addr uint64) error {

@@ -1,14 +1,14 @@
 // Package procfs reads the facts of a process from proc(5) as typed values.
 //
-// Every parser is strict: a line it cannot read is a [ParseError] naming file and line, never a value silently left
+// Every parser is strict: what it cannot read is an error naming file and line or field, never a value silently left
 // out. Kernel units (kB, octal, clock ticks) are converted or named in the field's comment.
 //
 // Reading never disturbs the process: nothing is attached to or stopped, and no descriptor of it is opened. So a
 // process may change between two reads; take facts that must agree from one call. A process that ends while being
 // read gives an error that [Gone] recognizes.
 //
-// Facts behind ptrace(2)'s access check (descriptors, environment, links, maps) need the same user and a dumpable
-// process, or CAP_SYS_PTRACE.
+// Facts behind ptrace(2)'s access check (descriptors, environment, links) need the same user and a dumpable process, or
+// CAP_SYS_PTRACE.
 package procfs
 
 import (
@@ -20,6 +20,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -32,7 +33,7 @@ type FS struct{ mount string }
 // New returns the proc file system mounted at mount, usually "/proc".
 func New(mount string) FS { return FS{mount} }
 
-// Process is one process of an [FS]. It holds nothing open: should the PID be reused, later calls describe the newcomer.
+// Process is one process of an [FS]. It holds nothing open: if the PID is reused, later calls describe the newcomer.
 type Process struct {
 	pid int
 	dir string
@@ -49,6 +50,57 @@ func (p Process) PID() int { return p.pid }
 // Path returns the name of one of the process's files, for reports: /proc/4711/status.
 func (p Process) Path(elem ...string) string {
 	return filepath.Join(append([]string{p.dir}, elem...)...)
+}
+
+// Cwd returns the working directory as the process's root sees it; ` (deleted)` follows when it was removed.
+func (p Process) Cwd() (string, error) { return p.link("cwd") }
+
+// Exe returns the executable; ` (deleted)` follows when it was removed.
+func (p Process) Exe() (string, error) { return p.link("exe") }
+
+func (p Process) link(name string) (string, error) {
+	target, err := os.Readlink(p.Path(name))
+	return target, p.unlessEnded(name, false, err)
+}
+
+// Environ reads /proc/PID/environ: the environment that the last exec gave the process. A program that changed its
+// variables, or forked and cleaned up without exec, still shows this block; see [Process.LiveEnviron]. An entry may be
+// empty or have no `=`.
+func (p Process) Environ() ([]string, error) {
+	block, err := os.ReadFile(p.Path("environ"))
+	err = p.unlessEnded("environ", len(block) == 0, err)
+	if err != nil || len(block) == 0 {
+		return nil, err
+	}
+	return strings.Split(strings.TrimSuffix(string(block), "\x00"), "\x00"), nil
+}
+
+// Tasks reads the Status of every thread, leaving out those that end meanwhile. The thread-group leader, whose Pid is
+// the process's, stays in the list even when it ends before the others.
+func (p Process) Tasks() ([]Status, error) {
+	tids, err := numbers(p.Path("task"))
+	if err != nil {
+		return nil, err
+	}
+	return living(tids, func(tid int) (Status, error) {
+		return load(p.Path("task", strconv.Itoa(tid), "status"), parseStatus)
+	})
+}
+
+// Stats returns the Stat of every process, leaving out those that end meanwhile.
+func (f FS) Stats() ([]Stat, error) {
+	pids, err := numbers(f.mount)
+	if err != nil {
+		return nil, err
+	}
+	return living(pids, func(pid int) (Stat, error) { return f.Process(pid).Stat() })
+}
+
+// Children returns the Stat of every child of pid, zombies included. It looks at each process's parent, for
+// task/TID/children exists only with CONFIG_PROC_CHILDREN and is unreliable unless the children are stopped (proc(5)).
+func (f FS) Children(pid int) ([]Stat, error) {
+	all, err := f.Stats()
+	return slices.DeleteFunc(all, func(s Stat) bool { return s.PPid != pid }), err
 }
 
 // Gone reports whether err means that the process, thread or descriptor does not exist any more: ENOENT when its
@@ -79,25 +131,6 @@ func (p Process) unlessEnded(file string, empty bool, err error) error {
 	return cmp.Or(err, statErr)
 }
 
-// PIDs lists the processes that exist, in ascending order.
-func (f FS) PIDs() ([]int, error) { return numbers(f.mount, true) }
-
-// Stats returns the Stat of every process, leaving out those that end meanwhile.
-func (f FS) Stats() ([]Stat, error) {
-	pids, err := f.PIDs()
-	if err != nil {
-		return nil, err
-	}
-	return living(pids, func(pid int) (Stat, error) { return f.Process(pid).Stat() })
-}
-
-// Children returns the Stat of every child of pid, zombies included. It looks at each process's parent, for
-// task/TID/children exists only with CONFIG_PROC_CHILDREN and is unreliable unless the children are stopped (proc(5)).
-func (f FS) Children(pid int) ([]Stat, error) {
-	all, err := f.Stats()
-	return slices.DeleteFunc(all, func(s Stat) bool { return s.PPid != pid }), err
-}
-
 // living calls read for each number and leaves out what is gone by then.
 func living[T any](nums []int, read func(int) (T, error)) ([]T, error) {
 	found := make([]T, 0, len(nums))
@@ -113,26 +146,67 @@ func living[T any](nums []int, read func(int) (T, error)) ([]T, error) {
 	return found, nil
 }
 
-// numbers lists the entries of dir that are numbers, ascending. Other names are an error unless mixed.
-func numbers(dir string, mixed bool) ([]int, error) {
-	d, err := os.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer d.Close()
-	names, err := d.Readdirnames(-1)
+// numbers lists the entries of dir that are numbers, ascending.
+func numbers(dir string) ([]int, error) {
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
 	var nums []int
-	for _, name := range names {
-		n, err := strconv.ParseUint(name, 10, 31)
-		if err == nil {
-			nums = append(nums, int(n))
-		} else if !mixed {
-			return nil, fmt.Errorf("%s: entry %q is not a number", dir, name)
+	for _, entry := range entries {
+		if n, err := strconv.Atoi(entry.Name()); err == nil {
+			nums = append(nums, n)
 		}
 	}
 	slices.Sort(nums)
 	return nums, nil
 }
+
+// load reads and parses a file, and names it in an error.
+func load[T any](path string, parse func(text string) (T, error)) (v T, err error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return v, err
+	}
+	if v, err = parse(string(text)); err != nil {
+		err = fmt.Errorf("%s: %w", path, err)
+	}
+	return v, err
+}
+
+// table parses a file of one value a line.
+func table[T any](text string, parse func(line string) (T, error)) (rows []T, err error) {
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		row, err := parse(line)
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %q: %w", len(rows)+1, line, err)
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
+// fields are the values of a file of one record by their names. It keeps the first error of their conversion.
+type fields struct {
+	values map[string]string
+	err    error
+}
+
+// field converts the value of one name.
+func field[T any](f *fields, name string, parse func(string) (T, error)) (v T) {
+	value, ok := f.values[name]
+	err := errMissing
+	if ok {
+		v, err = parse(value)
+	}
+	if err != nil && f.err == nil {
+		f.err = fmt.Errorf("%s: %.200q: %w", name, value, err)
+	}
+	return v
+}
+
+var (
+	errMissing = errors.New("missing")
+	errFields  = errors.New("wrong number of fields")
+)

@@ -1,4 +1,4 @@
-package procfs_test
+package procfs
 
 import (
 	"slices"
@@ -6,17 +6,15 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
-
-	"daemonlab/lab/procfs"
 )
 
 func TestSignalSetString(t *testing.T) {
-	for want, set := range map[string]procfs.SignalSet{
+	for want, set := range map[string]SignalSet{
 		"0000000000000000 (none)":    0,
-		"0000000000010000 (SIGCHLD)": procfs.NewSignalSet(syscall.SIGCHLD),
-		"8000000600004001 (SIGHUP, SIGTERM, SIGRTMIN, SIGRTMIN+1, SIGRTMAX)": procfs.NewSignalSet(1, 15, 34, 35, 64),
+		"0000000000010000 (SIGCHLD)": NewSignalSet(syscall.SIGCHLD),
+		"8000000600004001 (SIGHUP, SIGTERM, SIGRTMIN, SIGRTMIN+1, SIGRTMAX)": NewSignalSet(1, 15, 34, 35, 64),
 		"fffffffe7ffbfeff (all but SIGKILL, SIGSTOP, signal 32, signal 33)":  0xfffffffe7ffbfeff,
-		"ffffffffffffffff (all)": ^procfs.SignalSet(0),
+		"ffffffffffffffff (all)": ^SignalSet(0),
 	} {
 		equal(t, "String", set.String(), want)
 	}
@@ -24,7 +22,7 @@ func TestSignalSetString(t *testing.T) {
 
 func TestSignalSetMembers(t *testing.T) {
 	sigs := []syscall.Signal{syscall.SIGHUP, syscall.SIGTERM, 32, 64}
-	set := procfs.NewSignalSet(sigs...)
+	set := NewSignalSet(sigs...)
 	equal(t, "Signals", slices.Equal(set.Signals(), sigs), true)
 	for _, none := range []syscall.Signal{-1, 0, 2, 33, 65} {
 		equal(t, "Has", set.Has(none), false)
@@ -33,30 +31,30 @@ func TestSignalSetMembers(t *testing.T) {
 
 func TestSignalNames(t *testing.T) {
 	for n := syscall.Signal(1); n <= 64; n++ {
-		back, err := procfs.ParseSignal(procfs.SignalName(n))
+		back, err := ParseSignal(SignalName(n))
 		must(t, err)
-		equal(t, procfs.SignalName(n), back, n)
+		equal(t, SignalName(n), back, n)
 	}
-	if _, err := procfs.ParseSignal("TERM"); err == nil {
+	if _, err := ParseSignal("TERM"); err == nil {
 		t.Error("TERM is a signal's name")
 	}
 }
 
 func TestCapSet(t *testing.T) {
-	for want, set := range map[string]procfs.CapSet{
+	for want, set := range map[string]CapSet{
 		"0000000000000000 (none)":                            0,
 		"000001fffeffffff (all but CAP_SYS_RESOURCE)":        0x1fffeffffff,
 		"000001ffffffffff (all)":                             0x1ffffffffff,
-		"0000000000000401 (CAP_CHOWN, CAP_NET_BIND_SERVICE)": procfs.NewCapSet(unix.CAP_CHOWN, 10),
+		"0000000000000401 (CAP_CHOWN, CAP_NET_BIND_SERVICE)": NewCapSet(unix.CAP_CHOWN, 10),
 		"0000020000000000 (capability 41)":                   1 << 41,
 	} {
 		equal(t, "String", set.String(), want)
 	}
-	equal(t, "the last name", procfs.CapName(unix.CAP_LAST_CAP), "CAP_CHECKPOINT_RESTORE")
+	equal(t, "the last name", capNames[unix.CAP_LAST_CAP], "CAP_CHECKPOINT_RESTORE")
 }
 
 func TestOpenFlags(t *testing.T) {
-	for want, flags := range map[string]procfs.OpenFlags{
+	for want, flags := range map[string]OpenFlags{
 		"O_RDONLY":                      0,
 		"O_RDWR|O_CLOEXEC":              unix.O_RDWR | unix.O_CLOEXEC,
 		"O_WRONLY|O_APPEND|O_NONBLOCK":  unix.O_WRONLY | unix.O_APPEND | unix.O_NONBLOCK,

@@ -3,7 +3,6 @@ package procfs
 import (
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 
@@ -38,64 +37,35 @@ func (t TTY) String() string {
 func (s Stat) SessionLeader() bool { return s.Session == s.Pid }
 
 // Stat reads /proc/PID/stat.
-func (p Process) Stat() (Stat, error) { return load(p.Path("stat"), ParseStat) }
+func (p Process) Stat() (Stat, error) { return load(p.Path("stat"), parseStat) }
+
+// statNames are proc_pid_stat(5)'s names of what follows comm, as far as it is read.
+var statNames = strings.Fields("state ppid pgrp session tty_nr tpgid flags minflt cminflt majflt cmajflt utime stime")
 
 // statFields is how many fields follow comm, in every kernel since 3.5.
 const statFields = 50
 
-// ParseStat parses /proc/PID/stat. comm is neither escaped nor free of parentheses: it ends at the last one.
-func ParseStat(r io.Reader) (Stat, error) {
-	text, err := io.ReadAll(r)
-	if err != nil {
-		return Stat{}, err
-	}
-	s, err := parseStat(strings.TrimSuffix(string(text), "\n"))
-	if err != nil {
-		return Stat{}, lineError("stat", 1, string(text), err)
-	}
-	return s, nil
-}
-
+// parseStat parses /proc/PID/stat. comm is neither escaped nor free of parentheses: it ends at the last one.
 func parseStat(text string) (Stat, error) {
 	pid, rest, ok := strings.Cut(text, " (")
 	end := strings.LastIndex(rest, ") ")
 	if !ok || end < 0 {
 		return Stat{}, errors.New("no (comm)")
 	}
-	f := fields{words: append(strings.Split(rest[end+2:], " "), pid)}
-	last := len(f.words) - 1
-	if last < statFields || len(f.words[0]) != 1 {
+	words := strings.Fields(rest[end+2:])
+	if len(words) < statFields {
 		return Stat{}, errFields
 	}
-	state, err := parseState(f.words[0][0])
-	f.keep(err)
+	f := fields{values: map[string]string{"pid": pid}}
+	for i, name := range statNames {
+		f.values[name] = words[i]
+	}
 	return Stat{
-		Pid: f.signed(last), Comm: rest[:end], State: state, PPid: f.signed(1), Pgrp: f.signed(2),
-		Session: f.signed(3), TTY: TTY(f.signed(4)), UserTime: f.unsigned(11), SysTime: f.unsigned(12),
+		Pid: field(&f, "pid", strconv.Atoi), Comm: rest[:end], State: field(&f, "state", parseState),
+		PPid: field(&f, "ppid", strconv.Atoi), Pgrp: field(&f, "pgrp", strconv.Atoi),
+		Session: field(&f, "session", strconv.Atoi), TTY: TTY(field(&f, "tty_nr", strconv.Atoi)),
+		UserTime: field(&f, "utime", ticks), SysTime: field(&f, "stime", ticks),
 	}, f.err
 }
 
-// fields converts words and keeps the first error.
-type fields struct {
-	words []string
-	err   error
-}
-
-func (f *fields) keep(err error) {
-	if f.err == nil {
-		f.err = err
-	}
-}
-
-// signed converts a 32-bit number, which all of stat's signed fields are.
-func (f *fields) signed(i int) int {
-	n, err := strconv.ParseInt(f.words[i], 10, 32)
-	f.keep(err)
-	return int(n)
-}
-
-func (f *fields) unsigned(i int) uint64 {
-	n, err := strconv.ParseUint(f.words[i], 10, 64)
-	f.keep(err)
-	return n
-}
+func ticks(s string) (uint64, error) { return strconv.ParseUint(s, 10, 64) }

@@ -1,9 +1,9 @@
 package procfs
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 )
@@ -52,154 +52,108 @@ var stateNames = map[State]string{
 // String is the letter and its meaning: `S (sleeping)`.
 func (s State) String() string { return fmt.Sprintf("%c (%s)", byte(s), stateNames[s]) }
 
-func parseState(letter byte) (State, error) {
-	if _, known := stateNames[State(letter)]; !known {
-		return 0, fmt.Errorf("unknown state %q", letter)
+// parseState reads `S`, as in stat, or `S (sleeping)`, as in status.
+func parseState(text string) (State, error) {
+	letter, _, _ := strings.Cut(text, " (")
+	if len(letter) != 1 || stateNames[State(letter[0])] == "" {
+		return 0, errors.New("unknown state")
 	}
-	return State(letter), nil
+	return State(letter[0]), nil
 }
 
 // Status reads /proc/PID/status.
-func (p Process) Status() (Status, error) { return load(p.Path("status"), ParseStatus) }
+func (p Process) Status() (Status, error) { return load(p.Path("status"), parseStatus) }
 
-// ParseStatus parses /proc/PID/status. Fields unknown to it are passed over, as newer kernels add some; the lines of
-// known ones must be right, and all but those of [optionalStatus] must be there, once.
-func ParseStatus(r io.Reader) (Status, error) {
-	s := Status{Umask: -1}
-	seen := map[string]bool{}
-	err := eachLine("status", r, func(line string) error {
-		key, value, ok := strings.Cut(line, ":\t")
+// parseStatus parses /proc/PID/status. Fields that [Status] lacks are passed over, as newer kernels add some; the others
+// must be there, but for two.
+func parseStatus(text string) (Status, error) {
+	f := fields{values: map[string]string{}}
+	for line := range strings.Lines(text) {
+		name, value, ok := strings.Cut(strings.TrimSuffix(line, "\n"), ":\t")
 		if !ok {
-			return errors.New("not of the form key:<tab>value")
+			return Status{}, fmt.Errorf("%.200q: not of the form name:<tab>value", line)
 		}
-		if seen[key] {
-			return errors.New("a second time")
+		if _, twice := f.values[name]; twice {
+			return Status{}, fmt.Errorf("%.200q: a second time", line)
 		}
-		seen[key] = true
-		if set := statusFields[key]; set != nil {
-			return set(&s, value)
+		f.values[name] = value
+	}
+	s := Status{
+		Name:      field(&f, "Name", unescape),
+		State:     field(&f, "State", parseState),
+		Tgid:      field(&f, "Tgid", strconv.Atoi),
+		Pid:       field(&f, "Pid", strconv.Atoi),
+		PPid:      field(&f, "PPid", strconv.Atoi),
+		TracerPid: field(&f, "TracerPid", strconv.Atoi),
+		Uid:       field(&f, "Uid", parseIDs),
+		Gid:       field(&f, "Gid", parseIDs),
+		Groups:    field(&f, "Groups", decimals),
+		Umask:     -1,
+		Threads:   field(&f, "Threads", strconv.Atoi),
+		SigPnd:    field(&f, "SigPnd", mask[SignalSet]),
+		ShdPnd:    field(&f, "ShdPnd", mask[SignalSet]),
+		SigBlk:    field(&f, "SigBlk", mask[SignalSet]),
+		SigIgn:    field(&f, "SigIgn", mask[SignalSet]),
+		SigCgt:    field(&f, "SigCgt", mask[SignalSet]),
+		CapPrm:    field(&f, "CapPrm", mask[CapSet]),
+		CapEff:    field(&f, "CapEff", mask[CapSet]),
+		CapBnd:    field(&f, "CapBnd", mask[CapSet]),
+		CapAmb:    field(&f, "CapAmb", mask[CapSet]),
+	}
+	if _, ok := f.values["Umask"]; ok {
+		s.Umask = field(&f, "Umask", octal)
+	}
+	if _, ok := f.values["VmRSS"]; ok {
+		s.VmRSS = field(&f, "VmRSS", kilobytes)
+	}
+	return s, f.err
+}
+
+// decimals parses numbers that may be separated by tabs and spaces and padded.
+func decimals(value string) (nums []int, err error) {
+	for word := range strings.FieldsSeq(value) {
+		n, err := strconv.Atoi(word)
+		if err != nil {
+			return nil, err
 		}
-		return nil
-	})
-	if err == nil {
-		err = missing(seen)
+		nums = append(nums, n)
 	}
-	return s, err
+	return nums, nil
 }
 
-// optionalStatus has what zombies and kernel threads lack.
-var optionalStatus = map[string]bool{"Umask": true, "VmRSS": true}
-
-func missing(seen map[string]bool) error {
-	for key := range statusFields {
-		if !seen[key] && !optionalStatus[key] {
-			return fileError("status", fmt.Errorf("no line %q", key))
-		}
+func parseIDs(value string) (IDs, error) {
+	ids, err := decimals(value)
+	if err != nil || len(ids) != len(IDs{}) {
+		return IDs{}, cmp.Or(err, errFields)
 	}
-	return nil
+	return IDs(ids), nil
 }
 
-type setStatus func(s *Status, value string) error
-
-var statusFields = map[string]setStatus{
-	"Name":      setName,
-	"State":     setState,
-	"Tgid":      setInt(func(s *Status) *int { return &s.Tgid }),
-	"Pid":       setInt(func(s *Status) *int { return &s.Pid }),
-	"PPid":      setInt(func(s *Status) *int { return &s.PPid }),
-	"TracerPid": setInt(func(s *Status) *int { return &s.TracerPid }),
-	"Uid":       setIDs(func(s *Status) *IDs { return &s.Uid }),
-	"Gid":       setIDs(func(s *Status) *IDs { return &s.Gid }),
-	"Groups":    setGroups,
-	"Umask":     setUmask,
-	"VmRSS":     setRSS,
-	"Threads":   setInt(func(s *Status) *int { return &s.Threads }),
-	"SigPnd":    setMask(func(s *Status) *SignalSet { return &s.SigPnd }),
-	"ShdPnd":    setMask(func(s *Status) *SignalSet { return &s.ShdPnd }),
-	"SigBlk":    setMask(func(s *Status) *SignalSet { return &s.SigBlk }),
-	"SigIgn":    setMask(func(s *Status) *SignalSet { return &s.SigIgn }),
-	"SigCgt":    setMask(func(s *Status) *SignalSet { return &s.SigCgt }),
-	"CapPrm":    setMask(func(s *Status) *CapSet { return &s.CapPrm }),
-	"CapEff":    setMask(func(s *Status) *CapSet { return &s.CapEff }),
-	"CapBnd":    setMask(func(s *Status) *CapSet { return &s.CapBnd }),
-	"CapAmb":    setMask(func(s *Status) *CapSet { return &s.CapAmb }),
-}
-
-func setInt(field func(*Status) *int) setStatus {
-	return func(s *Status, value string) (err error) {
-		*field(s), err = strconv.Atoi(value)
-		return err
+// mask parses the 16 hexadecimal digits of a signal or capability set.
+func mask[T ~uint64](value string) (T, error) {
+	if len(value) != 16 {
+		return 0, errors.New("not 16 hexadecimal digits")
 	}
+	bits, err := strconv.ParseUint(value, 16, 64)
+	return T(bits), err
 }
 
-func setGroups(s *Status, value string) (err error) {
-	s.Groups, err = decimals(value)
-	return err
+// comms has what the kernel's proc_task_name makes of a newline and a backslash in a comm.
+var comms = strings.NewReplacer(`\\`, `\`, `\n`, "\n")
+
+func unescape(comm string) (string, error) { return comms.Replace(comm), nil }
+
+func octal(value string) (int, error) {
+	bits, err := strconv.ParseUint(value, 8, 12)
+	return int(bits), err
 }
 
-func setIDs(field func(*Status) *IDs) setStatus {
-	return func(s *Status, value string) error {
-		ids, err := decimals(value)
-		if err == nil && len(ids) != 4 {
-			err = errFields
-		}
-		copy(field(s)[:], ids)
-		return err
-	}
-}
-
-func setMask[T ~uint64](field func(*Status) *T) setStatus {
-	return func(s *Status, value string) error {
-		mask, err := hexMask(value)
-		*field(s) = T(mask)
-		return err
-	}
-}
-
-func setName(s *Status, value string) (err error) {
-	s.Name, err = unescape(value)
-	return err
-}
-
-// unescape undoes what the kernel's proc_task_name does to a comm: newline and backslash become \n and \\.
-func unescape(s string) (string, error) {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		if c == '\\' {
-			switch i++; {
-			case i < len(s) && s[i] == '\\':
-			case i < len(s) && s[i] == 'n':
-				c = '\n'
-			default:
-				return "", errors.New("unknown escape")
-			}
-		}
-		b.WriteByte(c)
-	}
-	return b.String(), nil
-}
-
-func setState(s *Status, value string) (err error) {
-	if len(value) < 4 || value[1:3] != " (" {
-		return errors.New("not of the form S (sleeping)")
-	}
-	s.State, err = parseState(value[0])
-	return err
-}
-
-func setUmask(s *Status, value string) error {
-	mask, err := strconv.ParseUint(value, 8, 12)
-	s.Umask = int(mask)
-	return err
-}
-
-func setRSS(s *Status, value string) error {
+// kilobytes parses `    1636 kB`, in bytes.
+func kilobytes(value string) (uint64, error) {
 	digits, ok := strings.CutSuffix(strings.TrimLeft(value, " "), " kB")
 	if !ok {
-		return errors.New("not in kB")
+		return 0, errors.New("not in kB")
 	}
 	kB, err := strconv.ParseUint(digits, 10, 54)
-	s.VmRSS = kB * 1024
-	return err
+	return kB * 1024, err
 }
