@@ -5,6 +5,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"daemonlab/lab/procfs"
 	"daemonlab/specs/finding"
 	"daemonlab/specs/rubric"
 )
@@ -26,5 +27,16 @@ func TestPartsOfAFindingAreBounded(t *testing.T) {
 	if text := f.Whole(rubric.Row{}, "en", 30); !strings.Contains(text, "two and more words\n          than fit\n--- ") ||
 		!strings.Contains(text, "a long line of a log") {
 		t.Errorf("a whole finding is not laid out in columns, its facts as they are: %q", text)
+	}
+}
+
+func TestWhatProcShowsIsSaidInBothLanguages(t *testing.T) {
+	got := finding.Same("%v; %v; %v", procfs.SignalSet(0), ^procfs.SignalSet(1<<31), procfs.IDs{0, 1, 1, 1})
+	want := rubric.Text{
+		EN: "0000000000000000 (none); ffffffff7fffffff (all but signal 32); real 0, effective 1, saved 1, file system 1",
+		ES: "0000000000000000 (ninguna); ffffffff7fffffff (todas menos señal 32); real 0, efectivo 1, guardado 1, de ficheros 1",
+	}
+	if got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"daemonlab/lab/procfs"
 	"daemonlab/specs/rubric"
 )
 
@@ -26,7 +27,7 @@ var spanish = func() (texts map[string]string) {
 }()
 
 // Say is a text in both languages: es.json has the Spanish one. A [rubric.Text] among the arguments is put in in its
-// language, so is whatever has one, an error and a bool; everything else is as it is.
+// language, so is whatever has one, an error, a bool and what of procfs has words; everything else is as it is.
 func Say(text string, args ...any) rubric.Text {
 	return rubric.Text{EN: format("en", text, args), ES: format("es", cmp.Or(spanish[text], text), args)}
 }
@@ -63,6 +64,10 @@ func format(lang, text string, args []any) string {
 			said[i] = arg.Text().In(lang)
 		case bool:
 			said[i] = yesNo[arg].In(lang)
+		case procfs.IDs, procfs.SignalSet, procfs.CapSet:
+			if lang == "es" {
+				said[i] = ofProcfs.Replace(fmt.Sprint(arg))
+			}
 		case error:
 			said[i] = Words(arg).In(lang)
 		}
@@ -71,6 +76,12 @@ func format(lang, text string, args []any) string {
 }
 
 var yesNo = map[bool]rubric.Text{true: {EN: "yes", ES: "sí"}, false: {EN: "no", ES: "no"}}
+
+// ofProcfs has the words that lab/procfs puts beside the numbers of /proc.
+var ofProcfs = strings.NewReplacer(
+	"(none)", "(ninguna)", "(all)", "(todas)", "(all but ", "(todas menos ",
+	"signal ", "señal ", "capability ", "capacidad ", "effective ", "efectivo ", "saved ", "guardado ", "file system ", "de ficheros ",
+)
 
 // Plain makes text of a program's fit to be shown: what does not print, directs text or is no UTF-8 is escaped, so that
 // it drives no terminal and reads as it is. Lines and tabs stay.

@@ -312,7 +312,7 @@ func checkPrivileges(r *reader) ([]fault, rubric.Text) {
 	}
 	identity := r.by("setgroups", "setresgid", "setresuid", "setgid", "setuid", "setregid", "setreuid", "capset")
 	for _, t := range r.after.Tasks {
-		text := say("thread %d has kept capabilities: %s", t.Pid, capNames(uint64(t.CapPrm|t.CapEff)))
+		text := say("thread %d has kept capabilities: %s", t.Pid, t.CapPrm|t.CapEff)
 		switch {
 		case slices.Contains(t.Uid[:], 0):
 			text = say("thread %d is root or can become it: UIDs %s", t.Pid, list(t.Uid[:]))
