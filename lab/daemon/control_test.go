@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/daemon"
+	"daemonlab/lab/procfs"
 )
 
 // lock holds the lock on a file, as whoever made it could.
@@ -70,9 +71,8 @@ func mount(t *testing.T, kind, name, options string) string {
 
 // Files on two file systems can have the same inode number.
 func TestRunningComparesDevices(t *testing.T) {
-	if !isRerun() {
-		t.Parallel() // it waits
-		rerun(t, ownMounts())
+	t.Parallel() // it waits
+	if !alone(t, ownMounts()) {
 		return
 	}
 	path, other := filepath.Join(mount(t, "tmpfs", "a", ""), "pid"), filepath.Join(mount(t, "tmpfs", "b", ""), "pid")
@@ -95,8 +95,7 @@ func TestRunningComparesDevices(t *testing.T) {
 
 // /proc/locks has another device there than stat(2). btrfs is like that too.
 func TestRunningOnOverlayfs(t *testing.T) {
-	if !isRerun() {
-		rerun(t, ownMounts())
+	if !alone(t, ownMounts()) {
 		return
 	}
 	upper := mount(t, "tmpfs", "upper", "")
@@ -195,7 +194,7 @@ func TestRunningDisturbsNoStart(t *testing.T) {
 	}
 }
 
-func TestStopEndsAStoppedDaemon(t *testing.T) {
+func TestStopWaitsForTheEndOfAStoppedDaemon(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pid")
 	pid, err := start(t, order{PIDFile: path})
 	must(t, err)
@@ -204,6 +203,12 @@ func TestStopEndsAStoppedDaemon(t *testing.T) {
 	defer cancel()
 	if stopped, err := daemon.Stop(ctx, path); stopped != pid || err != nil {
 		t.Errorf("stopped PID %d, %v; the daemon was PID %d", stopped, err, pid)
+	}
+	if ended, err := procfs.New("/proc").Process(pid).Ended(); !ended || err != nil {
+		t.Errorf("PID %d still runs, %v", pid, err)
+	}
+	if again, err := daemon.Stop(ctx, path); !errors.Is(err, daemon.ErrNotRunning) {
+		t.Errorf("stopped again: PID %d, %v", again, err)
 	}
 }
 

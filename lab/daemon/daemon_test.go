@@ -152,18 +152,6 @@ func kill(pid int) {
 	unix.Wait4(pid, nil, 0, nil)
 }
 
-func TestStartReturnsWhenTheDaemonIsReady(t *testing.T) {
-	pidFile := filepath.Join(t.TempDir(), "pid")
-	pid, err := start(t, order{PIDFile: pidFile})
-	if err != nil {
-		t.Fatal(err)
-	}
-	content, err := os.ReadFile(pidFile)
-	if err != nil || string(content) != fmt.Sprintln(pid) {
-		t.Errorf("the PID file holds %q, %v; the daemon is PID %d", content, err, pid)
-	}
-}
-
 func TestStartTellsWhyThereIsNoDaemon(t *testing.T) {
 	for then, want := range map[string]string{
 		"fail":        "cannot; serve",
@@ -201,14 +189,10 @@ func TestTheDaemonIsCleanAndNamed(t *testing.T) {
 	t.Setenv("DAEMON_TEST_JUNK", "1")
 	t.Setenv("GORACE", "halt_on_error=0")
 	pid, err := start(t, order{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	process := procfs.New("/proc").Process(pid)
 	st, err := process.Status()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	if st.SigBlk != 0 || st.SigIgn != 0 || st.Umask != 0 || st.PPid != os.Getpid() {
 		t.Errorf("blocked %v, ignored %v, umask %o, parent %d", st.SigBlk, st.SigIgn, st.Umask, st.PPid)
 	}
@@ -271,36 +255,6 @@ func TestADaemonOfRootLeavesTheSessionKeyring(t *testing.T) {
 	must(t, err)
 	if kept := strings.HasSuffix(string(keyring), ";daemon-test"); kept != (os.Geteuid() != 0) {
 		t.Errorf("started by user %d, the daemon has the session keyring %q", os.Geteuid(), keyring)
-	}
-}
-
-func TestRunningBelievesNoStaleFile(t *testing.T) {
-	pidFile := filepath.Join(t.TempDir(), "pid")
-	// The PID of a living process, which holds no lock.
-	if err := os.WriteFile(pidFile, fmt.Appendln(nil, os.Getpid()), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if pid, err := daemon.Running(pidFile); pid != 0 || err != nil {
-		t.Errorf("Running: %d, %v", pid, err)
-	}
-	if pid, err := daemon.Stop(t.Context(), pidFile); !errors.Is(err, daemon.ErrNotRunning) {
-		t.Errorf("Stop: %d, %v", pid, err)
-	}
-}
-
-func TestStopWaitsForTheEnd(t *testing.T) {
-	pidFile := filepath.Join(t.TempDir(), "pid")
-	pid, err := start(t, order{PIDFile: pidFile})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	if stopped, err := daemon.Stop(ctx, pidFile); stopped != pid || err != nil {
-		t.Errorf("stopped %d, %v; the daemon was PID %d", stopped, err, pid)
-	}
-	if ended, err := procfs.New("/proc").Process(pid).Ended(); !ended || err != nil {
-		t.Errorf("PID %d still runs, %v", pid, err)
 	}
 }
 

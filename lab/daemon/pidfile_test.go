@@ -88,7 +88,7 @@ func mustHold(t *testing.T, path, content string, mode os.FileMode) {
 // nothing.
 var stale = []string{"999\n", "999", "4194304999\n", "12\n999\n", ""}
 
-func TestAbandonRestoresAStaleFile(t *testing.T) {
+func TestAbandonRestoresAStaleFileAndRemovesANewOne(t *testing.T) {
 	for _, content := range stale {
 		path := filepath.Join(t.TempDir(), "pid")
 		must(t, os.WriteFile(path, []byte(content), 0o600))
@@ -98,9 +98,6 @@ func TestAbandonRestoresAStaleFile(t *testing.T) {
 		must(t, p.Abandon())
 		mustHold(t, path, content, 0o600)
 	}
-}
-
-func TestAbandonRemovesWhatWasMade(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pid")
 	p, err := daemon.LockPIDFile(path)
 	must(t, err)
@@ -117,8 +114,7 @@ func mustNotExist(t *testing.T, path string) {
 
 // A file that cannot be written, by the limit on its size.
 func TestAFailedWriteChangesNothing(t *testing.T) {
-	if !isRerun() {
-		rerun(t, nil)
+	if !alone(t, nil) {
 		return
 	}
 	dir := t.TempDir()
@@ -165,6 +161,15 @@ const rerunVariable = "DAEMON_TEST_RERUN"
 
 func isRerun() bool { return os.Getenv(rerunVariable) != "" }
 
+// alone reports whether the calling test has a process of its own; if not, it reruns it in one.
+func alone(t *testing.T, attr *syscall.SysProcAttr) bool {
+	t.Helper()
+	if !isRerun() {
+		rerun(t, attr)
+	}
+	return isRerun()
+}
+
 // rerun runs the calling test once more in a process of its own, for what cannot be undone. Wrapper is the command that
 // starts it, if any.
 func rerun(t *testing.T, attr *syscall.SysProcAttr, wrapper ...string) {
@@ -205,16 +210,6 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func TestPIDFileNamesItsHolder(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "pid")
-	pid, err := start(t, order{PIDFile: path})
-	must(t, err)
-	var running *daemon.RunningError
-	if _, err := daemon.LockPIDFile(path); !errors.As(err, &running) || running.PID != pid {
-		t.Errorf("got %v; the holder is PID %d", err, pid)
-	}
-}
-
 // Anybody who may read a file that an earlier daemon left may lock it.
 func TestAStrangerWithTheLockIsNamed(t *testing.T) {
 	t.Parallel() // it waits
@@ -231,17 +226,23 @@ func TestAStrangerWithTheLockIsNamed(t *testing.T) {
 	mustHold(t, path, "", 0o644)
 }
 
-func TestPIDFileOfAKilledDaemonIsTakenOver(t *testing.T) {
+func TestPIDFileOfALivingAndOfAKilledDaemon(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pid")
 	first, err := start(t, order{PIDFile: path})
 	must(t, err)
+	var running *daemon.RunningError
+	if _, err := daemon.LockPIDFile(path); !errors.As(err, &running) || running.PID != first {
+		t.Errorf("got %v; the holder is PID %d", err, first)
+	}
+	daemon.RemoveStalePIDFile(path)
+	mustHold(t, path, fmt.Sprintln(first), 0o644)
 	kill(first)
 	second, err := start(t, order{PIDFile: path})
 	must(t, err)
-	content, err := os.ReadFile(path)
-	if err != nil || string(content) != fmt.Sprintln(second) {
-		t.Errorf("the file holds %q, %v; the daemon is PID %d", content, err, second)
-	}
+	mustHold(t, path, fmt.Sprintln(second), 0o644)
+	kill(second)
+	daemon.RemoveStalePIDFile(path)
+	mustNotExist(t, path)
 }
 
 func TestRemoveLeavesASuccessorsFile(t *testing.T) {
@@ -251,22 +252,5 @@ func TestRemoveLeavesASuccessorsFile(t *testing.T) {
 	must(t, os.Remove(path))
 	must(t, os.WriteFile(path, []byte("another's\n"), 0o644))
 	must(t, p.Remove())
-	if content, err := os.ReadFile(path); err != nil || string(content) != "another's\n" {
-		t.Errorf("the file holds %q, %v", content, err)
-	}
-}
-
-func TestRemoveStalePIDFileLeavesALockedOne(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "pid")
-	pid, err := start(t, order{PIDFile: path})
-	must(t, err)
-	daemon.RemoveStalePIDFile(path)
-	if _, err := os.Stat(path); err != nil {
-		t.Error("the file of a living daemon is gone:", err)
-	}
-	kill(pid)
-	daemon.RemoveStalePIDFile(path)
-	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
-		t.Error("the file of a dead daemon is still there:", err)
-	}
+	mustHold(t, path, "another's\n", 0o644)
 }

@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"os"
@@ -23,38 +22,23 @@ type Account struct {
 
 // LookupAccount finds an account by its name in /etc/passwd, the one source that needs neither libc nor a network.
 func LookupAccount(name string) (Account, error) {
-	file, err := os.Open("/etc/passwd")
+	passwd, err := os.ReadFile("/etc/passwd")
 	if err != nil {
 		return Account{}, err
 	}
-	defer file.Close()
-	lines := bufio.NewScanner(file)
-	for lines.Scan() {
-		if a, err := parseAccount(lines.Text()); err == nil && a.Name == name {
-			return a, nil
+	for line := range strings.Lines(string(passwd)) {
+		// name:password:UID:GID:comment:home:shell, see passwd(5)
+		fields := strings.Split(line, ":")
+		if len(fields) != 7 || fields[0] != name {
+			continue
+		}
+		uid, uidErr := strconv.ParseInt(fields[2], 10, 32)
+		gid, gidErr := strconv.ParseInt(fields[3], 10, 32)
+		if uidErr == nil && gidErr == nil {
+			return Account{Name: name, UID: int(uid), GID: int(gid)}, nil
 		}
 	}
-	if err := lines.Err(); err != nil {
-		return Account{}, fmt.Errorf("read /etc/passwd: %w", err)
-	}
 	return Account{}, fmt.Errorf("user %q: no such account in /etc/passwd", name)
-}
-
-// parseAccount reads name:password:UID:GID:comment:home:shell, see passwd(5).
-func parseAccount(line string) (Account, error) {
-	fields := strings.Split(line, ":")
-	if len(fields) != 7 {
-		return Account{}, errors.New("not seven fields")
-	}
-	uid, err := strconv.ParseInt(fields[2], 10, 32)
-	if err != nil {
-		return Account{}, err
-	}
-	gid, err := strconv.ParseInt(fields[3], 10, 32)
-	if err != nil {
-		return Account{}, err
-	}
-	return Account{Name: fields[0], UID: int(uid), GID: int(gid)}, nil
 }
 
 // Become gives up the privileges of root for good (step 7): no supplementary groups, the account's IDs as real,

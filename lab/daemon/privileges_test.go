@@ -46,8 +46,7 @@ func onlyRoot(t *testing.T) {
 
 func TestBecomeNeedsRoomForSignals(t *testing.T) {
 	onlyRoot(t)
-	if !isRerun() {
-		rerun(t, nil)
+	if !alone(t, nil) {
 		return
 	}
 	must(t, unix.Setrlimit(unix.RLIMIT_SIGPENDING, &unix.Rlimit{Cur: 1, Max: 1}))
@@ -59,8 +58,7 @@ func TestBecomeNeedsRoomForSignals(t *testing.T) {
 // Threads that come and go while the account changes have no more privileges than others.
 func TestBecomeInEveryThread(t *testing.T) {
 	onlyRoot(t)
-	if !isRerun() {
-		rerun(t, nil)
+	if !alone(t, nil) {
 		return
 	}
 	var done atomic.Bool
