@@ -229,9 +229,8 @@ func TestLimitIsHandedOn(t *testing.T) {
 }
 
 func TestDescriptorAboveTheLimit(t *testing.T) {
-	file, _, _, _ := hostileFiles(t)
-	p := start(t, []*os.File{file}, "--plant=3:150", "--rlimit=nofile=100:100")
-	checkFiles(t, p, map[int]*os.File{150: file})
+	p := start(t, []*os.File{os.Stdin}, "--plant=3:150", "--rlimit=nofile=100:100")
+	checkFiles(t, p, map[int]*os.File{150: os.Stdin})
 }
 
 func TestCredentials(t *testing.T) {

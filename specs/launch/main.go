@@ -98,3 +98,17 @@ func (o *orders) limit() error {
 	}
 	return nil
 }
+
+// changeCredentials changes those of the calling thread, which are the ones that execve looks at.
+func (o *orders) changeCredentials() error {
+	if o.groups != nil {
+		if err := unix.Setgroups(o.groups); err != nil {
+			return fmt.Errorf("setgroups %v: %w", o.groups, err)
+		}
+	}
+	if !o.noFixup {
+		return nil
+	}
+	const noSetuidFixup = 1 << 2 // SECBIT_NO_SETUID_FIXUP of securebits.h
+	return os.NewSyscallError("prctl PR_SET_SECUREBITS", unix.Prctl(unix.PR_SET_SECUREBITS, noSetuidFixup, 0, 0, 0))
+}

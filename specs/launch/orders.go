@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -66,7 +67,7 @@ func parse(args []string) (*orders, error) {
 	f.IntVar(&o.terminal, "terminal", -1, "`FD`, make it the controlling terminal of a new session")
 	f.StringVar(&o.chdir, "chdir", "", "`DIR`")
 	f.Func("rlimit", "`NAME=SOFT:HARD`", list(o.addLimit))
-	f.Func("groups", "`GID`, supplementary groups", list(number(&o.groups)))
+	f.Func("groups", "`GID`, supplementary groups", list(o.addGroup))
 	f.BoolVar(&o.noFixup, "no-setuid-fixup", false, "set this securebit (capabilities(7))")
 	f.BoolVar(&o.confine, "confine", false, "take what only the suite may have from a program that is not trusted")
 	f.BoolVar(&o.killAt, "kill-at-notify", false, "have the kernel kill whoever calls mq_notify(2)")
@@ -106,14 +107,6 @@ func list(add func(string) error) func(string) error {
 	}
 }
 
-func number(to *[]int) func(string) error {
-	return func(item string) error {
-		n, err := strconv.ParseUint(item, 10, 31)
-		*to = append(*to, int(n))
-		return err
-	}
-}
-
 func signal(to *procfs.SignalSet) func(string) error {
 	return func(item string) error {
 		sig, err := procfs.ParseSignal(item)
@@ -125,17 +118,18 @@ func signal(to *procfs.SignalSet) func(string) error {
 }
 
 func (o *orders) addPlant(item string) error {
-	var ends []int
-	for end := range strings.SplitSeq(item, ":") {
-		if err := number(&ends)(end); err != nil {
-			return err
-		}
-	}
-	if len(ends) != 2 || ends[1] < 3 {
+	var p planting
+	if _, err := fmt.Sscanf(item, "%d:%d", &p.from, &p.to); err != nil || p.to < 3 {
 		return errors.New("not FROM:TO with TO above 2")
 	}
-	o.planted = append(o.planted, planting{ends[0], ends[1]})
+	o.planted = append(o.planted, p)
 	return nil
+}
+
+func (o *orders) addGroup(item string) error {
+	gid, err := strconv.Atoi(item)
+	o.groups = append(o.groups, gid)
+	return err
 }
 
 func (o *orders) setUmask(value string) error {
@@ -149,20 +143,15 @@ func (o *orders) addEnv(value string) error {
 	return nil
 }
 
-func (o *orders) addLimit(item string) (err error) {
+func (o *orders) addLimit(item string) error {
 	name, values, _ := strings.Cut(item, "=")
-	soft, hard, ok := strings.Cut(values, ":")
 	resource, known := resources[name]
-	if !ok || !known {
+	l := limit{name: name, resource: resource}
+	if _, err := fmt.Sscanf(values, "%d:%d", &l.Cur, &l.Max); err != nil || !known {
 		return errors.New("not NAME=SOFT:HARD of a known resource")
 	}
-	l := limit{name: name, resource: resource}
-	if l.Cur, err = strconv.ParseUint(soft, 10, 64); err != nil {
-		return err
-	}
-	l.Max, err = strconv.ParseUint(hard, 10, 64)
 	o.limits = append(o.limits, l)
-	return err
+	return nil
 }
 
 // setProgram resolves the program now, before the working directory changes.

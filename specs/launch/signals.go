@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -22,10 +23,7 @@ func (o *orders) setSignals() error {
 	}
 	var mask unix.Sigset_t
 	mask.Val[0] = uint64(o.block)
-	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &mask, nil); err != nil {
-		return fmt.Errorf("rt_sigprocmask: %w", err)
-	}
-	return nil
+	return os.NewSyscallError("rt_sigprocmask", unix.PthreadSigmask(unix.SIG_SETMASK, &mask, nil))
 }
 
 // filter has the kernel kill the process at mq_notify(2), or fail it at reads of a bad disk.
