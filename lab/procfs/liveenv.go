@@ -43,7 +43,7 @@ func (p Process) LiveEnviron() (Environment, error) {
 		return Environment{}, err
 	}
 	defer file.Close()
-	mem := &memory{file, 8}
+	mem := &memory{file, 8, maxRead}
 	if exe.Class == elf.ELFCLASS32 {
 		mem.word = 4
 	}
@@ -157,9 +157,11 @@ func isObject(s elf.Symbol) bool {
 
 // libcVariable finds the variable in the library whose first page is m; nil when m is no such thing.
 func (p Process) libcVariable(m mapping, mem *memory) (*variable, error) {
-	magic := make([]byte, len(elf.ELFMAG))
-	if m.offset != 0 || !path.IsAbs(m.path) || mem.fill(magic, m.start) != nil || string(magic) != elf.ELFMAG {
-		return nil, nil // among others a device's memory, or data
+	if m.offset != 0 || !path.IsAbs(m.path) {
+		return nil, nil
+	}
+	if magic, _ := mem.read(m.start, uint64(len(elf.ELFMAG))); string(magic) != elf.ELFMAG {
+		return nil, nil // a device's memory, or data
 	}
 	// map_files leads to the very file but needs CAP_CHECKPOINT_RESTORE. A path whose file was replaced ends in
 	// ` (deleted)`.
