@@ -27,19 +27,20 @@ func Open(pid int) (*Process, error) {
 }
 
 // PID returns what the process was opened by.
-func (p *Process) PID() int {
-	return p.pid
-}
+func (p *Process) PID() int { return p.pid }
 
 // Close ends a Wait that is under way, with os.ErrClosed.
-func (p *Process) Close() error {
-	return p.file.Close()
-}
+func (p *Process) Close() error { return p.file.Close() }
 
 // Signal sends sig to the process. The error matches unix.ESRCH when it has ended and was reaped.
 func (p *Process) Signal(sig unix.Signal) error {
-	err := p.control(func(fd int) error { return unix.PidfdSendSignal(fd, sig, nil, 0) })
+	conn, err := p.file.SyscallConn()
 	if err != nil {
+		return err
+	}
+	var sendErr error
+	err = conn.Control(func(fd uintptr) { sendErr = unix.PidfdSendSignal(int(fd), sig, nil, 0) })
+	if err = closedOr(err, sendErr); err != nil {
 		return fmt.Errorf("send %s to PID %d: %w", unix.SignalName(sig), p.pid, err)
 	}
 	return nil
@@ -65,24 +66,16 @@ func (p *Process) Wait(ctx context.Context) error {
 	}
 	var pollErr error
 	err = conn.Read(func(fd uintptr) bool {
-		var ended bool
-		ended, pollErr = readable(int(fd))
-		return ended || pollErr != nil
+		var n int
+		for pollErr = unix.EINTR; pollErr == unix.EINTR; {
+			n, pollErr = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+		}
+		return n > 0 || pollErr != nil
 	})
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	return closedOr(err, pollErr)
-}
-
-func (p *Process) control(f func(fd int) error) error {
-	conn, err := p.file.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var callErr error
-	err = conn.Control(func(fd uintptr) { callErr = f(int(fd)) })
-	return closedOr(err, callErr)
 }
 
 // closedOr tells what a RawConn's own error means: without a deadline the file can only have been closed, which the
@@ -92,13 +85,4 @@ func closedOr(connErr, callErr error) error {
 		return os.ErrClosed
 	}
 	return callErr
-}
-
-func readable(fd int) (bool, error) {
-	for {
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
-		if err != unix.EINTR {
-			return n > 0, err
-		}
-	}
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // start runs a process that lives until the returned function has killed and reaped it.
-func start(t *testing.T) (pid int, kill func()) {
+func start(t *testing.T) (p *pidfd.Process, kill func()) {
 	t.Helper()
 	cmd := exec.Command("sleep", "1000")
 	if err := cmd.Start(); err != nil {
@@ -24,60 +24,39 @@ func start(t *testing.T) (pid int, kill func()) {
 		cmd.Wait()
 	}
 	t.Cleanup(kill)
-	return cmd.Process.Pid, kill
-}
-
-func open(t *testing.T, pid int) *pidfd.Process {
-	t.Helper()
-	p, err := pidfd.Open(pid)
+	p, err := pidfd.Open(cmd.Process.Pid)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.Close() })
-	return p
+	return p, kill
 }
 
-func TestWaitReturnsWhenTheProcessEnds(t *testing.T) {
-	pid, kill := start(t)
-	p := open(t, pid)
-	ended := make(chan error, 1)
-	go func() { ended <- p.Wait(t.Context()) }()
-	kill()
-	if err := <-ended; err != nil {
-		t.Error(err)
+func TestWaitEnds(t *testing.T) {
+	for want, end := range map[error]func(p *pidfd.Process, kill, cancel func()){
+		nil:              func(_ *pidfd.Process, kill, _ func()) { kill() },
+		context.Canceled: func(_ *pidfd.Process, _, cancel func()) { cancel() },
+		os.ErrClosed:     func(p *pidfd.Process, _, _ func()) { p.Close() },
+	} {
+		p, kill := start(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		ended := make(chan error, 1)
+		go func() { ended <- p.Wait(ctx) }()
+		end(p, kill, cancel)
+		if err := <-ended; !errors.Is(err, want) {
+			t.Errorf("got %v, want %v", err, want)
+		}
 	}
 }
 
-func TestWaitEndsWithItsContext(t *testing.T) {
-	pid, kill := start(t)
+func TestAfterItsContextHasEndedWaitWorksAgain(t *testing.T) {
+	p, _ := start(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	p := open(t, pid)
-	go func() { ended <- p.Wait(ctx) }()
 	cancel()
-	if err := <-ended; !errors.Is(err, context.Canceled) {
+	if err := p.Wait(ctx); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	kill()
-	if err := p.Wait(t.Context()); err != nil {
-		t.Errorf("a further Wait: %v", err)
-	}
-}
-
-func TestCloseEndsWait(t *testing.T) {
-	pid, _ := start(t)
-	p := open(t, pid)
-	ended := make(chan error, 1)
-	go func() { ended <- p.Wait(t.Context()) }()
-	p.Close()
-	if err := <-ended; !errors.Is(err, os.ErrClosed) {
-		t.Error(err)
-	}
-}
-
-func TestSignalReachesTheProcess(t *testing.T) {
-	pid, _ := start(t)
-	p := open(t, pid)
 	if err := p.Signal(unix.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
@@ -87,13 +66,12 @@ func TestSignalReachesTheProcess(t *testing.T) {
 }
 
 func TestAReapedProcessIsGone(t *testing.T) {
-	pid, kill := start(t)
-	p := open(t, pid)
+	p, kill := start(t)
 	kill()
 	if err := p.Signal(unix.SIGTERM); !errors.Is(err, unix.ESRCH) {
 		t.Errorf("signal: %v", err)
 	}
-	if _, err := pidfd.Open(pid); !errors.Is(err, unix.ESRCH) {
+	if _, err := pidfd.Open(p.PID()); !errors.Is(err, unix.ESRCH) {
 		t.Errorf("open: %v", err)
 	}
 }
