@@ -3,7 +3,6 @@
 // not be undone, stays as it was.
 //
 //	launch [order]... -- program [argument]...
-//	launch --tmpfs DIR [--report FD] -- launch [order]... -- program [argument]...
 //
 // What the orders do not name is plain: no descriptor above 2, no signal blocked or ignored. The program has the
 // launcher's PID and whatever user, namespaces and standard files the suite started the launcher with.
@@ -26,22 +25,11 @@ const exitFailed = 125
 
 func main() {
 	o, err := parse(os.Args[1:])
-	if err != nil {
-		fail(err)
+	if err == nil {
+		// Mask, credentials and seccomp filter are the thread's; execve takes those of the calling one.
+		runtime.LockOSThread()
+		err = o.launch()
 	}
-	// Mask, credentials, seccomp filter and mount namespace are the thread's; execve takes those of the calling one.
-	runtime.LockOSThread()
-	if o.tmpfs != "" {
-		status, err := o.keep()
-		if err != nil {
-			fail(err)
-		}
-		os.Exit(status)
-	}
-	fail(o.launch())
-}
-
-func fail(err error) {
 	fmt.Fprintf(os.Stderr, "launch: %v\n", err)
 	os.Exit(exitFailed)
 }

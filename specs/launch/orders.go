@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -33,9 +32,6 @@ type orders struct {
 	killAt   bool // mq_notify(2)
 	badFrom  uint // offset in files from which pread64(2) fails, 0: none
 
-	tmpfs  string
-	report int // descriptor, -1: none
-
 	program string   // absolute
 	args    []string // with the name the program is called by
 }
@@ -56,7 +52,7 @@ var resources = map[string]int{
 
 // parse reads the command line. Lists are separated by commas; an order given twice adds to the first.
 func parse(args []string) (*orders, error) {
-	o := &orders{umask: -1, terminal: -1, report: -1}
+	o := &orders{umask: -1, terminal: -1}
 	f := flag.NewFlagSet("launch", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	f.Func("plant", "`FROM:TO`, have descriptor FROM of the launcher at TO, without close-on-exec", list(o.addPlant))
@@ -72,27 +68,15 @@ func parse(args []string) (*orders, error) {
 	f.BoolVar(&o.confine, "confine", false, "take what only the suite may have from a program that is not trusted")
 	f.BoolVar(&o.killAt, "kill-at-notify", false, "have the kernel kill whoever calls mq_notify(2)")
 	f.UintVar(&o.badFrom, "bad-from", 0, "`OFFSET`, have every pread(2) there and beyond fail with EIO, as on a bad disk")
-	f.StringVar(&o.tmpfs, "tmpfs", "", "`DIR`, mount one there, stay, and unmount it when the program has ended")
-	f.IntVar(&o.report, "report", -1, "`FD`, where to write how the unmounting went")
 	err := f.Parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		f.SetOutput(os.Stderr)
 		f.PrintDefaults()
 	case err == nil:
-		err = cmp.Or(o.checkTmpfs(f), o.setProgram(f.Args()))
+		err = o.setProgram(f.Args())
 	}
 	return o, err
-}
-
-// checkTmpfs refuses orders that the launcher who stays would not carry out.
-func (o *orders) checkTmpfs(f *flag.FlagSet) (err error) {
-	f.Visit(func(given *flag.Flag) {
-		if o.tmpfs != "" && given.Name != "tmpfs" && given.Name != "report" {
-			err = errors.New("--" + given.Name + " is for the launcher that --tmpfs starts")
-		}
-	})
-	return err
 }
 
 // list takes a flag's value apart.
