@@ -30,19 +30,18 @@ func TestEveryRowIsFailedBySomeProgram(t *testing.T) {
 
 func TestParseRefusesWhatIsNotAsItShouldBe(t *testing.T) {
 	const diff = "\n--- a/x\n+++ b/x\n"
-	const head = "Fault: one\n  of two lines.\nKills: fds\nProgram: server\nLanguage: go\n"
+	const head = "Fault: one\n  of two lines.\nKills: fds\n"
 	const git = "\ndiff --git a/x b/x\nindex 3b18e51..a3d2f64 100644" // as git diff begins
 	p, err := broken.Parse("right", []byte(head+git+diff))
-	if err != nil || p.Fault != "one of two lines." || !slices.Equal(p.Kills, []string{"fds"}) {
+	if err != nil || p.Fault != "one of two lines." || !slices.Equal(p.Kills, []string{"fds"}) || p.Program != "server" {
 		t.Errorf("%+v, %v", p, err)
 	}
 	for _, content := range []string{
 		"",
 		head,
-		"Kills: fds\nProgram: server\nLanguage: go\n" + diff,
-		"Fault: x\nKills: output\nProgram: server\nLanguage: go\n" + diff,
-		"Fault: x\nKills: fds\nProgram: both\nLanguage: go\n" + diff,
-		"Fault: x\nKills: fds\nProgram: server\nLanguage: java\n" + diff,
+		"Kills: fds\n" + diff,
+		"Fault: x\nKills: output\n" + diff,
+		head + "Program: both\n" + diff,
 		head + "Needs: luck\n" + diff,
 		head + "Note: x\n" + diff,
 	} {

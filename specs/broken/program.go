@@ -48,10 +48,13 @@ func Load(dir string) ([]Program, error) {
 
 // Parse reads a patch with its head. A line of the head that begins with a space goes on with the one before.
 func Parse(name string, content []byte) (Program, error) {
-	p := Program{Name: name, patch: content}
-	head, _, ok := strings.Cut(string(content), "\n--- ")
+	p := Program{Name: name, Program: "server", Language: "go", patch: content}
+	head, diff, ok := strings.Cut(string(content), "\n--- ")
 	if !ok {
 		return p, fmt.Errorf("there is no diff in it")
+	}
+	if strings.HasPrefix(diff, "a/lab/c/") {
+		p.Language = "c"
 	}
 	for line := range strings.Lines(strings.ReplaceAll(head, "\n ", " ")) {
 		if strings.HasPrefix(line, "diff --git ") || strings.HasPrefix(line, "index ") {
@@ -77,8 +80,6 @@ func (p *Program) set(key, value string) error {
 		p.May = strings.Fields(value)
 	case "Program":
 		p.Program = value
-	case "Language":
-		p.Language = value
 	case "Needs":
 		if p.Root = value == "root"; !p.Root {
 			return fmt.Errorf("line Needs says %q, it can only be root", value)
@@ -101,8 +102,6 @@ func (p *Program) check() error {
 		return fmt.Errorf("no line `Fault:`")
 	case p.Program != "server" && p.Program != "client":
 		return fmt.Errorf("line Program says %q, it is server or client", p.Program)
-	case p.Language != "go" && p.Language != "c":
-		return fmt.Errorf("line Language says %q, it is go or c", p.Language)
 	}
 	return nil
 }
