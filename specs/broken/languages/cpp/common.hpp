@@ -10,6 +10,7 @@
 #include <utility>
 
 #include <fcntl.h>
+#include <time.h>
 #include <unistd.h>
 
 struct Request {
@@ -17,7 +18,6 @@ struct Request {
     char reply[256];
     char path[4096];
 };
-static_assert(sizeof(Request) == 4356);
 
 constexpr std::size_t request_head = offsetof(Request, path);
 
@@ -25,7 +25,6 @@ constexpr std::size_t request_head = offsetof(Request, path);
 enum Response : unsigned { End = 1, Data = 2, Failure = 3, Info = 4 };
 
 constexpr mode_t queue_mode = 0622;
-constexpr long smallest_message = 256; // of a reply queue
 
 // A descriptor. On Linux a message queue is one, too (mq_overview(7)).
 class Fd {
@@ -54,11 +53,18 @@ inline std::system_error system_error(const std::string &what)
     return {errno, std::generic_category(), what};
 }
 
+inline timespec milliseconds_from_now(long milliseconds)
+{
+    timespec date;
+    clock_gettime(CLOCK_REALTIME, &date);
+    const long nanoseconds = date.tv_nsec + milliseconds % 1000 * 1'000'000;
+    return {date.tv_sec + milliseconds / 1000 + nanoseconds / 1'000'000'000, nanoseconds % 1'000'000'000};
+}
+
 // A name is one slash and what follows it.
 inline bool is_queue_name(std::string_view name)
 {
-    return name.size() > 1 && name.size() <= 256 && name[0] == '/' && name.find('/', 1) == name.npos &&
-           name.find('\0') == name.npos && name != "/." && name != "/..";
+    return name.size() > 1 && name.size() <= 256 && name[0] == '/' && name.find('/', 1) == name.npos;
 }
 
 // Nothing that breaks a line, or moves the cursor of the terminal that shows it.

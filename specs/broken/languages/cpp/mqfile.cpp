@@ -1,13 +1,10 @@
 // mqfile: asks mqfiled for a file.
 #include "common.hpp"
 
-#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <ctime>
 #include <filesystem>
-#include <memory>
 #include <mutex>
 #include <random>
 #include <stdexcept>
@@ -48,20 +45,20 @@ std::string unguessable()
     return text;
 }
 
-// ---- what must not be left ----
-
-// The mutex is held while something is made or put away, so that a signal finds it either known or not there.
+// What must not be left. The mutex is held while something is made or put away, so that a signal finds it either known
+// or not there.
 std::mutex leftovers;
 std::string queue_left, file_left; // under the mutex
 
-void remove_leftovers()
+// Removes everything, for good: after this nothing is made any more, and a signal comes too late.
+[[noreturn]] void end(int status)
 {
+    leftovers.lock();
     if (!queue_left.empty())
         mq_unlink(queue_left.c_str());
     if (!file_left.empty())
         unlink(file_left.c_str());
-    queue_left.clear();
-    file_left.clear();
+    _exit(status);
 }
 
 // A thread takes the signals that would end the program, and no handler has to watch what it calls. What the starter
@@ -82,43 +79,39 @@ void watch_signals()
     std::thread([] {
         int signal;
         sigwait(&ending, &signal);
-        leftovers.lock(); // for good: nothing is made any more
-        remove_leftovers();
-        _exit(128 + signal);
+        end(128 + signal);
     }).detach();
 }
 
-// ---- the output ----
-
+// A regular file is replaced by a new one beside it. To a device or a FIFO the bytes go.
 class Output {
 public:
-    // A regular file is replaced by a new one beside it. To a device or a FIFO the bytes go.
     explicit Output(const char *path)
     {
-        struct stat present;
+        struct stat present {};
         if (!path) {
             file_ = Fd(STDOUT_FILENO);
             return;
         }
         const bool exists = stat(path, &present) == 0;
-        if (!exists && errno != ENOENT)
+        if ((!exists && errno != ENOENT) || (exists && access(path, W_OK) == -1))
             throw system_error(path);
         if (exists && !S_ISREG(present.st_mode)) {
             file_ = Fd(open(path, O_WRONLY | O_NOCTTY | O_CLOEXEC));
-        } else if (exists && access(path, W_OK) == -1) {
-            throw system_error(path);
         } else {
+            std::lock_guard lock(leftovers);
             target_ = exists ? fs::canonical(path) : fs::path(path); // where a symbolic link leads to
-            make_temporary(exists ? present.st_mode & 07777 : 0);
+            file_left = target_.parent_path() / (".mqfile-" + unguessable());
+            file_ = Fd(open(file_left.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
         }
-        if (!file_)
+        if (!file_ || (!target_.empty() && exists && fchmod(file_.get(), present.st_mode & 07777) == -1))
             throw system_error(path);
     }
 
     void write(const char *bytes, std::size_t size)
     {
         while (size > 0) {
-            ssize_t n = ::write(file_.get(), bytes, size);
+            const ssize_t n = ::write(file_.get(), bytes, size);
             if (n == -1 && errno == EAGAIN) { // the starter has made it so
                 pollfd room{file_.get(), POLLOUT, 0};
                 poll(&room, 1, -1);
@@ -133,43 +126,19 @@ public:
 
     void finish()
     {
-        if (!target_.empty() && fsync(file_.get()) == -1)
+        const bool replaces = !target_.empty();
+        if ((replaces && fsync(file_.get()) == -1) || !file_.reset())
             throw system_error("output");
-        if (!file_.reset())
-            throw system_error("output");
-        if (target_.empty())
-            return;
         std::lock_guard lock(leftovers);
-        if (rename(file_left.c_str(), target_.c_str()) == -1)
+        if (replaces && rename(file_left.c_str(), target_.c_str()) == -1)
             throw system_error("output");
         file_left.clear();
     }
 
 private:
-    void make_temporary(mode_t mode)
-    {
-        std::lock_guard lock(leftovers);
-        file_left = target_.parent_path() / (".mqfile-" + unguessable());
-        file_ = Fd(open(file_left.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
-        if (!file_)
-            file_left.clear();
-        else if (mode != 0 && fchmod(file_.get(), mode) == -1)
-            throw system_error("output");
-    }
-
     Fd file_;
     fs::path target_; // empty: there is no temporary file
 };
-
-// ---- the queues ----
-
-timespec deadline()
-{
-    timespec date;
-    clock_gettime(CLOCK_REALTIME, &date);
-    date.tv_sec += patience;
-    return date;
-}
 
 // The largest that limits allow: mq_overview(7).
 Fd make_reply_queue()
@@ -199,7 +168,7 @@ void send_request(const std::string &queue, const std::string &path)
     request.pid = getpid();
     queue_left.copy(request.reply, sizeof request.reply - 1);
     path.copy(request.path, sizeof request.path - 1);
-    const auto until = deadline();
+    const auto until = milliseconds_from_now(patience * 1000);
     const auto bytes = reinterpret_cast<const char *>(&request);
     if (mq_timedsend(server.get(), bytes, request_head + path.size() + 1, 0, &until) == -1)
         throw Error(NoServer, errno == ETIMEDOUT ? "the server takes no requests" : system_error(queue).what());
@@ -213,11 +182,6 @@ void forget_name()
     queue_left.clear();
 }
 
-[[noreturn]] void broken_protocol(const char *what)
-{
-    throw Error(Failed, std::string("the server breaks the protocol: ") + what);
-}
-
 void receive_file(const Fd &queue, Output &output)
 {
     mq_attr shape;
@@ -228,7 +192,7 @@ void receive_file(const Fd &queue, Output &output)
     bool begun = false;
 
     for (;;) {
-        const auto until = deadline();
+        const auto until = milliseconds_from_now(patience * 1000);
         unsigned type;
         const ssize_t length = mq_timedreceive(queue.get(), message.data(), message.size(), &type, &until);
         if (length == -1 && errno == ETIMEDOUT)
@@ -240,23 +204,18 @@ void receive_file(const Fd &queue, Output &output)
 
         if (type == Failure)
             throw Error(Failed, std::string(message.data(), size));
-        if (type == Info) {
-            if (begun || size != sizeof announced)
-                broken_protocol("INFO");
+        if (type == Info && !begun && size == sizeof announced) {
             std::memcpy(&announced, message.data(), sizeof announced);
             begun = true;
-        } else if (type == Data) {
-            if (!begun || size == 0 || size > announced - received)
-                broken_protocol("DATA");
+        } else if (type == Data && begun && size > 0 && size <= announced - received) {
             output.write(message.data(), size);
             received += size;
             messages++;
-        } else if (type == End) {
-            if (!begun || size != 0)
-                broken_protocol("END");
+        } else if (type == End && begun && size == 0) {
             break;
         } else {
-            broken_protocol("a message of another type");
+            throw Error(Failed, "the server breaks the protocol: type " + std::to_string(type) + ", " +
+                                    std::to_string(size) + " bytes");
         }
     }
     if (received != announced)
@@ -268,8 +227,6 @@ void receive_file(const Fd &queue, Output &output)
 int complain(int status, const std::string &why)
 {
     std::fprintf(stderr, "mqfile: %s\n", one_line(why).c_str());
-    std::lock_guard lock(leftovers);
-    remove_leftovers();
     return status;
 }
 
@@ -303,6 +260,5 @@ int main(int argc, char *argv[])
     } catch (const std::exception &error) {
         status = complain(Failed, error.what());
     }
-    leftovers.lock(); // a signal comes too late
-    _exit(status);
+    end(status);
 }
