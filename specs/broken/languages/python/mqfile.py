@@ -7,8 +7,8 @@ import errno
 import os
 import secrets
 import select
+import shutil
 import signal
-import stat
 import struct
 import threading
 import time
@@ -28,12 +28,8 @@ class MqAttr(ctypes.Structure):
     ]
 
 
-class Timespec(ctypes.Structure):
-    _fields_ = [("sec", ctypes.c_long), ("nsec", ctypes.c_long)]
-
-
-libc.mq_timedsend.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint, ctypes.c_void_p]
-libc.mq_timedreceive.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_void_p]
+libc.mq_timedsend.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint, ctypes.c_char_p]
+libc.mq_timedreceive.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_char_p]
 libc.mq_timedreceive.restype = ctypes.c_ssize_t
 
 
@@ -51,7 +47,7 @@ def checked(result, what):
 
 
 def deadline():
-    return ctypes.byref(Timespec(int(time.time()) + PATIENCE + 1, 0))
+    return struct.pack("@ll", int(time.time()) + PATIENCE + 1, 0)
 
 
 class Leftovers:
@@ -62,12 +58,20 @@ class Leftovers:
         self.lock = threading.Lock()
         self.queue = self.file = None
 
-    def remove(self):
+    def forget_queue(self):
+        with self.lock:
+            if self.queue is not None:
+                libc.mq_unlink(self.queue)
+                self.queue = None
+
+    def end(self, status):
+        """Removes everything, for good: after this nothing is made any more, and a signal comes too late."""
+        self.lock.acquire()
         if self.queue is not None:
             libc.mq_unlink(self.queue)
         if self.file is not None and os.path.lexists(self.file):
             os.unlink(self.file)
-        self.queue = self.file = None
+        os._exit(status)
 
     def watch_signals(self):
         """A thread takes the signals that would end the program. What the starter ignores, as nohup(1) does SIGHUP,
@@ -77,13 +81,7 @@ class Leftovers:
             if signal.getsignal(number) != signal.SIG_IGN:
                 ending.add(number)
         signal.pthread_sigmask(signal.SIG_BLOCK, ending)
-        threading.Thread(target=self.end_by_signal, args=(ending,), daemon=True).start()
-
-    def end_by_signal(self, ending):
-        number = signal.sigwait(ending)
-        self.lock.acquire()  # for good: nothing is made any more
-        self.remove()
-        os._exit(128 + number)
+        threading.Thread(target=lambda: self.end(128 + signal.sigwait(ending)), daemon=True).start()
 
 
 class Output:
@@ -94,23 +92,18 @@ class Output:
         if path is None:
             self.fd = 1
             return
-        mode = None
-        try:
-            status = os.stat(path)
-            if not stat.S_ISREG(status.st_mode):
-                self.fd = os.open(path, os.O_WRONLY | os.O_NOCTTY)
-                return
-            if not os.access(path, os.W_OK):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
-            mode = stat.S_IMODE(status.st_mode)
-        except FileNotFoundError:
-            pass
+        exists = os.path.exists(path)
+        if exists and not os.path.isfile(path):
+            self.fd = os.open(path, os.O_WRONLY | os.O_NOCTTY)
+            return
+        if exists and not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
         self.target = os.path.realpath(path)  # where a symbolic link leads to
         with leftovers.lock:
             leftovers.file = os.path.join(os.path.dirname(self.target), f".mqfile-{secrets.token_hex(16)}")
             self.fd = os.open(leftovers.file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-            if mode is not None:
-                os.fchmod(self.fd, mode)
+            if exists:
+                shutil.copymode(self.target, self.fd)
 
     def write(self, data):
         while data:
@@ -167,10 +160,7 @@ def receive_file(queue, size, output, leftovers):
     announced = None
     received = messages = 0
     for kind, body in responses(queue, size):
-        with leftovers.lock:  # the server has the queue open: its name can go
-            if leftovers.queue is not None:
-                libc.mq_unlink(leftovers.queue)
-                leftovers.queue = None
+        leftovers.forget_queue()  # the server has it open
         if kind == FAILURE:
             raise Error(FAILED, body.decode(errors="replace"))
         if kind == INFO and announced is None and len(body) == 8:
@@ -228,10 +218,7 @@ def main():
     while os.open("/dev/null", os.O_RDONLY) <= 2:
         pass
     leftovers = Leftovers()
-    status = fetch(arguments, path, leftovers)
-    leftovers.lock.acquire()  # a signal comes too late
-    leftovers.remove()
-    os._exit(status)
+    leftovers.end(fetch(arguments, path, leftovers))
 
 
 if __name__ == "__main__":

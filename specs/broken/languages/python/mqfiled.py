@@ -12,7 +12,6 @@ import pwd
 import resource
 import select
 import signal
-import socket
 import stat
 import struct
 import syslog
@@ -24,9 +23,7 @@ libc = ctypes.CDLL("librt.so.1", use_errno=True)  # which loads libc, where newe
 REQUEST = struct.Struct("=i256s")  # the path follows
 REQUEST_MAX = REQUEST.size + 4096
 END, DATA, FAILURE, INFO = 1, 2, 3, 4  # priorities: a queue hands out the highest first
-MOST_TRANSFERS = 256  # at once
-DESCRIPTORS_EACH = 3  # the reply queue, a pidfd, the file
-LAST_WORD = 0.25  # seconds that a cut client may take to make room for FAILURE
+LOOK = 0.1  # seconds: how often what wakes nobody is looked for
 
 
 class MqAttr(ctypes.Structure):
@@ -49,7 +46,7 @@ SIGEV_THREAD = 2
 
 libc.mq_receive.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p]
 libc.mq_receive.restype = ctypes.c_ssize_t
-libc.mq_send.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint]
+libc.mq_timedsend.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint, ctypes.c_char_p]
 libc.syscall.argtypes = [ctypes.c_long] * 2 + [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_size_t]
 libc.syscall.restype = ctypes.c_long
 
@@ -82,7 +79,7 @@ def closing(fd):
 
 
 def is_queue_name(name):
-    return name[:1] == b"/" and b"/" not in name[1:] and name[1:] not in (b"", b".", b"..") and len(name) <= 256
+    return name[:1] == b"/" and b"/" not in name[1:] and 1 < len(name) <= 256
 
 
 def reason(error):
@@ -95,18 +92,13 @@ def reason(error):
 
 class Log:
     fd = None
-    to_syslog = False
 
     def open(self, path, uid, gid):
         self.path = path
-        if path is not None:
-            self.fd = self.open_file(uid, gid)
-            return
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
-            # EPROTOTYPE: it listens, on a stream.
-            self.to_syslog = probe.connect_ex("/dev/log") in (0, errno.EPROTOTYPE)
-        if self.to_syslog:
+        if path is None:
             syslog.openlog("mqfiled", syslog.LOG_PID | syslog.LOG_NDELAY, syslog.LOG_DAEMON)
+        else:
+            self.fd = self.open_file(uid, gid)
 
     def open_file(self, uid, gid):
         """The account must be able to open it again. A link could lead root into any file: it is not followed."""
@@ -130,12 +122,12 @@ class Log:
 
     def line(self, text):
         text = text.encode(errors="backslashreplace").decode()
-        if self.to_syslog:
-            syslog.syslog(text)
-        if self.fd is not None:
-            date = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            with contextlib.suppress(OSError):  # one write(2) with O_APPEND: the lines of two threads do not mix
-                os.write(self.fd, f"{date} {text}\n".encode())
+        if self.fd is None:
+            syslog.syslog(text)  # where nobody listens, the line is lost
+            return
+        date = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        with contextlib.suppress(OSError):  # one write(2) with O_APPEND: the lines of two threads do not mix
+            os.write(self.fd, f"{date} {text}\n".encode())
 
 
 def is_at(fd, path):
@@ -145,43 +137,33 @@ def is_at(fd, path):
     return False
 
 
-def is_alive(pid):
-    try:
-        os.kill(pid, 0)
-    except PermissionError:
-        return True
-    except (OSError, OverflowError):
-        return False
-    return pid > 0
-
-
 class PidFile:
     def __init__(self, path):
         """Opens and locks. self.made reports whether this start made the file."""
         self.path = path
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
         begin = time.monotonic()
         while True:
-            self.fd = os.open(path, flags, 0o644)
-            if not stat.S_ISREG(os.fstat(self.fd).st_mode):
-                raise RuntimeError(f"{path}: not a regular file")
+            self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY, 0o644)
             try:
                 fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if is_at(self.fd, path):
                     break
             except BlockingIOError:
-                self.name_owner(time.monotonic() - begin > 1)
+                self.name_owner()
+                # The winner of a race may not have written its PID yet: nobody's stands there, or a dead server's.
+                if time.monotonic() - begin > 1:
+                    raise RuntimeError(f"{path}: locked by another process") from None
+                time.sleep(0.002)
             os.close(self.fd)
-        self.made = os.fstat(self.fd).st_size == 0
+        status = os.fstat(self.fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise RuntimeError(f"{path}: not a regular file")
+        self.made = status.st_size == 0
 
-    def name_owner(self, enough):
-        """The winner of a race may not have written its PID yet: then nobody's stands there, or a dead server's."""
+    def name_owner(self):
         text = os.pread(self.fd, 32, 0).strip()
-        if text.isdigit() and is_alive(int(text)):
+        if text.isdigit() and os.path.exists(f"/proc/{int(text)}"):
             raise RuntimeError(f"already running, PID {int(text)} ({self.path})")
-        if enough:
-            raise RuntimeError(f"{self.path}: locked by another process")
-        time.sleep(0.002)
 
     def write(self):
         text = b"%d\n" % os.getpid()
@@ -201,62 +183,28 @@ class Dropped(Exception):
     """A request that is not answered."""
 
 
-class Refusal(Exception):
-    """Why a client gets no file, or no more of it. It hears of it if its queue has room within patience seconds."""
-
-    def __init__(self, why, patience):
-        super().__init__(why)
-        self.patience = patience
+class GivenUp(Exception):
+    """Why a transfer ends: its client is gone or takes nothing, or the server stops."""
 
 
-class Reply:
-    def __init__(self, stack, pid, name, cut):
-        """cut becomes readable when transfers have to end. A PID that nobody has is not watched."""
-        self.queue = stack.enter_context(closing(mq_open(name, os.O_WRONLY | os.O_NONBLOCK)))
+class Client:
+    def __init__(self, stack, pid, name):
+        self.queue = stack.enter_context(closing(mq_open(name, os.O_WRONLY)))
         self.piece = mq_getattr(self.queue).msgsize
-        self.cut = cut
-        self.client = -1
+        self.process = []  # a PID that nobody has is not watched
         with contextlib.suppress(OSError):
-            self.client = stack.enter_context(closing(os.pidfd_open(pid)))
-
-    def send(self, kind, body, patience):
-        until = time.monotonic() + patience
-        while libc.mq_send(self.queue, body, len(body), kind) == -1:
-            if ctypes.get_errno() != errno.EAGAIN:
-                raise Refusal(os.strerror(ctypes.get_errno()), 0)
-            ready = self.wait(max(until - time.monotonic(), 0))
-            if self.client in ready:
-                raise Refusal("the client is gone", 0)
-            if self.cut in ready:
-                raise Refusal("the server is stopping", LAST_WORD)
-            if not ready:
-                raise Refusal("the client takes nothing", 0)
-
-    def wait(self, seconds):
-        """A queue is a descriptor: poll watches it, the client's life and the server's end together."""
-        poll = select.poll()
-        poll.register(self.queue, select.POLLOUT)
-        for fd in (self.client, self.cut):
-            if fd != -1:
-                poll.register(fd, select.POLLIN)
-        return [fd for fd, _ in poll.poll(math.ceil(seconds * 1000))]
-
-    def refuse(self, refusal):
-        self.cut = -1
-        with contextlib.suppress(Refusal):
-            self.send(FAILURE, str(refusal).encode()[: self.piece], refusal.patience)
+            self.process = [stack.enter_context(closing(os.pidfd_open(pid)))]
 
 
 class Server:
     def __init__(self, queue, root, stall):
         self.name, self.root, self.stall = queue, root, stall
         self.log = Log()
-        self.cut, self.cutter = os.pipe()  # closing the writing end makes the other one readable for all
         self.idle = threading.Condition()
         self.running = 0  # under the condition's lock
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self.places = min(max(files // DESCRIPTORS_EACH - 5, 5), MOST_TRANSFERS)  # some are the server's own
-        self.stopping = False
+        self.places = min(max(files // 4, 4), 256)  # a transfer has three descriptors
+        self.stopping = self.cutting = False
         self.asked = set()
         # glibc keeps the address, so the callback must live as long as the server.
         self.event = Sigevent(notify=SIGEV_THREAD, function=type(Sigevent().function)(lambda _: self.notified()))
@@ -272,11 +220,10 @@ class Server:
             made = False
             self.queue = mq_open(self.name, os.O_RDONLY | os.O_NONBLOCK)
         owner = os.fstat(self.queue).st_uid
-        self.message_size = mq_getattr(self.queue).msgsize
         if owner != os.geteuid():
             raise RuntimeError(f"queue {self.name}: belongs to UID {owner}")
-        if self.message_size < REQUEST_MAX:
-            raise RuntimeError(f"queue {self.name}: is there, with messages that are too small")
+        if mq_getattr(self.queue).msgsize != REQUEST_MAX:
+            raise RuntimeError(f"queue {self.name}: is there, with messages of another size")
         return made
 
     def make_queue(self):
@@ -298,38 +245,14 @@ class Server:
 
     def notified(self):
         """The registration is used up, and only a message into the empty queue uses the next one: so register first
-        and empty the queue then. EBUSY: another thread has done so."""
-        if self.arm() == -1 and ctypes.get_errno() != errno.EBUSY:
-            self.log.line(f"mq_notify: {os.strerror(ctypes.get_errno())}")
-        while (message := self.take()) is not None:
-            try:
-                threading.Thread(target=self.work, args=(message,), daemon=True).start()
-            except RuntimeError:  # no more threads: this is one
-                self.work(message)
-
-    def look_into_queue(self):
-        """Requests that a crash has left announce themselves to nobody. Nor does one whose notification glibc dropped
-        for want of a thread, or a stranger took: whoever may send may register."""
+        and empty the queue then."""
         self.arm()
-        if mq_getattr(self.queue).curmsgs > 0:
-            with contextlib.suppress(RuntimeError):
-                threading.Thread(target=self.notified, daemon=True).start()
+        self.work()
 
-    def take(self):
-        """Takes a request and counts it in one step, so that none is taken once stop has begun. What finds no place
-        stays in the queue until a transfer ends."""
-        with self.idle:
-            if self.stopping or self.running >= self.places:
-                return None
-            buffer = ctypes.create_string_buffer(self.message_size)
-            size = libc.mq_receive(self.queue, buffer, self.message_size, None)
-            if size == -1:
-                return None
-            self.running += 1
-            return buffer.raw[:size]
-
-    def work(self, message):
-        while message is not None:
+    def work(self):
+        """Serves one request after the other, and lets another thread look for the next one meanwhile."""
+        while (message := self.take()) is not None:
+            self.another()
             try:
                 self.serve(message)
             except (Dropped, OSError, MemoryError) as error:
@@ -338,10 +261,27 @@ class Server:
                 with self.idle:
                     self.running -= 1
                     self.idle.notify_all()
-            message = self.take()
+
+    def another(self):
+        if mq_getattr(self.queue).curmsgs > 0:
+            with contextlib.suppress(RuntimeError):  # no more threads: the request is still in the queue
+                threading.Thread(target=self.work, daemon=True).start()
+
+    def take(self):
+        """Takes a request and counts it in one step, so that none is taken once stop has begun. What finds no place
+        stays in the queue until a transfer ends."""
+        with self.idle:
+            if self.stopping or self.running >= self.places:
+                return None
+            buffer = ctypes.create_string_buffer(REQUEST_MAX)
+            size = libc.mq_receive(self.queue, buffer, REQUEST_MAX, None)
+            if size == -1:
+                return None
+            self.running += 1
+            return buffer.raw[:size]
 
     def serve(self, message):
-        if not REQUEST.size < len(message) <= REQUEST_MAX:
+        if len(message) <= REQUEST.size:
             raise Dropped(f"a request of {len(message)} bytes")
         pid, reply = REQUEST.unpack_from(message)
         name, end, _ = reply.partition(b"\0")
@@ -354,83 +294,97 @@ class Server:
         if rest != b"\0" or b"\0" in path:
             raise Dropped("a request whose path does not end where it ends")
         with contextlib.ExitStack() as stack:
-            reply = Reply(stack, pid, os.fsdecode(name), self.cut)
-            if reply.piece < 256:
+            client = Client(stack, pid, os.fsdecode(name))
+            if client.piece < 256:
                 raise Dropped("a request whose reply queue has small messages")
+            outcome = "done"
             try:
-                size = self.transfer(stack, reply, path)
-                self.log.line(f"client {pid}, {os.fsdecode(path)!r}: {size} bytes sent")
-            except Refusal as refusal:
-                reply.refuse(refusal)
-                self.log.line(f"client {pid}, {os.fsdecode(path)!r}: {refusal}")
+                self.transfer(client, path)
+            except GivenUp as error:
+                outcome = str(error)
+                self.refuse(client, outcome, 0.25)
+            except OSError as error:
+                outcome = error.strerror
+                self.refuse(client, outcome, self.stall)
+            self.log.line(f"client {pid}, {os.fsdecode(path)!r}: {outcome}")
 
-    def transfer(self, stack, reply, path):
-        try:
-            fd = stack.enter_context(closing(self.open_file(path)))
-            status = os.fstat(fd)
+    def refuse(self, client, why, patience):
+        with contextlib.suppress(GivenUp):  # its queue has no room
+            self.send(client, FAILURE, why.encode()[: client.piece], patience)
+
+    def transfer(self, client, path):
+        with open(path, "rb", opener=self.open_below) as file:
+            status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise Refusal("is a directory" if stat.S_ISDIR(status.st_mode) else "not a regular file", self.stall)
+                raise OSError(errno.EINVAL, "not a regular file")
             left = status.st_size
-            if left == 0 and os.pread(fd, 1, 0):
-                raise Refusal("its file system does not tell its size", self.stall)
-            file = stack.enter_context(open(fd, "rb", closefd=False))
-            reply.send(INFO, struct.pack("=Q", left), self.stall)
+            if left == 0 and file.read(1):
+                raise OSError(errno.EINVAL, "its file system does not tell its size")
+            self.send(client, INFO, struct.pack("=Q", left), self.stall)
             while left > 0:
-                if self.stopping and select.select([self.cut], [], [], 0)[0]:
-                    raise Refusal("the server is stopping", LAST_WORD)
-                piece = file.read(min(left, reply.piece))
+                piece = file.read(min(left, client.piece))
                 if not piece:
-                    raise Refusal("the file became shorter", self.stall)
-                reply.send(DATA, piece, self.stall)
+                    raise OSError(errno.EIO, "the file became shorter")
+                self.send(client, DATA, piece, self.stall)
                 left -= len(piece)
-            reply.send(END, b"", self.stall)
-            return status.st_size
-        except OSError as error:
-            raise Refusal(error.strerror, self.stall) from error
+            self.send(client, END, b"", self.stall)
 
-    def open_file(self, path):
+    def open_below(self, path, _):
         """The kernel itself keeps the path below the root: a check before the open would leave time for a change."""
         if not path:
-            raise Refusal("the path is empty", self.stall)
+            raise OSError(errno.EINVAL, "the path is empty")
         openat2, resolve_beneath, no_magiclinks = 437, 0x08, 0x02
         flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC  # a FIFO does not block
         how = struct.pack("=QQQ", flags, 0, resolve_beneath | no_magiclinks)
         for _ in range(50):
             fd = libc.syscall(openat2, self.root, path.lstrip(b"/") or b".", how, len(how))
-            number = ctypes.get_errno()
-            if fd != -1:
-                return fd
-            if number not in (errno.EAGAIN, errno.EINTR):  # which pass: a rename meanwhile, or a lease
+            if fd != -1 or ctypes.get_errno() != errno.EAGAIN:
                 break
-            time.sleep(0.01)
-        raise Refusal("outside the directory served" if number == errno.EXDEV else os.strerror(number), self.stall)
+            time.sleep(0.01)  # it passes: a rename meanwhile, or a lease
+        if fd == -1 and ctypes.get_errno() == errno.EXDEV:
+            raise OSError(errno.EXDEV, "outside the directory served")
+        return checked(fd)
+
+    def send(self, client, kind, body, patience):
+        """Waits for room, and looks now and then whether there is still a reason to."""
+        until = time.monotonic() + patience
+        while True:
+            if self.cutting and kind != FAILURE:
+                raise GivenUp("the server is stopping")
+            fraction, seconds = math.modf(time.time() + min(patience, LOOK))
+            date = struct.pack("@ll", int(seconds), int(fraction * 1e9))
+            if libc.mq_timedsend(client.queue, body, len(body), kind, date) == 0:
+                return
+            if ctypes.get_errno() not in (errno.ETIMEDOUT, errno.EINTR):
+                raise GivenUp(os.strerror(ctypes.get_errno()))
+            if client.process and select.select(client.process, [], [], 0)[0]:
+                raise GivenUp("the client is gone")
+            if time.monotonic() >= until:
+                raise GivenUp("the client takes nothing")
 
     def handle_signals(self):
-        """A handler of Python runs in the main thread, which may be asleep: the pipe wakes it."""
-        self.woken, waker = os.pipe()
-        for fd in (self.woken, waker):
-            os.set_blocking(fd, False)
-        signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
         for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda number, _: self.asked.add(number))
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # the original may be gone
 
     def run(self):
+        """Requests that a crash has left announce themselves to nobody. Nor does one whose notification glibc dropped
+        for want of a thread, or a stranger took: whoever may send may register."""
         self.log.line(f"serving on {self.name!r}")
         while not self.asked & {signal.SIGTERM, signal.SIGINT}:
+            self.arm()
+            self.another()
+            time.sleep(LOOK)
             if signal.SIGHUP in self.asked:
                 self.asked.discard(signal.SIGHUP)
                 self.log.reopen()
-            self.look_into_queue()
-            if select.select([self.woken], [], [], 1)[0]:
-                os.read(self.woken, 4096)
 
     def stop(self, pidfile):
         with self.idle:
             self.stopping = True
             libc.mq_unlink(os.fsencode(self.name))
             if not self.idle.wait_for(lambda: self.running == 0, 5):
-                os.close(self.cutter)
+                self.cutting = True
                 self.idle.wait_for(lambda: self.running == 0, 0.5)
         pidfile.remove()
         self.log.line("stopped")
@@ -582,9 +536,9 @@ def default_pidfile():
 
 def seconds(text):
     value = float(text)
-    if not (math.isfinite(value) and value > 0):
+    if not value > 0:
         raise ValueError
-    return min(value, 1e6)
+    return value
 
 
 def main():
