@@ -3,9 +3,7 @@ package broken
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -51,10 +49,13 @@ func (p *Program) Build(ctx context.Context, project, dir string) (string, error
 
 // Copy copies the project's sources into dir and applies the patch, which fails when it does not fit them any more.
 func (p *Program) Copy(ctx context.Context, project, dir string) error {
-	for _, part := range p.sources() {
-		if err := copySources(filepath.Join(project, part), filepath.Join(dir, part)); err != nil {
-			return err
-		}
+	parts := []string{"go.mod", "go.sum", "client", "lab", "server"}
+	if p.Language == "c" {
+		parts = []string{"lab/c"}
+	}
+	args := slices.Concat([]string{"-R", "--parents"}, parts, []string{dir})
+	if err := run(ctx, project, "cp", args...); err != nil {
+		return err
 	}
 	return p.apply(ctx, dir)
 }
@@ -64,13 +65,6 @@ func binary(program string) string {
 		return "mqfile"
 	}
 	return "mqfiled"
-}
-
-func (p *Program) sources() []string {
-	if p.Language == "c" {
-		return []string{"lab/c"}
-	}
-	return []string{"go.mod", "go.sum", "client", "lab", "server"}
 }
 
 // goBuild builds without the directory's name in what the compiler sees, so that the builds of all copies share their
@@ -100,24 +94,4 @@ func run(ctx context.Context, dir, command string, args ...string) error {
 		return fmt.Errorf("%s %s: %w\n%s", command, strings.Join(args, " "), err, out)
 	}
 	return nil
-}
-
-var sourceNames = []string{".go", ".mod", ".sum", ".c", ".h"}
-
-func copySources(from, to string) error {
-	return filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		if !slices.Contains(sourceNames, filepath.Ext(path)) && entry.Name() != "Makefile" {
-			return nil
-		}
-		rest, err := filepath.Rel(from, path)
-		if err != nil {
-			return err
-		}
-		target := filepath.Join(to, rest)
-		content, err := os.ReadFile(path)
-		return errors.Join(err, os.MkdirAll(filepath.Dir(target), 0o755), os.WriteFile(target, content, 0o644))
-	})
 }

@@ -8,7 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 
 	"daemonlab/specs/finding"
 	"daemonlab/specs/rubric"
@@ -17,7 +19,8 @@ import (
 // Suite is the suite as a student meets it: the judge, with all that it needs beside it.
 type Suite struct {
 	dir     string
-	servers *budget
+	servers chan struct{} // an entry for each server that may be up
+	taking  sync.Mutex    // held while one takes, so that two do not wait for each other
 }
 
 // BuildSuite builds judge, specs, launcher and the reference into dir.
@@ -33,7 +36,8 @@ func BuildSuite(ctx context.Context, project, dir string) (*Suite, error) {
 	if os.Geteuid() == 0 {
 		servers = serversOfRoot
 	}
-	return &Suite{dir: dir, servers: newBudget(servers)}, run(ctx, project, "go", "test", "-c", "-o", filepath.Join(dir, "specs.test"), "./specs")
+	return &Suite{dir: dir, servers: make(chan struct{}, servers)},
+		run(ctx, project, "go", "test", "-c", "-o", filepath.Join(dir, "specs.test"), "./specs")
 }
 
 // Result is the judge's verdict on one row.
@@ -59,6 +63,8 @@ func (r Result) Said() string {
 	return r.Finding.Whole(rubric.Row{}, "en", 0)
 }
 
+// Each server has a request queue of 45 kB, and RLIMIT_MSGQUEUE lets all queues of a user take 800; a server that finds
+// less room makes a queue that is too shallow.
 const (
 	rowsAtOnce        = 2 // of one program, each with one server at a time
 	serversOfInstance = 8 // are started at once for the row `instance`
@@ -67,27 +73,34 @@ const (
 )
 
 // Judge judges a program by the rows, those of `instance` apart.
-func (s *Suite) Judge(ctx context.Context, program, file string, rows []string) ([]Result, error) {
-	var results, more []Result
-	var others []string
-	var err error
-	for _, id := range rows {
-		if id != "instance" {
-			others = append(others, id)
-			continue
-		}
-		more, err = s.judge(ctx, program, file, []string{id}, serversOfInstance)
-		results = append(results, more...)
+func (s *Suite) Judge(ctx context.Context, program, file string, rows []string) (results []Result, err error) {
+	if slices.Contains(rows, "instance") {
+		results, err = s.judge(ctx, program, file, []string{"instance"}, serversOfInstance)
+		rows = slices.DeleteFunc(rows, func(id string) bool { return id == "instance" })
 	}
-	if err == nil {
-		more, err = s.judge(ctx, program, file, others, rowsAtOnce)
+	if err != nil {
+		return results, err
 	}
+	more, err := s.judge(ctx, program, file, rows, rowsAtOnce)
 	return append(results, more...), err
 }
 
+// take waits until so many servers may be started, and returns what gives their places back.
+func (s *Suite) take(servers int) (give func()) {
+	s.taking.Lock()
+	defer s.taking.Unlock()
+	for range servers {
+		s.servers <- struct{}{}
+	}
+	return func() {
+		for range servers {
+			<-s.servers
+		}
+	}
+}
+
 func (s *Suite) judge(ctx context.Context, program, file string, rows []string, servers int) ([]Result, error) {
-	s.servers.take(servers)
-	defer s.servers.give(servers)
+	defer s.take(servers)()
 	report := filepath.Join(filepath.Dir(file), "report.json")
 	args := []string{"--" + program, file, "--json", report, "--jobs", fmt.Sprint(rowsAtOnce)}
 	for _, id := range rows {

@@ -41,21 +41,21 @@ func (v Verdict) NotJudged() (lines []string) {
 
 // Wrong says where the specs, or the patch, are not what they should be. It is empty when all is well.
 func (v Verdict) Wrong() (lines []string) {
-	if v.Err != nil {
-		return v.NotJudged()
-	}
 	lines = v.NotJudged()
-	failed := v.Failed()
+	if v.Err != nil {
+		return lines
+	}
+	failed, expected := v.Failed(), slices.Concat(v.Program.Kills, v.Program.May)
 	for _, id := range v.Program.Kills {
 		if !slices.Contains(failed, id) {
 			lines = append(lines, "has not failed "+id)
 		}
 	}
 	for _, r := range v.Results {
-		if r.See() != "" && !slices.Contains(v.Program.Kills, r.See()) && !slices.Contains(v.Program.May, r.See()) {
+		if r.See() != "" && !slices.Contains(expected, r.See()) {
 			lines = append(lines, fmt.Sprintf("hides %s by a fault of %s: %s", r.ID, r.See(), r.Said()))
 		}
-		if r.Status == "failed" && r.See() == "" && !slices.Contains(v.Program.Kills, r.ID) && !slices.Contains(v.Program.May, r.ID) {
+		if slices.Contains(failed, r.ID) && !slices.Contains(expected, r.ID) {
 			lines = append(lines, fmt.Sprintf("has failed %s, too: %s", r.ID, r.Said()))
 		}
 	}
@@ -66,29 +66,18 @@ func (v Verdict) Wrong() (lines []string) {
 func Matrix(w io.Writer, verdicts []Verdict) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "program\tlanguage\tfailed\tverdict")
-	broken, killed, correct, clean, skipped := 0, 0, 0, 0, 0
+	broken, words := 0, map[string]int{}
 	for _, v := range verdicts {
-		skipped += count(v.Skipped != "")
-		well := v.Skipped == "" && len(v.Wrong()) == 0
 		if len(v.Program.Kills) > 0 {
 			broken++
-			killed += count(well)
-		} else {
-			correct++
-			clean += count(well)
 		}
+		word, _, _ := strings.Cut(v.word(), ":")
+		words[word]++
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", v.Program.Name, v.Program.Language, strings.Join(v.Failed(), " "), v.word())
 	}
 	table.Flush()
 	fmt.Fprintf(w, "%d of %d broken programs killed by their own rows alone, %d of %d correct ones clean, %d skipped\n",
-		killed, broken, clean, correct, skipped)
-}
-
-func count(yes bool) int {
-	if yes {
-		return 1
-	}
-	return 0
+		words["killed"], broken, words["clean"], len(verdicts)-broken, words["skipped"])
 }
 
 func (v Verdict) word() string {
