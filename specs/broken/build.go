@@ -3,6 +3,7 @@ package broken
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,13 +12,16 @@ import (
 	"strings"
 )
 
+// compilers are what each directory of languages needs beside make.
+var compilers = map[string]string{"cpp": "g++", "python": "python3"}
+
 // Missing returns the command that the build needs and this machine lacks, or nothing.
 func (p *Program) Missing() string {
 	commands := []string{"git", "go"}
 	if p.Language == "c" {
 		commands = []string{"git", "make", "gcc"}
-	} else if p.makefile != "" {
-		commands = []string{"make", compilers[p.Language]}
+	} else if compiler := compilers[p.Language]; compiler != "" {
+		commands = []string{"make", compiler}
 	}
 	for _, command := range commands {
 		if _, err := exec.LookPath(command); err != nil {
@@ -27,24 +31,27 @@ func (p *Program) Missing() string {
 	return ""
 }
 
-// Build applies the patch to a copy of the project's sources in dir, which is empty, and returns the program's file.
-func (p *Program) Build(ctx context.Context, project, dir string) (string, error) {
+// Build builds in dir, which is empty, and returns the program's file. A patch is applied to a copy of the project's
+// sources, and another language built by make, as the judge of a submission does.
+func (p *Program) Build(ctx context.Context, project, dir string) (file string, err error) {
+	file = filepath.Join(dir, binary(p.Program))
+	source, err := filepath.Abs(p.source)
+	if err == nil && p.source == "" {
+		err = p.Copy(ctx, project, dir)
+	}
 	switch {
-	case p.source != "":
-		return p.buildWild(ctx, project, dir)
-	case p.makefile != "":
-		return p.buildByMake(ctx, dir)
-	}
-	if err := p.Copy(ctx, project, dir); err != nil {
+	case err != nil:
 		return "", err
+	case compilers[p.Language] != "":
+		return file, run(ctx, source, "make", "-s", "BIN="+dir, file)
+	case p.source == "" && p.Language == "c":
+		return file, run(ctx, filepath.Join(dir, "lab/c"), "make", "-s", "BIN="+dir, "CFLAGS=-std=c11 -O0 -w", file)
+	case p.Language == "c":
+		return file, run(ctx, dir, "gcc", "-std=gnu11", "-O1", "-pthread", "-o", file, source, "-lrt")
+	case p.source == "":
+		return file, goBuild(ctx, dir, file, "./"+p.Program)
 	}
-	if p.Language == "c" {
-		file := filepath.Join(dir, "bin", binary(p.Program))
-		return file, run(ctx, filepath.Join(dir, "lab/c"), "make", "-s", "BIN="+filepath.Dir(file),
-			"CFLAGS=-std=c11 -O0 -w", file)
-	}
-	file := filepath.Join(dir, binary(p.Program))
-	return file, goBuild(ctx, dir, file, "./"+p.Program)
+	return file, goBuild(ctx, project, file, source)
 }
 
 // Copy copies the project's sources into dir and applies the patch, which fails when it does not fit them any more.
@@ -54,7 +61,7 @@ func (p *Program) Copy(ctx context.Context, project, dir string) error {
 		parts = []string{"lab/c"}
 	}
 	args := slices.Concat([]string{"-R", "--parents"}, parts, []string{dir})
-	if err := run(ctx, project, "cp", args...); err != nil {
+	if err := errors.Join(os.MkdirAll(dir, 0o755), run(ctx, project, "cp", args...)); err != nil {
 		return err
 	}
 	return p.apply(ctx, dir)

@@ -37,8 +37,7 @@ func clauses(t *testing.T) (list []clause) {
 }
 
 func TestEveryClauseNamesProgramsThatKillItsRow(t *testing.T) {
-	programs, err := broken.Load(".")
-	must(t, err)
+	programs := load(t)
 	for _, c := range clauses(t) {
 		if len(c.programs) == 0 && c.why == "" {
 			t.Errorf("%q: no program, and no reason why", c.text)
@@ -55,8 +54,7 @@ func TestEveryClauseNamesProgramsThatKillItsRow(t *testing.T) {
 }
 
 func TestEveryBrokenProgramBreaksAClause(t *testing.T) {
-	programs, err := broken.Load(".")
-	must(t, err)
+	programs := load(t)
 	list := clauses(t)
 	for _, p := range programs {
 		for _, row := range p.Kills {

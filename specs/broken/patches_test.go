@@ -8,10 +8,14 @@ import (
 	"daemonlab/specs/rubric"
 )
 
-func TestPatchesApply(t *testing.T) {
+func load(t *testing.T) []broken.Program {
 	programs, err := broken.Load(".")
 	must(t, err)
-	for _, p := range programs {
+	return programs
+}
+
+func TestPatchesApply(t *testing.T) {
+	for _, p := range load(t) {
 		if err := p.Copy(ctx, project, t.TempDir()); err != nil {
 			t.Errorf("%s: %v", p.Name, err)
 		}
@@ -19,8 +23,7 @@ func TestPatchesApply(t *testing.T) {
 }
 
 func TestEveryRowIsFailedBySomeProgram(t *testing.T) {
-	programs, err := broken.Load(".")
-	must(t, err)
+	programs := load(t)
 	for _, row := range rubric.Standard() {
 		if !slices.ContainsFunc(programs, func(p broken.Program) bool { return slices.Contains(p.Kills, row.ID) }) {
 			t.Errorf("no program fails %s", row.ID)

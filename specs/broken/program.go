@@ -20,9 +20,8 @@ type Program struct {
 	Language string   // "go" or "c", or a directory of languages
 	Root     bool     // shows its fault only when root starts it
 
-	patch    []byte
-	source   string // of a wild program, which has no patch
-	makefile string // the directory with that of a program in another language, which has none either
+	patch  []byte
+	source string // without a patch: the file of a wild program, the directory of one in another language
 }
 
 // Load reads all patches of a directory.
@@ -42,6 +41,47 @@ func Load(dir string) ([]Program, error) {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
 		programs = append(programs, p)
+	}
+	return programs, nil
+}
+
+// Languages returns the programs that know the contract only, and share no line with the reference or the solution in C:
+// a server and a client of each directory. They must fail nothing.
+func Languages(dir string) (programs []Program, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		language := e.Name()
+		if compilers[language] == "" {
+			return nil, fmt.Errorf("%s: nobody knows what builds it", filepath.Join(dir, language))
+		}
+		for _, program := range []string{"server", "client"} {
+			programs = append(programs, Program{
+				Name: "correct-" + language + "-" + program, Fault: "none: written in another language.",
+				Program: program, Language: language, source: filepath.Join(dir, language),
+			})
+		}
+	}
+	return programs, nil
+}
+
+// Wild returns the sources of the wild programs as programs that must fail, whatever they fail.
+func Wild(dir string) (programs []Program, err error) {
+	for _, suffix := range []string{".go", ".c"} {
+		files, err := filepath.Glob(filepath.Join(dir, "*"+suffix))
+		if err != nil {
+			return nil, err
+		}
+		for _, file := range files {
+			name := strings.TrimSuffix(filepath.Base(file), suffix)
+			program, _, _ := strings.Cut(name, "-")
+			if program != "server" && program != "client" {
+				return nil, fmt.Errorf("%s: its name begins with neither server- nor client-", file)
+			}
+			programs = append(programs, Program{Name: name, Program: program, Language: suffix[1:], source: file})
+		}
 	}
 	return programs, nil
 }
