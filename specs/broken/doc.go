@@ -7,9 +7,9 @@
 //	Kills: fds
 //
 // A program must fail every row that Kills names and no other. A change that breaks no rule, such as another order of
-// the steps, says `Kills: none` and must fail nothing. Some have one of three more lines: `Program: client` where it is
-// not the server that is judged, `May: leaks` for rows that the program fails in some runs only, and `Needs: root`
-// where the fault shows only when root starts the server.
+// the steps, says `Kills: none` and must fail nothing. Some have one of two more lines: `May: leaks` names rows
+// that the program fails in some runs only, and `Needs: root` says that the fault shows only when root starts the
+// server.
 //
 // The programs in languages are correct, and written in other languages from the contract alone: a server and a client in
 // each. They must fail nothing.

@@ -44,7 +44,7 @@ func TestParseRefusesWhatIsNotAsItShouldBe(t *testing.T) {
 		head,
 		"Kills: fds\n" + diff,
 		"Fault: x\nKills: output\n" + diff,
-		head + "Program: both\n" + diff,
+		head + "\n--- a/client/x\n+++ b/client/x\n",
 		head + "Needs: luck\n" + diff,
 		head + "Note: x\n" + diff,
 	} {

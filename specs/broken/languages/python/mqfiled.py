@@ -466,24 +466,14 @@ def await_daemon(options, news):
         lines = pipe.read().splitlines()
     if "ready" in lines:
         return
-    why = "the daemon died before it was ready"
-    for line in lines:
-        word, _, rest = line.partition(" ")
-        if word == "pid":
-            wait_for_end(int(rest))
-        elif word == "failed":
-            why = rest
-    if "queue" in lines:
+    said = dict(line.partition(" ")[::2] for line in lines)
+    with contextlib.suppress(OSError), closing(os.pidfd_open(int(said.get("pid", 0)))) as process:
+        select.select([process], [], [], 2)  # the pipe ends a moment before the process does
+    if "queue" in said:
         remove_queue(options.queue)
-    if "pidfile" in lines:
+    if "pidfile" in said:
         remove_pidfile(options.pidfile)
-    raise RuntimeError(why)
-
-
-def wait_for_end(pid):
-    """The pipe ends a moment before the process does."""
-    with contextlib.suppress(ProcessLookupError), closing(os.pidfd_open(pid)) as process:
-        select.select([process], [], [], 2)
+    raise RuntimeError(said.get("failed", "the daemon died before it was ready"))
 
 
 def remove_queue(name):
