@@ -1,11 +1,9 @@
 package main
 
 import (
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-	"unicode/utf8"
 )
 
 // A changed comment is found here, with the text that comments.es.json needs.
@@ -68,28 +66,6 @@ func TestASpanishCommentHasTheFormOfTheEnglishOne(t *testing.T) {
 	} {
 		if es := string(todo.translate(c.file, []byte(c.en))); es != c.es {
 			t.Errorf("%s: %q became\n%q, not\n%q", c.file, c.en, es, c.es)
-		}
-	}
-}
-
-func TestASpanishHandoutBuildsAndItsLinesFit(t *testing.T) {
-	o := options{project: project, language: "go", lang: "es", dir: filepath.Join(t.TempDir(), "handout")}
-	files, _, err := o.files()
-	must(t, err)
-	must(t, write(o.dir, files))
-	build(t, o)
-	o.language = "c"
-	others, _, err := o.files()
-	must(t, err)
-	for _, f := range append(files, others...) {
-		if strings.HasPrefix(f.path, "lab/") && !strings.HasPrefix(f.path, "lab/daemon/") {
-			continue // as it is in the project
-		}
-		fits := map[string]int{".go": 120, ".c": 80, ".h": 80}[filepath.Ext(f.path)]
-		for line := range strings.Lines(strings.ReplaceAll(string(f.content), "\t", "    ")) {
-			if length := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); fits > 0 && length > fits {
-				t.Errorf("%s: %d columns: %s", f.path, length, line)
-			}
 		}
 	}
 }

@@ -140,30 +140,14 @@ func (o options) module() ([]file, error) {
 	if err != nil {
 		return nil, err
 	}
-	const dependency = "golang.org/x/sys "
-	var kept bytes.Buffer
-	for line := range strings.Lines(string(mod)) {
-		if strings.HasPrefix(line, "module ") || strings.HasPrefix(line, "go ") {
-			kept.WriteString(line + "\n")
-		}
-		if needs, ok := strings.CutPrefix(strings.TrimSpace(strings.TrimPrefix(line, "require ")), dependency); ok {
-			kept.WriteString("require " + dependency + needs + "\n")
-		}
-	}
+	const head, dependency = `(?m)^(?:module|go) .*$`, `golang\.org/x/sys .*\n`
+	lines := regexp.MustCompile(head).FindAllString(string(mod), -1)
+	lines = append(lines, "require "+regexp.MustCompile(dependency).FindString(string(mod)))
+	sums := regexp.MustCompile(`(?m)^`+dependency).FindAll(sum, -1)
 	return []file{
-		{"go.mod", kept.Bytes(), 0o644},
-		{"go.sum", linesWith(sum, dependency), 0o644},
+		{"go.mod", []byte(strings.Join(lines, "\n\n")), 0o644},
+		{"go.sum", bytes.Join(sums, nil), 0o644},
 	}, nil
-}
-
-func linesWith(text []byte, prefix string) []byte {
-	var kept bytes.Buffer
-	for line := range bytes.Lines(text) {
-		if bytes.HasPrefix(line, []byte(prefix)) {
-			kept.Write(line)
-		}
-	}
-	return kept.Bytes()
 }
 
 // projectOnly is what speaks of things that a handout has not.
@@ -204,8 +188,8 @@ func (o options) given() (files []file, err error) {
 		mode     fs.FileMode
 	}{
 		{"README." + o.lang + ".md", "README.md", 0o644},
-		{"specs", "scripts/specs", 0o755},
-		{"trace", "scripts/trace", 0o755},
+		{"program", "scripts/specs", 0o755},
+		{"program", "scripts/trace", 0o755},
 		{"submit", "scripts/submit", 0o755},
 		{"gitignore", ".gitignore", 0o644},
 	} {
@@ -215,9 +199,9 @@ func (o options) given() (files []file, err error) {
 		}
 		var content bytes.Buffer
 		if err := text.Execute(&content, struct {
-			Language, Lang, Build string
-			Processors            map[string]string
-		}{o.language, o.lang, buildOf[o.language], processors}); err != nil {
+			Language, Lang, Build, Name string
+			Processors                  map[string]string
+		}{o.language, o.lang, buildOf[o.language], path.Base(f.to), processors}); err != nil {
 			return nil, err
 		}
 		files = append(files, file{f.to, content.Bytes(), f.mode})

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"daemonlab/specs/finding"
 	"daemonlab/specs/harness"
@@ -42,6 +43,15 @@ func eachLanguage(t *testing.T, test func(t *testing.T, o options)) {
 			test(t, o)
 		})
 	}
+}
+
+// filesOf are the files of a handout, and the regions that were taken out of them; they are in its folder as well.
+func filesOf(t *testing.T, o options, more ...file) ([]file, []region) {
+	t.Helper()
+	files, regions, err := o.files()
+	must(t, err)
+	must(t, write(o.dir, append(files, more...)))
+	return files, regions
 }
 
 // build builds a folder as its student would, and fails the test if the compiler has anything to say.
@@ -85,29 +95,39 @@ func judge(t *testing.T, o options, more ...string) (v verdict) {
 	return v
 }
 
-func TestAHandoutBuildsAtOnce(t *testing.T) {
+func TestAHandoutBuildsAtOnceAndSpanishLinesFit(t *testing.T) {
 	eachLanguage(t, func(t *testing.T, o options) {
-		files, _, err := o.files()
-		must(t, err)
-		must(t, write(o.dir, files))
-		build(t, o)
+		for _, o.lang = range []string{"en", "es"} {
+			files, _ := filesOf(t, o)
+			build(t, o)
+			for _, f := range files {
+				if o.lang == "en" || strings.HasPrefix(f.path, "lab/") && !strings.HasPrefix(f.path, "lab/daemon/") {
+					continue // as it is in the project
+				}
+				fits := map[string]int{".go": 120, ".c": 80, ".h": 80}[path.Ext(f.path)]
+				for line := range strings.Lines(strings.ReplaceAll(string(f.content), "\t", "    ")) {
+					if length := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); fits > 0 && length > fits {
+						t.Errorf("%s, %s: %d columns: %s", f.path, o.lang, length, line)
+					}
+				}
+			}
+		}
 	})
 }
 
 // The folder's commands take the programs for the processor that uname(1) names, or say in one line that there are none.
 func TestTheProgramsForTheProcessorAreFound(t *testing.T) {
 	eachLanguage(t, func(t *testing.T, o options) {
-		files, _, err := o.files()
-		must(t, err)
 		stub := func(name, says string) file {
 			return file{name, []byte("#!/bin/sh\necho " + says + "\n"), 0o755}
 		}
+		var stubs []file
 		for processor := range processors {
 			for _, program := range []string{"judge", "trace"} {
-				files = append(files, stub(path.Join("specs", processor, program), processor))
+				stubs = append(stubs, stub(path.Join("specs", processor, program), processor))
 			}
 		}
-		must(t, write(o.dir, files))
+		filesOf(t, o, stubs...)
 		bin := t.TempDir()
 		nothing := []byte("#!/bin/sh\n")
 		must(t, write(bin, []file{{"go", nothing, 0o755}, {"make", nothing, 0o755}})) // what building makes is not looked at
@@ -138,9 +158,7 @@ func TestTheProgramsForTheProcessorAreFound(t *testing.T) {
 
 func TestWhatIsHandedInHasAPage(t *testing.T) {
 	eachLanguage(t, func(t *testing.T, o options) {
-		files, _, err := o.files()
-		must(t, err)
-		must(t, write(o.dir, append(files, file{"scripts/specs", []byte("#!/bin/sh\nexit 1\n"), 0o755})))
+		filesOf(t, o, file{"scripts/specs", []byte("#!/bin/sh\nexit 1\n"), 0o755})
 		page := map[string]string{"en": "report.md", "es": "memoria.md"}[o.lang]
 		submit := func() string {
 			out, err := exec.Command(filepath.Join(o.dir, "scripts/submit")).CombinedOutput()
@@ -285,49 +303,58 @@ func TestAHandoutIsTheReferenceButForItsTODOs(t *testing.T) {
 			todo := newTodos(o.lang)
 			files, regions, err := o.sources(p, todo)
 			must(t, err)
+			stands := map[string]bool{} // in the place of regions
+			for _, r := range regions {
+				for _, line := range r.todo {
+					stands[strings.TrimSpace(line)] = true
+				}
+			}
 			for _, f := range files {
 				source, err := os.ReadFile(filepath.Join(o.project, p.from, path.Base(f.path)))
 				must(t, err)
 				if p.solution {
 					source = todo.translate(f.path, source)
 				}
-				mustBePartOf(t, f, source, regions)
+				rest := strings.Split(string(withoutMarks(source)), "\n")
+				for line := range strings.Lines(string(f.content)) {
+					line = strings.Join(strings.Fields(line), " ") // gofmt aligns what is left anew
+					if stands[line] {
+						continue
+					}
+					at := slices.IndexFunc(rest, func(l string) bool { return strings.Join(strings.Fields(l), " ") == line })
+					if at < 0 {
+						t.Fatalf("%s: not of the reference, or not there: %s", f.path, line)
+					}
+					rest = rest[at+1:]
+				}
 			}
 		}
 	})
 }
 
-// mustBePartOf proves that a file has the lines of its source in their order, beside what stands for its regions.
-func mustBePartOf(t *testing.T, f file, source []byte, regions []region) {
-	t.Helper()
-	stands := map[string]bool{}
-	for _, r := range regions {
-		for _, line := range r.todo {
-			stands[strings.TrimSpace(line)] = true
-		}
-	}
-	rest := strings.Split(string(withoutMarks(source)), "\n")
-	for line := range strings.Lines(string(f.content)) {
-		line = strings.Join(strings.Fields(line), " ") // gofmt aligns what is left anew
-		if stands[line] {
-			continue
-		}
-		at := slices.IndexFunc(rest, func(l string) bool { return strings.Join(strings.Fields(l), " ") == line })
-		if at < 0 {
-			t.Fatalf("%s: not of the reference, or not there: %s", f.path, line)
-		}
-		rest = rest[at+1:]
-	}
-}
+// aLink is one of Markdown, to a file.
+var aLink = regexp.MustCompile(`\]\(([^)#:]+)`)
 
-// TestAHandoutHasATODOForEveryRow also looks for what a handout must not have: marks, and names of what only the project has.
-func TestAHandoutHasATODOForEveryRow(t *testing.T) {
+// What must be in a handout, and what must not: marks, empty files, and names of what only the project has.
+func TestAHandoutIsComplete(t *testing.T) {
 	eachLanguage(t, func(t *testing.T, o options) {
-		files, _, err := o.files()
-		must(t, err)
+		files, _ := filesOf(t, o)
 		var all bytes.Buffer
 		for _, f := range files {
 			all.Write(f.content)
+			text := strings.TrimSpace(string(f.content))
+			if text == "" || !strings.Contains(text, "\n") && strings.HasPrefix(text, "package ") {
+				t.Errorf("%s: nothing in it but %q", f.path, text)
+			}
+			if f.path != "README.md" && f.path != "guide/README.md" {
+				continue
+			}
+			for _, link := range aLink.FindAllSubmatch(f.content, -1) {
+				to := path.Join(path.Dir(f.path), string(link[1]))
+				if !slices.ContainsFunc(files, func(f file) bool { return f.path == to }) {
+					t.Errorf("%s links to %s", f.path, to)
+				}
+			}
 		}
 		word := map[string]string{"en": "step", "es": "paso"}[o.lang]
 		for _, row := range rubric.Standard() {
@@ -346,55 +373,6 @@ func TestAHandoutHasATODOForEveryRow(t *testing.T) {
 			}
 		}
 	})
-}
-
-func TestNoFileOfAHandoutIsEmpty(t *testing.T) {
-	eachLanguage(t, func(t *testing.T, o options) {
-		files, _, err := o.files()
-		must(t, err)
-		for _, f := range files {
-			text := strings.TrimSpace(string(f.content))
-			if text == "" || !strings.Contains(text, "\n") && strings.HasPrefix(text, "package ") {
-				t.Errorf("%s: nothing in it but %q", f.path, text)
-			}
-		}
-	})
-}
-
-// aLink is one of Markdown, to a file.
-var aLink = regexp.MustCompile(`\]\(([^)#:]+)`)
-
-func TestWhatTheREADMELinksToIsThere(t *testing.T) {
-	eachLanguage(t, func(t *testing.T, o options) {
-		files, _, err := o.files()
-		must(t, err)
-		for _, f := range files {
-			if f.path != "README.md" && f.path != "guide/README.md" {
-				continue
-			}
-			for _, link := range aLink.FindAllSubmatch(f.content, -1) {
-				to := path.Join(path.Dir(f.path), string(link[1]))
-				if !slices.ContainsFunc(files, func(f file) bool { return f.path == to }) {
-					t.Errorf("%s links to %s", f.path, to)
-				}
-			}
-		}
-	})
-}
-
-// everything reads all files of a folder.
-func everything(t *testing.T, dir string) map[string][]byte {
-	t.Helper()
-	all := map[string][]byte{}
-	must(t, filepath.WalkDir(dir, func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		rest, _ := filepath.Rel(dir, name)
-		all[rest], err = os.ReadFile(name)
-		return err
-	}))
-	return all
 }
 
 // telling is whether a line of the solution says enough to be one: not a bracket, nor what stands in every program.
@@ -422,14 +400,19 @@ func TestNoLineOfTheSolutionIsInAHandout(t *testing.T) {
 		must(t, err)
 		absolute, err := filepath.Abs(project)
 		must(t, err)
-		lines := map[string]map[string]bool{}
-		all := everything(t, o.dir)
-		for name, content := range all {
+		all, lines := map[string][]byte{}, map[string]map[string]bool{} // by a file's name
+		folder := os.DirFS(o.dir)
+		must(t, fs.WalkDir(folder, ".", func(name string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() {
+				return err
+			}
+			all[name], err = fs.ReadFile(folder, name)
 			lines[name] = map[string]bool{}
-			for line := range bytes.Lines(content) {
+			for line := range bytes.Lines(all[name]) {
 				lines[name][string(bytes.TrimSpace(line))] = true
 			}
-		}
+			return err
+		}))
 		compared := 0
 		for _, r := range regions {
 			for _, line := range r.removed {
