@@ -1,10 +1,8 @@
 package main_test
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -21,7 +19,7 @@ import (
 func TestAQueueThatOthersMayNotSendToGetsNoAnswer(t *testing.T) {
 	s := start(t, place(t))
 	must(t, s.WriteFile("file", []byte("x")))
-	name := fmt.Sprintf("/spec-private-%d", os.Getpid())
+	name := harness.QueueName("private")
 	q, err := mq.Open(name, os.O_RDONLY|os.O_CREATE|os.O_EXCL, 0o600, &mq.Attr{MaxMsg: 4, MsgSize: 512})
 	must(t, err)
 	defer mq.Unlink(name)
@@ -30,9 +28,7 @@ func TestAQueueThatOthersMayNotSendToGetsNoAnswer(t *testing.T) {
 		must(t, q.Control(func(fd uintptr) { err = unix.Fchown(int(fd), 65534, 65534) }))
 		must(t, err)
 	}
-	request, err := wire.Request{PID: 1, Reply: name, Path: "file"}.Append(nil)
-	must(t, err)
-	must(t, harness.SendRaw(t.Context(), s.Queue, request))
+	send(t, s, name, "file")
 	mustLog(t, s, "others may not send to it")
 	if attr, err := q.Attr(); err != nil || attr.CurMsgs != 0 {
 		t.Error("messages in the victim's queue:", attr, err)
@@ -42,12 +38,9 @@ func TestAQueueThatOthersMayNotSendToGetsNoAnswer(t *testing.T) {
 
 func TestNamesFromOutsideAreQuotedInTheLog(t *testing.T) {
 	s := start(t, place(t))
-	request, err := wire.Request{PID: 1, Reply: "/x\nroot::0:0:", Path: "a\x1b[2J\nb"}.Append(nil)
-	must(t, err)
-	must(t, harness.SendRaw(t.Context(), s.Queue, request))
+	send(t, s, "/x\nroot::0:0:", "a\x1b[2J\nb")
 	mustLog(t, s, `x\nroot`)
-	_, err = client(t, harness.Small).Fetch(t.Context(), s.Queue, "missing\nfile\x1b[2J")
-	must(t, err)
+	fetch(t, s, "missing\nfile\x1b[2J")
 	mustLog(t, s, `missing\nfile\x1b[2J`)
 	log, err := os.ReadFile(s.Log)
 	must(t, err)
@@ -55,17 +48,6 @@ func TestNamesFromOutsideAreQuotedInTheLog(t *testing.T) {
 		if !strings.Contains(line, "mqfiled[") {
 			t.Errorf("a line that the server did not begin: %q", line)
 		}
-	}
-}
-
-func TestTheLogDoesNotGrowAsFastAsRequestsCome(t *testing.T) {
-	s := start(t, place(t))
-	flood(t, s, 20_000)
-	mustServe(t, s)
-	info, err := os.Stat(s.Log)
-	must(t, err)
-	if info.Size() > 4<<20 { // 1 MiB at once, and 256 KiB a second
-		t.Errorf("the log has %d bytes", info.Size())
 	}
 }
 
@@ -95,9 +77,9 @@ func TestAFIFOsWriterIsNotDisturbed(t *testing.T) {
 	fifo := filepath.Join(s.Root, "fifo")
 	must(t, unix.Mkfifo(fifo, 0o644))
 	must(t, os.Chmod(fifo, 0o644))
-	e, err := client(t, harness.Small).Fetch(t.Context(), s.Queue, "fifo")
-	if text, failed := e.Failed(); err != nil || !failed || !strings.Contains(text, "FIFO") {
-		t.Error(e.Summary(), err)
+	e := fetch(t, s, "fifo")
+	if text, failed := e.Failed(); !failed || !strings.Contains(text, "FIFO") {
+		t.Error(e.Summary())
 	}
 	opened := make(chan error, 1)
 	go func() { // it waits for a reader, and no request is one
@@ -106,8 +88,7 @@ func TestAFIFOsWriterIsNotDisturbed(t *testing.T) {
 		opened <- err
 	}()
 	for range 20 {
-		_, err := client(t, harness.Small).Fetch(t.Context(), s.Queue, "fifo")
-		must(t, err)
+		fetch(t, s, "fifo")
 	}
 	select {
 	case <-opened:
@@ -122,19 +103,11 @@ func TestAFIFOsWriterIsNotDisturbed(t *testing.T) {
 
 func TestAFileUnderALeaseIsWaitedFor(t *testing.T) {
 	s := start(t, place(t))
-	must(t, s.WriteFile("leased", []byte("content")))
-	f, err := os.OpenFile(filepath.Join(s.Root, "leased"), os.O_RDWR, 0)
-	must(t, err)
-	defer f.Close()
-	if _, err := unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_WRLCK); err != nil {
-		t.Skip("no lease on this file system:", err)
-	}
-	broken := make(chan os.Signal, 1)
-	notifyIO(t, broken)
+	f, broken := leased(t, s)
 	c := client(t, harness.Small)
 	must(t, c.Request(t.Context(), s.Queue, "leased"))
 	<-broken
-	_, err = unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_UNLCK)
+	_, err := unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_UNLCK)
 	must(t, err)
 	if e, err := c.Finish(t.Context(), "leased"); err != nil || string(e.Content) != "content" {
 		t.Error(e.Summary(), err)
@@ -145,9 +118,9 @@ func TestFilesThatDoNotTellTheirSizeFail(t *testing.T) {
 	p := place(t)
 	s := start(t, p, "--root", "/proc")
 	for _, path := range []string{"version", "self/status", "meminfo"} {
-		e, err := client(t, harness.Small).Fetch(t.Context(), s.Queue, path)
-		if _, failed := e.Failed(); err != nil || !failed {
-			t.Error(path, e.Summary(), err)
+		e := fetch(t, s, path)
+		if _, failed := e.Failed(); !failed {
+			t.Error(path, e.Summary())
 		}
 	}
 }
@@ -185,10 +158,4 @@ func TestWithoutOpenat2(t *testing.T) {
 		run("--stop", "--pidfile", p.PIDFile)
 		cmd.Wait()
 	}
-}
-
-// notifyIO has SIGIO, which announces that a lease is to be broken, come to c.
-func notifyIO(t *testing.T, c chan<- os.Signal) {
-	signal.Notify(c, unix.SIGIO)
-	t.Cleanup(func() { signal.Stop(c) })
 }

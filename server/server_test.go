@@ -44,9 +44,7 @@ func TestMain(m *testing.M) {
 func place(t *testing.T) harness.Place {
 	t.Helper()
 	p, err := harness.NewPlace()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(func() {
 		if err := harness.KillAdopted(); err != nil {
 			t.Error(err)
@@ -58,10 +56,16 @@ func place(t *testing.T) harness.Place {
 
 func start(t *testing.T, p harness.Place, more ...string) *harness.Server {
 	t.Helper()
-	s, err := programs.StartServer(t.Context(), p, harness.Hostile(), more...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	return startIn(t, p, nil, more...)
+}
+
+// startIn gives the launcher further orders.
+func startIn(t *testing.T, p harness.Place, orders []string, more ...string) *harness.Server {
+	t.Helper()
+	setting := harness.Hostile()
+	setting.Orders = orders
+	s, err := programs.StartServer(t.Context(), p, setting, more...)
+	must(t, err)
 	t.Cleanup(s.Close)
 	return s
 }
@@ -69,11 +73,25 @@ func start(t *testing.T, p harness.Place, more ...string) *harness.Server {
 func client(t *testing.T, shape harness.Shape) *harness.Client {
 	t.Helper()
 	c, err := harness.NewClient(shape)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(c.Close)
 	return c
+}
+
+// fetch returns what a client gets.
+func fetch(t *testing.T, s *harness.Server, path string) harness.Exchange {
+	t.Helper()
+	e, err := client(t, harness.Small).Fetch(t.Context(), s.Queue, path)
+	must(t, err)
+	return e
+}
+
+// send sends a request by hand.
+func send(t *testing.T, s *harness.Server, reply, path string) {
+	t.Helper()
+	message, err := wire.Request{PID: 1, Reply: reply, Path: path}.Append(nil)
+	must(t, err)
+	must(t, harness.SendRaw(t.Context(), s.Queue, message))
 }
 
 func must(t *testing.T, err error) {
@@ -360,34 +378,45 @@ func mustServeSoon(t *testing.T, s *harness.Server) {
 func TestForegroundTellsTheServiceManager(t *testing.T) {
 	p := place(t)
 	socket := filepath.Join(p.Dir, "log", "notify") // where the account may write, too
-	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
-	must(t, err)
+	manager := listen(t, socket)
 	defer manager.Close()
-	must(t, os.Chmod(socket, 0o777))
 
 	cmd := exec.Command(programs.Server, append(p.Args(), "--foreground")...)
 	cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+socket)
 	must(t, cmd.Start())
 	defer cmd.Process.Kill()
-	expect(t, manager, "READY=1")
+	if said := receive(t, manager); said != "READY=1" {
+		t.Errorf("the manager was told %q first", said)
+	}
 	must(t, p.WriteFile("file", []byte("x")))
 	e, err := client(t, harness.Small).Fetch(t.Context(), p.Queue, "file")
 	if err != nil || string(e.Content) != "x" {
 		t.Error(e.Summary(), err)
 	}
 	must(t, cmd.Process.Signal(unix.SIGTERM))
-	expect(t, manager, "STOPPING=1")
+	if said := receive(t, manager); said != "STOPPING=1" {
+		t.Errorf("the manager was told %q at the end", said)
+	}
 	must(t, cmd.Wait())
 }
 
-func expect(t *testing.T, manager *net.UnixConn, want string) {
+// receive waits for the next message.
+func receive(t *testing.T, socket *net.UnixConn) string {
 	t.Helper()
-	manager.SetReadDeadline(time.Now().Add(harness.Stretched(10 * time.Second)))
-	buf := make([]byte, 100)
-	n, err := manager.Read(buf)
-	if err != nil || string(buf[:n]) != want {
-		t.Fatalf("the manager was told %q, %v; want %q", buf[:n], err, want)
-	}
+	must(t, socket.SetReadDeadline(time.Now().Add(harness.Stretched(10*time.Second))))
+	buf := make([]byte, 1000)
+	n, err := socket.Read(buf)
+	must(t, err)
+	return string(buf[:n])
+}
+
+// listen has a socket that everybody may write to.
+func listen(t *testing.T, name string) *net.UnixConn {
+	t.Helper()
+	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
+	must(t, err)
+	must(t, os.Chmod(name, 0o777))
+	return socket
 }
 
 // A starter may set securebits that make setresuid(2) keep the capabilities.
