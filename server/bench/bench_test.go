@@ -90,6 +90,13 @@ func TestSVGIsWellFormedAndComplete(t *testing.T) {
 	}
 }
 
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func has(t *testing.T, text string, parts ...string) {
 	t.Helper()
 	for _, want := range parts {
@@ -111,9 +118,7 @@ func TestJSONHasSamplesMediansAndRatios(t *testing.T) {
 		}
 	}
 	r := sample()
-	if err := json.Unmarshal(r.json(), &got); err != nil {
-		t.Fatal(err)
-	}
+	must(t, json.Unmarshal(r.json(), &got))
 	f := got.Figures[0]
 	if got.Machine.CPU != r.Machine.CPU || f.Samples[ours][1] != 1.3 || f.Summary[inC].Max != 2.6 || f.Ratios["ours/C"] != 0.5 {
 		t.Errorf("got %+v", got)
@@ -132,9 +137,7 @@ func TestTable(t *testing.T) {
 	var b strings.Builder
 	r := sample()
 	r.add(key{Name: "alone"}, ours, 123.4)
-	if err := r.table(&b); err != nil {
-		t.Fatal(err)
-	}
+	must(t, r.table(&b))
 	has(t, b.String(), "medians of 2 rounds", "1.15 (1.00-1.30)", "0.50", " 123 ", " -\n")
 	if strings.Contains(b.String(), "p99") {
 		t.Errorf("what is plotted is in the table:\n%s", b.String())
@@ -173,9 +176,7 @@ func TestCPUClockCountsEndedThreads(t *testing.T) {
 func rusage(t *testing.T) float64 {
 	t.Helper()
 	var u unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
-		t.Fatal(err)
-	}
+	must(t, unix.Getrusage(unix.RUSAGE_SELF, &u))
 	return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e9
 }
 
@@ -201,9 +202,7 @@ func TestClientsOfAnInterruptedCrowdLeaveNoQueue(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	f, err := harness.NewFakeServer()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer f.Close()
 	b.queue = f.Queue
 	ctx, interrupt := context.WithCancel(t.Context())
@@ -214,9 +213,7 @@ func TestClientsOfAnInterruptedCrowdLeaveNoQueue(t *testing.T) {
 		ended <- err
 	}()
 	c, err := f.Accept(ctx, "1000")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer c.Close()
 	interrupt()
 	if err := <-ended; err == nil || harness.QueueExists(c.Request.Reply) {

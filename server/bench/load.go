@@ -26,10 +26,11 @@ type reading struct {
 var (
 	p50        = reading{"p50", "us", "lower", func(o outcome) float64 { return o.p50 }}
 	p99        = reading{"p99", "us", "lower", func(o outcome) float64 { return o.p99 }}
-	rate       = reading{"", "requests/s", "higher", outcome.perSecond}
-	speed      = reading{"", "GB/s", "higher", outcome.gbPerSecond}
-	cpuPer1000 = reading{"server's CPU per 1,000 requests", "ms", "lower", outcome.cpuPer1000}
-	cpuPerGB   = reading{"server's CPU per GB", "s", "lower", outcome.cpuPerGB}
+	rate       = reading{"", "requests/s", "higher", func(o outcome) float64 { return float64(o.requests) / o.took }}
+	speed      = reading{"", "GB/s", "higher", func(o outcome) float64 { return o.gigabytes() / o.took }}
+	cpuPer1000 = reading{"server's CPU per 1,000 requests", "ms", "lower",
+		func(o outcome) float64 { return o.cpu / float64(o.requests) * 1e6 }}
+	cpuPerGB = reading{"server's CPU per GB", "s", "lower", func(o outcome) float64 { return o.cpu / o.gigabytes() }}
 )
 
 // figure tells what a reading of a load is of.
@@ -85,11 +86,7 @@ type outcome struct {
 	cpu      float64 // of the server, seconds
 }
 
-func (o outcome) perSecond() float64   { return float64(o.requests) / o.took }
-func (o outcome) gigabytes() float64   { return float64(o.bytes) / 1e9 }
-func (o outcome) cpuPer1000() float64  { return o.cpu / float64(o.requests) * 1e6 } // milliseconds
-func (o outcome) gbPerSecond() float64 { return o.gigabytes() / o.took }
-func (o outcome) cpuPerGB() float64    { return o.cpu / o.gigabytes() }
+func (o outcome) gigabytes() float64 { return float64(o.bytes) / 1e9 }
 
 // parseOutcome reads the line that load.c prints.
 func parseOutcome(line string) (o outcome, err error) {

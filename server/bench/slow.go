@@ -40,7 +40,7 @@ func (b *bench) burden(ctx context.Context, c contestant) error {
 		lower("idle, server's memory", "MiB", idle)
 		var memory, threads, crowd float64
 		look := func(ctx context.Context) error { // keeps the greatest
-			for ; ; pause(ctx, slowPause) {
+			for ; ; time.Sleep(slowPause) {
 				m, t, err := s.size()
 				memory, threads = max(memory, m), max(threads, t)
 				if err != nil || ctx.Err() != nil {
@@ -48,7 +48,12 @@ func (b *bench) burden(ctx context.Context, c contestant) error {
 				}
 			}
 		}
-		clients := crowdSize(b.quick)
+		// They come at once while the slow transfers of the same user go on. There is room for the queues of a few; the
+		// others wait for it.
+		clients := 1000
+		if b.quick {
+			clients = 100
+		}
 		err = b.slow(ctx, func(ctx context.Context) error {
 			alone, stop := context.WithTimeout(ctx, slowTime)
 			defer stop()
@@ -76,14 +81,6 @@ func (b *bench) burden(ctx context.Context, c contestant) error {
 		}
 		return nil
 	})
-}
-
-// pause waits, but not longer than ctx.
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
 }
 
 // slow has the transfers begin, calls f while they are slow, and lets them finish.
@@ -153,15 +150,6 @@ func (b *bench) fetchSlowly(ctx context.Context, reply string, begun func(), fas
 		case <-time.After(slowPause):
 		}
 	}
-}
-
-// crowdSize is how many clients come at once while the slow transfers of the same user go on. There is room for the
-// queues of a few; the others wait for it.
-func crowdSize(quick bool) int {
-	if quick {
-		return 100
-	}
-	return 1000
 }
 
 // crowd has so many clients fetch a small file. Each must be served, which its exit status says. It returns the seconds
