@@ -389,6 +389,16 @@ func TestWhoIsTheDaemon(t *testing.T) {
 }
 
 // TestNoise has what a runtime does by the way.
+// A process can be adopted between any two of its calls, by when its parent ends.
+func TestAdoptionSplitsNoRow(t *testing.T) {
+	null := func(fd uint64) event.Event { return on("/dev/null", call(daemon, "dup2", 5, fd)) }
+	adopted := event.Event{Kind: event.Adopted, PID: daemon, TID: daemon, Result: 1}
+	story := birth.Read(record(join(forks, then(null(0), null(1), adopted, null(2)), start()[len(forks):], service)))
+	if !slices.ContainsFunc(story.Rows, func(row birth.Row) bool { return row.Text.EN == "dup2(/dev/null, 0, 1, 2)" }) {
+		t.Errorf("no row has all three descriptors: %v", story.Rows)
+	}
+}
+
 func TestNoise(t *testing.T) {
 	var events []event.Event
 	for sig := uint64(1); sig <= 64; sig++ {

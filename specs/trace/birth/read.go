@@ -115,11 +115,12 @@ func (r *reader) take(e *event.Event) {
 	row.events = append(row.events, e)
 }
 
-// lastOf is the last row of the process, while it serves that of the thread.
+// lastOf is the last row of the process, while it serves that of the thread. Its adoption, which may come between any two
+// of its calls, is no part of what it does.
 func (r *reader) lastOf(e *event.Event) *Row {
 	for i := len(r.story.Rows) - 1; i >= 0; i-- {
 		row := &r.story.Rows[i]
-		if row.PID == e.PID && row.Phase == r.phase && (r.phase == Birth || row.TID == e.TID) {
+		if row.PID == e.PID && row.events[0].Kind != event.Adopted && row.Phase == r.phase && (r.phase == Birth || row.TID == e.TID) {
 			return row
 		}
 	}
