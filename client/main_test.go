@@ -16,7 +16,7 @@ import (
 // mqfile is the program under test, built once.
 var mqfile string
 
-// raced tells whether the race detector sees this program, and mqfile too.
+// raced reports whether the race detector sees this program, and mqfile too.
 var raced bool
 
 // binaryEnv tells the tests that they run in namespaces, see inNamespaces; its value is mqfile.

@@ -19,7 +19,7 @@ func (m *mailbox) small() *mailbox {
 	return m
 }
 
-// registerOnThread registers on a thread of its own, and tells whether that sleeps in mq_notify.
+// registerOnThread registers on a thread of its own, and reports whether that sleeps in mq_notify.
 func (m *mailbox) registerOnThread(fd int, id byte) (th inside.Thread, sleeps bool) {
 	GinkgoHelper()
 	th = inside.StartThread(func() error { return m.register(fd, id) })

@@ -96,20 +96,27 @@ func mix(args []string) error {
 		return err
 	}
 	over.Store(true)
+	count, err := ends(&made, <-cookies)
+	if err == nil {
+		fmt.Println(count[1], count[2], busy.Load())
+	}
+	return err
+}
 
-	count := map[byte]int{}
-	for _, c := range <-cookies {
+// ends counts the cookies by their last byte, of which each registration has one.
+func ends(made *sync.Map, cookies []cookie) (count map[byte]int, err error) {
+	count = map[byte]int{}
+	for _, c := range cookies {
 		id := uint16(c[0]) | uint16(c[1])<<8
 		if _, pending := made.LoadAndDelete(id); !pending {
-			return fmt.Errorf("registration %d: cookie %v, and one before or none due", id, c)
+			return nil, fmt.Errorf("registration %d: cookie %v, and one before or none due", id, c)
 		}
 		count[c[31]]++
 	}
 	for id := range made.Range {
-		return fmt.Errorf("registration %d has no end", id)
+		return nil, fmt.Errorf("registration %d has no end", id)
 	}
-	fmt.Println(count[1], count[2], busy.Load())
-	return nil
+	return count, nil
 }
 
 // readUntil reads cookies until all is over. The kernel has put them there before the call returns that causes them.

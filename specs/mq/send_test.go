@@ -27,7 +27,7 @@ func fromNow(d time.Duration) unix.Timespec { return must(unix.TimeToTimespec(ti
 // wrongTimes are no times to the kernel.
 var wrongTimes = []unix.Timespec{{Sec: 1, Nsec: -1}, {Sec: 1, Nsec: 1e9}, {Sec: -1}}
 
-var _ = Describe("E. mq_send, mq_timedsend: messages; waiting for room", func() {
+var _ = Describe("E. mq_send, mq_timedsend: messages", func() {
 	It("mq_send sends any bytes as they are; no bytes are a message too", row(63), func() {
 		q := newQueue(2, 16)
 		Expect(q.TrySend([]byte("a\x00b\xff"), 0)).To(Succeed())
@@ -57,7 +57,9 @@ var _ = Describe("E. mq_send, mq_timedsend: messages; waiting for room", func() 
 		Expect(q.TrySend(nil, 1<<32)).To(MatchError(unix.EINVAL))
 		Expect(q.TrySend(nil, 32767)).To(Succeed())
 	})
+})
 
+var _ = Describe("E. mq_send, mq_timedsend: waiting for room", func() {
 	It("mq_send sleeps while the queue is full, until there is room", row(68), func() {
 		b := fullQueue()
 		sender := sleepingSender(b, "waits", 0)

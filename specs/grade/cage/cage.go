@@ -178,13 +178,11 @@ func (c *Cages) Run(ctx context.Context, job Job) (exit int, err error) {
 		return 0, err
 	}
 	defer out.Close()
-	var slot int
-	select {
-	case slot = <-c.users.free:
-		defer func() { c.users.free <- slot }()
-	case <-ctx.Done():
-		return 0, ctx.Err()
+	slot, err := c.users.take(ctx)
+	if err != nil {
+		return 0, err
 	}
+	defer c.users.give(slot)
 	group, err := c.groups.make(slot)
 	if err != nil {
 		return 0, err

@@ -1,6 +1,7 @@
 package cage
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -22,10 +23,10 @@ const (
 // limit that counts by user (RLIMIT_NPROC, RLIMIT_MSGQUEUE). The root of a container has few to give: all that are not
 // root, for all cages. An ordinary user has no other identity to give.
 type identities struct {
-	size   int      // of the range
-	first  int      // slot, differs between graders that run at the same time
-	shared bool     // there is one range, from 1
-	free   chan int // slots
+	size   int  // of the range
+	first  int  // slot, differs between graders that run at the same time
+	shared bool // there is one range, from 1
+	free   chan int
 }
 
 func newIdentities() identities {
@@ -43,6 +44,17 @@ func newIdentities() identities {
 	}
 	return i
 }
+
+func (i identities) take(ctx context.Context) (int, error) {
+	select {
+	case n := <-i.free:
+		return n, nil
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+}
+
+func (i identities) give(n int) { i.free <- n }
 
 // outside is the identity that the cage's first user has outside.
 func (i identities) outside(slot int) int {
