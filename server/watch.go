@@ -44,9 +44,13 @@ func watch(parent context.Context, pid int32, owner uint32, stall time.Duration)
 	if err != nil {
 		return c
 	}
+	if !mayBe(pid, owner) { // asked before INFO is sent: /proc has no owner of a process that has ended since
+		process.Close()
+		return c
+	}
 	go func() {
 		defer process.Close()
-		if mayBe(pid, owner) && process.Wait(c.ctx) == nil {
+		if process.Wait(c.ctx) == nil {
 			c.cancel(errClientGone)
 		}
 	}()
