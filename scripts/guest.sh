@@ -95,6 +95,7 @@ bare() {
 broken() {
 	local dir
 	for dir in /lab/broken/*/; do
+		[ -d "$dir" ] || continue
 		run "broken: $(basename "$dir")" rows "$(cat "$dir/kills")" $(cat "$dir/arguments")
 	done
 }
