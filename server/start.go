@@ -81,6 +81,9 @@ func serve(c config, st starter, openLog func() (log.Sink, error)) (err error) {
 			return err
 		}
 	}
+	//lab:begin sighup sigterm
+	end, hangup := catchSignals() // before the PID file tells whom to signal
+	//lab:end
 	//lab:begin pidfile instance
 	pidFile, err := daemon.LockPIDFile(c.PIDFile)
 	if err != nil {
@@ -112,7 +115,6 @@ func serve(c config, st starter, openLog func() (log.Sink, error)) (err error) {
 			return err
 		}
 	}
-	signals := catchSignals()
 	s, err := newServer(c, logger)
 	if err != nil {
 		return err
@@ -123,7 +125,7 @@ func serve(c config, st starter, openLog func() (log.Sink, error)) (err error) {
 	}
 	undo = pidFile.Remove
 	logger.Printf("ready: serving %s on queue %s, user %d", log.Outside(c.Root), log.Outside(c.Queue), os.Getuid())
-	s.handleSignals(signals)
+	s.handleSignals(end, hangup)
 	s.stop()
 	return nil
 	//lab:end

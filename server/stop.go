@@ -21,26 +21,28 @@ const (
 	cutTime = 500 * time.Millisecond
 )
 
-func catchSignals() <-chan os.Signal {
-	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
-	return signals
+// catchSignals has a channel for those that end the server alone: os/signal drops what a channel has no room for, and
+// many a SIGHUP may come while a slow disk opens the log.
+func catchSignals() (end, hangup chan os.Signal) {
+	end, hangup = make(chan os.Signal, 1), make(chan os.Signal, 1)
+	signal.Notify(end, unix.SIGTERM, unix.SIGINT)
+	signal.Notify(hangup, unix.SIGHUP)
+	return end, hangup
 }
 
 // handleSignals returns when the server has to end.
-func (s *server) handleSignals(signals <-chan os.Signal) {
+func (s *server) handleSignals(end, hangup <-chan os.Signal) {
 	every := time.NewTicker(checkPeriod)
 	defer every.Stop()
 	for {
 		select {
 		case <-every.C:
 			s.checkQueue()
-		case sig := <-signals:
-			if sig != unix.SIGHUP {
-				s.log.Printf("%v: stopping", sig)
-				return
-			}
+		case <-hangup:
 			s.reopenLog()
+		case sig := <-end:
+			s.log.Printf("%v: stopping", sig)
+			return
 		}
 	}
 }
