@@ -71,10 +71,12 @@ func (s *server) stop() {
 }
 
 // unlinkQueue removes the name of the queue, once: afterwards it may be a successor's. A queue that was there before
-// stays until this server is ready to serve its requests.
+// stays until this server is ready to serve its requests, and one that somebody unlinked may have a successor by now.
 func (s *server) unlinkQueue() {
 	if s.ownsQueue {
-		mq.Unlink(s.Queue)
+		if st, err := s.queue.Load().Stat(); err == nil && st.Nlink > 0 {
+			mq.Unlink(s.Queue)
+		}
 		s.ownsQueue = false
 	}
 }

@@ -302,6 +302,22 @@ func TestAnUnlinkedQueueDoesNotHoldUpTheEnd(t *testing.T) {
 	mustEnd(t, s)
 }
 
+func TestAnUnlinkedQueuesSuccessorIsLeftToItsServer(t *testing.T) {
+	s := start(t, place(t))
+	second := place(t)
+	second.Queue = s.Queue
+	stop(t, s) // it would make its queue again
+	must(t, mq.Unlink(s.Queue))
+	start(t, second)
+	must(t, s.Signal(unix.SIGTERM))
+	must(t, s.Signal(unix.SIGCONT))
+	_, err := s.WaitForEnd(t.Context())
+	must(t, err)
+	if !harness.QueueExists(second.Queue) {
+		t.Error("the second server's queue is gone")
+	}
+}
+
 // left is a queue with one request in it, of a server that was killed, for which this test's process is registered. That
 // is root's, the queue another user's.
 func left(t *testing.T) (p harness.Place, waiting *harness.Client) {
