@@ -35,7 +35,7 @@ type Logger struct {
 	credit  int // bytes that may be logged now
 	counted time.Time
 	sink    Sink
-	old     []Sink // to be closed
+	old     Sink // to be closed by writeOut, which may be writing to it
 	closed  bool
 
 	wake chan struct{} // capacity 1: there is something to do for writeOut
@@ -111,8 +111,8 @@ func (l *Logger) writeOut() {
 		lost, closed := l.lost, l.closed
 		l.old, l.lost = nil, 0
 		l.mu.Unlock()
-		for _, s := range old {
-			s.close()
+		if old != nil {
+			old.close()
 		}
 		if !l.write(sink, lines, lost) {
 			l.mu.Lock()
@@ -151,7 +151,11 @@ func (l *Logger) Reopen() error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.old = append(l.old, l.sink)
+	if l.old == nil {
+		l.old = l.sink
+	} else { // writeOut has not come to it: where the disk is slow, descriptors must not pile up
+		l.sink.close()
+	}
 	l.sink = s
 	l.wakeUp()
 	return s.catchCrashes()
