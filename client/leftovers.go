@@ -15,6 +15,7 @@ type leftovers struct {
 	queue string // "" when there is none
 	file  string // "" when there is none
 	dir   int    // descriptor of the directory that file is in
+	once  sync.Once
 }
 
 // removeQueue takes the queue's name away; the queue lives on while somebody has it open (mq_unlink(3)).
@@ -34,9 +35,11 @@ func (l *leftovers) unlinkQueue() {
 
 // removeForGood takes all names away and leaves l locked, so that no new ones are made before the process has ended.
 func (l *leftovers) removeForGood() {
-	l.Lock()
-	l.unlinkQueue()
-	if l.file != "" {
-		unix.Unlinkat(l.dir, l.file, 0)
-	}
+	l.once.Do(func() {
+		l.Lock()
+		l.unlinkQueue()
+		if l.file != "" {
+			unix.Unlinkat(l.dir, l.file, 0)
+		}
+	})
 }

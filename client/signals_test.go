@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -42,27 +43,42 @@ func TestSignalWhileQueueIsFull(t *testing.T) {
 // A reader that does not read must not make the program immune.
 func TestSignalWhileOutputIsStuck(t *testing.T) {
 	t.Parallel()
-	s := newServer(t)
-	out, in, err := os.Pipe()
-	must(t, err)
-	defer out.Close()
-	defer in.Close()
-	c := s.command("PATH")
-	c.cmd.Stdout = in
-	c.start()
-	e := s.request()
-	e.info(1 << 20)
-	capacity, err := unix.FcntlInt(in.Fd(), unix.F_GETPIPE_SZ, 0)
-	must(t, err)
-	e.data(noise(capacity + 1))
-	eventually(t, "the pipe is full", func() bool {
-		unread, err := unix.IoctlGetInt(int(out.Fd()), unix.TIOCINQ)
-		must(t, err)
-		return unread == capacity
-	})
-	c.signal(unix.SIGINT)
-	c.wait().expect(t, 130, "")
-	gone(t, e.Request.Reply)
+	for name, answer := range map[string]func(e *exchange, capacity int){
+		"stdout": func(e *exchange, capacity int) {
+			e.info(1 << 20)
+			e.data(noise(capacity + 1))
+		},
+		"stderr": func(e *exchange, _ int) {
+			e.failure(strings.Repeat("\x01", e.MsgSize)) // printed as more bytes than the pipe takes
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newServer(t)
+			out, in, err := os.Pipe()
+			must(t, err)
+			defer out.Close()
+			defer in.Close()
+			capacity, err := unix.FcntlInt(in.Fd(), unix.F_SETPIPE_SZ, os.Getpagesize())
+			must(t, err)
+			c := s.command("PATH")
+			if name == "stdout" {
+				c.cmd.Stdout = in
+			} else {
+				c.cmd.Stderr = in
+			}
+			c.start()
+			e := s.request()
+			answer(e, capacity)
+			eventually(t, "the pipe is full", func() bool {
+				unread, err := unix.IoctlGetInt(int(out.Fd()), unix.TIOCINQ)
+				must(t, err)
+				return unread == capacity
+			})
+			c.signal(unix.SIGINT)
+			c.wait().expect(t, 130, "")
+			gone(t, e.Request.Reply)
+		})
+	}
 }
 
 // As under nohup(1), and in the background of a script.

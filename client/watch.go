@@ -36,8 +36,9 @@ func watch(o options, left *leftovers, s *state, signals <-chan os.Signal) error
 		period = barPeriod
 	}
 	defer bar.erase()
-	done := make(chan error, 1)
+	done := make(chan error, 2)
 	go func() { done <- fetch(o, left, s) }()
+	go obey(signals, left, done)
 	ticks := time.NewTicker(period)
 	defer ticks.Stop()
 	silence, call := time.Duration(0), uint64(0)
@@ -45,8 +46,6 @@ func watch(o options, left *leftovers, s *state, signals <-chan os.Signal) error
 		select {
 		case err := <-done:
 			return err
-		case sig := <-signals:
-			return &exitError{status: statusSignal + int(sig.(syscall.Signal))}
 		case <-ticks.C:
 			bar.draw()
 			silence += period
@@ -58,6 +57,16 @@ func watch(o options, left *leftovers, s *state, signals <-chan os.Signal) error
 			}
 		}
 	}
+}
+
+// obey ends the program when a signal comes. The others have a second to erase the bar and to return: they may hang in
+// a write to stderr that takes nothing, be it a terminal or a pipe, also after fetch has returned.
+func obey(signals <-chan os.Signal, left *leftovers, done chan<- error) {
+	err := &exitError{status: statusSignal + int((<-signals).(syscall.Signal))}
+	left.removeForGood()
+	done <- err
+	time.Sleep(time.Second)
+	os.Exit(err.status)
 }
 
 func silent(queue string, call uint64) error {
