@@ -79,6 +79,26 @@ wait $! || wrong "the FIFO's writer was disturbed"
 exec 3>&-
 grep -q '^forged' "$work/log" && wrong "a forged line in the log"
 
+# However a client ends, it leaves nothing, be its directory renamed meanwhile.
+kill -STOP "$(cat "$work/pid")"
+for signal in ABRT HUP PWR VTALRM; do
+    mkdir "$work/out"
+    "$client" --queue $queue -o "$work/out/file" 1 &
+    until [ "$(ls -A "$work/out")" ]; do sleep 0.1; done
+    mv "$work/out" "$work/renamed"
+    kill -$signal $!
+    wait $!
+    [ -z "$(ls -A "$work/renamed")" ] || wrong "SIG$signal: a file is left"
+    rm -r "$work/renamed"
+done
+kill -CONT "$(cat "$work/pid")"
+
+# The older file's mode, but no right of its owner's for whoever fetches.
+touch "$work/older"
+chmod 4701 "$work/older"
+"$client" --queue $queue -o "$work/older" 1 2>/dev/null
+[ "$(stat -c %a "$work/older")" = 701 ] || wrong "-o: another mode"
+
 # Log rotation and a second server.
 mv "$work/log" "$work/log.1"
 kill -HUP "$(cat "$work/pid")"

@@ -51,27 +51,29 @@ static void on_signal(int signo)
 }
 
 /*
- * Every signal that would end us without a word.  What the starter ignores,
- * such as SIGHUP under nohup(1), stays so, except SIGINT and SIGTERM.
+ * Every signal that would end us (signal(7)), real-time ones too.  What the
+ * starter ignores, such as SIGHUP under nohup(1), stays so, except SIGINT and
+ * SIGTERM.
  */
 static void handle_signals(void)
 {
-    static const int ending[] = {SIGINT,  SIGTERM, SIGHUP,  SIGQUIT, SIGPIPE,
-                                 SIGALRM, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ};
+    static const int others[] = {SIGKILL, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU,
+                                 SIGCONT, SIGCHLD, SIGURG,  SIGWINCH};
     struct sigaction action = {.sa_handler = on_signal}, old;
-    sigset_t open;
+    sigset_t ending;
 
-    sigemptyset(&open);
     sigfillset(&action.sa_mask);
-    for (size_t i = 0; i < sizeof ending / sizeof *ending; i++) {
-        sigaction(ending[i], NULL, &old);
-        if (old.sa_handler == SIG_IGN && ending[i] != SIGINT &&
-            ending[i] != SIGTERM)
+    sigfillset(&ending); /* but for the two that glibc keeps for itself */
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        sigdelset(&ending, others[i]);
+    for (int signo = 1; signo <= SIGRTMAX; signo++) {
+        if (!sigismember(&ending, signo))
             continue;
-        sigaction(ending[i], &action, NULL);
-        sigaddset(&open, ending[i]);
+        sigaction(signo, NULL, &old);
+        if (old.sa_handler != SIG_IGN || signo == SIGINT || signo == SIGTERM)
+            sigaction(signo, &action, NULL);
     }
-    sigprocmask(SIG_UNBLOCK, &open, NULL);
+    sigprocmask(SIG_UNBLOCK, &ending, NULL);
     atexit(remove_leftovers);
 }
 //lab:end

@@ -13,28 +13,45 @@
 
 //lab:begin
 static int fd = STDOUT_FILENO;
+static int directory = AT_FDCWD; /* that of the target, whatever its name */
 static char *target;             /* what the temporary file becomes */
 static char *volatile temporary; /* its name; NULL when there is none */
 //lab:end
 
 //lab:begin
-/* A temporary file in the directory of the target: rename(2) works only
- * inside a file system.  A present target keeps its mode. */
+static bool open_directory(void)
+{
+    char *name = strrchr(target, '/'), first;
+
+    if (name == NULL)
+        return true;
+    first = *++name;
+    *name = '\0';
+    directory = open(target, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    *name = first;
+    target = name;
+    return directory != -1;
+}
+
+/*
+ * A temporary file in the directory of the target: rename(2) works only
+ * inside a file system.  A present target keeps its mode, which nobody finds
+ * wider meanwhile, but not the set-user-ID bit, for the owner may be another.
+ */
 static bool open_temporary(const struct stat *present)
 {
-    const char *slash = strrchr(target, '/');
-    int directory = slash ? (int)(slash + 1 - target) : 0;
+    static char name[32];
     uint64_t random;
-    char *name;
 
-    if (getrandom(&random, sizeof random, 0) != sizeof random ||
-        asprintf(&name, "%.*s.mqfile-%016" PRIx64, directory, target,
-                 random) == -1)
+    if (!open_directory() ||
+        getrandom(&random, sizeof random, 0) != sizeof random)
         return false;
+    snprintf(name, sizeof name, ".mqfile-%016" PRIx64, random);
     temporary = name; /* known before it exists: see output_abandon */
-    fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    fd = openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+                present ? 0600 : 0666);
     return fd != -1 &&
-           (present == NULL || fchmod(fd, present->st_mode & 07777) == 0);
+           (present == NULL || fchmod(fd, present->st_mode & 0777) == 0);
 }
 //lab:end
 
@@ -101,14 +118,10 @@ bool output_finish(void)
         return false;
     if (close(fd) == -1)
         return false;
-    if (temporary != NULL) {
-        char *name = temporary;
-
-        if (rename(name, target) == -1)
-            return false;
-        temporary = NULL;
-        free(name);
-    }
+    if (temporary != NULL &&
+        renameat(directory, temporary, directory, target) == -1)
+        return false;
+    temporary = NULL;
     return true;
     //lab:end
 }
@@ -117,6 +130,6 @@ void output_abandon(void)
 {
     //lab:begin cleanup
     if (temporary != NULL)
-        unlink(temporary);
+        unlinkat(directory, temporary, 0);
     //lab:end
 }
