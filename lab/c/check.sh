@@ -134,9 +134,10 @@ chmod 0 "$work/root" # root's daemon is no longer root when it looks
 refused
 chmod 755 "$work/root"
 
-# Files whose size nobody tells.
-"$server" --root /proc --queue=$queue --pidfile "$work/pid" --log="$work/log" ||
+# Files whose size nobody tells; SIGHUP without a log file.
+"$server" --root /proc --queue=$queue --pidfile "$work/pid" ||
     wrong "/proc is not served"
+kill -HUP "$(cat "$work/pid")"
 "$client" --queue $queue version >/dev/null 2>&1
 [ $? = 1 ] || wrong "a file of /proc: no failure"
 stop

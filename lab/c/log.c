@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,7 +21,7 @@ static const char *log_path;
 static uid_t log_uid; /* the account */
 static gid_t log_gid;
 static int log_fd = -1;
-static bool to_syslog;
+static atomic_bool to_syslog;
 
 /* syslog(3) does not say whether anybody listens: ask the socket. */
 static bool syslog_answers(void)
@@ -71,9 +72,8 @@ void log_open(const char *path, uid_t uid, gid_t gid)
     const char *why;
 
     if (path == NULL) {
+        openlog("mqfiled", LOG_PID | LOG_NDELAY, LOG_DAEMON);
         to_syslog = syslog_answers();
-        if (to_syslog)
-            openlog("mqfiled", LOG_PID | LOG_NDELAY, LOG_DAEMON);
         return;
     }
     log_path = path;
@@ -96,7 +96,8 @@ void log_reopen(void)
     int fd;
 
     if (log_path == NULL) {
-        to_syslog = syslog_answers();
+        if (syslog_answers()) /* for good: syslog(3) connects again by itself */
+            to_syslog = true;
         return;
     }
     why = open_log_file(&fd);
