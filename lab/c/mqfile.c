@@ -155,8 +155,8 @@ static mqd_t try_shapes(void)
     return made;
 }
 
-/* Nobody can guess the name, and so write to the queue.  A user's other
- * clients may hold all that the limits allow: they will end. */
+/* Nobody can guess the name, and so write to the queue.  Other clients may
+ * hold all that RLIMIT_MSGQUEUE or queues_max allows: they will end. */
 static mqd_t make_reply_queue(void)
 {
     static char name[64];
@@ -170,7 +170,8 @@ static mqd_t make_reply_queue(void)
              (int)getpid(), random[0], random[1]);
     reply_name = name; /* known before it exists: a signal may come */
     reply = try_shapes();
-    for (int i = 0; reply == (mqd_t)-1 && errno == EMFILE && i < QUEUE_WAIT;
+    for (int i = 0; reply == (mqd_t)-1 &&
+                    (errno == EMFILE || errno == ENOSPC) && i < QUEUE_WAIT;
          i++) {
         nanosleep(&pause, NULL);
         reply = try_shapes();
