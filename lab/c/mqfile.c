@@ -241,11 +241,17 @@ static void forget_name(void)
     reply_name = NULL;
 }
 
+/* Nothing that moves a terminal's cursor: U+0080 to U+009F may do so, too. */
 static _Noreturn void take_failure(char *text, size_t length)
 {
-    for (size_t i = 0; i < length; i++)
-        if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
-            text[i] = '?'; /* nothing that moves a terminal's cursor */
+    for (size_t i = 0; i < length; i++) {
+        unsigned char c = text[i], before = i > 0 ? text[i - 1] : 0;
+
+        if (c < ' ' || c == 0x7f)
+            text[i] = '?';
+        else if (before == 0xc2 && c < 0xa0)
+            text[i - 1] = text[i] = '?';
+    }
     text[length] = '\0';
     die(EXIT_FAILED, "%s", text);
 }
