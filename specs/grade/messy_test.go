@@ -73,6 +73,8 @@ var messyClass = map[string]messy{
 	"built-too":                          {files: map[string]string{"Makefile": makefile, "m.c": program, "m.o": "\x7fELF", "bin/mqfiled": "\x7fELF"}, verdict: class.Graded, why: "removed before building: bin/mqfiled, m.o"},
 	"crlf":                               {files: map[string]string{"Makefile": strings.ReplaceAll(makefile, "\n", "\r\n"), "m.c": program}, verdict: class.Graded},
 	"crlf-script":                        {files: map[string]string{"Makefile": "all:\n\t./build.sh\n", "build.sh": "#!/bin/sh\r\nmkdir bin\r\ngcc -o bin/mqfiled m.c\r\n", "m.c": program}, verdict: class.NoBuild, why: "CRLF", looks: 1},
+	"crlf-program":                       {files: map[string]string{"Makefile": "all:\n\tmkdir bin && cp m bin/mqfiled\n", "m": "#!/bin/sh\r\n"}, verdict: class.Graded},
+	"no-interpreter":                     {files: map[string]string{"Makefile": "all:\n\tmkdir bin && cp m bin/mqfiled\n", "m": "exit\n"}, verdict: class.Graded},
 	"byte-order-mark":                    {files: map[string]string{"go.mod": "\ufeffmodule m\n", "server/m.go": goMain, "client/m.go": goMain}, verdict: class.NoBuild, why: "byte order mark in go.mod", looks: 1},
 	"newer-go":                           {files: map[string]string{"go.mod": "module m\n\ngo 1.99\n", "server/m.go": goMain, "client/m.go": goMain}, verdict: class.NoBuild, why: "asks for Go 1.99", looks: 1},
 	"no-module":                          {files: map[string]string{"go.mod": "module m\n\ngo 1.20\n\nrequire example.com/x v1.0.0\n", "server/m.go": "package main\n\nimport _ \"example.com/x\"\n\nfunc main() {}\n"}, verdict: class.NoBuild, why: "modules that are not here"},

@@ -131,9 +131,22 @@ func (p Programs) runOnce(ctx context.Context, s Setting, program string, args .
 		err = fmt.Errorf("%w: %s", ErrSuite, start.Stderr)
 		if _, gone := os.Stat(program); gone != nil {
 			err = finding.Failed(gone, "the program's file has gone: %v", gone)
+		} else if errno := refused(start.Stderr); errno != 0 {
+			err = finding.Failed(errno, "execve(2) of the program: %v. It is for another machine, or its first line names no "+
+				"interpreter that is there; a CR at the end of that line is part of the name", errno)
 		}
 	}
 	return start, err
+}
+
+// refused is why the kernel does not execute a program that is there, 0 if the launcher failed at something else.
+func refused(said string) unix.Errno {
+	for _, errno := range []unix.Errno{unix.ENOENT, unix.ENOEXEC} {
+		if strings.HasPrefix(said, "launch: exec ") && strings.HasSuffix(said, errno.Error()+"\n") {
+			return errno
+		}
+	}
+	return 0
 }
 
 // ErrSuite means that the suite itself could not do what it wanted: no program is to blame.
