@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"daemonlab/lab/tool"
@@ -206,7 +207,9 @@ func (o options) choose(items []intake.Item) (chosen []intake.Item, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("--only: %w in %s", err, o.class)
 		}
-		chosen = append(chosen, item)
+		if !slices.ContainsFunc(chosen, func(i intake.Item) bool { return i.Name == item.Name }) {
+			chosen = append(chosen, item)
+		}
 	}
 	return chosen, nil
 }

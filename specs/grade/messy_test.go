@@ -42,6 +42,8 @@ var messyClass = map[string]messy{
 	"O'Neil -rf":                         {files: small, verdict: class.Graded},
 	"luis.zip":                           {files: small, verdict: class.Graded},
 	"eva.tar":                            {files: small, verdict: class.Graded},
+	"eva":                                {files: map[string]string{"@c": ""}, verdict: class.Graded, got: 100},
+	"eva.built.tar":                      {files: small, verdict: class.Graded},
 	"leo.tar.gz":                         {files: small, verdict: class.Graded},
 	"mia.tar.xz":                         {files: below("lab", small), verdict: class.Graded, why: "found in lab"},
 	"bea.tar.zst":                        {files: small, verdict: class.Graded},
@@ -240,7 +242,7 @@ func gradeAgain(t *testing.T, dir, out string, args []string) {
 			}
 		}
 	}
-	only := grade(t, out, args[0], "--only", "leo.tar.gz")
+	only := grade(t, out, args[0], "--only", "leo.tar.gz", "--only", "leo.tar.gz")
 	i := slices.IndexFunc(only.Submissions, func(s class.Submission) bool { return s.Name == "leo.tar.gz" })
 	if len(only.Submissions) != len(messyClass) || len(only.Rubric) != 2 || len(only.Submissions[i].History) != 1 {
 		t.Errorf("--only: %d submissions of %d, %+v", len(only.Submissions), len(messyClass), only.Submissions[i].History)

@@ -28,14 +28,12 @@ type attempt struct {
 
 // grade builds and judges a submission. What becomes of it when ctx ends means nothing.
 func (g *grader) grade(ctx context.Context, item intake.Item, as string, unreadable error) class.Submission {
-	base := g.room("files/" + item.Name.Folder())
+	room := g.room("files/" + item.Name.Folder()) // nothing lies beside it: another submission can have any name
 	a := &attempt{
 		grader: g, Submission: class.Submission{Name: item.Name, Student: item.Student, When: time.Now()}, item: item, as: as,
-		dir: base, files: base + ".tar", built: base + ".built.tar",
+		dir: room + "/handed", files: room + "/files.tar", built: room + "/built.tar",
 	}
-	defer os.RemoveAll(a.dir)
-	defer os.Remove(a.files)
-	defer os.Remove(a.built)
+	defer os.RemoveAll(room)
 	err := unreadable
 	for _, step := range []func(context.Context) error{a.takeIn, a.build, a.judge} {
 		if err == nil {
@@ -80,7 +78,7 @@ func (a *attempt) takeIn(context.Context) error {
 	if a.item.Stray.EN != "" {
 		return fault{class.NotOne, a.item.Stray}
 	}
-	err := os.Mkdir(a.dir, 0o700)
+	err := os.MkdirAll(a.dir, 0o700)
 	if err != nil {
 		return err
 	}

@@ -74,17 +74,23 @@ func Class(path, work string) ([]Item, error) {
 	if err != nil {
 		return nil, err
 	}
+	attachments := map[string]int{} // Canvas gives each a number of its own
+	for _, entry := range entries {
+		if m := canvas.FindStringSubmatch(entry.Name()); m != nil {
+			attachments[m[4]]++
+		}
+	}
 	var items []Item
 	for _, entry := range entries {
 		if entry.Name() == gradescopeMetadata && students != nil {
 			continue
 		}
-		item := recognize(entry, students)
+		item := recognize(entry, students, attachments)
 		item.parts[0].from = filepath.Join(path, entry.Name())
-		same := func(i Item) bool { return i.Name == item.Name && i.Student.ID != "" }
+		same := func(i Item) bool { return i.Name == item.Name }
 		if i := slices.IndexFunc(items, same); i >= 0 {
-			items[i].parts = append(items[i].parts, item.parts...)
-			items[i].Student.Late = items[i].Student.Late || item.Student.Late
+			item.Student.Late = item.Student.Late || items[i].Student.Late
+			items[i].parts, items[i].Student = append(items[i].parts, item.parts...), item.Student
 			continue
 		}
 		items = append(items, item)
@@ -107,7 +113,7 @@ func inner(dir string) string {
 	return only
 }
 
-func recognize(entry fs.DirEntry, students map[string]class.Student) Item {
+func recognize(entry fs.DirEntry, students map[string]class.Student, attachments map[string]int) Item {
 	name := entry.Name()
 	item := Item{Name: class.Name(name), parts: []part{{to: "."}}}
 	if m := moodle.FindStringSubmatch(name); m != nil {
@@ -121,7 +127,7 @@ func recognize(entry fs.DirEntry, students map[string]class.Student) Item {
 		}
 		return item
 	}
-	if m := canvas.FindStringSubmatch(name); m != nil && entry.Type().IsRegular() {
+	if m := canvas.FindStringSubmatch(name); m != nil && entry.Type().IsRegular() && attachments[m[4]] == 1 {
 		item.Student = class.Student{Platform: "canvas", Name: m[1], ID: m[3], Late: m[2] != ""}
 		item.Name, item.parts[0].to = class.Name(m[1]+"_"+m[3]), m[5]
 		return item

@@ -64,6 +64,8 @@ func TestClassesOfPlatforms(t *testing.T) {
 				"Li_3_assignsubmission_file_ moodle Li 3"}},
 		"canvas": {[]string{"nunezana_12_345_lab-1.zip", "nunezana_12_346_report.pdf", "bo_LATE_7_8_main.c"},
 			[]string{"bo_7 canvas bo 7 late", "nunezana_12 canvas nunezana 12"}},
+		"like canvas":   {[]string{"lab_2026_11_ana.zip", "lab_2026_11_bo.zip"}, []string{"lab_2026_11_ana.zip", "lab_2026_11_bo.zip"}},
+		"a name twice":  {[]string{"bo_7/Makefile", "bo_7_8_lab.zip", "eva"}, []string{"bo_7 canvas bo 7", "eva !"}},
 		"gradescope":    {[]string{"submission_12/Makefile", "submission_metadata.yml"}, []string{"submission_12 gradescope Ana, Bo 12"}},
 		"no gradescope": {[]string{"submission_12/Makefile"}, []string{"submission_12"}},
 		"github":        {[]string{"lab-ana/.git/HEAD", "lab-ana/go.mod"}, []string{"lab-ana"}},
