@@ -48,6 +48,9 @@ const gradescopeMetadata = "submission_metadata.yml"
 // junk is what systems and version control leave behind.
 var junk = []string{"__MACOSX", ".git", ".DS_Store", "Thumbs.db", "desktop.ini"}
 
+// isJunk reports whether a name is one of these, or that of a file in which a Mac keeps attributes of another.
+func isJunk(name string) bool { return slices.Contains(junk, name) || strings.HasPrefix(name, "._") }
+
 // Class returns what is in a folder of submissions, or in an archive of one, which it unpacks into an empty directory.
 func Class(path, work string) ([]Item, error) {
 	info, err := os.Stat(path)
@@ -76,7 +79,7 @@ func Class(path, work string) ([]Item, error) {
 	}
 	attachments := map[string]int{} // Canvas gives each a number of its own
 	for _, entry := range entries {
-		if m := canvas.FindStringSubmatch(entry.Name()); m != nil {
+		if m := canvas.FindStringSubmatch(entry.Name()); m != nil && !isJunk(entry.Name()) {
 			attachments[m[4]]++
 		}
 	}
@@ -102,7 +105,7 @@ func Class(path, work string) ([]Item, error) {
 // inner is the folder that holds the submissions: the only one in the archive, unless it is itself a submission.
 func inner(dir string) string {
 	entries, err := os.ReadDir(dir)
-	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return slices.Contains(junk, e.Name()) })
+	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return isJunk(e.Name()) })
 	if err != nil || len(entries) != 1 || !entries[0].IsDir() || moodle.MatchString(entries[0].Name()) {
 		return dir
 	}
@@ -116,6 +119,10 @@ func inner(dir string) string {
 func recognize(entry fs.DirEntry, students map[string]class.Student, attachments map[string]int) Item {
 	name := entry.Name()
 	item := Item{Name: class.Name(name), parts: []part{{to: "."}}}
+	if isJunk(name) {
+		item.Stray = finding.Say("not a submission: it is the system's or git's")
+		return item
+	}
 	if m := moodle.FindStringSubmatch(name); m != nil {
 		item.Student = class.Student{Platform: "moodle", Name: m[1], ID: m[2]}
 		item.Name = class.Name(m[1] + "_" + m[2] + "_assignsubmission_file_")
@@ -137,8 +144,6 @@ func recognize(entry fs.DirEntry, students map[string]class.Student, attachments
 		item.Student.Platform, item.Student.ID = "gradescope", m[1]
 	}
 	switch {
-	case slices.Contains(junk, name):
-		item.Stray = finding.Say("not a submission: it is the system's or git's")
 	case entry.IsDir():
 	case !entry.Type().IsRegular():
 		item.Stray = finding.Say("not a submission: neither a file nor a folder")
@@ -244,17 +249,15 @@ func (i Item) Unpack(dir string) (h Handed, err error) {
 			return h, err
 		}
 	}
-	for range nested {
+	for level, more := 0, true; more; level++ {
 		if h.Roots, err = roots(dir); err != nil {
 			return h, err
 		}
-		if len(h.Roots) > 0 {
+		if len(h.Roots) > 0 || level == nested {
 			break
 		}
-		if more, err := u.archives(dir); err != nil {
+		if more, err = u.archives(dir); err != nil {
 			return h, err
-		} else if !more {
-			break
 		}
 	}
 	h.Dir, h.Removed, h.Skipped = dir, u.removeBuilt(dir), u.skipped
@@ -278,9 +281,12 @@ func regular(dir string) (files []string, err error) {
 	return files, err
 }
 
+// isHiddenPath reports whether a file is nobody's work by its name or that of a folder that it is in.
+func isHiddenPath(file string) bool { return slices.ContainsFunc(strings.Split(file, "/"), isHidden) }
+
 // isHidden reports whether a file or folder of this name is nobody's work.
 func isHidden(name string) bool {
-	return strings.HasPrefix(name, ".") || slices.Contains(junk, name)
+	return strings.HasPrefix(name, ".") || isJunk(name)
 }
 
 // roots are the uppermost folders with a Makefile or a go.mod.

@@ -54,6 +54,16 @@ func zipOf(t *testing.T, files map[string]string) string {
 	return b.String()
 }
 
+// encrypted is a zip whose files say that they are encrypted.
+func encrypted(t *testing.T) string {
+	t.Helper()
+	var b bytes.Buffer
+	w := zip.NewWriter(&b)
+	_, err := w.CreateRaw(&zip.FileHeader{Name: "Makefile", Flags: 1})
+	must(t, errors.Join(err, w.Close()))
+	return b.String()
+}
+
 func TestClassesOfPlatforms(t *testing.T) {
 	for name, test := range map[string]struct{ files, want []string }{
 		"plain": {[]string{"ana/Makefile", "luis.tar.gz", "notes.txt", ".git/HEAD"},
@@ -68,7 +78,10 @@ func TestClassesOfPlatforms(t *testing.T) {
 		"a name twice":  {[]string{"bo_7/Makefile", "bo_7_8_lab.zip", "eva"}, []string{"bo_7 canvas bo 7", "eva !"}},
 		"gradescope":    {[]string{"submission_12/Makefile", "submission_metadata.yml"}, []string{"submission_12 gradescope Ana, Bo 12"}},
 		"no gradescope": {[]string{"submission_12/Makefile"}, []string{"submission_12"}},
-		"github":        {[]string{"lab-ana/.git/HEAD", "lab-ana/go.mod"}, []string{"lab-ana"}},
+		"Mac": {[]string{"._Li_3_assignsubmission_file_lab.zip", "Li_3_assignsubmission_file_lab.zip", "._bo_7_8_lab.zip", "bo_7_8_lab.zip", "._a.zip"},
+			[]string{"._Li_3_assignsubmission_file_lab.zip !", "._a.zip !", "._bo_7_8_lab.zip !",
+				"Li_3_assignsubmission_file_ moodle Li 3", "bo_7 canvas bo 7"}},
+		"github": {[]string{"lab-ana/.git/HEAD", "lab-ana/go.mod"}, []string{"lab-ana"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			top := t.TempDir()
@@ -121,13 +134,16 @@ func TestHostileArchives(t *testing.T) {
 		"many":                   {tarOf(t, many...), "more files"},
 		"bomb":                   {bomb, "MiB"},
 		"bomb in an archive":     {zipOf(t, map[string]string{"in.zip": bomb}), "MiB"},
+		"encrypted":              {encrypted(t), "encrypted"},
+		"long name":              {tarOf(t, tar.Header{Name: strings.Repeat("n", 256)}), "too long"},
 		"cut":                    {tarOf(t, tar.Header{Name: "Makefile"})[:514], "cannot be read"},
 		"no archive":             {"%PDF-1.7", "cannot be read"},
 		"odd bytes":              {tarOf(t, tar.Header{Name: "a\xff\n\x1b"}, tar.Header{Name: "Makefile"}), ""},
 		"devices, set-user-ID":   {tarOf(t, tar.Header{Name: "sda", Typeflag: tar.TypeBlock}, tar.Header{Name: "fifo", Typeflag: tar.TypeFifo}, tar.Header{Name: "Makefile", Mode: 0o6755}), ""},
 		"link that stays":        {tarOf(t, link("l", "d"), tar.Header{Name: "d/", Typeflag: tar.TypeDir}, tar.Header{Name: "l/Makefile"}), ""},
 		"Windows' separators":    {strings.ReplaceAll(zipOf(t, map[string]string{"a_Makefile": "all:\n"}), "a_M", `a\M`), ""},
-		"archives in each other": {zipOf(t, map[string]string{"a.zip": zipOf(t, map[string]string{"b.tar": tarOf(t, tar.Header{Name: "x/Makefile"})})}), ""},
+		"beside a Mac's":         {tarOf(t, tar.Header{Name: "._b.zip"}, tar.Header{Name: "__MACOSX/b.zip"}, tar.Header{Name: "b.zip"}), `"b.zip" cannot be read`},
+		"archives in each other": {zipOf(t, map[string]string{"a.zip": zipOf(t, map[string]string{"b.zip": zipOf(t, map[string]string{"c.tar": tarOf(t, tar.Header{Name: "x/Makefile"})})})}), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			top := t.TempDir()
@@ -182,6 +198,23 @@ func TestKindsOfArchives(t *testing.T) {
 				t.Errorf("%+v, %v", handed, err)
 			}
 		})
+	}
+}
+
+// TestCutWhereFilesEnd leaves the tar in an .xz without its end, as it may have it, and cuts the .xz behind it.
+func TestCutWhereFilesEnd(t *testing.T) {
+	cmd := exec.Command("xz")
+	cmd.Stdin = strings.NewReader(strings.TrimSuffix(tarOf(t, tar.Header{Name: "Makefile"}), strings.Repeat("\x00", 1024)))
+	packed, err := cmd.Output()
+	if err != nil {
+		t.Skip(err)
+	}
+	in := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(in, "a.tar.xz"), packed[:len(packed)-12], 0o644))
+	items, err := intake.Class(in, t.TempDir())
+	must(t, err)
+	if h, err := items[0].Unpack(t.TempDir()); err == nil || !strings.Contains(err.Error(), "cannot be read") {
+		t.Errorf("%+v, %v", h, err)
 	}
 }
 

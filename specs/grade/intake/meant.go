@@ -261,7 +261,7 @@ func (h Handed) otherTarget(b Built, _ string) *Guess {
 // files are those that somebody wrote, the uppermost first.
 func (h Handed) files() []string {
 	all, _ := regular(h.Dir)
-	all = slices.DeleteFunc(all, func(file string) bool { return slices.ContainsFunc(strings.Split(file, "/"), isHidden) })
+	all = slices.DeleteFunc(all, isHiddenPath)
 	slices.SortStableFunc(all, func(a, b string) int { return strings.Count(a, "/") - strings.Count(b, "/") })
 	return all
 }

@@ -49,6 +49,7 @@ var isArchive = regexp.MustCompile(`(?i)\.(zip|tar|tgz|tbz2?|txz|tzst|7z|rar|tar
 type unpacker struct {
 	root    *os.Root
 	left    bounds
+	archive string // that is being unpacked
 	skipped []string
 }
 
@@ -135,6 +136,9 @@ func leadsOut(name string, err error) error {
 	if err == nil || errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EIO) {
 		return err
 	}
+	if errors.Is(err, unix.ENAMETOOLONG) {
+		return refuse(finding.Say("%q cannot be unpacked: the name is too long", name))
+	}
 	return refuse(finding.Say("%q cannot be unpacked: it is there twice, or leads through a link", name))
 }
 
@@ -143,7 +147,7 @@ func refuse(why rubric.Text) error { return &Refused{why} }
 // archives unpacks the archives below a directory, each into the folder that it is in, and removes them.
 func (u *unpacker) archives(dir string) (any bool, err error) {
 	found, err := regular(dir)
-	found = slices.DeleteFunc(found, func(file string) bool { return !isArchive.MatchString(file) })
+	found = slices.DeleteFunc(found, func(file string) bool { return !isArchive.MatchString(file) || isHiddenPath(file) })
 	for _, file := range found {
 		to := filepath.Dir(file)
 		if len(found) > 1 {
@@ -178,6 +182,7 @@ func (u *unpacker) file(path, to string) (err error) {
 	if err != nil {
 		return err
 	}
+	u.archive = filepath.Base(path)
 	all := u.left.bytes
 	u.left.bytes = min(all, grace+u.left.ratio*info.Size())
 	granted := u.left.bytes
@@ -196,7 +201,7 @@ func (u *unpacker) file(path, to string) (err error) {
 		return u.zip(file, info.Size(), to)
 	case bytes.HasPrefix(begin, []byte("\x1f\x8b")):
 		if stream, err = gzip.NewReader(file); err != nil {
-			return broken(err)
+			return u.broken(err)
 		}
 	case bytes.HasPrefix(begin, []byte("BZh")):
 		stream = bzip2.NewReader(file)
@@ -204,8 +209,8 @@ func (u *unpacker) file(path, to string) (err error) {
 	return u.tar(stream, to)
 }
 
-func broken(err error) error {
-	return refuse(finding.Say("the archive cannot be read: %s; hand in a .zip or a .tar.gz", err.Error()))
+func (u *unpacker) broken(err error) error {
+	return refuse(finding.Say("the archive %q cannot be read: %s; hand in a .zip or a .tar.gz", u.archive, err.Error()))
 }
 
 // by has a program read the archive, as nobody where root grades: it parses what a stranger wrote.
@@ -223,8 +228,16 @@ func (u *unpacker) by(command []string, file *os.File, to string) error {
 		return fmt.Errorf("unpack %q: %w", filepath.Base(file.Name()), err)
 	}
 	err = u.tar(out, to)
-	cmd.Process.Kill() // it may have more than was wanted of it
-	cmd.Wait()
+	var rest error
+	if err == nil {
+		_, rest = io.CopyN(io.Discard, out, grace)
+	}
+	if rest != io.EOF { // it may have more than was wanted of it
+		cmd.Process.Kill()
+	}
+	if waitErr := cmd.Wait(); rest == io.EOF && waitErr != nil { // what is cut can look whole
+		return u.broken(fmt.Errorf("%s: %w", command[0], waitErr))
+	}
 	return err
 }
 
@@ -236,7 +249,7 @@ func (u *unpacker) tar(from io.Reader, to string) error {
 			return nil
 		}
 		if err != nil {
-			return broken(err)
+			return u.broken(err)
 		}
 		open := func() (io.ReadCloser, error) { return io.NopCloser(archive), nil }
 		switch header.Typeflag {
@@ -249,7 +262,7 @@ func (u *unpacker) tar(from io.Reader, to string) error {
 			continue
 		}
 		if err := u.put(join(to, header.Name), header.FileInfo(), header.Linkname, open); err != nil {
-			return archiveFault(err)
+			return u.archiveFault(err)
 		}
 	}
 }
@@ -265,9 +278,12 @@ func join(to, name string) string {
 func (u *unpacker) zip(file *os.File, size int64, to string) error {
 	archive, err := zip.NewReader(file, size)
 	if err != nil && !errors.Is(err, zip.ErrInsecurePath) {
-		return broken(err)
+		return u.broken(err)
 	}
 	for _, f := range archive.File {
+		if f.Flags&1 != 0 {
+			return refuse(finding.Say("the archive %q is encrypted: hand it in without a password", u.archive))
+		}
 		name := f.Name
 		if f.CreatorVersion>>8 == 0 { // of Windows, where some write its separator
 			name = strings.ReplaceAll(name, `\`, "/")
@@ -275,11 +291,11 @@ func (u *unpacker) zip(file *os.File, size int64, to string) error {
 		target := ""
 		if f.Mode().Type() == fs.ModeSymlink {
 			if target, err = readLink(f); err != nil {
-				return broken(err)
+				return u.broken(err)
 			}
 		}
 		if err := u.put(join(to, name), f.FileInfo(), target, f.Open); err != nil {
-			return archiveFault(err)
+			return u.archiveFault(err)
 		}
 	}
 	return nil
@@ -296,12 +312,12 @@ func readLink(f *zip.File) (string, error) {
 }
 
 // archiveFault blames the archive for an error of reading it, but not for one of writing files.
-func archiveFault(err error) error {
+func (u *unpacker) archiveFault(err error) error {
 	var own *fs.PathError
 	if r := new(Refused); errors.As(err, &r) || errors.As(err, &own) {
 		return err
 	}
-	return broken(err)
+	return u.broken(err)
 }
 
 // removeBuilt removes programs and object files: what is judged is what building makes.
