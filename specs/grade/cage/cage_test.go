@@ -351,12 +351,18 @@ func TestBare(t *testing.T) {
 	}
 }
 
-// TestTooLargeResult has a submission make a file that is larger than all of it may be and takes no room.
+// TestTooLargeResult has a submission make what no other cage could hold, or nobody could name.
 func TestTooLargeResult(t *testing.T) {
-	j, _ := job("truncate -s 400M file", false)
-	j.Result = filepath.Join(t.TempDir(), "result")
-	if _, err := cages.Run(t.Context(), j); !errors.Is(err, cage.ErrTooLarge) {
-		t.Errorf("got %v", err)
+	for _, script := range []string{
+		"truncate -s 400M file",
+		"truncate -s 255M file; for n in $(seq 300); do echo >$n; done",
+		"name=$(printf %200s x); for n in $(seq 30); do mkdir \"$name\" && cd -P \"$name\" 2>/dev/null || exit; done",
+	} {
+		j, _ := job(script, false)
+		j.Result = filepath.Join(t.TempDir(), "result")
+		if _, err := cages.Run(t.Context(), j); !errors.Is(err, cage.ErrTooLarge) {
+			t.Errorf("%s: got %v", script, err)
+		}
 	}
 }
 

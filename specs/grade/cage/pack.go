@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 )
 
 // ErrTooLarge means that the files of a submission are more than it may have.
@@ -30,7 +32,9 @@ func pack(w io.Writer, dir string) error {
 	}
 	defer root.Close()
 	p := packer{tar: tar.NewWriter(w), dir: dir, root: root, left: maxFiles}
-	if err := filepath.WalkDir(dir, p.add); err != nil {
+	if err := filepath.WalkDir(dir, p.add); errors.Is(err, unix.ENAMETOOLONG) { // of folders in each other
+		return ErrTooLarge
+	} else if err != nil {
 		return err
 	}
 	return p.tar.Close()
@@ -41,6 +45,15 @@ type packer struct {
 	dir  string
 	root *os.Root
 	left int64 // bytes that may still come
+}
+
+// count counts what a file takes in a cage, where it is in whole pages and has no holes.
+func (p *packer) count(size int64) error {
+	const page = 4096
+	if p.left -= (size + page - 1) / page * page; p.left < 0 {
+		return ErrTooLarge
+	}
+	return nil
 }
 
 func (p *packer) add(path string, entry fs.DirEntry, err error) error {
@@ -65,7 +78,7 @@ func (p *packer) add(path string, entry fs.DirEntry, err error) error {
 		if header.Linkname, err = p.root.Readlink(path); err != nil {
 			return err
 		}
-		return p.tar.WriteHeader(header)
+		return errors.Join(p.count(int64(len(header.Linkname))), p.tar.WriteHeader(header))
 	case 0:
 		return p.addFile(path, header)
 	}
@@ -83,8 +96,8 @@ func (p *packer) addFile(path string, header *tar.Header) error {
 	if err != nil {
 		return err
 	}
-	if p.left -= info.Size(); p.left < 0 {
-		return fmt.Errorf("%s: %w", path, ErrTooLarge)
+	if err := p.count(info.Size()); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
 	}
 	header.Typeflag, header.Size = tar.TypeReg, info.Size()
 	if err := p.tar.WriteHeader(header); err != nil {

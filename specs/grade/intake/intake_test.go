@@ -131,6 +131,7 @@ func TestHostileArchives(t *testing.T) {
 		"hard link of a link":    {tarOf(t, link("l", "../outside"), tar.Header{Name: "m", Linkname: "l", Typeflag: tar.TypeLink}), "through a link"},
 		"twice":                  {tarOf(t, tar.Header{Name: "Makefile"}, tar.Header{Name: "./Makefile"}), "twice"},
 		"deep":                   {tarOf(t, deep), "more files"},
+		"long path":              {tarOf(t, tar.Header{Name: strings.Repeat(strings.Repeat("d", 250)+"/", 20) + "f"}), "more files"},
 		"many":                   {tarOf(t, many...), "more files"},
 		"bomb":                   {bomb, "MiB"},
 		"bomb in an archive":     {zipOf(t, map[string]string{"in.zip": bomb}), "MiB"},

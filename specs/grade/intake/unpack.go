@@ -97,7 +97,8 @@ func (u *unpacker) put(name string, info fs.FileInfo, target string, open func()
 	if clean == "." || strings.HasPrefix(clean, "__MACOSX") {
 		return nil
 	}
-	if u.left.files--; u.left.files < 0 || strings.Count(clean, "/") > u.left.depth {
+	tooLong := len(clean) > unix.PathMax/2 // leaves room for where it lies, here and in a cage
+	if u.left.files--; u.left.files < 0 || strings.Count(clean, "/") > u.left.depth || tooLong {
 		return refuse(finding.Say("there are more files than a submission may have, or too many folders in each other"))
 	}
 	if err := u.root.MkdirAll(filepath.Dir(clean), 0o755); err != nil {
