@@ -255,15 +255,14 @@ var _ = Row("stuck", func(r row) {
 	})
 	It("does not give up a client whose PID means nothing here", func(ctx SpecContext) {
 		s := r.start(ctx)
-		// A program may look at the client only when it has waited for a while.
-		slow := 300 * time.Millisecond
-		for _, pid := range []int32{1<<31 - 1, 0, -1} {
-			c := r.stuckClient(ctx, s, pid, large)
-			e, err := c.FinishSlowly(ctx, "large", slow/3, slow)
+		clients := r.stuckClients(ctx, s, 1<<31-1, 0, -1)
+		// A program has to look at a client that takes nothing only every 2 s.
+		<-time.After(2200 * time.Millisecond)
+		for _, c := range clients {
+			e, err := c.Finish(ctx, "large")
 			r.can(ctx, err == nil && bytes.Equal(e.Content, large),
-				say("asked with PID %d, which no process has, and read slowly", pid), say("the whole file"),
+				say("asked with PID %d, which no process has, and began to read after 2 s", c.PID), say("the whole file"),
 				say("%d of %d bytes, %v, error: %v", len(e.Content), len(large), e.Last(), err))
-			c.Close()
 		}
 	})
 })
@@ -470,7 +469,8 @@ var _ = Row("sigterm", func(r row) {
 			if s.Alive() {
 				c.Finish(ctx, "large")
 			}
-			r.mustEnd(ctx, s, harness.NewStopwatch(), 2*time.Second)
+			// One that had something to finish may use up the whole time for it.
+			r.mustEnd(ctx, s, harness.NewStopwatch(), 6*time.Second)
 			r.clear()
 			s.Remove()
 			if !survives {
@@ -547,6 +547,7 @@ var _ = Row("leaks", func(r row) {
 	It("is where it was after thousands of requests, good and bad", func(ctx SpecContext) {
 		s := r.start(ctx)
 		Expect(s.WriteFile("file", random(1000))).To(Succeed())
+		Expect(os.Mkdir(filepath.Join(s.Root, "dir"), 0o755)).To(Succeed())
 		c := client(harness.Small)
 		r.load(ctx, s, c, 200)
 		files, before := r.openFiles(ctx, s), r.status(s)
@@ -555,7 +556,8 @@ var _ = Row("leaks", func(r row) {
 		open, ok := r.eventuallyOpen(ctx, s, files)
 		r.can(ctx, ok || open > files, say("made %d requests", requests), say("it has no children"), say("it has some"))
 		r.can(ctx, ok,
-			say("made %d requests: for a file, for a missing one, malformed ones, to a missing queue", requests),
+			say("made %d requests: for a file, a missing one and a directory, malformed ones, to a missing queue and to one of "+
+				"messages of 128 bytes", requests),
 			say("as many descriptors as before"), say("%d, there were %d:\n%s", open, files, s.Process.Path("fd")))
 		var after = r.status(s)
 		fewThreads := eventually(ctx, func() bool {
@@ -620,14 +622,20 @@ func (r row) makeDropped(ctx context.Context, s *harness.Server, _ *harness.Clie
 // load makes a mix of requests and waits for the answers of those that get one.
 func (r row) load(ctx context.Context, s *harness.Server, c *harness.Client, requests int) {
 	lost := request("/no-such-queue", "file")
+	tiny := client(harness.Shape{Depth: 4, MsgSize: 128})
+	defer tiny.Close()
+	dropped := [][]byte{lost, lost[:len(lost)-1], request(tiny.ReplyName(), "missing")}
 	for i := range requests {
 		switch i % 4 {
-		case 0, 1:
+		case 0:
 			r.fetch(ctx, c, s, "file")
-		case 2:
+		case 1:
 			r.fetch(ctx, c, s, "missing")
+		case 2:
+			r.fetch(ctx, c, s, "dir")
 		case 3:
-			r.goesOn(harness.SendRaw(ctx, s.Queue, lost[:len(lost)-i/4%2]), s, say("sent a malformed request"))
+			tiny.TakeAll() // what is sent there is the row `malformed`'s
+			r.goesOn(harness.SendRaw(ctx, s.Queue, dropped[i/4%len(dropped)]), s, say("sent a malformed request"))
 		}
 	}
 	r.fetch(ctx, c, s, "file")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -190,17 +191,18 @@ var _ = Row("backlog", func(r row) {
 // A file that no reply queue holds whole keeps a transfer going until the client reads.
 var large = bytes.Repeat([]byte("0123456789abcdef"), 64<<10)
 
-// stuckClients have each asked for the large file and taken nothing of it; their queues are full.
-func (r row) stuckClients(ctx context.Context, s *harness.Server, n int) []*harness.Client {
+// stuckClients, with these PIDs, have each asked for the large file and taken nothing of it; their queues are full.
+func (r row) stuckClients(ctx context.Context, s *harness.Server, with ...int32) []*harness.Client {
 	Expect(s.WriteFile("large", large)).To(Succeed())
-	clients := make([]*harness.Client, n)
-	for i := range clients {
+	clients := make([]*harness.Client, len(with))
+	for i, pid := range with {
 		clients[i] = client(harness.Shape{Depth: 2, MsgSize: 4096})
+		clients[i].PID = pid
 		r.goesOn(clients[i].Request(ctx, s.Queue, "large"), s, say("asked for a large file"))
 	}
 	for _, c := range clients {
 		r.can(ctx, eventually(ctx, c.IsFull),
-			say("had %d clients ask for a file of %d bytes and read nothing", n, len(large)),
+			say("had %d clients ask for a file of %d bytes and read nothing", len(clients), len(large)),
 			say("each reply queue fills up"), say("the queue of one of them does not"),
 			say("requests are served one after the other, and the first waits for its client; or there are fewer threads "+
 				"than clients, and each waits for one"))
@@ -211,13 +213,18 @@ func (r row) stuckClients(ctx context.Context, s *harness.Server, n int) []*harn
 var _ = Row("threads", func(r row) {
 	It("has no child process while it transfers", func(ctx SpecContext) {
 		s := r.start(ctx)
-		before := must(harness.Adopted())
-		r.stuckClients(ctx, s, 1)
+		before, waited := must(harness.Adopted()), r.stat(s).ChildFaults
+		c := r.stuckClients(ctx, s, self)[0]
 		children := must(procfs.New("/proc").Children(s.PID))
 		after := must(harness.Adopted())
 		r.must(len(children) == 0 && len(after) <= len(before),
 			say("looked at the daemon while it sends to a client"), say("it has no children"),
 			say("PID %d has the children %v; %d processes in all, %d before", s.PID, pids(children), len(after), len(before)))
+		c.Finish(ctx, "large")
+		c.Fetch(ctx, s.Queue, "missing")
+		now := r.stat(s).ChildFaults // no process ends without a page fault
+		r.must(now == waited, say("looked at the daemon after it has sent"), say("it has had no children"),
+			say("%s: cminflt %d, %d before: it has waited for a child", s.Process.Path("stat"), now, waited))
 	})
 })
 
@@ -226,7 +233,7 @@ var _ = Row("concurrent", func(r row) {
 	It("serves others while clients do not read", func(ctx SpecContext) {
 		// Those that are read last have taken nothing for as long as this machine needs for the others.
 		s := r.start(ctx, "--stall", "3600")
-		slow := r.stuckClients(ctx, s, slowClients)
+		slow := r.stuckClients(ctx, s, slices.Repeat([]int32{self}, slowClients)...)
 		r.mustServe(ctx, s, say("had %d clients ask for a large file and read nothing", slowClients))
 		for _, c := range slow {
 			e, err := c.Finish(ctx, "large")

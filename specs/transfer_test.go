@@ -44,7 +44,7 @@ var _ = Row("transfer", func(r row) {
 		r.mustArrive(ctx, client(harness.Shape{Depth: 4, MsgSize: 4096}), r.start(ctx), "large", random(8<<20+1))
 	})
 	It("sends files of 2 GiB, 4 GiB and more", func(ctx SpecContext) {
-		s := r.start(ctx, "--stall", "1") // what is left of a transfer whose beginning was read ends soon
+		s := r.start(ctx, "--stall", "3600") // this machine may hold up the suite for as long as it will
 		for _, size := range []int64{1<<31 - 1, 1 << 31, 3<<30 + 1, 1 << 32, 1<<32 + 5, 1<<33 + 300} {
 			r.mustBegin(ctx, s, size)
 		}
@@ -160,6 +160,22 @@ var _ = Row("protocol", func(r row) {
 				say("INFO with the size as uint64, DATA in pieces of the queue's message size, an empty END"),
 				say("%s: %s", wrong, e.Summary()))
 			r.mustBeSilent(ctx, c, s)
+		}
+	})
+	It("fills each message but the last, whatever the queue holds", func(ctx SpecContext) {
+		s := r.start(ctx)
+		const size = 300_001 // more than a program reads of a file at a time
+		Expect(s.WriteFile("file", bytes.Repeat([]byte("x"), size))).To(Succeed())
+		for _, msgSize := range []int{256, 1000, 8192} {
+			c := client(harness.Shape{Depth: 2, MsgSize: msgSize})
+			e := r.fetch(ctx, c, s, "file")
+			wrong := outOfOrder(e, size, c.Shape.MsgSize)
+			r.must(wrong == (rubric.Text{}),
+				say("asked for a file of %d bytes with messages of %d bytes", size, c.Shape.MsgSize),
+				say("as many bytes in each DATA as a message of the reply queue holds, fewer only in the last"),
+				say("%s: %s", wrong, e.Summary()),
+				say("the buffer is smaller than a message, or does not hold a whole number of them"))
+			c.Close()
 		}
 	})
 	It("takes a request of any priority", func(ctx SpecContext) {

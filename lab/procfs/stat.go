@@ -20,6 +20,8 @@ type Stat struct {
 	TTY      TTY    // controlling terminal
 	UserTime uint64 // CPU time, clock ticks (sysconf(_SC_CLK_TCK), 100 a second)
 	SysTime  uint64 // CPU time in the kernel, clock ticks
+
+	ChildFaults uint64 // minor page faults of the children that it has waited for
 }
 
 // TTY is the device number of a controlling terminal, 0 for none.
@@ -64,8 +66,9 @@ func parseStat(text string) (Stat, error) {
 		Pid: field(&f, "pid", strconv.Atoi), Comm: rest[:end], State: field(&f, "state", parseState),
 		PPid: field(&f, "ppid", strconv.Atoi), Pgrp: field(&f, "pgrp", strconv.Atoi),
 		Session: field(&f, "session", strconv.Atoi), TTY: TTY(field(&f, "tty_nr", strconv.Atoi)),
-		UserTime: field(&f, "utime", ticks), SysTime: field(&f, "stime", ticks),
+		UserTime: field(&f, "utime", counter), SysTime: field(&f, "stime", counter),
+		ChildFaults: field(&f, "cminflt", counter),
 	}, f.err
 }
 
-func ticks(s string) (uint64, error) { return strconv.ParseUint(s, 10, 64) }
+func counter(s string) (uint64, error) { return strconv.ParseUint(s, 10, 64) }

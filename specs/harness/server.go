@@ -80,6 +80,7 @@ type Start struct {
 	Stderr  string // what it said
 	Session int    // that it was started in
 	PID     int
+	Files   []procfs.FileID // that it was started with
 }
 
 // ErrHangs means that the original process did not return.
@@ -117,6 +118,11 @@ func (p Programs) runOnce(ctx context.Context, s Setting, program string, args .
 	if s.Output != nil {
 		cmd.Stdout, cmd.Stderr = s.Output.writer, s.Output.writer
 	}
+	files, err := filesOf(cmd)
+	if err != nil {
+		stderr.close()
+		return Start{}, err
+	}
 	if err := startOwn(cmd); err != nil {
 		stderr.close()
 		return Start{}, err
@@ -126,7 +132,7 @@ func (p Programs) runOnce(ctx context.Context, s Setting, program string, args .
 		session = cmd.Process.Pid // the launcher makes one, for the terminal
 	}
 	err = waitWithin(ctx, cmd)
-	start := Start{Args: args, Exit: tool.ExitStatus(cmd.ProcessState), Stderr: strings.ToValidUTF8(stderr.text(), "?"), Session: session, PID: cmd.Process.Pid}
+	start := Start{Args: args, Exit: tool.ExitStatus(cmd.ProcessState), Stderr: strings.ToValidUTF8(stderr.text(), "?"), Session: session, PID: cmd.Process.Pid, Files: files}
 	if start.Exit == launcherFailed && strings.HasPrefix(start.Stderr, "launch: ") {
 		err = fmt.Errorf("%w: %s", ErrSuite, start.Stderr)
 		if _, gone := os.Stat(program); gone != nil {
@@ -147,6 +153,24 @@ func refused(said string) unix.Errno {
 		}
 	}
 	return 0
+}
+
+// filesOf are the files that a command is started with.
+func filesOf(cmd *exec.Cmd) (ids []procfs.FileID, err error) {
+	files := slices.Clone(cmd.ExtraFiles)
+	for _, standard := range []any{cmd.Stdin, cmd.Stdout, cmd.Stderr} {
+		if file, ok := standard.(*os.File); ok {
+			files = append(files, file)
+		}
+	}
+	for _, file := range files {
+		var st unix.Stat_t
+		if err := unix.Fstat(int(file.Fd()), &st); err != nil {
+			return nil, &os.PathError{Op: "fstat", Path: file.Name(), Err: err}
+		}
+		ids = append(ids, procfs.FileID{Dev: st.Dev, Ino: st.Ino})
+	}
+	return ids, nil
 }
 
 // ErrSuite means that the suite itself could not do what it wanted: no program is to blame.

@@ -10,8 +10,6 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
-
-	"daemonlab/lab/procfs"
 )
 
 // Setting is what a program is started in.
@@ -44,7 +42,6 @@ var hostileOrders = []string{
 // hostileFiles are open in the suite for all hostile starts of this process.
 type hostileFiles struct {
 	planted  []*os.File
-	ids      []procfs.FileID
 	terminal *os.File
 	master   *os.File
 }
@@ -59,12 +56,7 @@ func openHostileFiles() (h hostileFiles, err error) {
 			return h, err
 		}
 		os.Remove(file.Name())
-		var st unix.Stat_t
-		if err := unix.Fstat(int(file.Fd()), &st); err != nil {
-			return h, err
-		}
 		h.planted = append(h.planted, file)
-		h.ids = append(h.ids, procfs.FileID{Dev: st.Dev, Ino: st.Ino})
 	}
 	h.master, h.terminal, err = OpenTerminal()
 	if err == nil {
@@ -100,12 +92,6 @@ func BeyondLimit() (Setting, int) {
 	}
 	at := int(min(limit.Max-2, 100_003)) // Go raises its own limit to one below the greatest
 	return Setting{Hostile: true, Orders: []string{"--plant", fmt.Sprintf("3:%d", at), "--rlimit", "nofile=256:256"}}, at
-}
-
-// Planted are the files that a hostile setting has open.
-func (s Setting) Planted() []procfs.FileID {
-	h, _ := hostile()
-	return h.ids
 }
 
 // Command is what starts a program in a setting: the launcher, which executes it.
