@@ -105,10 +105,11 @@ func signaled(sig unix.Signal) func(ctx context.Context, t talk) {
 
 var _ = Row("output", func(r row) {
 	It("writes the file's bytes to stdout and their number to stderr", func(ctx SpecContext) {
-		for _, content := range [][]byte{nil, []byte("x"), random(100_001)} {
-			t := r.ask(ctx, "file")
-			r.must(t.Request.Path == "file", say("started mqfile file"), say("the request is for file"),
-				say("it is for %q", t.Request.Path))
+		longest := strings.Repeat("p/", 2047) + "p" // 4095 bytes
+		for path, content := range map[string][]byte{"file": nil, "x": []byte("x"), longest: random(100_001)} {
+			t := r.ask(ctx, path)
+			r.must(t.Request.Path == path, say("started mqfile %.20q, a path of %d bytes", path, len(path)),
+				say("the request is for that path"), say("it is for %.20q, %d bytes", t.Request.Path, len(t.Request.Path)))
 			err := t.SendFile(ctx, content)
 			e := t.end(ctx)
 			r.must(err == nil && e.Exit == 0 && bytes.Equal(e.Stdout, content) &&
@@ -158,6 +159,8 @@ var _ = Row("output", func(r row) {
 		Entry("when the server ends too early", answered(wire.End, "")),
 		Entry("after SIGINT", signaled(unix.SIGINT)),
 		Entry("after SIGTERM", signaled(unix.SIGTERM)),
+		Entry("after SIGHUP", signaled(unix.SIGHUP)),
+		Entry("after SIGUSR1", signaled(unix.SIGUSR1)),
 	)
 	It("fails when the bytes are not as many as INFO says", func(ctx SpecContext) {
 		for _, said := range []struct {
@@ -217,6 +220,10 @@ var _ = Row("exit", func(r row) {
 		// All at the same time, since it takes 10 s. A client may begin to count as soon as the suite has begun to act, so
 		// no moment is noted later than that: the next client may be slow to start.
 		asked := time.Now()
+		deaf := must(harness.NewFakeServer())
+		DeferCleanup(deaf.Close)
+		Expect(harness.SendRaw(ctx, deaf.Queue, nil)).To(Succeed()) // it has room for one
+		unheard := r.startClient(nil, "--queue", deaf.Queue, "file")
 		silent := r.ask(ctx, "file")
 		stopped := r.ask(ctx, "file")
 		stopped.mustSend(ctx, wire.Info, wire.AppendInfo(nil, 3))
@@ -234,10 +241,13 @@ var _ = Row("exit", func(r row) {
 		limited, cancel := harness.WithTimeout(ctx, 5*time.Second+harness.Slack)
 		defer cancel()
 		r.mustBeSilence(silent.client.Wait(limited), asked, say("took its request and answered nothing"))
+		e := unheard.Wait(limited)
+		r.must(e.Exit == 3, say("named a request queue that is full, and took nothing from it"),
+			say("exit status 3 after 10 s"), say("%v", e), say("mq_send(3) waits for room without a limit, mq_timedsend(3) does not"))
 		at(10700 * time.Millisecond) // what counts from INFO, or from the start, has ended
 		slow.Send(ctx, wire.End, nil)
 		r.mustBeSilence(stopped.client.Wait(limited), last, say("answered INFO and DATA, and nothing more"))
-		e := slow.end(ctx)
+		e = slow.end(ctx)
 		r.must(e.Exit == 0 && string(e.Stdout) == "xy",
 			say("answered INFO, DATA after 3.5 s and after 7 s, END after 10.7 s"),
 			say("the file: the 10 s count from one response to the next"), say("%v", e))
@@ -335,6 +345,23 @@ var _ = Row("cleanup", func(r row) {
 		Entry("after FAILURE", answered(wire.Failure, "no")),
 		Entry("after SIGINT", signaled(unix.SIGINT)),
 		Entry("after SIGTERM", signaled(unix.SIGTERM)),
+		Entry("after SIGHUP", signaled(unix.SIGHUP)),
+		Entry("after SIGUSR1", signaled(unix.SIGUSR1)),
 		Entry("after nonsense from the server", answered(wire.End, "nonsense")),
+		Entry("after 10 s without a response", func(context.Context, talk) { <-time.After(10 * time.Second) }),
 	)
+	It("leaves no queue when there is no server", func(ctx SpecContext) {
+		if !harness.OwnNamespaces() {
+			skip(say("no namespaces can be made here, and the client's queue would be one of all there are"))
+		}
+		queues := filepath.Join(place().Dir, "queues")
+		Expect(os.Mkdir(queues, 0o755)).To(Succeed())
+		Expect(unix.Mount("mqueue", queues, "mqueue", 0, "")).To(Succeed())
+		DeferCleanup(func() { unix.Unmount(queues, unix.MNT_DETACH) })
+		before := must(os.ReadDir(queues))
+		e := endOf(ctx, r.startClient(nil, "--queue="+harness.QueueName("nobody"), "file"))
+		left := must(os.ReadDir(queues))
+		r.must(len(left) == len(before), say("named a queue that does not exist"), say("no queue of its own is left"),
+			say("queues: %.300v; %v", left, e))
+	})
 })

@@ -58,7 +58,7 @@ const (
 )
 
 // slowest are the rows whose contract has long waits in it. They begin first, beside the others.
-var slowest = []string{"exit", "sigterm", "stuck", "failure", "instance", "ready"}
+var slowest = []string{"exit", "sigterm", "cleanup", "stuck", "failure", "instance", "ready"}
 
 // progress hears of each row when it has begun and when it has been judged, from several goroutines.
 type progress func(result)
