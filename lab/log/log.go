@@ -153,7 +153,7 @@ func (l *Logger) Reopen() error {
 	defer l.mu.Unlock()
 	if l.old == nil {
 		l.old = l.sink
-	} else { // writeOut has not come to it: where the disk is slow, descriptors must not pile up
+	} else { // writeOut has one to close already: descriptors must not pile up while a slow disk keeps it
 		l.sink.close()
 	}
 	l.sink = s

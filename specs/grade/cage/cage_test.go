@@ -274,7 +274,7 @@ func TestGraderKilled(t *testing.T) {
 	must(t, cmd.Process.Kill())
 	cmd.Wait()
 	NewWithT(t).Eventually(harness.Adopted).WithContext(t.Context()).WithTimeout(harness.Stretched(10 * time.Second)).Should(BeEmpty())
-	// The kernel may take a while until a group whose processes have ended can be removed.
+	// A group that is still in use is left to the grader that starts next.
 	NewWithT(t).Eventually(func() (left []string) {
 		work := filepath.Join(temporary, rand.Text())
 		must(t, os.Mkdir(work, 0o755))

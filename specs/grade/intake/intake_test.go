@@ -146,36 +146,40 @@ func TestHostileArchives(t *testing.T) {
 		"beside a Mac's":         {tarOf(t, tar.Header{Name: "._b.zip"}, tar.Header{Name: "__MACOSX/b.zip"}, tar.Header{Name: "b.zip"}), `"b.zip" cannot be read`},
 		"archives in each other": {zipOf(t, map[string]string{"a.zip": zipOf(t, map[string]string{"b.zip": zipOf(t, map[string]string{"c.tar": tarOf(t, tar.Header{Name: "x/Makefile"})})})}), ""},
 	} {
-		t.Run(name, func(t *testing.T) {
-			top := t.TempDir()
-			dir, in := filepath.Join(top, "to"), filepath.Join(top, "class")
-			must(t, errors.Join(os.Mkdir(dir, 0o755), os.Mkdir(in, 0o755)))
-			must(t, os.WriteFile(filepath.Join(top, "outside"), []byte("secret"), 0o644))
-			must(t, os.WriteFile(filepath.Join(in, "a.zip"), []byte(test.content), 0o644))
-			items, err := intake.Class(in, t.TempDir())
-			must(t, err)
-			handed, err := items[0].Unpack(dir)
-			if r := (*intake.Refused)(nil); test.refused == "" && err != nil ||
-				test.refused != "" && (!errors.As(err, &r) || !strings.Contains(r.Why.EN, test.refused)) {
-				t.Errorf("%v, want %q", err, test.refused)
-			}
-			if test.refused == "" && len(handed.Roots) != 1 {
-				t.Errorf("programs in %q", handed.Roots)
-			}
-			if left, _ := os.ReadDir(top); len(left) != 3 {
-				t.Errorf("outside: %v", left)
-			}
-			filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-				if info, err := entry.Info(); err == nil && info.Mode()&(fs.ModeSetuid|fs.ModeDevice|fs.ModeNamedPipe) != 0 {
-					t.Errorf("%s is %v", path, info.Mode())
-				}
-				if content, err := os.ReadFile(path); err == nil && string(content) == "secret" && entry.Type().IsRegular() {
-					t.Errorf("%s is what is outside", path)
-				}
-				return err
-			})
-		})
+		t.Run(name, func(t *testing.T) { staysInside(t, test.content, test.refused) })
 	}
+}
+
+// staysInside unpacks an archive that holds one program, unless it is to be refused, and looks for what got out.
+func staysInside(t *testing.T, archive, refused string) {
+	t.Helper()
+	top := t.TempDir()
+	dir, in := filepath.Join(top, "to"), filepath.Join(top, "class")
+	must(t, errors.Join(os.Mkdir(dir, 0o755), os.Mkdir(in, 0o755)))
+	must(t, os.WriteFile(filepath.Join(top, "outside"), []byte("secret"), 0o644))
+	must(t, os.WriteFile(filepath.Join(in, "a.zip"), []byte(archive), 0o644))
+	items, err := intake.Class(in, t.TempDir())
+	must(t, err)
+	handed, err := items[0].Unpack(dir)
+	if r := (*intake.Refused)(nil); refused == "" && err != nil ||
+		refused != "" && (!errors.As(err, &r) || !strings.Contains(r.Why.EN, refused)) {
+		t.Errorf("%v, want %q", err, refused)
+	}
+	if refused == "" && len(handed.Roots) != 1 {
+		t.Errorf("programs in %q", handed.Roots)
+	}
+	if left, _ := os.ReadDir(top); len(left) != 3 {
+		t.Errorf("outside: %v", left)
+	}
+	filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if info, err := entry.Info(); err == nil && info.Mode()&(fs.ModeSetuid|fs.ModeDevice|fs.ModeNamedPipe) != 0 {
+			t.Errorf("%s is %v", path, info.Mode())
+		}
+		if content, err := os.ReadFile(path); err == nil && string(content) == "secret" && entry.Type().IsRegular() {
+			t.Errorf("%s is what is outside", path)
+		}
+		return err
+	})
 }
 
 func TestKindsOfArchives(t *testing.T) {
