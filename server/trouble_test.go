@@ -97,6 +97,25 @@ func TestClientsThatDieAtAnyPoint(t *testing.T) {
 	mustHoldNothing(t, s)
 }
 
+func TestAServerThatWasStoppedCutsNoTransfer(t *testing.T) {
+	const stall = time.Second
+	s := start(t, place(t), "--stall", "1")
+	content := bytes.Repeat([]byte("x"), 256<<10)
+	must(t, s.WriteFile("large", content))
+	c := inMidTransfer(t, s, "large")
+	eventually(t, "the server waits for room", c.IsFull)
+	must(t, s.Signal(unix.SIGSTOP))
+	taken, err := c.Next(t.Context())
+	must(t, err)
+	time.Sleep(stall * 11 / 10)
+	must(t, s.Signal(unix.SIGCONT))
+	e, err := c.Finish(t.Context(), "large")
+	must(t, err)
+	if n := 4096 + len(taken.Body) + len(e.Content); n != len(content) {
+		t.Errorf("%d bytes of %d came: %s", n, len(content), e.Summary())
+	}
+}
+
 func TestTwoRequestsOfOneNameAreBothAnswered(t *testing.T) {
 	s := start(t, place(t))
 	content := bytes.Repeat([]byte("x"), 64<<10)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -26,20 +25,17 @@ var (
 // client bounds the time that a transfer waits: until its client dies or takes nothing for the stall time, or the
 // server cuts its transfers.
 type client struct {
-	ctx    context.Context // its cause says which of these
-	cancel context.CancelCauseFunc
-	stall  time.Duration
-	timer  *time.Timer // runs while the transfer waits
+	ctx     context.Context // ends with the client, or with the server's transfers; its cause says which
+	cancel  context.CancelCauseFunc
+	process *pidfd.Process // nil: not watched
+	stall   time.Duration
 }
-
-const never = time.Duration(math.MaxInt64)
 
 // watch refers to the client's process by descriptor. A PID that no process has is not watched; neither is one that
 // cannot be opened, as a thread's, nor another user's, as the PID from another namespace may be here.
 func watch(parent context.Context, pid int32, owner uint32, stall time.Duration) *client {
 	c := &client{stall: stall}
 	c.ctx, c.cancel = context.WithCancelCause(parent)
-	c.timer = time.AfterFunc(never, func() { c.cancel(fmt.Errorf("%w (%v)", errStalled, stall)) })
 	process, err := pidfd.Open(int(pid))
 	if err != nil {
 		return c
@@ -48,8 +44,8 @@ func watch(parent context.Context, pid int32, owner uint32, stall time.Duration)
 		process.Close()
 		return c
 	}
+	c.process = process
 	go func() {
-		defer process.Close()
 		if process.Wait(c.ctx) == nil {
 			c.cancel(errClientGone)
 		}
@@ -66,17 +62,26 @@ func mayBe(pid int32, owner uint32) bool {
 
 // wait sends the message when there is room.
 func (c *client) wait(q *mq.Queue, body []byte, kind uint) error {
-	c.timer.Reset(c.stall)
-	err := q.Send(c.ctx, body, kind)
-	c.timer.Stop()
-	if err != nil && c.ctx.Err() != nil {
+	ctx, cancel := context.WithTimeout(c.ctx, c.stall)
+	defer cancel()
+	err := q.Send(ctx, body, kind)
+	switch {
+	case err == nil || ctx.Err() == nil:
+		return err
+	case c.ctx.Err() != nil:
 		return context.Cause(c.ctx)
+	}
+	// The time may have passed while this server was stopped: there is room, if the client took something meanwhile.
+	if err = q.TrySend(body, kind); errors.Is(err, unix.EAGAIN) {
+		err = fmt.Errorf("%w (%v)", errStalled, c.stall)
 	}
 	return err
 }
 
 func (c *client) close() {
-	c.timer.Stop()
+	if c.process != nil {
+		c.process.Close() // before the slot is given back, which stands for its descriptor, too
+	}
 	c.cancel(nil)
 }
 
