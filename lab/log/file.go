@@ -32,13 +32,15 @@ func (f file) write(lines []byte) error {
 	return err
 }
 
-func (f file) catchCrashes() error {
-	err := debug.SetCrashOutput(f.File, debug.CrashOptions{})
-	unix.SetNonblock(f.fd, true) // which File.Fd has undone
+func (f file) catchCrashes() error { return setCrashOutput(f.File) }
+func (f file) close()              { f.Close() }
+
+// setCrashOutput leaves the file O_NONBLOCK, which File.Fd undoes: a log that hangs keeps no crash from its end.
+func setCrashOutput(f *os.File) error {
+	err := debug.SetCrashOutput(f, debug.CrashOptions{})
+	unix.SetNonblock(int(f.Fd()), true)
 	return err
 }
-
-func (f file) close() { f.Close() }
 
 // File returns what opens a log file, as whoever the process is then. A file that root makes is given to the user uid
 // and the group gid, whom the daemon will become.

@@ -36,7 +36,7 @@ func Syslog(program string) func() (Sink, error) {
 }
 
 func (s *syslog) connect() error {
-	fd, err := connectUnix(syslogSocket, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK)
+	fd, err := connectUnix(syslogSocket, unix.SOCK_DGRAM)
 	if err == nil {
 		s.close()
 		s.fd = fd
@@ -47,8 +47,9 @@ func (s *syslog) connect() error {
 	return err
 }
 
+// connectUnix waits for no log daemon: one that hangs accepts no connection.
 func connectUnix(path string, kind int) (int, error) {
-	fd, err := unix.Socket(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC, 0)
+	fd, err := unix.Socket(unix.AF_UNIX, kind|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return -1, err
 	}
@@ -95,7 +96,7 @@ func (s *syslog) catchCrashes() error {
 		return debug.SetCrashOutput(nil, debug.CrashOptions{})
 	}
 	defer f.Close() // the runtime has its own descriptor
-	return debug.SetCrashOutput(f, debug.CrashOptions{})
+	return setCrashOutput(f)
 }
 
 func (s *syslog) openForCrashes() *os.File {
