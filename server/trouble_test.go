@@ -107,7 +107,7 @@ func TestAServerThatWasStoppedCutsNoTransfer(t *testing.T) {
 	must(t, s.Signal(unix.SIGSTOP))
 	taken, err := c.Next(t.Context())
 	must(t, err)
-	time.Sleep(stall * 11 / 10)
+	time.Sleep(stall * 11 / 10) // in which the time of --stall passes; no event tells of it in a stopped process
 	must(t, s.Signal(unix.SIGCONT))
 	e, err := c.Finish(t.Context(), "large")
 	must(t, err)
