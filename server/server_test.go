@@ -260,7 +260,7 @@ func TestARequestBehindALongOneIsServed(t *testing.T) {
 	must(t, s.WriteFile("large", make([]byte, 1<<20)))
 	must(t, s.WriteFile("small", []byte("x")))
 	eventually(t, "no worker waits", func() bool { return !receives(t, s) })
-	stop(t, s)
+	must(t, s.Stop(t.Context()))
 	long, next := client(t, tiny), client(t, harness.Small)
 	must(t, long.Request(t.Context(), s.Queue, "large"))
 	must(t, next.Request(t.Context(), s.Queue, "small"))
@@ -302,7 +302,7 @@ func TestEveryRequestIsAnsweredAtTheEnd(t *testing.T) {
 			_, err := clients[0].Fetch(t.Context(), s.Queue, path)
 			must(t, err)
 		}
-		stop(t, s)
+		must(t, s.Stop(t.Context()))
 		for _, c := range clients {
 			must(t, c.Request(t.Context(), s.Queue, path))
 		}
@@ -333,7 +333,7 @@ func TestAStolenRegistrationIsTakenBack(t *testing.T) {
 	must(t, err)
 	for stolen := false; !stolen; {
 		// A stopped server is notified of a request and cannot register again.
-		stop(t, s)
+		must(t, s.Stop(t.Context()))
 		c := client(t, harness.Small)
 		must(t, c.Request(t.Context(), s.Queue, "file"))
 		stolen = thief.NotifyNone() == nil
@@ -348,16 +348,6 @@ func TestAStolenRegistrationIsTakenBack(t *testing.T) {
 		status, _, err := harness.QueueStatus(s.Queue)
 		must(t, err)
 		return status.NotifyPID == s.PID
-	})
-}
-
-func stop(t *testing.T, s *harness.Server) {
-	t.Helper()
-	must(t, s.Signal(unix.SIGSTOP))
-	eventually(t, "the server is stopped", func() bool {
-		stat, err := s.Process.Stat()
-		must(t, err)
-		return stat.State == 'T'
 	})
 }
 

@@ -98,13 +98,13 @@ func TestClientsThatDieAtAnyPoint(t *testing.T) {
 }
 
 func TestAServerThatWasStoppedCutsNoTransfer(t *testing.T) {
-	const stall = time.Second
-	s := start(t, place(t), "--stall", "1")
+	const stall = 2 * time.Second
+	s := start(t, place(t), "--stall", "2")
 	content := bytes.Repeat([]byte("x"), 256<<10)
 	must(t, s.WriteFile("large", content))
 	c := inMidTransfer(t, s, "large")
 	eventually(t, "the server waits for room", c.IsFull)
-	must(t, s.Signal(unix.SIGSTOP))
+	must(t, s.Stop(t.Context()))
 	taken, err := c.Next(t.Context())
 	must(t, err)
 	time.Sleep(stall * 11 / 10) // in which the time of --stall passes; no event tells of it in a stopped process
@@ -325,7 +325,7 @@ func TestAnUnlinkedQueuesSuccessorIsLeftToItsServer(t *testing.T) {
 	s := start(t, place(t))
 	second := place(t)
 	second.Queue = s.Queue
-	stop(t, s) // it would make its queue again
+	must(t, s.Stop(t.Context())) // it would make its queue again
 	must(t, mq.Unlink(s.Queue))
 	start(t, second)
 	must(t, s.Signal(unix.SIGTERM))
