@@ -13,42 +13,33 @@ import (
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/daemon"
+	"daemonlab/lab/parts"
 )
 
-// startAs is the variable that makes an original process of this test program, for what cannot be done to the process
-// of the tests: "daemon"; "child" starts a child that starts the daemon; and a number is that of a resource, whose
-// limit the variable limit has.
-const (
-	startAs = "DAEMON_TEST_START_AS"
-	limit   = "DAEMON_TEST_LIMIT"
-)
-
-// startApart is the original process, to its end.
-func startApart(as string) (status int) {
-	if as == "child" {
-		cmd := apart("daemon")
+// Original processes, for what cannot be done to the process of the tests.
+func init() {
+	original := func([]string) error {
+		if err := daemon.Start(daemon.Options{Config: order{}}); err != nil {
+			return fmt.Errorf("apart: %w", err)
+		}
+		return nil
+	}
+	parts.Add("original", original)
+	parts.Add("child", func([]string) error { // starts a child that starts the daemon
+		cmd := parts.Command("original")
 		cmd.Stderr = os.Stderr
 		cmd.Run()
-		return cmd.ProcessState.ExitCode()
-	}
-	if resource, err := strconv.Atoi(as); err == nil {
-		value, _ := strconv.ParseUint(os.Getenv(limit), 10, 64)
+		os.Exit(cmd.ProcessState.ExitCode())
+		return nil
+	})
+	parts.Add("limited", func(args []string) error { // the number of a resource, and a limit
+		resource, _ := strconv.Atoi(args[0])
+		value, _ := strconv.ParseUint(args[1], 10, 64)
 		if err := unix.Setrlimit(resource, &unix.Rlimit{Cur: value, Max: value}); err != nil {
-			fmt.Fprintln(os.Stderr, "setrlimit:", err)
-			return 1
+			return fmt.Errorf("setrlimit: %w", err)
 		}
-	}
-	if err := daemon.Start(daemon.Options{Config: order{}}); err != nil {
-		fmt.Fprintln(os.Stderr, "apart:", err)
-		return 1
-	}
-	return 0
-}
-
-func apart(as string, env ...string) *exec.Cmd {
-	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(append(os.Environ(), startAs+"="+as), env...)
-	return cmd
+		return original(nil)
+	})
 }
 
 // run returns what the original process says, after the end of the daemon that it may have started.
@@ -71,10 +62,10 @@ func run(t *testing.T, cmd *exec.Cmd) (said string, err error) {
 
 func TestInAPIDNamespace(t *testing.T) {
 	for as, want := range map[string]string{
-		"daemon": "apart: PID 1 cannot start a daemon: when it exits, the kernel kills its whole PID namespace\n",
-		"child":  "apart: /proc is not of this PID namespace: ",
+		"original": "apart: PID 1 cannot start a daemon: when it exits, the kernel kills its whole PID namespace\n",
+		"child":    "apart: /proc is not of this PID namespace: ",
 	} {
-		cmd := apart(as)
+		cmd := parts.Command(as)
 		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID}
 		if os.Geteuid() != 0 {
 			cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
@@ -106,7 +97,7 @@ func TestWithLittleRoomAStartFailsInOneLine(t *testing.T) {
 func withLimits(t *testing.T, resource, from, to int, as *syscall.Credential) {
 	started := 0
 	for value := from; value <= to; value++ {
-		cmd := apart(strconv.Itoa(resource), fmt.Sprintf("%s=%d", limit, value))
+		cmd := parts.Command("limited", strconv.Itoa(resource), strconv.Itoa(value))
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as}
 		said, err := run(t, cmd)
 		if err == nil && said == "" {

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/daemon"
+	"daemonlab/lab/parts"
 	"daemonlab/lab/pidfd"
 	"daemonlab/lab/procfs"
 )
@@ -34,9 +35,7 @@ type order struct {
 
 func TestMain(m *testing.M) {
 	daemon.Continue(obey)
-	if as := os.Getenv(startAs); as != "" {
-		os.Exit(startApart(as))
-	}
+	parts.Play()
 	// The tests adopt the daemons that they start.
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		panic(err)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"daemonlab/lab/mq"
+	"daemonlab/lab/parts"
 )
 
 // One goroutine that never has to wait: the cost of the calls.
@@ -72,7 +73,7 @@ func openEnds(way string, names []string) (ends [2]end, err error) {
 
 func init() {
 	// Sends back what comes, until an empty message. The arguments are a way to wait and the names of the queues.
-	parts["echo"] = func(args []string) error {
+	parts.Add("echo", func(args []string) error {
 		ends, err := openEnds(args[0], args[1:])
 		for n, buf := 1, make([]byte, 16); n > 0 && err == nil; {
 			if n, _, err = ends[0].Receive(buf); n > 0 {
@@ -80,7 +81,7 @@ func init() {
 			}
 		}
 		return err
-	}
+	})
 }
 
 // A message to another process and one back, each waited for.
@@ -88,7 +89,7 @@ func BenchmarkPingPong(b *testing.B) {
 	for _, way := range []string{"Queue", "Blocking"} {
 		b.Run(way, func(b *testing.B) {
 			names := []string{newQueue(b, 1, 16).Name(), newQueue(b, 1, 16).Name()}
-			echo := actor("echo", way, names[0], names[1])
+			echo := parts.Command("echo", way, names[0], names[1])
 			echo.Stderr = os.Stderr
 			must(b, echo.Start())
 			ends, err := openEnds(way, names)

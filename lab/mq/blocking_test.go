@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"daemonlab/lab/mq"
+	"daemonlab/lab/parts"
 
 	"golang.org/x/sys/unix"
 )
@@ -95,11 +96,12 @@ func TestBlockingCloseAtAnyMoment(t *testing.T) {
 }
 
 func TestBlockingCloseWithoutADescriptorToSpare(t *testing.T) {
-	perform(t, actor("close without a descriptor to spare"))
+	_, err := parts.Run("close without a descriptor to spare")
+	must(t, err)
 }
 
 func init() {
-	parts["close without a descriptor to spare"] = func([]string) error {
+	parts.Add("close without a descriptor to spare", func([]string) error {
 		name := newName()
 		q, err := create(name, &mq.Attr{MaxMsg: 1, MsgSize: 16})
 		if err != nil {
@@ -113,5 +115,5 @@ func init() {
 		t := new(testing.T)
 		receiver := sleepingReceiver(t, b)
 		return errors.Join(limit(unix.RLIMIT_NOFILE, 0), b.Close(), q.TrySend(nil, 0), receiver.result(t))
-	}
+	})
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"runtime"
 	"runtime/pprof"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"daemonlab/lab/mq"
+	"daemonlab/lab/parts"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,9 +24,7 @@ const patience = 5 * time.Minute
 // TestMain plays a part in another process when a test asks for it, and otherwise sees to it that the tests leave
 // neither descriptors nor goroutines nor registrations behind.
 func TestMain(m *testing.M) {
-	if part := os.Getenv("MQ_TEST_PART"); part != "" {
-		os.Exit(play(part))
-	}
+	parts.Play()
 	warmUp()
 	files, goroutines := descriptors(""), runtime.NumGoroutine()
 	code := m.Run()
@@ -219,31 +217,4 @@ func (th thread) asleep(t testing.TB, trap int) {
 func (th thread) result(t testing.TB) error {
 	t.Helper()
 	return next(t, th.done)
-}
-
-// parts are what another process can be asked to do. Its answer is what it returns.
-var parts = map[string]func(args []string) error{}
-
-func play(part string) int {
-	if err := parts[part](os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return 0
-}
-
-// actor prepares another process.
-func actor(part string, args ...string) *exec.Cmd {
-	cmd := exec.Command("/proc/self/exe", args...) // by this path also where the binary's directory is closed to the user
-	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0", "MQ_TEST_PART="+part)
-	return cmd
-}
-
-// perform runs another process to its end.
-func perform(t testing.TB, cmd *exec.Cmd) {
-	t.Helper()
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s: %v\n%s", cmd.Env[len(cmd.Env)-1], err, out)
-	}
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"daemonlab/lab/mq"
+	"daemonlab/lab/parts"
 
 	"golang.org/x/sys/unix"
 )
@@ -43,14 +44,15 @@ func registered(t testing.TB, q *mq.Queue) bool {
 func TestOtherProcessRegistered(t *testing.T) {
 	q := newQueue(t, 1, 16)
 	must(t, q.NotifyNone())
-	perform(t, actor("meet a registration", q.Name(), fmt.Sprint(os.Getpid())))
+	_, err := parts.Run("meet a registration", q.Name(), fmt.Sprint(os.Getpid()))
+	must(t, err)
 	if !registered(t, q) { // its Unnotify and Close are not ours
 		t.Fatal("another process removed the registration")
 	}
 }
 
 func init() {
-	parts["meet a registration"] = func(args []string) error {
+	parts.Add("meet a registration", func(args []string) error {
 		q, err := mq.Open(args[0], os.O_RDWR, 0, nil)
 		if err != nil {
 			return err
@@ -61,7 +63,7 @@ func init() {
 			return fmt.Errorf("notify: %w", err)
 		}
 		return q.Unnotify()
-	}
+	})
 }
 
 // What a handler does holds up neither another handler nor itself.

@@ -14,25 +14,26 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/parts"
 )
 
 var proc = New("/proc")
 
-// helperEnv has this test binary be a subject of the tests, which may be called as its argument says. Its umask is 027,
-// and one of its threads blocks SIGUSR1.
-const helperEnv = "PROCFS_TEST_HELPER"
-
-// init keeps a helper's main goroutine on the thread-group leader.
+// The main goroutine, which plays the helper, stays on the thread-group leader.
 func init() {
-	if os.Getenv(helperEnv) != "" {
-		runtime.LockOSThread()
-	}
+	runtime.LockOSThread()
+	parts.Add("helper", help)
 }
 
 func TestMain(m *testing.M) {
-	if os.Getenv(helperEnv) == "" {
-		os.Exit(m.Run())
-	}
+	parts.Play()
+	os.Exit(m.Run())
+}
+
+// help is a subject of the tests, which may be called as its argument says. Its umask is 027, and one of its threads
+// blocks SIGUSR1.
+func help(args []string) error {
 	unix.Umask(0o27)
 	blocked := make(chan error)
 	go func() {
@@ -43,15 +44,14 @@ func TestMain(m *testing.M) {
 		select {}
 	}()
 	err := <-blocked
-	if len(os.Args) > 1 {
-		err = errors.Join(err, os.WriteFile("/proc/self/comm", []byte(os.Args[1]), 0))
+	if len(args) > 0 {
+		err = errors.Join(err, os.WriteFile("/proc/self/comm", []byte(args[0]), 0))
 	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+	if err == nil {
+		fmt.Println(os.Getpid())
+		_, err = io.Copy(io.Discard, os.Stdin)
 	}
-	fmt.Println(os.Getpid())
-	io.Copy(io.Discard, os.Stdin)
+	return err
 }
 
 // subject is a process to look at. It ends when its standard input does.
@@ -78,11 +78,7 @@ func start(t *testing.T, cmd *exec.Cmd) subject {
 	return subject{proc.Process(pid), cmd, stdin}
 }
 
-func helper(args ...string) *exec.Cmd {
-	cmd := exec.Command("/proc/self/exe", args...)
-	cmd.Env = []string{helperEnv + "=1", "GORACE=atexit_sleep_ms=0"} // else it ends a second late
-	return cmd
-}
+func helper(args ...string) *exec.Cmd { return parts.Command("helper", args...) }
 
 // end lets the subject end, without waiting for it: it stays a zombie.
 func (s subject) end(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/mq"
+	"daemonlab/lab/parts"
 	"daemonlab/specs/inside"
 )
 
@@ -50,18 +51,13 @@ type reply struct {
 	Infos  []siginfo
 }
 
-const (
-	partVariable = "MQ_SPECS_PART"
-	peerPart     = "peer"
-)
-
 // The first descriptor that a peer inherits has this number in it, the next one more.
 const firstInherited = 3
 
 // startPeer starts a process; changes may give it descriptors or namespaces.
 func startPeer(changes ...func(*exec.Cmd)) *peer {
 	GinkgoHelper()
-	p := &peer{cmd: partCommand(peerPart)}
+	p := &peer{cmd: parts.Command("peer")}
 	p.cmd.Stderr = GinkgoWriter
 	for _, change := range changes {
 		change(p.cmd)
@@ -79,12 +75,6 @@ func peerWith(q *mq.Queue, flags int) (*peer, int) {
 	GinkgoHelper()
 	p := startPeer()
 	return p, must(p.open(q.Name(), flags))
-}
-
-func partCommand(part string, args ...string) *exec.Cmd {
-	cmd := exec.Command("/proc/self/exe", args...) // by this path also where the binary's directory is closed
-	cmd.Env = append(os.Environ(), partVariable+"="+part, "GORACE=atexit_sleep_ms=0")
-	return cmd
 }
 
 // realTime is a real-time signal that neither the Go runtime nor a C library uses for itself.
@@ -206,36 +196,12 @@ func (p *peer) kill() {
 	p.cmd.Wait()
 }
 
-// playPart is the other end, in the peer: it does not return.
-func playPart() {
-	switch part := os.Getenv(partVariable); {
-	case part == "":
-		return
-	case part == peerPart:
-		playPeer()
-	default:
-		if err := parts[part](os.Args[1:]); err != nil {
-			fmt.Println(err)
-			os.Exit(1)
-		}
-	}
-	os.Exit(0)
-}
+func init() { parts.Add("peer", playPeer) }
 
-// parts are what another process can do from its beginning to its end, where call by call is not the point.
-var parts = map[string]func(args []string) error{}
-
-// perform runs a part in another process and gives what it has printed.
-func perform(part string, args ...string) string {
-	GinkgoHelper()
-	out, err := partCommand(part, args...).CombinedOutput()
-	Expect(err).NotTo(HaveOccurred(), "%s: %s", part, out)
-	return strings.TrimSpace(string(out))
-}
-
-func playPeer() {
+// playPeer is the other end, in the peer: it does not return.
+func playPeer(args []string) error {
 	say := json.NewEncoder(os.Stdout)
-	if len(os.Args) > 1 { // after an exec
+	if len(args) > 0 { // after an exec
 		say.Encode(reply{})
 	}
 	orders := make(chan order)
@@ -248,12 +214,11 @@ func playPeer() {
 			orders <- o
 		}
 	}()
-	for o := range orders {
+	for {
 		var r reply
-		err := calls[o.Call](o, &r)
-		if err != nil && !errors.As(err, &r.Errno) {
-			fmt.Fprintln(os.Stderr, o.Call, err)
-			os.Exit(1)
+		o := <-orders
+		if err := calls[o.Call](o, &r); err != nil && !errors.As(err, &r.Errno) {
+			return fmt.Errorf("%s: %w", o.Call, err)
 		}
 		say.Encode(r)
 	}
@@ -299,7 +264,7 @@ var calls = map[string]func(order, *reply) error{
 	"signals": pendingSignals,
 	"keep":    func(o order, _ *reply) error { return outcome(unix.FcntlInt(uintptr(o.FD), unix.F_SETFD, 0)) },
 	"exec": func(order, *reply) error {
-		return unix.Exec("/proc/self/exe", []string{peerPart, "again"}, os.Environ())
+		return unix.Exec("/proc/self/exe", []string{"peer", "again"}, os.Environ())
 	},
 	"limit": func(o order, _ *reply) error {
 		return unix.Setrlimit(o.FD, &unix.Rlimit{Cur: o.Value, Max: o.Value})

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/mq"
+	"daemonlab/lab/parts"
 	"daemonlab/specs/inside"
 )
 
@@ -69,7 +70,7 @@ var _ = Describe("G. poll and epoll on a queue: what is told; edges", func() {
 		for i := range processes {
 			senders.Go(func() {
 				defer GinkgoRecover()
-				perform("send numbers", q.Name(), strconv.Itoa(i*each), strconv.Itoa((i+1)*each))
+				must(parts.Run("send numbers", q.Name(), strconv.Itoa(i*each), strconv.Itoa((i+1)*each)))
 			})
 		}
 		senders.Wait()
@@ -209,7 +210,7 @@ func receiveInPoller(ctx context.Context, q *mq.Queue, messages chan<- string) {
 }
 
 func init() {
-	parts["send numbers"] = func(args []string) error {
+	parts.Add("send numbers", func(args []string) error {
 		first, err1 := strconv.Atoi(args[1])
 		end, err2 := strconv.Atoi(args[2])
 		q, err := mq.Open(args[0], os.O_WRONLY, 0, nil)
@@ -223,5 +224,5 @@ func init() {
 			}
 		}
 		return nil
-	}
+	})
 }

@@ -14,6 +14,8 @@ import (
 	. "github.com/onsi/gomega"
 
 	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/parts"
 )
 
 var _ = Describe("Every successful registration has one end", func() {
@@ -22,7 +24,7 @@ var _ = Describe("Every successful registration has one end", func() {
 		for i := range cap(outs) {
 			go func() {
 				defer GinkgoRecover()
-				outs <- perform("mix", q.Name(), fmt.Sprint(seed), fmt.Sprint(i))
+				outs <- must(parts.Run("mix", q.Name(), fmt.Sprint(seed), fmt.Sprint(i)))
 			}()
 		}
 		var woken, removed, busy int
@@ -38,7 +40,7 @@ var _ = Describe("Every successful registration has one end", func() {
 	})
 })
 
-func init() { parts["mix"] = mix }
+func init() { parts.Add("mix", mix) }
 
 // mix is one of four processes, in which threads register, cancel, send and receive at random moments. It prints how
 // many registrations were woken, removed and refused, having found one cookie of each that was made.

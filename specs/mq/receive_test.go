@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/mq"
+	"daemonlab/lab/parts"
 	"daemonlab/specs/inside"
 )
 
@@ -216,13 +217,13 @@ var _ = Describe("F. mq_receive, mq_timedreceive: under Go", func() {
 	})
 
 	It("A call that sleeps in RawSyscall, unknown to Go's scheduler, stops the whole program", row(92), func() {
-		Expect(perform("collect garbage behind a receiver", "RawSyscall")).To(Equal("waited"))
-		Expect(perform("collect garbage behind a receiver", "Syscall")).To(Equal("did not wait"))
+		Expect(parts.Run("collect garbage behind a receiver", "RawSyscall")).To(Equal("waited"))
+		Expect(parts.Run("collect garbage behind a receiver", "Syscall")).To(Equal("did not wait"))
 	})
 })
 
 func init() {
-	parts["collect garbage behind a receiver"] = func(args []string) error {
+	parts.Add("collect garbage behind a receiver", func(args []string) error {
 		runtime.GOMAXPROCS(2)
 		q, err := mq.OpenBlocking(newName(), newOne, 0o600, &mq.Attr{MaxMsg: 1, MsgSize: 16})
 		if err != nil {
@@ -253,7 +254,7 @@ func init() {
 		}
 		fmt.Println("waited")
 		return nil
-	}
+	})
 }
 
 // receiver is mq_timedreceive(2), called in one way or another.

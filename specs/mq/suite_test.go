@@ -18,13 +18,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/mq"
+	"daemonlab/lab/parts"
 	"daemonlab/specs/inside"
-	"daemonlab/specs/mq/bursts"
 )
 
 func TestMain(m *testing.M) {
-	bursts.PlaySender()
-	playPart()
+	parts.Play()
 	os.Exit(m.Run())
 }
 

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/mq"
+	"daemonlab/lab/parts"
 	"daemonlab/lab/sysv"
 	"daemonlab/specs/inside"
 )
@@ -50,7 +51,7 @@ var _ = Describe(compares+"names and permissions", func() {
 
 	It("is a number that every process can use at once; a POSIX queue has to be opened or inherited", func() {
 		q, p := newSysV(), newPOSIX()
-		Expect(another("send by number", fmt.Sprint(int(q)), fmt.Sprint(descriptor(p))).Output()).To(BeEquivalentTo("<nil> true\n"))
+		must(parts.Run("send by number", fmt.Sprint(int(q)), fmt.Sprint(descriptor(p))))
 		Expect(take(q, 0, 1)).To(Equal([]message{{1, "by number"}}))
 	})
 
@@ -272,7 +273,7 @@ var _ = Describe(compares+"life and end of a queue", func() {
 	It("stays, with its messages, when the last process that used it is killed; a POSIX queue does if it has a name", func() {
 		Expect(inside.SetLimit("fs/mqueue/queues_max", "2")).To(Succeed())
 		name := newName()
-		holder := another("leave", name)
+		holder := parts.Command("leave", name)
 		defer must(holder.StdinPipe()).Close()
 		out := must(holder.StdoutPipe())
 		Expect(holder.Start()).To(Succeed())

@@ -18,15 +18,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/mq"
+	"daemonlab/lab/parts"
 	"daemonlab/lab/sysv"
 	"daemonlab/specs/inside"
 )
 
 func TestMain(m *testing.M) {
-	if part := os.Getenv(partVariable); part != "" {
-		play(part)
-		return
-	}
+	parts.Play()
 	os.Exit(m.Run())
 }
 
@@ -230,27 +228,21 @@ func makeOneOfEach() (sysvErr, posixErr error) {
 	return sysvErr, posixErr
 }
 
-// partVariable has this program play a part in another process.
-const partVariable = "SYSV_SPECS_PART"
-
-// another prepares another process, by a path that is good also where the binary's directory is closed to the user.
-func another(part string, args ...string) *exec.Cmd {
-	cmd := exec.Command("/proc/self/exe", args...)
-	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0", partVariable+"="+part)
-	return cmd
-}
-
-func play(part string) {
-	switch part {
-	case "send by number": // of a System V queue and of a descriptor
+func init() {
+	parts.Add("send by number", func(args []string) error { // of a System V queue and of a descriptor
 		var q sysv.Queue
 		var fd int
-		fmt.Sscan(strings.Join(os.Args[1:], " "), &q, &fd)
+		fmt.Sscan(strings.Join(args, " "), &q, &fd)
 		_, inheritErr := mq.InheritBlocking(fd, "/by-number")
-		fmt.Println(q.Send(1, []byte("by number"), 0), errors.Is(inheritErr, unix.EBADF))
-	case "leave": // a message in a queue of each kind, and be killed with an open one that has no name
+		if !errors.Is(inheritErr, unix.EBADF) {
+			return fmt.Errorf("inherit: %w", inheritErr)
+		}
+		return q.Send(1, []byte("by number"), 0)
+	})
+	// Leaves a message in a queue of each kind, and is killed with an open one that has no name.
+	parts.Add("leave", func(args []string) error {
 		q, getErr := sysv.Get(sysv.Private, sysv.Create, 0o600)
-		p, openErr := openPOSIX(os.Args[1], os.O_CREATE|os.O_EXCL, 1)
+		p, openErr := openPOSIX(args[0], os.O_CREATE|os.O_EXCL, 1)
 		unnamed, unnamedErr := openPOSIX(newName(), os.O_CREATE|os.O_EXCL, 1)
 		err := cmp.Or(getErr, openErr, unnamedErr)
 		if err == nil {
@@ -258,5 +250,6 @@ func play(part string) {
 		}
 		fmt.Println(int(q), err)
 		os.Stdin.Read(make([]byte, 1))
-	}
+		return err
+	})
 }

@@ -6,10 +6,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"daemonlab/lab/parts"
 )
 
 func TestMain(m *testing.M) {
-	PlaySender()
+	parts.Play()
 	os.Exit(m.Run())
 }
 

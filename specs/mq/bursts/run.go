@@ -11,7 +11,7 @@ import (
 
 // Run has a server that works in the given order take a load. A server that sleeps on a queue with messages is counted
 // and helped, so that the run goes on. An error says that a message was lost, doubled or out of order, which no order
-// may do, that a process failed, or that the context ended.
+// may do, that a process failed, or that the context ended. A program that calls Run calls parts.Play before.
 func Run(ctx context.Context, order Order, load Load) (Result, error) {
 	s, err := newServer(order, load)
 	if err != nil {

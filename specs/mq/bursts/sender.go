@@ -14,10 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/mq"
+	"daemonlab/lab/parts"
 )
-
-// senderVariable tells a process that it is a sender, and which.
-const senderVariable = "MQ_BURSTS_SENDER"
 
 // sender is the part of a process that sends. It waits as C programs do, in the kernel.
 type sender struct {
@@ -29,23 +27,16 @@ type sender struct {
 	numbers []uint32 // of the next message, by priority
 }
 
-// PlaySender plays the sender's part and exits, in a process that [Run] has started. In any other it does nothing. A
-// program that calls Run calls it first.
-func PlaySender() {
-	part := os.Getenv(senderVariable)
-	if part == "" {
-		return
-	}
-	var s sender
-	err := json.Unmarshal([]byte(part), &s)
-	if err == nil {
-		err = s.play()
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(0)
+const senderPart = "sender of bursts"
+
+func init() {
+	parts.Add(senderPart, func(args []string) error {
+		var s sender
+		if err := json.Unmarshal([]byte(args[0]), &s); err != nil {
+			return err
+		}
+		return s.play()
+	})
 }
 
 // play opens the queue and then sends a round for each byte read. It says with a byte that it has.
@@ -133,9 +124,8 @@ func launch(queue string, load Load) (*processes, error) {
 }
 
 func (p *processes) start(s sender) error {
-	part, marshal := json.Marshal(s)
-	one := &process{cmd: exec.Command("/proc/self/exe")}
-	one.cmd.Env = append(os.Environ(), senderVariable+"="+string(part), "GORACE=atexit_sleep_ms=0")
+	text, marshal := json.Marshal(s)
+	one := &process{cmd: parts.Command(senderPart, string(text))}
 	one.cmd.Stderr = &one.errors
 	var in, out error
 	one.orders, in = one.cmd.StdinPipe()

@@ -11,12 +11,13 @@ import (
 	"os"
 	"time"
 
+	"daemonlab/lab/parts"
 	"daemonlab/specs/harness"
 	"daemonlab/specs/mq/bursts"
 )
 
 func main() {
-	bursts.PlaySender()
+	parts.Play()
 	seed := flag.Uint64("seed", uint64(rand.Uint32()), "of all that is random")
 	rounds := flag.Int("rounds", 2000, "bursts from all senders together")
 	million := flag.Bool("million", false, "send 1,000,000 messages to a server that re-arms, then drains")
