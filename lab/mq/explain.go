@@ -86,47 +86,41 @@ func attrOrDefault(attr *Attr) (Attr, error) {
 }
 
 func (h *handle) explainSend(size int, prio uint, err error) error {
-	if err == nil {
+	switch err {
+	case nil:
 		return nil
-	}
-	if err == unix.EAGAIN {
+	case unix.EAGAIN:
 		return h.full
 	}
-	e := newError("send", h.name, err)
-	switch err {
-	case unix.EMSGSIZE:
-		if a, err := h.Attr(); err == nil {
-			e.note = fmt.Sprintf("a message of %d bytes, the queue takes %d", size, a.MsgSize)
-		}
-	case unix.EINVAL:
+	e := h.explainWait("send", "a message of %d bytes, the queue takes %d", size, err)
+	if err == unix.EINVAL {
 		e.note = "the deadline is no valid time"
 		if prio > maxPriority {
 			e.note = fmt.Sprintf("priority %d, the highest is %d", prio, maxPriority)
-		}
-	case unix.EBADF:
-		if h.isClosed() { // [Blocking.Close] had replaced the descriptor when the call came to it
-			e.Err = os.ErrClosed
 		}
 	}
 	return e
 }
 
 func (h *handle) explainReceive(size int, err error) error {
-	if err == nil {
+	switch err {
+	case nil:
 		return nil
-	}
-	if err == unix.EAGAIN {
+	case unix.EAGAIN:
 		return h.empty
 	}
-	e := newError("receive", h.name, err)
-	switch err {
-	case unix.EMSGSIZE:
+	return h.explainWait("receive", "a buffer of %d bytes, the queue's messages have up to %d", size, err)
+}
+
+// explainWait compares the size with the queue's.
+func (h *handle) explainWait(op, sizes string, size int, err error) *Error {
+	if err == unix.EBADF && h.isClosed() { // [Blocking.Close] had replaced the descriptor when the call came to it
+		err = os.ErrClosed
+	}
+	e := newError(op, h.name, err)
+	if err == unix.EMSGSIZE {
 		if a, err := h.Attr(); err == nil {
-			e.note = fmt.Sprintf("a buffer of %d bytes, the queue's messages have up to %d", size, a.MsgSize)
-		}
-	case unix.EBADF:
-		if h.isClosed() { // [Blocking.Close] had replaced the descriptor when the call came to it
-			e.Err = os.ErrClosed
+			e.note = fmt.Sprintf(sizes, size, a.MsgSize)
 		}
 	}
 	return e

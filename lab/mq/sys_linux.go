@@ -26,6 +26,12 @@ type sigevent struct {
 	_             [48]byte
 }
 
+// The kernel copies so many bytes.
+var (
+	_ [64]byte = [unsafe.Sizeof(mqAttr{})]byte{}
+	_ [64]byte = [unsafe.Sizeof(sigevent{})]byte{}
+)
+
 // rawLimit is the longest buffer handed to the kernel behind the scheduler's back. Copying it takes a few
 // microseconds, for which a stop of the world can wait.
 const rawLimit = 64 << 10
@@ -33,22 +39,17 @@ const rawLimit = 64 << 10
 // expired is a deadline that is always past: a call that has it does not sleep, even without O_NONBLOCK.
 var expired unix.Timespec
 
+// sysOpen and sysUnlink take a name as kernelName gives it.
 func sysOpen(name string, flags int, perm uint32, attr *mqAttr) (int, unix.Errno) {
-	p, err := unix.BytePtrFromString(name)
-	if err != nil {
-		return -1, unix.EINVAL
-	}
-	fd, _, errno := unix.Syscall6(unix.SYS_MQ_OPEN, uintptr(unsafe.Pointer(p)), uintptr(flags), uintptr(perm),
+	p := append([]byte(name), 0)
+	fd, _, errno := unix.Syscall6(unix.SYS_MQ_OPEN, uintptr(unsafe.Pointer(&p[0])), uintptr(flags), uintptr(perm),
 		uintptr(unsafe.Pointer(attr)), 0, 0)
 	return int(fd), errno
 }
 
 func sysUnlink(name string) unix.Errno {
-	p, err := unix.BytePtrFromString(name)
-	if err != nil {
-		return unix.EINVAL
-	}
-	_, _, errno := unix.Syscall(unix.SYS_MQ_UNLINK, uintptr(unsafe.Pointer(p)), 0, 0)
+	p := append([]byte(name), 0)
+	_, _, errno := unix.Syscall(unix.SYS_MQ_UNLINK, uintptr(unsafe.Pointer(&p[0])), 0, 0)
 	return errno
 }
 
