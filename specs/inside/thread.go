@@ -30,6 +30,14 @@ func StartThread(f func() error) Thread {
 	return Thread{<-tid, done}
 }
 
+// StartAsleep starts a thread that sleeps in a system call of the function.
+func StartAsleep(call int, f func() error) Thread {
+	ginkgo.GinkgoHelper()
+	th := StartThread(f)
+	th.AsleepIn(call)
+	return th
+}
+
 // AsleepIn waits until the thread sleeps in a system call.
 func (th Thread) AsleepIn(call int) {
 	ginkgo.GinkgoHelper()

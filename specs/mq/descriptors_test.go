@@ -45,7 +45,7 @@ var _ = Describe("C. mq_close, mq_unlink, descriptors: closing; unlinking", func
 		fd := duplicateHigh(number(newQueue(1, 16)))
 		Expect(unix.Close(fd)).To(Succeed())
 		Expect(rawNotify(fd, &sigevent{notify: sigevNone})).To(MatchError(unix.EBADF))
-		Expect(rawSend(fd, nil, 0, nil)).To(MatchError(unix.EBADF))
+		Expect(rawSend(fd, nil, nil)).To(MatchError(unix.EBADF))
 	})
 
 	It("mq_close ends the registration of its process, so that another can register", row(42), func() {
@@ -204,7 +204,7 @@ var _ = Describe("C. mq_close, mq_unlink, descriptors: mqueuefs", func() {
 		fd := owned(unix.Open(inside.QueueFile(q.Name()), os.O_RDWR|unix.O_CLOEXEC, 0))
 		box := newMailbox()
 		Expect(box.register(fd, 7)).To(Succeed())
-		Expect(rawSend(fd, []byte("hello"), 0, nil)).To(Succeed())
+		Expect(rawSend(fd, []byte("hello"), nil)).To(Succeed())
 		Expect(box.cookies()).To(Equal([]cookie{woken(7)}))
 		Expect(rawReceive(fd, make([]byte, 16), nil)).To(Equal(5))
 	})

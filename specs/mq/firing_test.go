@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/mq"
+	"daemonlab/lab/procfs"
 	"daemonlab/specs/inside"
 )
 
@@ -91,7 +92,8 @@ var _ = Describe("I. mq_notify: firing: signals; cookies; too late, or too littl
 
 		Expect(q.TrySend(nil, 0)).To(Succeed())
 
-		Expect(pendingForProcess(other.pid())).To(BeTrue(), "for any of its threads")
+		status := must(procfs.New("/proc").Process(other.pid()).Status())
+		Expect(status.ShdPnd.Has(unix.SIGUSR1)).To(BeTrue(), "for any of its threads")
 		Expect(other.signals()).To(Equal([]siginfo{
 			{Signo: int(unix.SIGUSR1), Code: siMesgq, PID: os.Getpid(), UID: os.Getuid(), Value: 42},
 		}))
@@ -223,16 +225,6 @@ var _ = Describe("I. mq_notify: firing: other circumstances", func() {
 		Eventually(events).Should(Receive(Equal(mq.Arrived)))
 	})
 })
-
-// pendingForProcess reports whether SIGUSR1 waits for the process as a whole; see proc_pid_status(5).
-func pendingForProcess(pid int) bool {
-	GinkgoHelper()
-	status := must(os.ReadFile(fmt.Sprintf("/proc/%d/status", pid)))
-	_, rest, _ := strings.Cut(string(status), "\nShdPnd:\t")
-	var set uint64
-	must(fmt.Sscanf(rest, "%x", &set))
-	return set&(1<<(unix.SIGUSR1-1)) != 0
-}
 
 // listed reports whether /proc/net/netlink has the socket, by its inode.
 func listed(socket int) bool {

@@ -2,7 +2,6 @@ package mq_test
 
 import (
 	"os"
-	"os/exec"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -17,9 +16,9 @@ import (
 const cost = 16 + 48 + 48
 
 // limited is a peer in namespaces of its own that may have so many bytes in queues.
-func limited(bytes int, changes ...func(*exec.Cmd)) *peer {
+func limited(bytes int) *peer {
 	GinkgoHelper()
-	p := startPeer(append(changes, inNamespaces(unix.CLONE_NEWUSER|unix.CLONE_NEWIPC))...)
+	p := startPeer(inNamespaces(unix.CLONE_NEWUSER | unix.CLONE_NEWIPC))
 	p.limit(unix.RLIMIT_MSGQUEUE, bytes)
 	return p
 }

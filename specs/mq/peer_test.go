@@ -241,7 +241,7 @@ var calls = map[string]func(order, *reply) error{
 		r.Text = fmt.Sprint(err)
 		return err
 	},
-	"send": func(o order, _ *reply) error { return rawSend(o.FD, []byte(o.Text), 0, nil) },
+	"send": func(o order, _ *reply) error { return rawSend(o.FD, []byte(o.Text), nil) },
 	"receive": func(o order, r *reply) error {
 		buf := make([]byte, 64)
 		n, err := rawReceive(o.FD, buf, nil)

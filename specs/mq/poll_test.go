@@ -39,8 +39,7 @@ func edges(fd int) (epoll int) {
 // edge reports whether there was one since it was asked last.
 func edge(epoll int) bool {
 	GinkgoHelper()
-	n := must(unix.EpollWait(epoll, make([]unix.EpollEvent, 1), 0))
-	return n == 1
+	return must(unix.EpollWait(epoll, make([]unix.EpollEvent, 1), 0)) == 1
 }
 
 var _ = Describe("G. poll and epoll on a queue: what is told; edges", func() {
@@ -108,12 +107,10 @@ var _ = Describe("G. poll and epoll on a queue: who is woken; who is first", fun
 		var pollers []inside.Thread
 		for range 8 {
 			fd := int32(number(open(q.Name(), os.O_RDONLY)))
-			th := inside.StartThread(func() error {
+			pollers = append(pollers, inside.StartAsleep(unix.SYS_PPOLL, func() error {
 				_, err := unix.Ppoll([]unix.PollFd{{Fd: fd, Events: unix.POLLIN}}, nil, nil)
 				return err
-			})
-			th.AsleepIn(unix.SYS_PPOLL)
-			pollers = append(pollers, th)
+			}))
 		}
 
 		Expect(q.TrySend(nil, 0)).To(Succeed())

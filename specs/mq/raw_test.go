@@ -75,8 +75,8 @@ func rawGetSetAttr(fd int, set, old *mqAttr) error {
 	return outcome(call(unix.SYS_MQ_GETSETATTR, uintptr(fd), uintptr(unsafe.Pointer(set)), uintptr(unsafe.Pointer(old))))
 }
 
-func rawSend(fd int, msg []byte, prio uint, deadline *unix.Timespec) error {
-	return sendFrom(fd, uintptr(unsafe.Pointer(unsafe.SliceData(msg))), len(msg), prio, uintptr(unsafe.Pointer(deadline)))
+func rawSend(fd int, msg []byte, deadline *unix.Timespec) error {
+	return sendFrom(fd, uintptr(unsafe.Pointer(unsafe.SliceData(msg))), len(msg), 0, uintptr(unsafe.Pointer(deadline)))
 }
 
 // sendFrom is mq_timedsend(2) with a buffer and a deadline that may be nowhere.

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"strconv"
-	"strings"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -16,6 +14,7 @@ import (
 
 	"daemonlab/lab/mq"
 	"daemonlab/lab/parts"
+	"daemonlab/lab/procfs"
 	"daemonlab/specs/inside"
 )
 
@@ -53,20 +52,19 @@ var _ = Describe("F. mq_receive, mq_timedreceive: messages; waiting for a messag
 	})
 
 	It("A signal handled without SA_RESTART ends a sleeping mq_receive: EINTR", row(82), func() {
-		catch(unix.SIGUSR2, false)
+		catch(false)
 		receiver, _ := sleepingReceiver(openBlocking(newQueue(1, 16).Name(), os.O_RDWR))
 		receiver.Signal(unix.SIGUSR2)
 		Expect(receiver.Result()).To(MatchError(unix.EINTR))
 	})
 
 	It("A signal handled with SA_RESTART leaves mq_timedreceive asleep, to the same deadline", row(82), func() {
-		caught := catch(unix.SIGUSR2, true)
+		caught := catch(true)
 		b, deadline := openBlocking(newQueue(1, 16).Name(), os.O_RDWR), fromNow(100*time.Millisecond)
-		receiver := inside.StartThread(func() error {
+		receiver := inside.StartAsleep(unix.SYS_MQ_TIMEDRECEIVE, func() error {
 			_, _, err := b.TimedReceive(make([]byte, 16), &deadline)
 			return err
 		})
-		receiver.AsleepIn(unix.SYS_MQ_TIMEDRECEIVE)
 
 		receiver.Signal(unix.SIGUSR2)
 
@@ -138,13 +136,13 @@ var _ = Describe("F. mq_receive, mq_timedreceive: several receivers", func() {
 
 	It("A sleeping receiver of higher thread priority is served before one that has waited longer", row(89), func() {
 		b := openBlocking(newQueue(1, 16).Name(), os.O_RDWR)
-		patient := inside.StartThread(func() error {
-			return firstError(lowerPriority, func() error {
-				_, _, err := b.Receive(make([]byte, 16))
+		patient := inside.StartAsleep(unix.SYS_MQ_TIMEDRECEIVE, func() error {
+			if err := lowerPriority(); err != nil {
 				return err
-			})
+			}
+			_, _, err := b.Receive(make([]byte, 16))
+			return err
 		})
-		patient.AsleepIn(unix.SYS_MQ_TIMEDRECEIVE)
 		important, got := sleepingReceiver(b)
 
 		Expect(b.Send([]byte("one"), 0)).To(Succeed())
@@ -159,13 +157,12 @@ var _ = Describe("F. mq_receive, mq_timedreceive: several receivers", func() {
 		const handOvers = 20
 		b := openBlocking(newQueue(1, 16).Name(), os.O_RDWR)
 		var waking int64
-		poller := inside.StartThread(func() error {
+		poller := inside.StartAsleep(unix.SYS_PPOLL, func() error {
 			before := switches()
 			_, err := unix.Ppoll([]unix.PollFd{{Fd: int32(number(b)), Events: unix.POLLIN}}, nil, nil)
 			waking = switches() - before
 			return err
 		})
-		poller.AsleepIn(unix.SYS_PPOLL)
 
 		for range handOvers {
 			receiver, _ := sleepingReceiver(b)
@@ -293,8 +290,5 @@ func switches() int64 {
 // threads is how many this process has.
 func threads() int {
 	GinkgoHelper()
-	status := must(os.ReadFile("/proc/self/status"))
-	_, rest, _ := strings.Cut(string(status), "\nThreads:\t")
-	number, _, _ := strings.Cut(rest, "\n")
-	return must(strconv.Atoi(number))
+	return must(procfs.New("/proc").Process(os.Getpid()).Status()).Threads
 }

@@ -1,6 +1,7 @@
 package mq_test
 
 import (
+	"cmp"
 	"os"
 	"time"
 
@@ -69,7 +70,7 @@ var _ = Describe("E. mq_send, mq_timedsend: waiting for room", func() {
 	})
 
 	It("A signal handled without SA_RESTART ends a sleeping mq_send: EINTR", row(69), func() {
-		catch(unix.SIGUSR2, false)
+		catch(false)
 		b := fullQueue()
 		sender := sleepingSender(b, "waits", 0)
 		sender.Signal(unix.SIGUSR2)
@@ -77,7 +78,7 @@ var _ = Describe("E. mq_send, mq_timedsend: waiting for room", func() {
 	})
 
 	It("A signal handled with SA_RESTART, as all are in Go, does not end a sleeping mq_send", row(69), func() {
-		caught := catch(unix.SIGUSR2, true)
+		caught := catch(true)
 		b := fullQueue()
 		sender := sleepingSender(b, "waits", 0)
 		sender.Signal(unix.SIGUSR2)
@@ -98,9 +99,9 @@ var _ = Describe("E. mq_send, mq_timedsend: waiting for room", func() {
 
 var _ = Describe("E. mq_send, mq_timedsend: who may send, and who first; deadlines", func() {
 	It("mq_send wants a descriptor of a queue that can send: EBADF", row(71), func() {
-		Expect(rawSend(-1, nil, 0, nil)).To(MatchError(unix.EBADF))
-		Expect(rawSend(newMailbox().fd, nil, 0, nil)).To(MatchError(unix.EBADF))
-		Expect(rawSend(number(open(newQueue(1, 16).Name(), os.O_RDONLY)), nil, 0, nil)).To(MatchError(unix.EBADF))
+		Expect(rawSend(-1, nil, nil)).To(MatchError(unix.EBADF))
+		Expect(rawSend(newMailbox().fd, nil, nil)).To(MatchError(unix.EBADF))
+		Expect(rawSend(number(open(newQueue(1, 16).Name(), os.O_RDONLY)), nil, nil)).To(MatchError(unix.EBADF))
 	})
 
 	It("Of several sleeping senders the one goes first that has waited longest", row(72), func() {
@@ -115,10 +116,9 @@ var _ = Describe("E. mq_send, mq_timedsend: who may send, and who first; deadlin
 
 	It("A sleeping sender of higher thread priority goes before one that has waited longer", row(72), func() {
 		b := fullQueue()
-		patient := inside.StartThread(func() error {
-			return firstError(lowerPriority, func() error { return b.Send([]byte("patient"), 0) })
+		patient := inside.StartAsleep(unix.SYS_MQ_TIMEDSEND, func() error {
+			return cmp.Or(lowerPriority(), b.Send([]byte("patient"), 0))
 		})
-		patient.AsleepIn(unix.SYS_MQ_TIMEDSEND)
 		important := sleepingSender(b, "important", 0)
 		receive(b)
 		Expect(important.Result()).To(Succeed())
@@ -143,15 +143,14 @@ var _ = Describe("E. mq_send, mq_timedsend: who may send, and who first; deadlin
 		b := openBlocking(newQueue(1, 16).Name(), os.O_RDWR)
 		for _, deadline := range wrongTimes {
 			Expect(b.TimedSend(nil, 0, &deadline)).To(MatchError(unix.EINVAL), "with room")
-			Expect(rawSend(-1, nil, 0, &deadline)).To(MatchError(unix.EINVAL), "before EBADF")
+			Expect(rawSend(-1, nil, &deadline)).To(MatchError(unix.EINVAL), "before EBADF")
 		}
 		Expect(curMsgs(b)).To(Equal(0))
 	})
 
 	It("TIME_T_MAX is a deadline that never comes", row(76), func() {
 		b := fullQueue()
-		sender := inside.StartThread(func() error { return b.TimedSend([]byte("waits"), 0, &timeMax) })
-		sender.AsleepIn(unix.SYS_MQ_TIMEDSEND)
+		sender := inside.StartAsleep(unix.SYS_MQ_TIMEDSEND, func() error { return b.TimedSend([]byte("waits"), 0, &timeMax) })
 		receive(b)
 		Expect(sender.Result()).To(Succeed())
 	})
@@ -164,7 +163,7 @@ var _ = Describe("E. mq_send, mq_timedsend: checks", func() {
 		fd := number(b)
 		const long, badPrio = 17, 1 << 15
 
-		Expect(rawSend(-1, nil, 0, &wrongTimes[0])).To(MatchError(unix.EINVAL), "time before descriptor")
+		Expect(rawSend(-1, nil, &wrongTimes[0])).To(MatchError(unix.EINVAL), "time before descriptor")
 		Expect(sendFrom(-1, badPointer, long, badPrio, 0)).To(MatchError(unix.EINVAL), "priority before descriptor")
 		Expect(sendFrom(-1, badPointer, long, 0, 0)).To(MatchError(unix.EBADF), "descriptor before length")
 		Expect(sendFrom(fd, badPointer, long, 0, 0)).To(MatchError(unix.EMSGSIZE), "length before buffer")
@@ -180,16 +179,6 @@ var _ = Describe("E. mq_send, mq_timedsend: checks", func() {
 		Expect(curMsgs(b)).To(Equal(0))
 	})
 })
-
-// firstError calls functions until one fails.
-func firstError(functions ...func() error) error {
-	for _, f := range functions {
-		if err := f(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 // lowerPriority makes the calling thread less important, for ever, also where all of them were started by nice(1).
 func lowerPriority() error { return unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), 19) }

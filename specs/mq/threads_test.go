@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"syscall"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -23,22 +22,18 @@ func onThread(f func() error) error { return inside.StartThread(f).Result() }
 func sleepingReceiver(b *mq.Blocking) (inside.Thread, *string) {
 	GinkgoHelper()
 	got := new(string)
-	th := inside.StartThread(func() error {
+	return inside.StartAsleep(unix.SYS_MQ_TIMEDRECEIVE, func() error {
 		buf := make([]byte, 64)
 		n, _, err := b.Receive(buf)
 		*got = string(buf[:n])
 		return err
-	})
-	th.AsleepIn(unix.SYS_MQ_TIMEDRECEIVE)
-	return th, got
+	}), got
 }
 
 // sleepingSender is a thread that sleeps in mq_send.
 func sleepingSender(b *mq.Blocking, text string, prio uint) inside.Thread {
 	GinkgoHelper()
-	th := inside.StartThread(func() error { return b.Send([]byte(text), prio) })
-	th.AsleepIn(unix.SYS_MQ_TIMEDSEND)
-	return th
+	return inside.StartAsleep(unix.SYS_MQ_TIMEDSEND, func() error { return b.Send([]byte(text), prio) })
 }
 
 // parked waits until so many goroutines wait for a queue in Go's poller.
@@ -56,14 +51,14 @@ func parked(n int) {
 	}).Should(Equal(n))
 }
 
-// catch has a signal come to a channel, by a handler with SA_RESTART or without.
-func catch(sig syscall.Signal, restart bool) <-chan os.Signal {
+// catch has SIGUSR2 come to a channel, by a handler with SA_RESTART or without.
+func catch(restart bool) <-chan os.Signal {
 	GinkgoHelper()
 	caught := make(chan os.Signal, 1)
-	signal.Notify(caught, sig)
-	Expect(setRestart(sig, restart)).To(Succeed())
+	signal.Notify(caught, unix.SIGUSR2)
+	Expect(setRestart(unix.SIGUSR2, restart)).To(Succeed())
 	DeferCleanup(func() {
-		setRestart(sig, true)
+		setRestart(unix.SIGUSR2, true)
 		signal.Stop(caught)
 	})
 	return caught

@@ -186,17 +186,9 @@ func fetch(q *mq.Blocking, n int) (all []message) {
 	return all
 }
 
-// asleep is a thread that sleeps in a system call.
-func asleep(call int, f func() error) inside.Thread {
-	GinkgoHelper()
-	th := inside.StartThread(f)
-	th.AsleepIn(call)
-	return th
-}
-
 func sleepingReceiver(q sysv.Queue, flags int) inside.Thread {
 	GinkgoHelper()
-	return asleep(unix.SYS_MSGRCV, func() error {
+	return inside.StartAsleep(unix.SYS_MSGRCV, func() error {
 		_, _, err := q.Receive(make([]byte, 64), 0, flags)
 		return err
 	})
@@ -204,12 +196,12 @@ func sleepingReceiver(q sysv.Queue, flags int) inside.Thread {
 
 func sleepingSender(q sysv.Queue, text string) inside.Thread {
 	GinkgoHelper()
-	return asleep(unix.SYS_MSGSND, func() error { return q.Send(1, []byte(text), 0) })
+	return inside.StartAsleep(unix.SYS_MSGSND, func() error { return q.Send(1, []byte(text), 0) })
 }
 
 func sleepingMQReceiver(q *mq.Blocking) inside.Thread {
 	GinkgoHelper()
-	return asleep(unix.SYS_MQ_TIMEDRECEIVE, func() error {
+	return inside.StartAsleep(unix.SYS_MQ_TIMEDRECEIVE, func() error {
 		_, _, err := q.Receive(make([]byte, 64))
 		return err
 	})

@@ -66,6 +66,8 @@ var _ = DescribeTable(compares+"types and priorities", fromBoth,
 		[]message{{1001, "for 1"}, {1002, "for 2"}}, // with PIDs as types
 		[]taking{{1001, 0, []message{{1001, "for 1"}}}, {1002, 0, []message{{1002, "for 2"}}}},
 		[]message{{1002, "for 2"}}), // whichever client asks
+	Entry("takes empty messages, as a POSIX queue does",
+		[]message{{1, ""}}, []taking{{0, 0, []message{{1, ""}}}}, []message{{1, ""}}),
 )
 
 var _ = Describe(compares+"types and priorities", func() {
@@ -98,11 +100,6 @@ var _ = Describe(compares+"types and priorities", func() {
 		Expect(p.Send(nil, 32768)).To(MatchError(unix.EINVAL))
 	})
 })
-
-var _ = DescribeTable(compares+"lengths", fromBoth,
-	Entry("takes empty messages, as a POSIX queue does",
-		[]message{{1, ""}}, []taking{{0, 0, []message{{1, ""}}}}, []message{{1, ""}}),
-)
 
 const failure, data, end = 1, 2, 3 // as types of the baseline
 
