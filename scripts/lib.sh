@@ -1,11 +1,30 @@
 # Sourced by the scripts beside it. Puts the shell into the project's root, and Go's caches where this user may write.
 
 set -euo pipefail
+here=$PWD # where the names that the user gives are relative to
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 fail() {
 	printf '%s: %s\n' "$(basename "$0")" "$*" >&2
 	exit 1
+}
+
+# scratch NAME [AT-THE-END]: makes the directory $work, where the programs that root starts as nobody come, too. At the end
+# it is removed, unless there is something else to do.
+scratch() {
+	work=$(mktemp -d "${TMPDIR:-/tmp}/$1.XXXXXX")
+	chmod 755 "$work"
+	trap "${2:-rm -rf \"\$work\"}" EXIT
+	trap 'exit 129' HUP
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+}
+
+# from_here PROGRAM ARGUMENT...: becomes a program of bin.
+from_here() {
+	local program=$PWD/bin/$1
+	cd "$here"
+	exec "$program" "${@:2}"
 }
 
 command -v go >/dev/null || fail 'no go command on the PATH: install Go 1.26 or newer'
