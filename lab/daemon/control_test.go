@@ -76,8 +76,7 @@ func TestRunningComparesDevices(t *testing.T) {
 		return
 	}
 	path, other := filepath.Join(mount(t, "tmpfs", "a", ""), "pid"), filepath.Join(mount(t, "tmpfs", "b", ""), "pid")
-	stranger, err := start(t, order{PIDFile: other})
-	must(t, err)
+	stranger := mustStart(t, order{PIDFile: other})
 	must(t, os.WriteFile(path, fmt.Appendln(nil, stranger), 0o644))
 	var st, otherSt unix.Stat_t
 	must(t, errors.Join(unix.Stat(path, &st), unix.Stat(other, &otherSt)))
@@ -104,8 +103,7 @@ func TestRunningOnOverlayfs(t *testing.T) {
 	}
 	path := filepath.Join(mount(t, "overlay", "merged",
 		fmt.Sprintf("lowerdir=%s,upperdir=%s/upper,workdir=%[2]s/work", t.TempDir(), upper)), "pid")
-	want, err := start(t, order{PIDFile: path})
-	must(t, err)
+	want := mustStart(t, order{PIDFile: path})
 	if pid, err := daemon.Running(path); pid != want || err != nil {
 		t.Errorf("got PID %d, %v; the daemon is PID %d", pid, err, want)
 	}
@@ -145,8 +143,7 @@ func churn(t *testing.T) (stop func()) {
 
 func TestRunningIsCertain(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pid")
-	daemonPID, err := start(t, order{PIDFile: path})
-	must(t, err)
+	daemonPID := mustStart(t, order{PIDFile: path})
 	unlocked := path + "-stale"
 	must(t, os.WriteFile(unlocked, fmt.Appendln(nil, daemonPID), 0o644))
 	defer churn(t)()
@@ -185,8 +182,7 @@ func TestRunningDisturbsNoStart(t *testing.T) {
 		asking.Wait()
 	}()
 	for range rounds(20) {
-		pid, err := start(t, order{PIDFile: path})
-		must(t, err)
+		pid := mustStart(t, order{PIDFile: path})
 		if got, err := daemon.Running(path); got != pid || err != nil {
 			t.Errorf("got PID %d, %v; the daemon is PID %d", got, err, pid)
 		}
@@ -196,8 +192,7 @@ func TestRunningDisturbsNoStart(t *testing.T) {
 
 func TestStopWaitsForTheEndOfAStoppedDaemon(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pid")
-	pid, err := start(t, order{PIDFile: path})
-	must(t, err)
+	pid := mustStart(t, order{PIDFile: path})
 	must(t, unix.Kill(pid, unix.SIGSTOP))
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
@@ -214,11 +209,10 @@ func TestStopWaitsForTheEndOfAStoppedDaemon(t *testing.T) {
 
 func TestStopSaysThatADaemonHasNotEnded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pid")
-	pid, err := start(t, order{PIDFile: path})
-	must(t, err)
+	pid := mustStart(t, order{PIDFile: path})
 	ctx, cancel := context.WithDeadline(t.Context(), time.Now())
 	defer cancel()
-	_, err = daemon.Stop(ctx, path)
+	_, err := daemon.Stop(ctx, path)
 	if want := fmt.Sprintf("PID %d has not ended within 0s of SIGTERM", pid); err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}

@@ -118,6 +118,13 @@ func start(t *testing.T, o order) (int, error) {
 	return pid, err
 }
 
+func mustStart(t *testing.T, o order) (pid int) {
+	t.Helper()
+	pid, err := start(t, o)
+	must(t, err)
+	return pid
+}
+
 // adopted returns the PID of the daemon that there is after a start that has ended with err.
 func adopted(t *testing.T, err error) (pid int) {
 	t.Helper()
@@ -187,8 +194,7 @@ func TestStartTellsWhatFailedBetweenForkAndExec(t *testing.T) {
 func TestTheDaemonIsCleanAndNamed(t *testing.T) {
 	t.Setenv("DAEMON_TEST_JUNK", "1")
 	t.Setenv("GORACE", "halt_on_error=0")
-	pid, err := start(t, order{})
-	must(t, err)
+	pid := mustStart(t, order{})
 	process := procfs.New("/proc").Process(pid)
 	st, err := process.Status()
 	must(t, err)
@@ -220,8 +226,7 @@ func TestNamesArriveByteForByte(t *testing.T) {
 	})
 	t.Run("configured", func(t *testing.T) {
 		pidFile := filepath.Join(t.TempDir(), name)
-		pid, err := start(t, order{PIDFile: pidFile})
-		must(t, err)
+		pid := mustStart(t, order{PIDFile: pidFile})
 		if content, err := os.ReadFile(pidFile); err != nil || string(content) != fmt.Sprintln(pid) {
 			t.Errorf("the PID file holds %q, %v; the daemon is PID %d", content, err, pid)
 		}
@@ -248,8 +253,7 @@ func TestADaemonOfRootLeavesTheSessionKeyring(t *testing.T) {
 		t.Skip("keyctl KEYCTL_JOIN_SESSION_KEYRING:", err)
 	}
 	file := filepath.Join(t.TempDir(), "keyring")
-	_, err := start(t, order{Keyring: file})
-	must(t, err)
+	mustStart(t, order{Keyring: file})
 	keyring, err := os.ReadFile(file)
 	must(t, err)
 	if kept := strings.HasSuffix(string(keyring), ";daemon-test"); kept != (os.Geteuid() != 0) {
@@ -263,5 +267,34 @@ func TestNoAccountIsMadeUp(t *testing.T) {
 	}
 	if a, err := daemon.LookupAccount("no-such-account"); err == nil {
 		t.Errorf("no-such-account: %+v", a)
+	}
+}
+
+func TestACrashAfterReadinessLeavesItsTextAndStack(t *testing.T) {
+	for _, c := range []struct {
+		signal unix.Signal
+		onUSR1 string
+		want   []string
+	}{
+		{unix.SIGUSR1, "panic", []string{"panic: a bug\n", "daemon_test.obey("}},
+		{unix.SIGUSR1, "fatal error", []string{"sync.(*Mutex).Unlock(", "daemon_test.obey("}},
+		{unix.SIGSEGV, "", []string{"SIGSEGV: segmentation violation\n", "\ngoroutine "}},
+	} {
+		t.Run(c.signal.String()+c.onUSR1, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "crash")
+			pid := mustStart(t, order{Crash: file, OnUSR1: c.onUSR1})
+			process, err := pidfd.Open(pid)
+			must(t, err)
+			defer process.Close()
+			must(t, process.Signal(c.signal))
+			must(t, process.Wait(t.Context()))
+			text, err := os.ReadFile(file)
+			must(t, err)
+			for _, part := range c.want {
+				if !strings.Contains(string(text), part) {
+					t.Errorf("%q is not in the text of the crash:\n%s", part, text)
+				}
+			}
+		})
 	}
 }

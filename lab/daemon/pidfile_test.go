@@ -228,8 +228,7 @@ func TestAStrangerWithTheLockIsNamed(t *testing.T) {
 
 func TestPIDFileOfALivingAndOfAKilledDaemon(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pid")
-	first, err := start(t, order{PIDFile: path})
-	must(t, err)
+	first := mustStart(t, order{PIDFile: path})
 	var running *daemon.RunningError
 	if _, err := daemon.LockPIDFile(path); !errors.As(err, &running) || running.PID != first {
 		t.Errorf("got %v; the holder is PID %d", err, first)
@@ -237,8 +236,7 @@ func TestPIDFileOfALivingAndOfAKilledDaemon(t *testing.T) {
 	daemon.RemoveStalePIDFile(path)
 	mustHold(t, path, fmt.Sprintln(first), 0o644)
 	kill(first)
-	second, err := start(t, order{PIDFile: path})
-	must(t, err)
+	second := mustStart(t, order{PIDFile: path})
 	mustHold(t, path, fmt.Sprintln(second), 0o644)
 	kill(second)
 	daemon.RemoveStalePIDFile(path)
