@@ -19,6 +19,7 @@ import (
 
 	"daemonlab/lab/mq"
 	lab "daemonlab/lab/sysv"
+	"daemonlab/specs/harness"
 )
 
 // bench is one run of everything.
@@ -38,13 +39,10 @@ func newBench(o options) *bench {
 
 func (b *bench) path(name string) string { return filepath.Join(b.work, name) }
 
-// reply is the name of a client's queue.
-func (b *bench) reply(client int) string { return fmt.Sprintf("%s-%d", b.queue, client) }
-
-// unlinkReplies removes the reply queues of clients that were killed. Usually there are none.
+// unlinkReplies removes the reply queues of clients in C that were killed. Usually there are none.
 func (b *bench) unlinkReplies() {
 	for i := range slowTransfers { // no load has as many clients
-		mq.Unlink(b.reply(i))
+		mq.Unlink(fmt.Sprintf("%s-%d", b.queue, i))
 	}
 }
 
@@ -80,23 +78,17 @@ func makeFile(name string, size int64) error {
 	return errors.Join(err, f.Chmod(0o644), f.Close())
 }
 
-// shape of a queue.
-type shape struct{ depth, size int }
+type shape harness.Shape // of a queue
 
 // requestQueue is the shape that the contract asks of a server.
 var requestQueue = shape{10, 4356}
-
-func (s shape) cost() uint64 { return mq.Cost(s.depth, s.size) }
-
-func (s shape) make(name string) (*mq.Queue, error) {
-	return mq.Open(name, os.O_RDONLY|os.O_CREATE|os.O_EXCL, 0o600, &mq.Attr{MaxMsg: s.depth, MsgSize: s.size})
-}
 
 // checkRoom makes the queues of a load and removes them, so that a machine that has no room for them is told before, not
 // in the middle.
 func (b *bench) checkRoom(queues ...shape) error {
 	for i, s := range queues {
-		q, err := s.make(fmt.Sprintf("%s-room-%d", b.queue, i))
+		q, err := mq.Open(fmt.Sprintf("%s-room-%d", b.queue, i), os.O_RDONLY|os.O_CREATE|os.O_EXCL, 0o600,
+			&mq.Attr{MaxMsg: s.Depth, MsgSize: s.MsgSize})
 		if errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENOSPC) {
 			return fmt.Errorf("no room for %d message queues: %w; %s", len(queues), err, whoHasRoom())
 		}

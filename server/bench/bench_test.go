@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"daemonlab/lab/mq"
 	"daemonlab/specs/harness"
 )
 
@@ -184,7 +185,8 @@ func TestTheLoadsFitTheDefaultLimit(t *testing.T) {
 	const limit = 819200
 	slow := load{clients: slowTransfers, shape: slowShape}
 	for _, l := range append(append(loads(true), loads(false)...), slow) {
-		if need := requestQueue.cost() + uint64(l.clients)*l.shape.cost(); need > limit || l.clients > slowTransfers {
+		need := mq.Cost(requestQueue.Depth, requestQueue.MsgSize) + uint64(l.clients)*mq.Cost(l.shape.Depth, l.shape.MsgSize)
+		if need > limit || l.clients > slowTransfers {
 			t.Errorf("%+v needs %d bytes", l, need)
 		}
 	}

@@ -171,7 +171,7 @@ func (b *bench) put(ctx context.Context, l load) (outcome, error) {
 	defer b.unlinkReplies()
 	var out strings.Builder
 	_, err := b.finish(ctx, &out, b.path("load"), b.queue, b.queue+"-", strconv.Itoa(l.bytes), strconv.Itoa(l.clients),
-		strconv.Itoa(l.requests), strconv.Itoa(l.shape.depth), strconv.Itoa(l.shape.size))
+		strconv.Itoa(l.requests), strconv.Itoa(l.shape.Depth), strconv.Itoa(l.shape.MsgSize))
 	if err != nil {
 		return outcome{}, err
 	}

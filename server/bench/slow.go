@@ -9,8 +9,8 @@ import (
 	"sync"
 	"time"
 
-	"daemonlab/lab/mq"
 	"daemonlab/lab/wire"
+	"daemonlab/specs/harness"
 )
 
 // Ninety transfers at once of one user are what the default RLIMIT_MSGQUEUE has room for, beside the request queue.
@@ -92,11 +92,11 @@ func (b *bench) slow(ctx context.Context, f func(context.Context) error) error {
 	fast := make(chan struct{})
 	var begun, ended sync.WaitGroup
 	begun.Add(slowTransfers)
-	for i := range slowTransfers {
+	for range slowTransfers {
 		ended.Go(func() {
 			begin := sync.OnceFunc(begun.Done)
 			defer begin()
-			if err := b.fetchSlowly(ctx, b.reply(i), begin, fast); err != nil {
+			if err := b.fetchSlowly(ctx, begin, fast); err != nil {
 				fail(fmt.Errorf("a slow transfer: %w", err))
 			}
 		})
@@ -113,36 +113,28 @@ func (b *bench) slow(ctx context.Context, f func(context.Context) error) error {
 }
 
 // fetchSlowly takes one message after each pause, until it may be fast.
-func (b *bench) fetchSlowly(ctx context.Context, reply string, begun func(), fast <-chan struct{}) error {
-	q, err := slowShape.make(reply)
+func (b *bench) fetchSlowly(ctx context.Context, begun func(), fast <-chan struct{}) error {
+	c, err := harness.NewClient(harness.Shape(slowShape))
 	if err != nil {
 		return err
 	}
-	defer q.Close()
-	defer mq.Unlink(reply)
-	server, err := mq.Open(b.queue, os.O_WRONLY, 0, nil)
-	if err != nil {
+	defer c.Close()
+	if err := c.Request(ctx, b.queue, strconv.Itoa(slowBytes)); err != nil {
 		return err
 	}
-	defer server.Close()
-	request, err := wire.Request{PID: int32(os.Getpid()), Reply: reply, Path: strconv.Itoa(slowBytes)}.Append(nil)
-	if err := errors.Join(err, q.Chmod(wire.QueueMode), server.Send(ctx, request, 0)); err != nil {
-		return err
-	}
-	buf := make([]byte, slowShape.size)
 	for bytes := 0; ; {
-		n, kind, err := q.Receive(ctx, buf)
+		m, err := c.Next(ctx)
 		switch {
 		case err != nil:
 			return err
-		case kind == wire.Failure:
-			return fmt.Errorf("the server says: %s", buf[:n])
-		case kind == wire.End && bytes == slowBytes:
+		case m.Kind == wire.Failure:
+			return fmt.Errorf("the server says: %s", m.Body)
+		case m.Kind == wire.End && bytes == slowBytes:
 			return nil
-		case kind == wire.End:
+		case m.Kind == wire.End:
 			return fmt.Errorf("%d bytes came of %d", bytes, slowBytes)
-		case kind == wire.Data:
-			bytes += n
+		case m.Kind == wire.Data:
+			bytes += len(m.Body)
 		}
 		begun()
 		select {
