@@ -11,7 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// process reads what the arguments of its system calls mean.
+// process reads what the arguments of a system call mean. It is the TID: a main thread that has ended before the others
+// has neither memory nor descriptors any more.
 type process int
 
 // maxString bounds a name that is read.

@@ -235,7 +235,7 @@ func (th *thread) enter(info callInfo, now time.Duration) {
 	copy(e.Args[:], info.data[1:])
 	th.call, th.exit = e, d.exit
 	if d.enter != nil {
-		d.enter(process(th.pid), e)
+		d.enter(process(th.tid), e)
 	}
 }
 
@@ -256,7 +256,7 @@ func (t *Tracer) leave(th *thread, result int64) {
 		e.Result, e.Cut = -int64(unix.EINTR), true
 	}
 	if th.exit != nil && !e.Cut {
-		th.exit(process(th.pid), e)
+		th.exit(process(th.tid), e)
 	}
 	t.tell(th, e)
 }
