@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"daemonlab/specs/rubric"
 	"daemonlab/specs/trace/birth"
@@ -22,7 +23,8 @@ type Terminal struct {
 const (
 	minWidth  = 60
 	timeWidth = 11
-	whoWidth  = 11
+	whoWidth  = 11 // at least
+	minText   = 8
 	tagWidth  = 14
 )
 
@@ -90,20 +92,23 @@ func (t *text) hang(head string, indent int, s rubric.Text, colour string) {
 
 func (t *text) section(c section) {
 	fmt.Fprintf(t, "\n%s\n", t.paint(bold, c.Title.In(t.Lang)))
-	margin := timeWidth + 2*len(c.Lanes)
+	margin, who := timeWidth+2*len(c.Lanes), whoWidth
+	for i := range c.Lines {
+		who = max(who, utf8.RuneCountInString(c.Lines[i].Who.In(t.Lang))+1)
+	}
+	who = min(who, t.Width-margin-minText-tagWidth)
+	width := t.Width - margin - who - tagWidth
 	for n, l := range c.Lanes {
 		t.hang(strings.Repeat(" ", timeWidth)+lanes(l.Head), timeWidth+2*n+2, l.Name, "")
 	}
 	for i := range c.Lines {
 		l := &c.Lines[i]
 		left := fmt.Sprintf("%*s  ", timeWidth-2, l.When())
-		for n, words := range wrap(l.Text.In(t.Lang), t.Width-margin-whoWidth-tagWidth) {
-			who, tag := "", ""
-			if n == 0 {
-				who, tag = l.Who.In(t.Lang), l.tag()
-			}
-			fmt.Fprintln(t, strings.TrimRight(fmt.Sprintf("%s%s%-*.*s%-*s %s", left, lanes(l.Cells), whoWidth, whoWidth-1, who,
-				t.Width-tagWidth-margin-whoWidth, words, t.paint(bold, tag)), " "))
+		name, tag := l.Who.In(t.Lang), l.tag()
+		for _, words := range wrap(l.Text.In(t.Lang), width) {
+			fmt.Fprintln(t, strings.TrimRight(fmt.Sprintf("%s%s%-*.*s%-*s %s", left, lanes(l.Cells), who, who-1, name,
+				width, words, t.paint(bold, tag)), " "))
+			name, tag = "", ""
 			left = strings.Repeat(" ", timeWidth)
 			l.Cells = lives(l.Cells)
 		}
