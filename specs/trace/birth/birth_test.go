@@ -178,6 +178,8 @@ var (
 	removes = on(pidFile, call(daemon, "unlink"))
 	other   = "/run/d.new"
 	killed  = gives(int64(unix.SIGTERM), ended(daemon))
+	told    = func(sig unix.Signal) event.Event { return gives(int64(sig), event.Event{Kind: event.Told}) }
+	refused = then(told(unix.SIGTERM), told(unix.SIGKILL), gives(int64(unix.SIGKILL), ended(daemon)))
 )
 
 func unlocked(r *event.Record) { r.PIDFiles[0].Locked = false }
@@ -223,7 +225,7 @@ var marks = map[string]struct {
 		writesPID), service), nil, nil},
 	"locks for a moment": {join(start(opens, on(pidFile, call(daemon, "flock", 5, unix.LOCK_EX)), writesPID,
 		on(pidFile, call(daemon, "flock", 5, unix.LOCK_UN))), service), unlocked, []string{"pidfile: flock(d.pid, given up", noLock}},
-	"umask of a parent after the fork": {join(start(), then(call(daemon, "umask", 0o77), call(middle, "umask", 0)), service),
+	"umask of a parent after the fork": {join(start(call(daemon, "umask", 0o77), call(middle, "umask", 0), opens, locks, writesPID), service),
 		change(func(_, after *facts.Facts) { after.Status.Umask = 0o77 }),
 		[]string{"umask: umask(077), is 077"}},
 	"locks nothing": {join(start(value(rdwr|unix.O_TRUNC, opens), writesPID), service), unlocked,
@@ -239,11 +241,20 @@ var marks = map[string]struct {
 	"locks in the middle process by fcntl": {
 		join(start(opens, func() event.Event { e := posix; e.PID, e.TID = middle, middle; return e }(), writesPID), service), unlocked,
 		[]string{"pidfile: fcntl(d.pid, no child inherits it", noLock}},
-	"umask put right": {join(start(), then(call(daemon, "umask", 0o22), call(daemon, "umask", 0)), service), nil, nil},
+	"umask put right": {join(start(call(daemon, "umask", 0o22), call(daemon, "umask", 0), opens, locks, writesPID), service), nil, nil},
 	"told too early": {join(forks, then(opens, locks, writesPID, tells, registers, hears, ended(original)), service), nil,
-		[]string{"ready: write(pipe, before mq_notify"}},
+		[]string{"ready: write(pipe, is done: mq_notify"}},
+	"told before umask": {join(forks, then(opens, locks, writesPID, registers, tells, call(daemon, "umask", 0), hears, ended(original)),
+		service), nil, []string{"ready: write(pipe, is done: umask(000)"}},
 	"returns too early": {join(forks, then(opens, locks, writesPID, ended(original), registers), service), nil,
-		[]string{"ready: exit(0), before the daemon is registered"}},
+		[]string{"ready: exit(0), is done: mq_notify"}},
+	"returns before setsid": {join(forks[:2], then(ended(original)), forks[2:], then(opens, locks, writesPID, registers), service), nil,
+		[]string{"ready: exit(0), is done: setsid() = 101"}},
+	"returns before the second fork": {join(forks[:3], then(ended(original)), forks[3:], then(opens, locks, writesPID, registers), service),
+		nil, []string{"ready: exit(0), is done: fork() = 102"}},
+	"closes when it has told": {join(start(), then(call(daemon, "close_range", 3, 7), another), service), nil, nil},
+	"dies when the original has returned": {join(start(), then(gives(int64(unix.SIGABRT), ended(daemon)))),
+		func(r *event.Record) { r.After = nil }, []string{"ready: killed by SIGABRT, no process stays"}},
 	"registers with a signal": {join(forks, then(opens, locks, writesPID, value(0, registers), tells, hears,
 		ended(original)), service), func(r *event.Record) { r.Armed.Notify = mq.SigevSignal },
 		[]string{"notify: mq_notify(SIGEV_SIGNAL), not SIGEV_THREAD"}},
@@ -299,8 +310,14 @@ var marks = map[string]struct {
 		before.Status.Uid = procfs.IDs{}
 		after.Tasks = append(after.Tasks, procfs.Status{})
 	}), []string{"privileges: , is root"}},
-	"refuses SIGTERM": {join(start(), service), func(r *event.Record) { r.Refused = 7 * time.Second },
-		[]string{"sigterm: , after SIGTERM"}},
+	"refuses SIGTERM": {join(start(), service, refused), func(r *event.Record) { r.Refuses.Pid = daemon },
+		[]string{"sigterm: , after SIGTERM, and"}},
+	"ignores SIGTERM": {join(start(), service, refused), func(r *event.Record) {
+		r.Refuses = procfs.Status{Pid: daemon, SigIgn: procfs.NewSignalSet(unix.SIGTERM)}
+	}, []string{"sigterm: , which it ignores"}},
+	"blocks SIGTERM": {join(start(), service, refused), func(r *event.Record) {
+		r.Refuses = procfs.Status{Pid: daemon, ShdPnd: procfs.NewSignalSet(unix.SIGTERM)}
+	}, []string{"sigterm: , which all its threads block"}},
 }
 
 func TestMarks(t *testing.T) {
@@ -388,17 +405,51 @@ func TestWhoIsTheDaemon(t *testing.T) {
 	}
 }
 
-// TestNoise has what a runtime does by the way.
-// A process can be adopted between any two of its calls, by when its parent ends.
-func TestAdoptionSplitsNoRow(t *testing.T) {
+// TestRows looks for rows: who, and what with which id.
+func TestRows(t *testing.T) {
+	const other = 103
 	null := func(fd uint64) event.Event { return on("/dev/null", call(daemon, "dup2", 5, fd)) }
 	adopted := event.Event{Kind: event.Adopted, PID: daemon, TID: daemon, Result: 1}
-	story := birth.Read(record(join(forks, then(null(0), null(1), adopted, null(2)), start()[len(forks):], service)))
-	if !slices.ContainsFunc(story.Rows, func(row birth.Row) bool { return row.Text.EN == "dup2(/dev/null, 0, 1, 2)" }) {
-		t.Errorf("no row has all three descriptors: %v", story.Rows)
+	dies := func(pid int) event.Event { return gives(int64(unix.SIGKILL), ended(pid)) }
+	gone := func(r *event.Record) { r.After = nil }
+	for name, want := range map[string]struct {
+		events []event.Event
+		state  func(r *event.Record)
+		rows   []string
+	}{
+		// A process can be adopted between any two of its calls, by when its parent ends.
+		"an adoption splits no row": {join(forks, then(null(0), null(1), adopted, null(2))), nil,
+			[]string{"daemon dup2(/dev/null, 0, 1, 2) stdio"}},
+		"a fork of the daemon is no step": {join(start(), then(born(daemon, other), ended(other)), service), nil,
+			[]string{"middle fork() = 102 session", "daemon fork() = 103 ", "daemon's child exit(0) "}},
+		"a fork in the service": {join(start(), service, then(born(daemon, other), born(other, 104))), nil,
+			[]string{"daemon fork() = 103 threads", "daemon's child fork() = 104 "}},
+		"what the tracer kills": {join(start(), service, then(dies(daemon), told(unix.SIGKILL), dies(middle))), nil,
+			[]string{"daemon killed by SIGKILL ", "middle ended by this trace "}},
+		"the last of them": {join(forks, then(dies(daemon))), gone, []string{"middle exit(0) orphan", "last killed by SIGKILL "}},
+		"two in the middle": {then(forks[0], born(original, middle), born(middle, other), ended(middle), born(other, daemon), ended(other)), nil,
+			[]string{"middle 1 exit(0) orphan", "middle 2 exit(0) orphan"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := record(want.events)
+			if want.state != nil {
+				want.state(r)
+			}
+			story := birth.Read(r)
+			var rows []string
+			for _, row := range story.Rows {
+				rows = append(rows, story.Role(row.PID).EN+" "+row.Text.EN+" "+row.ID)
+			}
+			for _, row := range want.rows {
+				if !slices.Contains(rows, row) {
+					t.Errorf("no row %q in\n%s", row, strings.Join(rows, "\n"))
+				}
+			}
+		})
 	}
 }
 
+// TestNoise has what a runtime does by the way.
 func TestNoise(t *testing.T) {
 	var events []event.Event
 	for sig := uint64(1); sig <= 64; sig++ {

@@ -27,25 +27,10 @@ func (r *reader) judge(e *event.Event) []Mark {
 	case (e.Name == "lstat" || e.Name == "unlink") && r.isPIDFile(e.File):
 		r.seen = true // whether it was there or not
 	}
-	switch {
-	case e.Failed():
-		return nil
-	case e.Writes() && r.isPipe(e):
-		return r.judgeWord(e)
-	case r.isPIDFile(e.File):
-		return r.judgePIDFile(e)
-	}
-	return nil
-}
-
-// judgeWord looks at the last word to the original.
-func (r *reader) judgeWord(e *event.Event) []Mark {
-	registered := r.registered()
-	last := r.FindLast(func(e *event.Event) bool { return e.Writes() && r.isPipe(e) && e.PID != r.original })
-	if last.At != e.At || registered == nil || registered.At < e.At {
+	if e.Failed() || !r.isPIDFile(e.File) {
 		return nil
 	}
-	return []Mark{{"ready", say("readiness is reported before mq_notify: a request that comes now notifies nobody")}}
+	return r.judgePIDFile(e)
 }
 
 // judgePIDFile looks for what takes a running instance's PID away: whatever changes the file before it is locked, unless

@@ -17,10 +17,13 @@ func (r *reader) place(e *event.Event) (id, group string, shown bool) {
 	start := r.phase == Birth
 	switch e.Kind {
 	case event.Born:
-		if r.phase != Birth {
-			return "threads", "", true
+		switch {
+		case slices.Contains(r.line, int(e.Result)):
+			id = "session"
+		case r.phase != Birth && r.story.Lab && e.PID == r.daemon:
+			id = "threads"
 		}
-		return "session", "", true
+		return id, "", true
 	case event.Executed:
 		if e.PID != r.original && r.junk && facts.Junk(e.Env) == nil {
 			r.junk, id = false, "env"
@@ -31,14 +34,16 @@ func (r *reader) place(e *event.Event) (id, group string, shown bool) {
 		case !start:
 		case e.PID == r.original:
 			id = "ready"
-		case slices.Contains(r.line, e.PID):
+		case slices.ContainsFunc(r.story.Processes, func(p Process) bool { return p.Parent == e.PID && slices.Contains(r.line, p.PID) }):
 			id = "orphan"
 		}
 		return id, "", true
 	case event.Adopted:
 		return "orphan", "", e.PID == r.daemon
-	case event.Client, event.Told:
+	case event.Client:
 		return "", "", true
+	case event.Told:
+		return "", "", e.Result == int64(unix.SIGTERM)
 	}
 	if r.isPIDFile(e.File) || r.isPIDFile(e.To) {
 		return r.placePIDFile(e)
@@ -64,11 +69,17 @@ func (r *reader) placePIDFile(e *event.Event) (id, group string, shown bool) {
 	return "pidfile", "", true
 }
 
+// identity are the calls that give privileges up.
+var identity = []string{"setgroups", "setresgid", "setresuid", "setgid", "setuid", "setregid", "setreuid", "capset"}
+
 func (r *reader) placeStart(e *event.Event) (id, group string, shown bool) {
 	failed := e.Failed()
 	switch e.Name {
 	case "clone", "clone3", "fork", "vfork":
-		return "session", "", failed
+		if e.PID != r.daemon {
+			id = "session"
+		}
+		return id, "", failed
 	case "setsid", "setpgid":
 		return "session", "", true
 	case "wait4", "waitid":
@@ -98,8 +109,6 @@ func (r *reader) placeStart(e *event.Event) (id, group string, shown bool) {
 		return "stdio", "dup", e.Args[1] < facts.Stdio && !failed && (e.File == "/dev/null" || e.PID == r.daemon)
 	case "open":
 		return "stdio", "", !failed && e.Result < facts.Stdio
-	case "setgroups", "setresgid", "setresuid", "setgid", "setuid", "setregid", "setreuid", "capset":
-		return "privileges", callText(e), true
 	case "prctl":
 		name := prctls[e.Args[0]]
 		if name.privileges {
@@ -114,6 +123,8 @@ func (r *reader) placeStart(e *event.Event) (id, group string, shown bool) {
 		return "ready", "told", r.isPipe(e) && e.PID == r.original
 	}
 	switch {
+	case slices.Contains(identity, e.Name):
+		return "privileges", callText(e), true
 	case e.Writes() && r.isPipe(e):
 		return "ready", "", true
 	case isSend(e) && isManager(r.sockets[e.File]):

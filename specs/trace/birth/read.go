@@ -147,8 +147,9 @@ func (r *reader) findProcesses() {
 	}
 	r.daemon = r.Daemon()
 	r.after, r.line = r.After[r.daemon], ancestry(r.daemon)
-	if r.daemon == 0 {
-		r.line = pids // however far they came
+	line, middle := r.line, 0
+	if r.daemon == 0 && len(pids) > 0 {
+		line, r.line = ancestry(pids[len(pids)-1]), pids // however far they came
 	}
 	for _, pid := range pids {
 		role := say("another")
@@ -159,8 +160,13 @@ func (r *reader) findProcesses() {
 			role = say("original")
 		case pid == r.daemon:
 			role = say("daemon")
-		case slices.Contains(r.line, pid):
+		case r.daemon == 0 && pid == line[0]:
+			role = say("last")
+		case slices.Contains(line, pid) && len(line) == 3:
 			role = say("middle")
+		case slices.Contains(line, pid):
+			middle++
+			role = say("middle %d", middle)
 		case slices.Contains(ancestry(pid), r.daemon):
 			role = say("daemon's child")
 		}
@@ -191,5 +197,10 @@ func (r *reader) registered() *event.Event {
 }
 
 func (r *reader) isPipe(e *event.Event) bool { return r.pipe != "" && e.File == r.pipe }
+
+// told is when the tracer sent a signal, nil: it did not.
+func (r *reader) told(sig unix.Signal) *event.Event {
+	return r.Find(func(e *event.Event) bool { return e.Kind == event.Told && e.Result == int64(sig) })
+}
 
 func status(e *event.Event) unix.WaitStatus { return unix.WaitStatus(e.Result) }

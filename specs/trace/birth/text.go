@@ -3,6 +3,7 @@ package birth
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -31,7 +32,7 @@ func (r *reader) draw(row *Row) {
 			row.Text = say("execve(%s) with %d variables", base(e.Path), len(e.Env))
 		}
 	case event.Ended:
-		row.Text = r.ending(row, status(e))
+		row.Text = r.ending(e)
 	case event.Adopted:
 		row.Text = say("adopted by %d (%s)", e.Result, e.Path)
 	case event.Client:
@@ -43,18 +44,21 @@ func (r *reader) draw(row *Row) {
 	}
 }
 
-func (r *reader) ending(row *Row, s unix.WaitStatus) rubric.Text {
-	switch {
-	case r.Killed && row.Phase == End && s.Signaled() && s.Signal() == unix.SIGKILL:
+func (r *reader) ending(e *event.Event) rubric.Text {
+	switch s, kill := status(e), r.told(unix.SIGKILL); {
+	case s.Signal() == unix.SIGKILL && kill != nil && kill.At <= e.At:
 		return say("ended by this trace")
 	case s.Signaled():
 		return say("killed by %s", procfs.SignalName(s.Signal()))
 	}
-	return same("exit(%d)", s.ExitStatus())
+	return same("exit(%d)", status(e).ExitStatus())
 }
 
 func (r *reader) call(row *Row, e *event.Event) rubric.Text {
 	text := callText(e)
+	if n := len(row.events); n > 1 && slices.Contains(identity, e.Name) {
+		return say("%s, in %d threads", text, n)
+	}
 	switch e.Name {
 	case "close":
 		if row.ID == "fds" {
@@ -68,10 +72,6 @@ func (r *reader) call(row *Row, e *event.Event) rubric.Text {
 		return same("%s(%v, %s)", e.Name, fileName(e.File), strings.Join(to, ", "))
 	case "sigaction":
 		return actions(row)
-	case "setgroups", "setresgid", "setresuid", "setgid", "setuid", "setregid", "setreuid", "capset":
-		if n := len(row.events); n > 1 {
-			return say("%s, in %d threads", text, n)
-		}
 	case "read", "recv":
 		if isCookie(e) {
 			return say("%s(netlink): notified", e.Name)

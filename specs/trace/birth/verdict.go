@@ -1,6 +1,7 @@
 package birth
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -310,7 +311,6 @@ func checkPrivileges(r *reader) ([]fault, rubric.Text) {
 	if r.Before.Status.Uid[1] != 0 {
 		return nil, say("started by user %d, who has none to give up", r.Before.Status.Uid[0])
 	}
-	identity := r.by("setgroups", "setresgid", "setresuid", "setgid", "setuid", "setregid", "setreuid", "capset")
 	for _, t := range r.after.Tasks {
 		text := say("thread %d has kept capabilities: %s", t.Pid, t.CapPrm|t.CapEff)
 		switch {
@@ -323,55 +323,66 @@ func checkPrivileges(r *reader) ([]fault, rubric.Text) {
 		case facts.Powerless(t):
 			continue
 		}
-		return []fault{{text, identity}}, rubric.Text{}
+		return []fault{{text, r.by(identity...)}}, rubric.Text{}
 	}
 	return nil, say("user %d in each of %d threads", uid, len(r.after.Tasks))
 }
 
-// checkReady looks at the original, which returns when all is done and not before.
+// checkReady looks at the original, which returns when all is done and not before, or at the last word that lets it.
 func checkReady(r *reader) ([]fault, rubric.Text) {
 	isEnd := func(e *event.Event) bool { return e.Kind == event.Ended && e.PID == r.original && e.At < r.served() }
-	end, registered := r.Find(isEnd), r.registered()
-	right := say("the original returned when the daemon was ready")
+	end, right := r.Find(isEnd), say("the original returned when the daemon was ready")
 	if end == nil {
 		return []fault{{text: say("the original did not return")}}, right
 	}
-	late := func(e *event.Event) bool {
-		return e.At > end.At && e.PID == r.daemon && !e.Failed() && e.Kind == event.Call && r.started(e)
-	}
+	word := r.FindLast(func(e *event.Event) bool { return e.Writes() && r.isPipe(e) && e.PID != r.original && e.At < end.At })
 	f := fault{by: isEnd}
-	switch s := status(end); {
+	switch s, late := status(end), r.late(cmp.Or(word, end)); {
 	case s.Signaled():
 		f.text = say("the original is killed by %s", procfs.SignalName(s.Signal()))
 	case s.ExitStatus() != 0:
 		f.text = say("the start fails: exit status %d", s.ExitStatus())
 	case r.daemon == 0:
-		f.text = say("it returns 0, and no process is left")
-	case r.story.Lab && registered == nil:
+		last := r.FindLast(func(e *event.Event) bool { return e.Kind == event.Ended })
+		f = fault{say("the original returns 0, and no process stays"), func(e *event.Event) bool { return e == last }}
+	case r.story.Lab && r.registered() == nil:
 		f.text = say("it returns 0, but nobody is registered for notification then or later")
-	case r.story.Lab && registered.At > end.At:
-		f.text = say("it returns 0 before the daemon is registered for notification")
+	case late != nil && word != nil:
+		f = fault{say("readiness is reported before this is done: %v", late.Text), func(e *event.Event) bool { return e == word }}
+	case late != nil:
+		f.text = say("it returns 0 before this is done: %v", late.Text)
 	case r.story.Lab && r.Mode != wire.QueueMode:
 		f.text = say("the request queue has mode %#o, not %#o", r.Mode, wire.QueueMode)
 		f.by = func(e *event.Event) bool { return e.Name == "mq_open" && e.Path == r.ArmedAt }
-	case r.Find(late) != nil:
-		f.text = say("it returns 0 before the daemon has done this: %s", callText(r.Find(late)))
 	default:
 		return nil, right
 	}
 	return []fault{f}, right
 }
 
-// started picks what has to be done before the original returns: the PID written, privileges dropped.
-func (r *reader) started(e *event.Event) bool {
-	if pid, ok := e.WrittenPID(); ok && pid == r.daemon {
-		return r.isPIDFile(e.File) && r.Find(func(w *event.Event) bool {
-			before, ok := w.WrittenPID()
-			return ok && before == pid && w.At < e.At
-		}) == nil
+// late is the first step on the way to the daemon that comes after an event, though the original must not return without
+// it. For what is closed and unblocked then the specs wait.
+func (r *reader) late(after *event.Event) *Row {
+	pidWritten := r.Find(func(e *event.Event) bool {
+		pid, ok := e.WrittenPID()
+		return ok && pid == r.daemon && r.isPIDFile(e.File)
+	})
+	for i := range r.story.Rows {
+		row := &r.story.Rows[i]
+		if row.Phase == Birth && slices.Contains(r.line, row.PID) && row.has(func(e *event.Event) bool {
+			switch {
+			case e.At <= after.At || e.Failed():
+				return false
+			case row.ID == "privileges":
+				return r.Before.Status.Uid[1] == 0 && slices.Contains(identity, e.Name)
+			}
+			return e == pidWritten || e == r.registered() || isLock(e) && r.isPIDFile(e.File) ||
+				slices.Contains([]string{"signals", "env", "session", "stdio", "umask", "cwd"}, row.ID)
+		}) {
+			return row
+		}
 	}
-	return r.Before.Status.Uid[1] == 0 && (e.Name == "setresuid" || e.Name == "setuid") && int32(e.Args[0]) > 0 &&
-		e.At < r.served()
+	return nil
 }
 
 func checkNotify(r *reader) ([]fault, rubric.Text) {
@@ -402,8 +413,15 @@ func checkSigterm(r *reader) ([]fault, rubric.Text) {
 		return e.Kind == event.Ended && e.PID == r.daemon && status(e).Signal() == unix.SIGTERM
 	})
 	switch {
-	case r.Refused > 0:
-		return []fault{{text: say("it runs on %d s after SIGTERM, and this trace has to end it", int(r.Refused.Seconds()))}}, rubric.Text{}
+	case r.Refuses.Pid != 0:
+		after := int((r.told(unix.SIGKILL).At - r.told(unix.SIGTERM).At).Seconds())
+		text := say("it runs on %d s after SIGTERM, and this trace has to end it", after)
+		if r.Refuses.SigIgn.Has(unix.SIGTERM) {
+			text = say("it runs on %d s after SIGTERM, which it ignores, and this trace has to end it", after)
+		} else if r.Refuses.ShdPnd.Has(unix.SIGTERM) {
+			text = say("it runs on %d s after SIGTERM, which all its threads block, and this trace has to end it", after)
+		}
+		return []fault{{text: text}}, rubric.Text{}
 	case r.Left != nil:
 		return []fault{{text: say("SIGTERM leaves this: %s", strings.Join(r.Left, ", "))}}, rubric.Text{}
 	case r.story.Lab && killed != nil && !r.after.Status.SigCgt.Has(unix.SIGTERM):

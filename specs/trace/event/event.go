@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/mq"
+	"daemonlab/lab/procfs"
 	"daemonlab/specs/facts"
 	"daemonlab/specs/rubric"
 )
@@ -24,7 +25,7 @@ const (
 	Ended                // the process is gone, with the wait status Result
 	Adopted              // the process has another parent, Result
 	Client               // what a client of the tracer's own did, Did
-	Told                 // the tracer sent the process the signal Result
+	Told                 // the tracer sent the signal Result: SIGTERM to the daemon, SIGKILL to all that is left
 )
 
 // Event is one thing that a thread did or that happened to its process.
@@ -92,8 +93,7 @@ type Record struct {
 	Stderr   string              // what it said
 	Lost     bool                // the lock on the PID file, after the requests
 	Left     []string            // the queue and the PID file, when it was over
-	Refused  time.Duration       // for which SIGTERM ended nothing; 0: it did
-	Killed   bool                // what ends by SIGKILL at the end was ended by the tracer
+	Refuses  procfs.Status       // of the daemon, when SIGTERM had not ended it in time; else without a Pid
 }
 
 // Find finds the first event that fits, FindLast the last; nil: none does.

@@ -198,6 +198,7 @@ func (t *taker) direct(ctx context.Context) {
 		t.await(ctx, finding.Same("mq_notify"), harness.Patience, func() bool {
 			return t.find((*event.Event).Registers).At != 0 || len(t.tracer.Living()) == 0
 		})
+		t.await(ctx, say("the middle process to end"), harness.Patience, func() bool { return len(t.tracer.Living()) <= 1 })
 		t.rest(ctx, harness.Patience)
 	}
 	t.look()
@@ -256,13 +257,12 @@ func (t *taker) end(ctx context.Context) {
 	t.mu.Unlock()
 	ended := func() bool { return !slices.Contains(t.tracer.Living(), daemon) }
 	if daemon != 0 && !ended() && ctx.Err() == nil {
-		began := harness.Now()
 		t.add(&event.Event{Kind: event.Told, Result: int64(unix.SIGTERM)})
 		t.tracer.Signal(daemon, unix.SIGTERM)
-		if !t.await(ctx, say("the end of PID %d, which has got SIGTERM", daemon), Grace+harness.Slack, ended) && ctx.Err() == nil {
-			t.record.Refused = harness.Now() - began
-		} else {
+		if t.await(ctx, say("the end of PID %d, which has got SIGTERM", daemon), Grace+harness.Slack, ended) {
 			t.rest(ctx, harness.Slack)
+		} else {
+			t.record.Refuses, _ = procfs.New("/proc").Process(daemon).Status()
 		}
 	}
 	t.killAll()
@@ -271,12 +271,10 @@ func (t *taker) end(ctx context.Context) {
 
 // killAll goes on until nothing is left, since a process may fork in that instant.
 func (t *taker) killAll() {
+	if len(t.tracer.Living()) > 0 && t.tracer.Now() > 0 {
+		t.add(&event.Event{Kind: event.Told, Result: int64(unix.SIGKILL)})
+	}
 	for {
-		if len(t.tracer.Living()) > 0 {
-			t.mu.Lock()
-			t.record.Killed = true
-			t.mu.Unlock()
-		}
 		t.tracer.Kill()
 		select {
 		case <-t.done:

@@ -233,7 +233,7 @@ func dropsRoot(t *testing.T, story *birth.Story) {
 var faults = []struct{ name, id, call, mark string }{
 	{"session-process-group", "session", "setpgid(0, 0)", "setsid is missing"},
 	{"fds-up-to-255", "fds", "close_range(3, 255, CLOEXEC)", "300, 1023"},
-	{"ready-before-registration", "ready", `write(pipe, "ready")`, "before mq_notify"},
+	{"ready-before-registration", "ready", `write(pipe, "ready")`, "is done: mq_notify"},
 	{"rearm-after-drain", "rearm", "mq_notify(SIGEV_THREAD)", "emptied before this registration"},
 	{"pidfile-original", "pidfile", "pwrite(mqfiled.pid", "is the original"},
 	{"instance-unlocked", "pidfile", "pwrite(mqfiled.pid", "not locked"},
@@ -307,8 +307,8 @@ func TestNoDaemon(t *testing.T) {
 	}{
 		{"hangs", []string{"sleep", "1000"}, "did not return", false, 250 * time.Millisecond},
 		{"fails", []string{"sh", "-c", "echo out of order >&2; exit 3"}, "exit status 3", false, usual},
-		{"returns at once", []string{"true"}, "no process is left", false, usual},
-		{"leaves a process", []string{"sh", "-c", "sleep 1000 &"}, "when the daemon was ready", true, usual},
+		{"returns at once", []string{"true"}, "no process stays", false, usual},
+		{"leaves a process", []string{"sh", "-c", `sleep 1000 & until read -r c </proc/$!/comm && [ "$c" = sleep ]; do :; done`}, "when the daemon was ready", true, usual},
 		{"leaves one without a queue", []string{"sh", "-c", "sleep 1000 &", "--queue"}, "nobody is registered", false, time.Second},
 		{"dies", []string{"sh", "-c", "kill -SEGV $$"}, "killed by SIGSEGV", false, usual},
 	} {
@@ -324,6 +324,50 @@ func TestNoDaemon(t *testing.T) {
 				t.Errorf("stderr is %q", taken.Stderr)
 			}
 		})
+	}
+}
+
+// TestMainThreadEnds traces a daemon whose main thread is a zombie, with neither memory nor descriptors.
+func TestMainThreadEnds(t *testing.T) {
+	const source = `
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/stat.h>
+#include <unistd.h>
+static pthread_t first;
+static void *stay(void *arg)
+{
+	pthread_join(first, NULL);
+	dup2(open("/dev/null", O_RDWR), 0);
+	for (;;)
+		pause();
+}
+int main(void)
+{
+	pthread_t thread;
+	if (fork() > 0)
+		return 0;
+	umask(0);
+	chdir("/");
+	first = pthread_self();
+	pthread_create(&thread, NULL, stay, NULL);
+	pthread_exit(NULL);
+}`
+	file := filepath.Join(t.TempDir(), "d")
+	gcc := exec.Command("gcc", "-w", "-pthread", "-o", file, "-x", "c", "-")
+	gcc.Stdin = strings.NewReader(source)
+	if out, err := gcc.CombinedOutput(); errors.Is(err, exec.ErrNotFound) {
+		t.Skip(err)
+	} else if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	hasten(t, harness.Patience)
+	story := birth.Read(take(t, t.Context(), file))
+	inOrder(t, story, []step{{"daemon", "stdio", "dup2(/dev/null, 0)"}, {"trace", "", "kill(SIGTERM)"}, {"daemon", "", "ended by this trace"}})
+	for id, want := range map[string]string{"umask": "is 0", "cwd": "is /", "sigterm": "block, and this trace has to end it"} {
+		if !slices.ContainsFunc(story.Verdicts, func(v birth.Verdict) bool { return v.ID == id && strings.HasSuffix(v.Text.EN, want) }) {
+			t.Errorf("there is no verdict %q on %s among %v", want, id, story.Verdicts)
+		}
 	}
 }
 
