@@ -190,11 +190,11 @@ func holds(text string) func(r *event.Record) {
 // marks says of stories what is marked in them: what the state does not show to be wrong is right, whatever calls there
 // were on the way.
 var marks = map[string]struct {
-	events []event.Event
+	events []event.Event         // nil: a right start and service
 	state  func(r *event.Record) // other than a right daemon's; nil: as that
 	marks  []string              // "id: beginning of the row, part of the text"
 }{
-	"all is right":                 {join(start(), service), nil, nil},
+	"all is right":                 {},
 	"drained, registered, drained": {join(start(), then(asks, notified, takes, findsNone, registers, findsNone)), nil, nil},
 	"written before the lock": {join(start(opens, writesPID, locks), service), nil,
 		[]string{"instance: write(d.pid, before the lock"}},
@@ -202,8 +202,7 @@ var marks = map[string]struct {
 		[]string{"instance: ftruncate(d.pid, before the lock"}},
 	"opened with O_TRUNC": {join(start(value(rdwr|unix.O_TRUNC, opens), locks, writesPID), service), nil,
 		[]string{"instance: open(d.pid, O_TRUNC"}},
-	"opened with O_TRUNC and O_EXCL":       {join(start(value(rdwr|unix.O_TRUNC|unix.O_EXCL, opens), locks, writesPID), service), nil, nil},
-	"written before the lock, with O_EXCL": {join(start(value(rdwr|unix.O_EXCL, opens), writesPID, locks), service), nil, nil},
+	"first by O_EXCL": {join(start(value(rdwr|unix.O_TRUNC|unix.O_EXCL, opens), writesPID, locks), service), nil, nil},
 	"removed before O_EXCL": {join(start(removes, value(rdwr|unix.O_EXCL, opens), locks, writesPID), service), nil,
 		[]string{"instance: unlink(d.pid, removed before the lock"}},
 	"follows links": {join(start(value(unix.O_RDWR|unix.O_CREAT, opens), locks, writesPID), service), nil,
@@ -232,12 +231,10 @@ var marks = map[string]struct {
 		[]string{"pidfile: write(d.pid, not locked", noLock}},
 	"closes the lock": {join(start(opens, locks, writesPID, closes), service), unlocked,
 		[]string{"pidfile: close(d.pid, the last descriptor", noLock}},
-	"gives the lock up": {join(start(opens, locks, writesPID, on(pidFile, call(daemon, "flock", 5, unix.LOCK_UN))), service), unlocked,
-		[]string{"pidfile: flock(d.pid, given up", noLock}},
-	"closes a copy under flock": {join(start(opens, locks, writesPID, closes), service), nil, nil},
 	"closes another descriptor under fcntl": {join(start(opens, posix, writesPID, another), service), unlocked,
 		[]string{"pidfile: close(d.pid, releases a fcntl(2) lock", noLock}},
-	"closes another descriptor under fcntl, by open file": {join(start(opens, ofd, writesPID, another), service), nil, nil},
+	"closes the lock of the open file": {join(start(opens, ofd, writesPID, closes), service), unlocked,
+		[]string{"pidfile: close(d.pid, the last descriptor", noLock}},
 	"locks in the middle process by fcntl": {
 		join(start(opens, func() event.Event { e := posix; e.PID, e.TID = middle, middle; return e }(), writesPID), service), unlocked,
 		[]string{"pidfile: fcntl(d.pid, no child inherits it", noLock}},
@@ -273,10 +270,10 @@ var marks = map[string]struct {
 		registers, tells, hears, ended(original)), service), nil, nil},
 	"serves by a child": {join(start(), service, then(born(daemon, 103))), nil,
 		[]string{"threads: fork() = 103, a child process"}},
-	"loses the lock in its service": {join(start(), service), func(r *event.Record) { r.Lost = true },
+	"loses the lock in its service": {nil, func(r *event.Record) { r.Lost = true },
 		[]string{"pidfile: , not locked any more"}},
-	"strict queue": {join(start(), service), func(r *event.Record) { r.Mode = 0o600 }, []string{"ready: , mode 0600"}},
-	"leaves its PID file": {join(start(), service), func(r *event.Record) { r.Left = []string{pidFile} },
+	"strict queue": {nil, func(r *event.Record) { r.Mode = 0o600 }, []string{"ready: , mode 0600"}},
+	"leaves its PID file": {nil, func(r *event.Record) { r.Left = []string{pidFile} },
 		[]string{"sigterm: , leaves this: /run/d.pid"}},
 	"calls no setsid": {forked(born(original, middle), born(middle, daemon), ended(middle)), session(50),
 		[]string{"session: , no setsid"}},
@@ -290,23 +287,22 @@ var marks = map[string]struct {
 	"has no handler for SIGTERM": {join(start(), service, then(killed)), nil, []string{"sigterm: , no handler"}},
 	"ends by SIGTERM when its handler has done its work": {join(start(), service, then(killed)),
 		change(func(_, after *facts.Facts) { after.Status.SigCgt = procfs.NewSignalSet(unix.SIGTERM) }), nil},
-	"keeps descriptors": {join(start(), service), change(func(before, after *facts.Facts) { after.Descriptors = before.Descriptors }),
+	"keeps descriptors": {nil, change(func(before, after *facts.Facts) { after.Descriptors = before.Descriptors }),
 		[]string{"fds: , still open, at 7, 300"}},
-	"ignores a signal": {join(start(), service),
+	"ignores a signal": {nil,
 		change(func(before, after *facts.Facts) { before.Status.SigIgn, after.Status.SigIgn = 1, 1 }), []string{"signals: , HUP"}},
-	"blocks a signal": {join(start(), service), change(func(_, after *facts.Facts) { after.Status.SigBlk = 1 }),
+	"blocks a signal": {nil, change(func(_, after *facts.Facts) { after.Status.SigBlk = 1 }),
 		[]string{"sigmask: , HUP"}},
-	"keeps a variable": {join(start(), service),
+	"keeps a variable": {nil,
 		change(func(_, after *facts.Facts) { after.Env.Vars = []string{"PATH=/bin", "PATHS=/tmp"} }), []string{"env: , PATHS"}},
-	"has a terminal": {join(start(), service), change(func(_, after *facts.Facts) { after.Stat.TTY = 1 }),
+	"has a terminal": {nil, change(func(_, after *facts.Facts) { after.Stat.TTY = 1 }),
 		[]string{"session: , controlling terminal"}},
-	"has no stderr": {join(start(), service), change(func(_, after *facts.Facts) { after.Descriptors = after.Descriptors[:2] }),
+	"has no stderr": {nil, change(func(_, after *facts.Facts) { after.Descriptors = after.Descriptors[:2] }),
 		[]string{"stdio: , 2 is closed"}},
-	"keeps the umask": {join(start(), service), change(func(_, after *facts.Facts) { after.Status.Umask = 0o22 }),
+	"keeps the umask": {nil, change(func(_, after *facts.Facts) { after.Status.Umask = 0o22 }),
 		[]string{"umask: , 022"}},
-	"keeps the directory": {join(start(), service), change(func(_, after *facts.Facts) { after.Cwd = "/root" }),
-		[]string{"cwd: , /root"}},
-	"keeps a thread with root's privileges": {join(start(), service), change(func(before, after *facts.Facts) {
+	"keeps the directory": {nil, change(func(_, after *facts.Facts) { after.Cwd = "/root" }), []string{"cwd: , /root"}},
+	"keeps a thread with root's privileges": {nil, change(func(before, after *facts.Facts) {
 		before.Status.Uid = procfs.IDs{}
 		after.Tasks = append(after.Tasks, procfs.Status{})
 	}), []string{"privileges: , is root"}},
@@ -323,6 +319,9 @@ var marks = map[string]struct {
 func TestMarks(t *testing.T) {
 	for name, want := range marks {
 		t.Run(name, func(t *testing.T) {
+			if want.events == nil {
+				want.events = join(start(), service)
+			}
 			r := record(want.events)
 			if want.state != nil {
 				want.state(r)
@@ -371,23 +370,18 @@ func TestMarks(t *testing.T) {
 func TestWhoIsTheDaemon(t *testing.T) {
 	executed := forks[0]
 	const worker = 103
-	wrote := func(pid int, text string) event.Event {
-		e := writes(text, writesPID)
-		e.PID, e.TID = pid, pid
-		return e
-	}
 	lives := func(parent int) facts.Facts { return facts.Facts{Stat: procfs.Stat{Pid: 1, PPid: parent}} }
 	for name, want := range map[string]struct {
 		events []event.Event
 		after  map[int]facts.Facts
 		daemon int
 	}{
-		"a master with workers": {then(executed, born(original, daemon), ended(original), wrote(daemon, "102\n"), born(daemon, worker)),
+		"a master with workers": {then(executed, born(original, daemon), ended(original), writesPID, born(daemon, worker)),
 			map[int]facts.Facts{daemon: lives(1), worker: lives(daemon)}, daemon},
 		"without a PID file": {then(executed, born(original, daemon), ended(original), born(daemon, worker)),
 			map[int]facts.Facts{daemon: lives(1), worker: lives(daemon)}, daemon},
 		"a supervisor that names its child": {then(executed, born(original, daemon), ended(original), born(daemon, worker),
-			wrote(daemon, "103\n")), map[int]facts.Facts{daemon: lives(1), worker: lives(daemon)}, worker},
+			writes("103\n", writesPID)), map[int]facts.Facts{daemon: lives(1), worker: lives(daemon)}, worker},
 		"one that stays": {then(executed, born(original, worker)), map[int]facts.Facts{original: lives(1), worker: lives(original)}, original},
 		"none":           {then(executed, ended(original)), nil, 0},
 	} {

@@ -22,53 +22,40 @@ func (r *reader) judge(e *event.Event) []Mark {
 		return []Mark{{"protocol", say("a request is taken, and its answer does not end")}}
 	case e.Kind == event.Born && r.phase == Service && e.PID == r.daemon && r.story.Lab:
 		return []Mark{{"threads", say("a child process: transfers are to run in threads")}}
-	case e.Kind != event.Call || r.phase != Birth:
-		return nil
-	case (e.Name == "lstat" || e.Name == "unlink") && r.isPIDFile(e.File):
-		r.seen = true // whether it was there or not
+	case e.Kind == event.Call && r.phase == Birth && r.isPIDFile(e.File) && !e.Failed():
+		return r.judgePIDFile(e)
 	}
-	if e.Failed() || !r.isPIDFile(e.File) {
-		return nil
-	}
-	return r.judgePIDFile(e)
+	return nil
 }
 
 // judgePIDFile looks for what takes a running instance's PID away: whatever changes the file before it is locked, unless
 // nothing was there. Where no lock is kept, that alone is what is wrong.
 func (r *reader) judgePIDFile(e *event.Event) (marks []Mark) {
-	if isLock(e) {
-		taken := r.locked
-		r.locked = true
-		if waits(e) && !taken && r.pidFile.Locked { // one that is given up at once keeps nobody waiting
-			return []Mark{{"instance", say("waits for the lock: a second instance would hang instead of failing")}}
-		}
-		return nil
-	}
 	if isOpen(e) && r.follows(e) {
-		r.seen = true
 		marks = append(marks, Mark{"pidfile", say("no O_NOFOLLOW: through a symbolic link another file is overwritten")})
 	}
-	if !r.locked && r.pidFile.Locked {
-		if text, lost := r.loses(e); lost {
-			marks = append(marks, Mark{"instance", text})
-		}
+	switch text, lost := r.loses(e); {
+	case !r.pidFile.Locked: // one that is given up at once keeps nobody waiting
+	case e == r.lock && waits(e):
+		marks = append(marks, Mark{"instance", say("waits for the lock: a second instance would hang instead of failing")})
+	case lost && (r.lock == nil || e.At < r.lock.At):
+		marks = append(marks, Mark{"instance", text})
 	}
-	r.written = r.written || e.Writes()
 	return marks
 }
 
 // follows reports whether a link in the place of a PID file would be followed: the file is written through that
-// descriptor, not renamed later, and nobody has looked at the name in another way before.
+// descriptor, not renamed later, and nobody looks at the name in another way before.
 func (r *reader) follows(e *event.Event) bool {
 	if e.Value&unix.O_ACCMODE == unix.O_RDONLY || e.Value&(unix.O_NOFOLLOW|unix.O_PATH) != 0 ||
-		e.Value&unix.O_EXCL != 0 && e.Value&unix.O_CREAT != 0 || r.written || r.seen || len(r.pidFile.Called) > 1 {
+		e.Value&unix.O_EXCL != 0 && e.Value&unix.O_CREAT != 0 || len(r.pidFile.Called) > 1 {
 		return false
 	}
 	first := r.Find(func(w *event.Event) bool { return w.Writes() && r.isPIDFile(w.File) })
 	looked := r.Find(func(l *event.Event) bool {
-		return l.Name == "lstat" && r.isPIDFile(l.File) && l.At > e.At && l.At < first.At
+		return (l.Name == "lstat" || l.Name == "unlink") && r.isPIDFile(l.File) && l.At < first.At
 	})
-	return looked == nil
+	return e.At < first.At && looked == nil
 }
 
 func (r *reader) loses(e *event.Event) (text rubric.Text, lost bool) {

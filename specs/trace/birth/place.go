@@ -60,7 +60,7 @@ func (r *reader) place(e *event.Event) (id, group string, shown bool) {
 func (r *reader) placePIDFile(e *event.Event) (id, group string, shown bool) {
 	switch e.Name {
 	case "close":
-		return "pidfile", "", r.phase == Birth && r.locked
+		return "pidfile", "", r.phase == Birth && r.lock != nil && e.At > r.lock.At
 	case "lstat", "dup", "dup2", "dup3", "read":
 		return "", "", false
 	case "open":
@@ -118,7 +118,7 @@ func (r *reader) placeStart(e *event.Event) (id, group string, shown bool) {
 	case "setns", "unshare":
 		return "", callText(e), true
 	case "pipe":
-		return "ready", "", r.pipe != "" && slices.Contains(e.Files, r.pipe)
+		return "ready", "", r.isPipe(e)
 	case "read":
 		return "ready", "told", r.isPipe(e) && e.PID == r.original
 	}

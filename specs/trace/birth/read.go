@@ -22,14 +22,12 @@ type reader struct {
 	born     map[int]time.Duration
 	after    facts.Facts
 	pidFile  *event.PIDFile
-	pipe     string // through which the original is told, "" when it is not
+	lock     *event.Event // the first on the PID file, nil: nobody gets one
+	pipe     string       // through which the original is told, "" when it is not
 	sockets  map[string]string
 
 	// The state of things as the story goes on.
 	phase   Phase
-	locked  bool // some process has got a lock on the PID file
-	written bool // the PID file
-	seen    bool // the PID file's name, by a call that does not follow links, or removed
 	junk    bool // is in the environment
 	waiting int  // requests that nobody has received
 }
@@ -43,6 +41,7 @@ func Read(record *event.Record) *Story {
 	r.findProcesses()
 	r.findPipe()
 	r.pidFile = r.PIDFile(r.daemon)
+	r.lock = r.Find(func(e *event.Event) bool { return isLock(e) && !e.Failed() && r.isPIDFile(e.File) })
 	r.junk = facts.Junk(r.Before.Env.Vars) != nil
 	for _, e := range r.Events {
 		r.take(e)

@@ -39,12 +39,11 @@ type Event struct {
 	Args    [6]uint64 // of the system call
 	Result  int64     // a negative one is -errno
 	Path    string    // a name among the arguments; of a queue with its slash
-	File    string    // what that name, the descriptor among the arguments or the new one leads to, as in /proc/PID/fd
+	File    string    // what that name, the descriptor among the arguments or a new one leads to, as in /proc/PID/fd
 	To      string    // the second name of rename(2) and link(2), from the root
 	Value   uint64    // what an argument points to: handler, set of signals, kind of notification or lock, capabilities
 	Old     uint64    // the set of blocked signals before; of capset(2) what is permitted
 	Data    []byte    // first bytes written or read
-	Files   []string  // both ends of a new pipe
 	Existed bool      // Path was there before the call
 	Env     []string  // of a new program
 	Cut     bool      // a signal or the thread's end interrupted the call; Result is -EINTR

@@ -1,22 +1,15 @@
 package event
 
 import (
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-var number = regexp.MustCompile(`^\s*([0-9]+)\s*$`)
-
-// WrittenPID is the number that a call writes, when it writes nothing else.
-func (e *Event) WrittenPID() (int, bool) {
-	digits := number.FindSubmatch(e.Data)
-	if !e.Writes() || digits == nil || e.Failed() || Regular(e.File) == "" {
-		return 0, false
-	}
-	pid, err := strconv.Atoi(string(digits[1]))
-	return pid, err == nil
+// WrittenPID is the number that a call writes into a file, when it writes nothing else.
+func (e *Event) WrittenPID() (pid int, ok bool) {
+	pid, err := strconv.Atoi(strings.TrimSpace(string(e.Data)))
+	return pid, err == nil && e.Writes() && !e.Failed() && Regular(e.File) != ""
 }
 
 // Regular is the name of a regular file, "" of what else a descriptor may lead to.

@@ -27,20 +27,20 @@ var calls = map[uint64]decoder{
 	unix.SYS_WAITID:          {name: "waitid", exit: waited},
 	unix.SYS_EXECVE:          {name: "execve", enter: pathAt(0)},
 	unix.SYS_EXECVEAT:        {name: "execveat", enter: pathAt(1)},
-	unix.SYS_DUP:             {name: "dup", enter: fileAt(0)},
-	unix.SYS_DUP3:            {name: "dup3", enter: fileAt(0)},
-	unix.SYS_CLOSE:           {name: "close", enter: fileAt(0)},
+	unix.SYS_DUP:             {name: "dup", enter: onFile},
+	unix.SYS_DUP3:            {name: "dup3", enter: onFile},
+	unix.SYS_CLOSE:           {name: "close", enter: onFile},
 	unix.SYS_CLOSE_RANGE:     {name: "close_range"},
 	unix.SYS_RT_SIGACTION:    {name: "sigaction", enter: handler},
 	unix.SYS_RT_SIGPROCMASK:  {name: "sigprocmask", enter: mask},
 	unix.SYS_UMASK:           {name: "umask"},
 	unix.SYS_CHDIR:           {name: "chdir", enter: pathAt(0)},
-	unix.SYS_FCHDIR:          {name: "fchdir", enter: fileAt(0)},
+	unix.SYS_FCHDIR:          {name: "fchdir", enter: onFile},
 	unix.SYS_OPENAT:          {name: "open", enter: openedAt(0, 2), exit: newFile},
 	unix.SYS_OPENAT2:         {name: "open", enter: openHow, exit: newFile},
 	unix.SYS_NEWFSTATAT:      {name: "lstat", enter: statedAt},
 	unix.SYS_READLINKAT:      {name: "lstat", enter: namedAt(0, 1)},
-	unix.SYS_FLOCK:           {name: "flock", enter: fileAt(0)},
+	unix.SYS_FLOCK:           {name: "flock", enter: onFile},
 	unix.SYS_FCNTL:           {name: "fcntl", enter: lock},
 	unix.SYS_WRITE:           {name: "write", enter: written},
 	unix.SYS_PWRITE64:        {name: "pwrite", enter: written},
@@ -50,11 +50,11 @@ var calls = map[uint64]decoder{
 	unix.SYS_SENDTO:          {name: "sendto", enter: sentTo},
 	unix.SYS_SENDMSG:         {name: "sendmsg", enter: sentMessage},
 	unix.SYS_CONNECT:         {name: "connect", enter: connected},
-	unix.SYS_READ:            {name: "read", enter: fileAt(0), exit: received},
-	unix.SYS_RECVFROM:        {name: "recv", enter: fileAt(0), exit: received},
-	unix.SYS_FTRUNCATE:       {name: "ftruncate", enter: fileAt(0)},
+	unix.SYS_READ:            {name: "read", enter: onFile, exit: received},
+	unix.SYS_RECVFROM:        {name: "recv", enter: onFile, exit: received},
+	unix.SYS_FTRUNCATE:       {name: "ftruncate", enter: onFile},
 	unix.SYS_TRUNCATE:        {name: "truncate", enter: named(0)},
-	unix.SYS_FCHMOD:          {name: "fchmod", enter: fileAt(0)},
+	unix.SYS_FCHMOD:          {name: "fchmod", enter: onFile},
 	unix.SYS_FCHMODAT:        {name: "chmod", enter: modeOf(0, 1)},
 	sysFchmodat2:             {name: "chmod", enter: modeOf(0, 1)},
 	unix.SYS_UNLINKAT:        {name: "unlink", enter: namedAt(0, 1)},
@@ -72,14 +72,14 @@ var calls = map[uint64]decoder{
 	unix.SYS_SETUID:          {name: "setuid"},
 	unix.SYS_CAPSET:          {name: "capset", enter: capabilities},
 	unix.SYS_PRCTL:           {name: "prctl"},
-	unix.SYS_SETNS:           {name: "setns", enter: fileAt(0)},
+	unix.SYS_SETNS:           {name: "setns", enter: onFile},
 	unix.SYS_UNSHARE:         {name: "unshare"},
 	unix.SYS_MQ_OPEN:         {name: "mq_open", enter: queueOpened},
-	unix.SYS_MQ_UNLINK:       {name: "mq_unlink", enter: queueAt(0)},
+	unix.SYS_MQ_UNLINK:       {name: "mq_unlink", enter: onQueue},
 	unix.SYS_MQ_NOTIFY:       {name: "mq_notify", enter: notification},
-	unix.SYS_MQ_TIMEDRECEIVE: {name: "mq_receive", enter: fileAt(0)},
-	unix.SYS_MQ_TIMEDSEND:    {name: "mq_send", enter: fileAt(0)},
-	unix.SYS_MQ_GETSETATTR:   {name: "mq_getattr", enter: fileAt(0)},
+	unix.SYS_MQ_TIMEDRECEIVE: {name: "mq_receive", enter: onFile},
+	unix.SYS_MQ_TIMEDSEND:    {name: "mq_send", enter: onFile},
+	unix.SYS_MQ_GETSETATTR:   {name: "mq_getattr", enter: onFile},
 }
 
 const (
@@ -95,9 +95,7 @@ func pathAt(i int) func(process, *event.Event) {
 	return func(p process, e *event.Event) { e.Path = p.text(e.Args[i]) }
 }
 
-func fileAt(i int) func(process, *event.Event) {
-	return func(p process, e *event.Event) { e.File = p.file(e.Args[i]) }
-}
+func onFile(p process, e *event.Event) { e.File = p.file(e.Args[0]) }
 
 func named(path int) func(process, *event.Event) { return namedAt(here, path) }
 
@@ -140,10 +138,8 @@ func statedAt(p process, e *event.Event) {
 	namedAt(0, 1)(p, e)
 }
 
-func queueAt(i int) func(process, *event.Event) {
-	// The system call has the name without the slash of mq_open(3).
-	return func(p process, e *event.Event) { e.Path = "/" + p.text(e.Args[i]) }
-}
+// onQueue gives the name the slash of mq_open(3), which the system call does not have.
+func onQueue(p process, e *event.Event) { e.Path = "/" + p.text(e.Args[0]) }
 
 // openedAt moves the flags to Value, wherever the call has them; the path is before them.
 func openedAt(dir, flags int) func(process, *event.Event) {
@@ -229,11 +225,7 @@ func received(p process, e *event.Event) {
 	}
 }
 
-func pipe(p process, e *event.Event) {
-	for i := range uint64(2) {
-		e.Files = append(e.Files, p.file(uint64(p.word32(e.Args[0]+4*i))))
-	}
-}
+func pipe(p process, e *event.Event) { e.File = p.file(uint64(p.word32(e.Args[0]))) } // both ends have one name
 
 // waited puts si_pid where wait4(2) has its result.
 func waited(p process, e *event.Event) {
@@ -251,7 +243,8 @@ func capabilities(p process, e *event.Event) {
 }
 
 func queueOpened(p process, e *event.Event) {
-	e.Path, e.Value = "/"+p.text(e.Args[0]), e.Args[1]
+	onQueue(p, e)
+	e.Value = e.Args[1]
 	if e.Value&unix.O_CREAT == 0 {
 		return
 	}

@@ -7,7 +7,7 @@ func init() {
 	for number, d := range map[uint64]decoder{
 		unix.SYS_FORK:     {name: "fork"},
 		unix.SYS_VFORK:    {name: "vfork"},
-		unix.SYS_DUP2:     {name: "dup2", enter: fileAt(0)},
+		unix.SYS_DUP2:     {name: "dup2", enter: onFile},
 		unix.SYS_OPEN:     {name: "open", enter: openedAt(here, 1), exit: newFile},
 		unix.SYS_CREAT:    {name: "open", enter: created, exit: newFile},
 		unix.SYS_LSTAT:    {name: "lstat", enter: named(0)},

@@ -25,7 +25,10 @@ import (
 	"daemonlab/specs/trace/ptrace"
 )
 
-var say = finding.Say
+var (
+	say  = finding.Say
+	proc = procfs.New("/proc")
+)
 
 // still is how long nothing that matters must happen before a server counts as at rest. That it will do no more cannot
 // be known.
@@ -175,7 +178,7 @@ func (t *taker) rest(ctx context.Context, limit time.Duration) {
 // asleep reports whether no thread runs, or stands still for the tracer.
 func (t *taker) asleep() bool {
 	for _, pid := range t.tracer.Living() {
-		tasks, _ := procfs.New("/proc").Process(pid).Tasks()
+		tasks, _ := proc.Process(pid).Tasks()
 		if slices.ContainsFunc(tasks, func(s procfs.Status) bool { return s.State != 'S' && !s.State.Ended() }) {
 			return false
 		}
@@ -262,7 +265,7 @@ func (t *taker) end(ctx context.Context) {
 		if t.await(ctx, say("the end of PID %d, which has got SIGTERM", daemon), Grace+harness.Slack, ended) {
 			t.rest(ctx, harness.Slack)
 		} else {
-			t.record.Refuses, _ = procfs.New("/proc").Process(daemon).Status()
+			t.record.Refuses, _ = proc.Process(daemon).Status()
 		}
 	}
 	t.killAll()
