@@ -3,7 +3,6 @@ package harness
 import (
 	"io"
 	"os"
-	"os/exec"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,15 +18,14 @@ func (c *capped) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// errorPipe is the stderr of a program that leaves a daemon. Until the program has ended nobody reads the pipe: one that
+// errorPipe is the stderr of a program that leaves a daemon, or of its launcher. Until the program has ended nobody reads the pipe: one that
 // writes more than fits in, which is a thousand times the line that it may write, stands still and fills no disk.
 type errorPipe struct {
 	reader, writer *os.File
 }
 
-func newErrorPipe(cmd *exec.Cmd) (p errorPipe, err error) {
+func newErrorPipe() (p errorPipe, err error) {
 	p.reader, p.writer, err = os.Pipe()
-	cmd.Stderr = p.writer
 	return p, err
 }
 

@@ -111,10 +111,18 @@ func (p Programs) runOnce(ctx context.Context, s Setting, program string, args .
 	if err != nil {
 		return Start{}, err
 	}
-	stderr, err := newErrorPipe(cmd)
+	failures, err := newErrorPipe()
 	if err != nil {
 		return Start{}, err
 	}
+	defer failures.close()
+	cmd.Args = slices.Insert(cmd.Args, 1, "--failures", fmt.Sprint(3+len(cmd.ExtraFiles)))
+	cmd.ExtraFiles = append(cmd.ExtraFiles, failures.writer)
+	stderr, err := newErrorPipe()
+	if err != nil {
+		return Start{}, err
+	}
+	cmd.Stderr = stderr.writer
 	if s.Output != nil {
 		cmd.Stdout, cmd.Stderr = s.Output.writer, s.Output.writer
 	}
@@ -133,11 +141,11 @@ func (p Programs) runOnce(ctx context.Context, s Setting, program string, args .
 	}
 	err = waitWithin(ctx, cmd)
 	start := Start{Args: args, Exit: tool.ExitStatus(cmd.ProcessState), Stderr: strings.ToValidUTF8(stderr.text(), "?"), Session: session, PID: cmd.Process.Pid, Files: files}
-	if start.Exit == launcherFailed && strings.HasPrefix(start.Stderr, "launch: ") {
-		err = fmt.Errorf("%w: %s", ErrSuite, start.Stderr)
+	if failure := failures.text(); failure != "" {
+		err = fmt.Errorf("%w: %s", ErrSuite, failure)
 		if _, gone := os.Stat(program); gone != nil {
 			err = finding.Failed(gone, "the program's file has gone: %v", gone)
-		} else if errno := refused(start.Stderr); errno != 0 {
+		} else if errno := refused(failure); errno != 0 {
 			err = finding.Failed(errno, "execve(2) of the program: %v. It is for another machine, or its first line names no "+
 				"interpreter that is there; a CR at the end of that line is part of the name", errno)
 		}
@@ -175,9 +183,6 @@ func filesOf(cmd *exec.Cmd) (ids []procfs.FileID, err error) {
 
 // ErrSuite means that the suite itself could not do what it wanted: no program is to blame.
 var ErrSuite = errors.New("the suite could not start the program")
-
-// launcherFailed is the launcher's own exit status.
-const launcherFailed = 125
 
 func waitWithin(ctx context.Context, cmd *exec.Cmd) error {
 	begin := time.Now()

@@ -12,6 +12,11 @@ import (
 // runtime, so all are first copied out of the way. Everything else above 2 closes at exec: the numbers that the
 // launcher was given, what the suite may have leaked to it, and the copies.
 func (o *orders) plant() error {
+	failures, err := o.copyAbove(o.failures)
+	if err != nil {
+		return err
+	}
+	o.failures = failures
 	copies := make([]int, len(o.planted))
 	for i, p := range o.planted {
 		fd, err := o.copyAbove(p.from)

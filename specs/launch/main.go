@@ -7,8 +7,8 @@
 // What the orders do not name is plain: no descriptor above 2, no signal blocked or ignored. The program has the
 // launcher's PID and whatever user, namespaces and standard files the suite started the launcher with.
 //
-// An error of the launcher's own is one line on stderr that begins `launch: `, with exit status 125: it is the suite's
-// fault and never the program's.
+// An error of the launcher's own is one line that begins `launch: `, with exit status 125: it is the suite's fault and
+// never the program's. With --failures it is on a descriptor that the program, which may say the same, does not have.
 package main
 
 import (
@@ -30,7 +30,7 @@ func main() {
 		runtime.LockOSThread()
 		err = o.launch()
 	}
-	fmt.Fprintf(os.Stderr, "launch: %v\n", err)
+	fmt.Fprintf(os.NewFile(uintptr(o.failures), "failures"), "launch: %v\n", err)
 	os.Exit(exitFailed)
 }
 

@@ -18,6 +18,7 @@ import (
 
 // orders are what the command line asks for.
 type orders struct {
+	failures int // descriptor
 	planted  []planting
 	block    procfs.SignalSet
 	ignore   procfs.SignalSet
@@ -52,9 +53,10 @@ var resources = map[string]int{
 
 // parse reads the command line. Lists are separated by commas; an order given twice adds to the first.
 func parse(args []string) (*orders, error) {
-	o := &orders{umask: -1, terminal: -1}
+	o := &orders{failures: 2, umask: -1, terminal: -1}
 	f := flag.NewFlagSet("launch", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
+	f.IntVar(&o.failures, "failures", 2, "`FD`, where to say what has failed")
 	f.Func("plant", "`FROM:TO`, have descriptor FROM of the launcher at TO, without close-on-exec", list(o.addPlant))
 	f.Func("block", "`SIGNAL`, block it", list(signal(&o.block)))
 	f.Func("ignore", "`SIGNAL`, ignore it", list(signal(&o.ignore)))
