@@ -30,7 +30,7 @@ func (o options) compare() error {
 		if err := os.Mkdir(unpacked, 0o700); err != nil {
 			return err
 		}
-		items, err := intake.Class(path, unpacked)
+		items, err := intake.Class(path, o.out, unpacked)
 		if err != nil {
 			return err
 		}

@@ -139,6 +139,20 @@ func (o options) usualRows() []rubric.Row {
 	return rubric.Standard()
 }
 
+// cleanPaths has paths told apart as text: what is beside the class, which can be ".", and what of it are the results.
+func (o *options) cleanPaths() (err error) {
+	paths := []*string{&o.class, &o.out}
+	for i := range o.alike {
+		paths = append(paths, &o.alike[i])
+	}
+	for _, path := range paths {
+		if *path != "" && err == nil {
+			*path, err = filepath.Abs(*path)
+		}
+	}
+	return err
+}
+
 // defaultOut is where results go, and bundles by their platform.
 var defaultOut = map[string]string{
 	"": "grades", gradescope: "daemonlab-gradescope.zip", classroom50: "daemonlab-classroom50",

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -43,6 +42,9 @@ func run(args []string) (status int, err error) {
 	o, err := parseFlags(args)
 	if err != nil {
 		return tool.UsageStatus(err), nil
+	}
+	if err := o.cleanPaths(); err != nil {
+		return exitError, err
 	}
 	var c class.Class
 	switch {
@@ -92,14 +94,14 @@ func (o options) grade() (status int, err error) {
 
 // gradeClass grades what there is to grade and saves the class, also what there is of it when ctx ends.
 func (g *grader) gradeClass(ctx context.Context) (class.Class, error) {
-	items, err := intake.Class(g.o.class, g.room("class"))
+	items, err := intake.Class(g.o.class, g.o.out, g.room("class"))
 	if err != nil {
 		return class.Class{}, err
 	}
 	if len(items) == 0 {
 		return class.Class{}, fmt.Errorf("there is nothing in %s", g.o.class)
 	}
-	if g.adjust, err = intake.Adjustments(strings.TrimSuffix(g.o.class, "/"), items); err != nil {
+	if g.adjust, err = intake.Adjustments(g.o.class, items); err != nil {
 		return class.Class{}, err
 	}
 	chosen, err := g.o.choose(items)

@@ -248,3 +248,20 @@ func gradeAgain(t *testing.T, dir, out string, args []string) {
 		t.Errorf("--only: %d submissions of %d, %+v", len(only.Submissions), len(messyClass), only.Submissions[i].History)
 	}
 }
+
+// TestInsideTheClass grades the folder that it is in, where the results are then, too, by the table beside it.
+func TestInsideTheClass(t *testing.T) {
+	takesMinutes(t)
+	dir := filepath.Join(room(t), "class")
+	must(t, os.MkdirAll(filepath.Join(dir, "ana"), 0o755))
+	add(t, dir+".csv", "name,points,reason\nana,70,oral\n")
+	for range 2 {
+		cmd := exec.Command(filepath.Join(kit, "grade"), ".", "--resume")
+		cmd.Dir = dir
+		said, err := cmd.CombinedOutput()
+		c, loadErr := class.Load(filepath.Join(dir, "grades"))
+		if must(t, errors.Join(err, loadErr)); len(c.Submissions) != 1 || c.Submissions[0].Adjust.Reason != "oral" {
+			t.Errorf("%+v\n%s", c.Submissions, said)
+		}
+	}
+}

@@ -51,8 +51,9 @@ var junk = []string{"__MACOSX", ".git", ".DS_Store", "Thumbs.db", "desktop.ini"}
 // isJunk reports whether a name is one of these, or that of a file in which a Mac keeps attributes of another.
 func isJunk(name string) bool { return slices.Contains(junk, name) || strings.HasPrefix(name, "._") }
 
-// Class returns what is in a folder of submissions, or in an archive of one, which it unpacks into an empty directory.
-func Class(path, work string) ([]Item, error) {
+// Class returns what is in a folder of submissions, without the results if they go there, or in an archive of one, which it
+// unpacks into an empty directory.
+func Class(path, results, work string) ([]Item, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -85,11 +86,12 @@ func Class(path, work string) ([]Item, error) {
 	}
 	var items []Item
 	for _, entry := range entries {
-		if entry.Name() == gradescopeMetadata && students != nil {
+		from := filepath.Join(path, entry.Name())
+		if from == results || entry.Name() == gradescopeMetadata && students != nil {
 			continue
 		}
 		item := recognize(entry, students, attachments)
-		item.parts[0].from = filepath.Join(path, entry.Name())
+		item.parts[0].from = from
 		same := func(i Item) bool { return i.Name == item.Name }
 		if i := slices.IndexFunc(items, same); i >= 0 {
 			item.Student.Late = item.Student.Late || items[i].Student.Late

@@ -93,7 +93,7 @@ func TestClassesOfPlatforms(t *testing.T) {
 			}
 			classtest.Zip(t, archive, top)
 			for _, class := range []string{dir, archive} {
-				items, err := intake.Class(class, t.TempDir())
+				items, err := intake.Class(class, "", t.TempDir())
 				must(t, err)
 				var got []string
 				for _, i := range items {
@@ -158,7 +158,7 @@ func staysInside(t *testing.T, archive, refused string) {
 	must(t, errors.Join(os.Mkdir(dir, 0o755), os.Mkdir(in, 0o755)))
 	must(t, os.WriteFile(filepath.Join(top, "outside"), []byte("secret"), 0o644))
 	must(t, os.WriteFile(filepath.Join(in, "a.zip"), []byte(archive), 0o644))
-	items, err := intake.Class(in, t.TempDir())
+	items, err := intake.Class(in, "", t.TempDir())
 	must(t, err)
 	handed, err := items[0].Unpack(dir)
 	if r := (*intake.Refused)(nil); refused == "" && err != nil ||
@@ -196,7 +196,7 @@ func TestKindsOfArchives(t *testing.T) {
 			if said, err := exec.Command(tar, "-C", from, "-caf", filepath.Join(in, name), "lab").CombinedOutput(); err != nil {
 				t.Skipf("%v: %s", err, said)
 			}
-			items, err := intake.Class(in, t.TempDir())
+			items, err := intake.Class(in, "", t.TempDir())
 			must(t, err)
 			handed, err := items[0].Unpack(t.TempDir())
 			if err != nil || handed.Below != "lab" || handed.Language != "c" {
@@ -216,7 +216,7 @@ func TestCutWhereFilesEnd(t *testing.T) {
 	}
 	in := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(in, "a.tar.xz"), packed[:len(packed)-12], 0o644))
-	items, err := intake.Class(in, t.TempDir())
+	items, err := intake.Class(in, "", t.TempDir())
 	must(t, err)
 	if h, err := items[0].Unpack(t.TempDir()); err == nil || !strings.Contains(err.Error(), "cannot be read") {
 		t.Errorf("%+v, %v", h, err)
