@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -33,7 +34,7 @@ submissions that need a look, with a command for each.
   --runs K        judge each submission K times; a row counts only if it passes each time
   --timeout S     seconds that building may take, and each run of judging (default 300)
   --rubric FILE   titles, hints and points, in the form of specs/rubric/rubric.json (default: the standard ones; with
-                  --resume or --only those of the earlier results)
+                  --resume or --only those of the earlier results, which then must have all rows)
   --resume        continue an earlier run with this --out: grade the submissions that it did not reach, those that have
                   changed since, and those that the grader failed on
   --unsafe        grade without cages where this machine allows none: submissions can then do whatever you can
@@ -125,18 +126,10 @@ func parseFlags(args []string) (options, error) {
 	if o.out == "" {
 		o.out = defaultOut[o.bundle]
 	}
-	if o.rows == nil {
-		o.rows = o.usualRows()
+	if o.rescore != "" && o.rows == nil {
+		o.rows = rubric.Standard()
 	}
 	return o, nil
-}
-
-// usualRows are those of the results that are gone on with.
-func (o options) usualRows() []rubric.Row {
-	if c, err := class.Load(o.out); err == nil && (o.resume || len(o.only) > 0) {
-		return c.Rubric
-	}
-	return rubric.Standard()
 }
 
 // cleanPaths has paths told apart as text: what is beside the class, which can be ".", and what of it are the results.
@@ -228,9 +221,10 @@ func (o options) choose(items []intake.Item) (chosen []intake.Item, err error) {
 	return chosen, nil
 }
 
-// prepareOut makes the directory of results. Those of another run are not mixed with these.
-func (o options) prepareOut() error {
-	dir := filepath.Join(o.out, "submissions")
+// prepareOut makes the directory of results. Those of another run are not mixed with these, nor those of another rubric or
+// suite: what was judged by it would look as if it had not been reached.
+func (g *grader) prepareOut() error {
+	dir := filepath.Join(g.o.out, "submissions")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
@@ -238,8 +232,25 @@ func (o options) prepareOut() error {
 	if err != nil {
 		return err
 	}
-	if len(entries) > 0 && !o.resume && len(o.only) == 0 {
-		return fmt.Errorf("there are results in %s: --resume goes on with them, --only grades one again, --out names another directory", o.out)
+	goesOn := g.o.resume || len(g.o.only) > 0
+	if len(entries) > 0 && !goesOn {
+		return fmt.Errorf("there are results in %s: --resume goes on with them, --only grades one again, --out names another directory", g.o.out)
+	}
+	before, err := class.Load(g.o.out)
+	switch {
+	case !goesOn, errors.Is(err, fs.ErrNotExist) && len(entries) == 0:
+		before = class.Class{Rubric: rubric.Standard()}
+	case err != nil:
+		return err
+	case before.Kit != g.kit:
+		return fmt.Errorf("the results in %s are of version %q of the kit, this is %q: --out names another directory",
+			g.o.out, before.Kit, g.kit)
+	case before.NotJudged(g.o.rows) != "":
+		return fmt.Errorf("the row %q was not judged for the results in %s: --out names another directory",
+			before.NotJudged(g.o.rows), g.o.out)
+	}
+	if g.before = before.Submissions; g.o.rows == nil {
+		g.o.rows = before.Rubric
 	}
 	return nil
 }

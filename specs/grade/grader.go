@@ -26,6 +26,7 @@ type grader struct {
 	kit       string // version
 	toolchain toolchain
 	total     int
+	before    []class.Submission // that the results have already
 	adjust    map[class.Name]class.Adjustment
 
 	judging chan struct{} // has room for as many judges as may be at work
@@ -47,7 +48,7 @@ func newGrader(o options) (g *grader, err error) {
 			g.close()
 		}
 	}()
-	if err := o.prepareOut(); err != nil {
+	if err := g.prepareOut(); err != nil {
 		return g, err
 	}
 	self, err := os.Executable()

@@ -110,7 +110,10 @@ func (g *grader) gradeClass(ctx context.Context) (class.Class, error) {
 	}
 	chosen = shard.Of(g.o.shard, chosen)
 	g.total = len(chosen)
-	c := class.Class{Kit: g.kit, Machine: machine(), Began: time.Now(), Rubric: g.o.rows}
+	c := class.Class{Kit: g.kit, Machine: machine(), Began: time.Now(), Rubric: g.o.rows, Submissions: g.before}
+	if err := c.Save(g.o.out); err != nil { // a grader that is killed leaves by what its results were judged
+		return c, err
+	}
 	c.Submissions, err = g.gradeAll(ctx, chosen)
 	c.Ended = time.Now()
 	if len(g.o.only) > 0 {

@@ -148,9 +148,10 @@ func TestMessyClass(t *testing.T) {
 	}
 	add(t, rubric, `[{"id": "umask", "step": 7, "points": 50, "title": {"en": "u", "es": "u"}, "hint": {"en": "u", "es": "u"}},
 		{"id": "output", "step": 11, "points": 50, "title": {"en": "o", "es": "o"}, "hint": {"en": "o", "es": "o"}}]`)
-	args := []string{submissions, "--rubric", rubric, "--resume"}
+	args := []string{submissions, "--resume"}
 	const kill, interrupt = syscall.SIGKILL, syscall.SIGINT
-	for _, sig := range []syscall.Signal{kill, kill, interrupt, kill, kill} {
+	endAmid(t, kill, out, submissions, "--rubric", rubric, "--out", out)
+	for _, sig := range []syscall.Signal{kill, interrupt, kill, kill} {
 		endAmid(t, sig, out, append(args, "--out", out)...)
 	}
 	c := grade(t, out, args...)

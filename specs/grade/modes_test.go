@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -61,6 +62,25 @@ func TestRescoreAndMergeFromTheCommandLine(t *testing.T) {
 	c, err := class.Load(out)
 	if err != nil || len(c.Submissions) != 6 || c.Rubric[0].Points != rows[0].Points {
 		t.Errorf("%d submissions, %d points for the first row, %v", len(c.Submissions), c.Rubric[0].Points, err)
+	}
+}
+
+// A row that was not judged would look as if a student had not reached it.
+func TestResultsOfAnotherRubricOrKitAreNotGoneOnWith(t *testing.T) {
+	rows := filepath.Join(t.TempDir(), "rubric.json")
+	content, err := json.Marshal(rubric.Standard())
+	must(t, errors.Join(err, os.WriteFile(rows, content, 0o644)))
+	c := classtest.Class(6)
+	c.Kit = "(devel)"
+	older, fewer, lost := c, c, publish(t, c)
+	older.Kit, fewer.Rubric = "v0", c.Rubric[1:]
+	must(t, os.Remove(filepath.Join(lost, "class.json")))
+	for want, out := range map[string]string{"version": publish(t, older), `row "fds"`: publish(t, fewer), "class.json": lost} {
+		for _, how := range []string{"--resume", "--only=ana"} {
+			if text, status := said(t, t.TempDir(), how, "--rubric", rows, "--out", out); status != 2 || !strings.Contains(text, want) {
+				t.Errorf("%s ends with %d: %s, want %q", how, status, text, want)
+			}
+		}
 	}
 }
 

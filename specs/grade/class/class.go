@@ -34,7 +34,7 @@ type Class struct {
 	Kit         string       `json:"kit"`    // version of the kit
 	Machine     string       `json:"machine"`
 	Began       time.Time    `json:"began"`
-	Ended       time.Time    `json:"ended"`
+	Ended       time.Time    `json:"ended"` // zero until then
 	Rubric      []rubric.Row `json:"rubric"`
 	Submissions []Submission `json:"submissions"` // by name
 }

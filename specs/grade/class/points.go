@@ -22,6 +22,16 @@ func (c Class) Count(verdict Verdict) (n int) {
 	return n
 }
 
+// NotJudged returns the first of these rows that the class was not judged on, empty if there is none.
+func (c Class) NotJudged(rows []rubric.Row) string {
+	for _, row := range rows {
+		if _, ok := rubric.Find(c.Rubric, row.ID); !ok {
+			return row.ID
+		}
+	}
+	return ""
+}
+
 // Points is what a submission has of what it could have by a rubric, after the instructor's adjustments. None are
 // given, not even 0, where the grader failed or nothing was handed in that could be a submission.
 func (s Submission) Points(rows []rubric.Row) (got, of int, given bool) {

@@ -38,7 +38,7 @@ func Merge(out string, parts []string) (class.Class, error) {
 func join(parts []string) (whole class.Class, from map[class.Name]string, err error) {
 	from = map[class.Name]string{}
 	for i, dir := range parts {
-		part, err := class.Load(dir)
+		part, err := load(dir)
 		if err != nil {
 			return whole, nil, err
 		}

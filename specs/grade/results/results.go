@@ -34,15 +34,22 @@ func Publish(out string, c class.Class) error {
 // Rescore counts the points of a directory of results by other weights and publishes them there. Nothing is judged
 // again, so every row of the new rubric must have been judged by the old one.
 func Rescore(out string, rows []rubric.Row) (class.Class, error) {
-	c, err := class.Load(out)
+	c, err := load(out)
 	if err != nil {
 		return c, fmt.Errorf("rescore: %w", err)
 	}
-	for _, row := range rows {
-		if _, ok := rubric.Find(c.Rubric, row.ID); !ok {
-			return c, fmt.Errorf("rescore %s: row %q was not judged", out, row.ID)
-		}
+	if id := c.NotJudged(rows); id != "" {
+		return c, fmt.Errorf("rescore %s: row %q was not judged", out, id)
 	}
 	c.Rubric = rows
 	return c, Publish(out, c)
+}
+
+// load reads a class that is not still being graded.
+func load(dir string) (class.Class, error) {
+	c, err := class.Load(dir)
+	if err == nil && c.Ended.IsZero() {
+		err = fmt.Errorf("grading %s has not ended: --resume goes on with it", dir)
+	}
+	return c, err
 }

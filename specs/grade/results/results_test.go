@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"daemonlab/specs/grade/class"
 	"daemonlab/specs/grade/class/classtest"
@@ -152,8 +153,8 @@ func TestMergeRefuses(t *testing.T) {
 		return dir
 	}
 	dirs := []string{saved(c, 0), saved(c, 1)}
-	kit, weights := c, c
-	kit.Kit, weights.Rubric = "v0", moved("rearm", "fds", 1)
+	kit, weights, killed := c, c, c
+	kit.Kit, weights.Rubric, killed.Ended = "v0", moved("rearm", "fds", 1), time.Time{}
 	for name, test := range map[string]struct {
 		dirs []string
 		say  string
@@ -161,6 +162,7 @@ func TestMergeRefuses(t *testing.T) {
 		"a submission twice": {append(dirs, dirs[0]), "is in"},
 		"another kit":        {[]string{dirs[0], saved(kit, 1)}, "version"},
 		"another rubric":     {[]string{dirs[0], saved(weights, 1)}, "rubric"},
+		"a grader killed":    {[]string{dirs[0], saved(killed, 1)}, "has not ended"},
 		"no class":           {[]string{dirs[0], t.TempDir()}, "class.json"},
 	} {
 		out := filepath.Join(t.TempDir(), "new")
