@@ -187,16 +187,22 @@ func readGradescope(file string) (map[string]class.Student, error) {
 	return students, nil
 }
 
-// Hash changes with any byte of what was handed in, and with the command that builds it.
+// Hash changes with any byte of what was handed in, with what of it may be executed, and with the command that builds it.
 func (i Item) Hash(as string) (string, error) {
 	h := sha256.New()
 	fmt.Fprintf(h, "%q\n", as)
 	for _, p := range i.parts {
+		fmt.Fprintf(h, "%q\n", p.to)
 		err := filepath.WalkDir(p.from, func(path string, entry fs.DirEntry, err error) error {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(h, "%q %v\n", path[len(p.from):], entry.Type())
+			info, err := entry.Info()
+			if err != nil {
+				return err
+			}
+			executable := entry.Type() == 0 && info.Mode()&0o111 != 0 // the other bits are a copy's: of who has made it
+			fmt.Fprintf(h, "%q %v %v\n", path[len(p.from):], entry.Type(), executable)
 			switch entry.Type() {
 			case fs.ModeSymlink:
 				target, err := os.Readlink(path)

@@ -114,6 +114,32 @@ func TestClassesOfPlatforms(t *testing.T) {
 	}
 }
 
+// Whatever building can see makes it another submission, which is graded again.
+func TestHashChanges(t *testing.T) {
+	dir := t.TempDir()
+	script := filepath.Join(dir, "ana/build.sh")
+	classtest.Files(t, dir, "true\n", 0o644, "ana/build.sh")
+	items, err := intake.Class(dir, "", t.TempDir())
+	must(t, err)
+	seen := map[string]bool{}
+	for n, change := range []func() error{
+		func() error { return nil },
+		func() error { return os.Chmod(script, 0o755) },
+		func() error { return os.WriteFile(script, []byte("false\n"), 0) },
+		func() error { return os.Symlink("build.sh", script+"2") },
+		func() error { return os.Rename(script, script+"3") },
+	} {
+		must(t, change())
+		for _, as := range []string{"", "make"} {
+			hash, err := items[0].Hash(as)
+			if err != nil || seen[hash] {
+				t.Errorf("change %d, built by %q: a hash that was there, %v", n, as, err)
+			}
+			seen[hash] = true
+		}
+	}
+}
+
 func TestHostileArchives(t *testing.T) {
 	deep := tar.Header{Name: strings.Repeat("d/", 41) + "f"}
 	many := slices.Repeat([]tar.Header{{Name: "d/", Typeflag: tar.TypeDir}}, 10_001)
