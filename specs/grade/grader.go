@@ -178,7 +178,7 @@ func (g *grader) gradeOrLoad(ctx context.Context, item intake.Item, p *progress)
 		return nil, fmt.Errorf("%v was not graded yet: do it without --as first", item.Name)
 	}
 	p.begin(item.Name)
-	if err := os.MkdirAll(item.Name.Dir(g.o.out), 0o755); err != nil {
+	if err := g.makeDir(item.Name.Dir(g.o.out)); err != nil {
 		return nil, err
 	}
 	s := g.grade(ctx, item, cmp.Or(g.o.as, adjust.As), hashErr)

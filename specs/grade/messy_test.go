@@ -243,6 +243,11 @@ func gradeAgain(t *testing.T, dir, out string, args []string) {
 			}
 		}
 	}
+	for _, stale := range []string{"eva.tar/judge-*", "one-wrong-name/trial-*"} {
+		if left, _ := filepath.Glob(filepath.Join(out, "submissions", stale)); left != nil {
+			t.Errorf("evidence of an earlier grading: %q", left)
+		}
+	}
 	only := grade(t, out, args[0], "--only", "leo.tar.gz", "--only", "leo.tar.gz")
 	i := slices.IndexFunc(only.Submissions, func(s class.Submission) bool { return s.Name == "leo.tar.gz" })
 	if len(only.Submissions) != len(messyClass) || len(only.Rubric) != 2 || len(only.Submissions[i].History) != 1 {

@@ -2,8 +2,11 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"sync"
 )
 
@@ -33,7 +36,25 @@ func (a *attempt) keep(name string, content []byte) error {
 		return nil
 	}
 	if a.o.as != "" {
-		name = "trial-" + name
+		name = trial + name
 	}
 	return os.WriteFile(filepath.Join(a.Name.Dir(a.o.out), name), content, 0o644)
+}
+
+// trial begins the names of a trial's evidence.
+const trial = "trial-"
+
+var evidence = regexp.MustCompile(`^(` + trial + `)?(build|judge-.*)\.(log|json)$`)
+
+// makeDir makes the submission's directory of results, or leaves in it no evidence but of the grading that a trial is beside.
+func (g *grader) makeDir(dir string) error {
+	err := os.MkdirAll(dir, 0o755)
+	files, readErr := os.ReadDir(dir)
+	err = errors.Join(err, readErr)
+	for _, file := range files {
+		if evidence.MatchString(file.Name()) && (g.o.as == "" || strings.HasPrefix(file.Name(), trial)) {
+			err = errors.Join(err, os.Remove(filepath.Join(dir, file.Name())))
+		}
+	}
+	return err
 }

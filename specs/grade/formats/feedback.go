@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	htmltemplate "html/template"
+	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"text/template"
 
@@ -74,9 +76,10 @@ h2{font-size:1.1rem;margin:2rem 0 0}pre{white-space:pre-wrap;overflow-wrap:anywh
 {{end}}</html>
 `))
 
-// writeFeedback writes NAME.LANG.md and NAME.LANG.html for each student.
+// writeFeedback writes NAME.LANG.md and NAME.LANG.html for each student, and removes those of whoever is one no more.
 func writeFeedback(dir string, c class.Class) error {
 	var errs []error
+	students := map[string]bool{}
 	for _, s := range c.Submissions {
 		if s.Verdict == class.NotOne {
 			continue
@@ -85,12 +88,21 @@ func writeFeedback(dir string, c class.Class) error {
 			w := newWords(s, c.Rubric, lang)
 			var md, html bytes.Buffer
 			file := filepath.Join(dir, s.Name.Folder()+"."+lang)
+			students[s.Name.Folder()] = true
 			errs = append(errs, markdown.Execute(&md, w), page.Execute(&html, w), write(file+".md", md.Bytes()),
 				write(file+".html", html.Bytes()))
 		}
 	}
+	files, _ := os.ReadDir(dir)
+	for _, file := range files {
+		if m := feedback.FindStringSubmatch(file.Name()); m != nil && !students[m[1]] {
+			errs = append(errs, os.Remove(filepath.Join(dir, file.Name())))
+		}
+	}
 	return errors.Join(errs...)
 }
+
+var feedback = regexp.MustCompile(`^(.+)\.(en|es)\.(md|html)$`)
 
 func newWords(s class.Submission, rows []rubric.Row, lang string) words {
 	w := words{Lang: lang, Name: fullName(s), Remarks: remarks(s, lang)}

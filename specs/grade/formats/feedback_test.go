@@ -3,6 +3,7 @@ package formats_test
 import (
 	"bytes"
 	"encoding/csv"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -152,6 +153,28 @@ func TestMoodleAndCanvasImport(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestNothingIsLeftOfWhoeverIsNoStudentAnyMore(t *testing.T) {
+	before := one(class.Submission{Name: "ana", Student: class.Student{Platform: "moodle"}}, class.Submission{Name: "luis", Student: class.Student{Platform: "canvas"}})
+	after := one(class.Submission{Name: "luis"})
+	out := written(t, before)
+	must(t, os.WriteFile(filepath.Join(out, "feedback", "notes.txt"), nil, 0o644))
+	must(t, formats.Write(out, after))
+	must(t, os.RemoveAll(before.Submissions[0].Name.Dir(out))) // evidence stays
+	must(t, os.Remove(filepath.Join(out, "feedback", "notes.txt")))
+	if got, want := tree(t, out), tree(t, written(t, after)); !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func tree(t *testing.T, dir string) (files []string) {
+	t.Helper()
+	must(t, fs.WalkDir(os.DirFS(dir), ".", func(path string, _ fs.DirEntry, err error) error {
+		files = append(files, path)
+		return err
+	}))
+	return files
 }
 
 func TestAlikeIsATableWithoutFormulas(t *testing.T) {

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"html"
+	"io/fs"
 	"math"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -14,20 +16,27 @@ import (
 	"daemonlab/specs/rubric"
 )
 
-// writeImports writes what Moodle and Canvas import, if the class was exported by them.
+// writeImports writes what Moodle and Canvas import, if the class was exported by them, and leaves no older ones.
 func writeImports(out string, c class.Class) error {
 	of := map[string]bool{}
 	for _, s := range c.Submissions {
 		of[s.Student.Platform] = true
 	}
-	var errs []error
+	tables := map[string][][]string{"moodle.en.csv": nil, "moodle.es.csv": nil, "canvas.csv": nil}
 	if of["moodle"] {
-		for _, lang := range []string{"en", "es"} {
-			errs = append(errs, writeTable(filepath.Join(out, "moodle."+lang+".csv"), moodle(c, lang)))
-		}
+		tables["moodle.en.csv"], tables["moodle.es.csv"] = moodle(c, "en"), moodle(c, "es")
 	}
 	if of["canvas"] {
-		errs = append(errs, writeTable(filepath.Join(out, "canvas.csv"), canvas(c)))
+		tables["canvas.csv"] = canvas(c)
+	}
+	var errs []error
+	for name, lines := range tables {
+		file := filepath.Join(out, name)
+		if lines != nil {
+			errs = append(errs, writeTable(file, lines))
+		} else if err := os.Remove(file); !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
 	}
 	return errors.Join(errs...)
 }
