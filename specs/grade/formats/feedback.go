@@ -25,8 +25,17 @@ type words struct {
 	Passed, Skipped []string
 }
 
-// Plain is the name without markup.
-func (w words) Plain() string { return strings.ReplaceAll(w.Name, "<", "&lt;") }
+// Code is the name as code of Markdown, where no link or image of it is one (CommonMark, 6.1).
+func (w words) Code() string {
+	fence := "`"
+	for strings.Contains(w.Name, fence) {
+		fence += "`"
+	}
+	if fence == "`" {
+		return fence + w.Name + fence
+	}
+	return fence + " " + w.Name + " " + fence
+}
 
 type failure struct {
 	rubric.Row
@@ -47,7 +56,7 @@ var say = map[string]any{
 }
 
 var markdown = template.Must(template.New("").Funcs(say).Parse(
-	`# {{.Plain}}{{if .Given}}: {{.Got}}/{{.Of}}{{end}}
+	`# {{.Code}}{{if .Given}}: {{.Got}}/{{.Of}}{{end}}
 {{with .Remarks}}
 {{indent .}}
 {{end}}{{range .Failed}}

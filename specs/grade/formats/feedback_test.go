@@ -76,13 +76,18 @@ func TestWhatAStudentGetsHasNoPathOfTheGrader(t *testing.T) {
 func TestFeedbackHasEvidenceBesideEachHintInItsLanguage(t *testing.T) {
 	judged := rows(class.Failed, class.Failed)
 	judged[0].Finding = &finding.Finding{Saw: rubric.Text{EN: "fd 3 is open", ES: "fd 3 está abierto"}}
-	out := written(t, one(class.Submission{Name: "<b>ana", Verdict: class.Graded, Rows: judged, Runs: 1,
+	const name class.Name = "<b>![ana](http:x)``"
+	out := written(t, one(class.Submission{Name: name, Verdict: class.Graded, Rows: judged, Runs: 1,
 		Adjust: class.Adjustment{Late: 10, Reason: "a day"}}))
 	for lang, want := range map[string][]string{
 		"en": {"0/100", "Closes", "fd 3 is open", "Close all.", "a day"}, "es": {"0/100", "Cierra", "fd 3 está abierto", "Cierra todo.", "a day"},
 	} {
 		for _, ext := range []string{"md", "html"} {
-			text := string(read(t, out, "feedback", class.Name("<b>ana").Folder()+"."+lang+"."+ext))
+			text := string(read(t, out, "feedback", name.Folder()+"."+lang+"."+ext))
+			text, heading := strings.CutPrefix(text, "# ``` "+string(name)+" ```: ")
+			if heading != (ext == "md") {
+				t.Errorf("%s.%s has the name as Markdown:\n%s", lang, ext, text)
+			}
 			for _, part := range want {
 				if !strings.Contains(text, part) {
 					t.Errorf("%s.%s lacks %q:\n%s", lang, ext, part, text)
