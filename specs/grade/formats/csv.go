@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -71,8 +72,12 @@ func gradesOf(s class.Submission, c class.Class) []string {
 // cell keeps a spreadsheet from taking a text for a formula, with the quote that spreadsheets take for "text"
 // themselves. The full-width signs start formulas in some of their languages.
 func cell(text string) string {
-	if strings.IndexAny(text, "=+-@\t\n'＝＋－＠") == 0 {
-		return "'" + text
+	if strings.IndexAny(text, "\t\r\n'") == 0 {
+		text = "'" + text
 	}
-	return text
+	return formula.ReplaceAllString(text, "$1'$2")
 }
+
+// formula is where one begins, also in a spreadsheet whose language has a comma in numbers and separates cells by
+// something else: it does not see the quotes of CSV in the middle of what it takes for a cell.
+var formula = regexp.MustCompile(`(^|[;\t\r\n])([-=+@＝＋－＠]+)`)

@@ -182,6 +182,21 @@ func tree(t *testing.T, dir string) (files []string) {
 	return files
 }
 
+// Where a comma is in numbers, a spreadsheet has the next cell begin behind a semicolon, whatever CSV quotes.
+func TestNoFormulaBehindASeparator(t *testing.T) {
+	judged := rows(class.Failed, class.Passed)
+	judged[0].Finding = &finding.Finding{Saw: finding.Same(`1 <=2;=2+3`)}
+	out := written(t, one(
+		class.Submission{Name: "a;=1+2", Verdict: class.NoBuild, Why: "no x;-1, y"},
+		class.Submission{Name: "\r@b", Verdict: class.Graded, Rows: judged, Notes: finding.Same("x\n\t=1"), Student: class.Student{Platform: "moodle"}}))
+	text := string(read(t, out, "grades.csv")) + string(read(t, out, "moodle.en.csv"))
+	for _, want := range []string{"\na;'=1+2,", `,"no x;'-1, y"`, "1 &lt;&#61;2;&#61;2+3", "x\n\t&#61;1"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+}
+
 func TestAlikeIsATableWithoutFormulas(t *testing.T) {
 	out := t.TempDir()
 	err := formats.WriteAlike(out, []alike.Pair{{A: "=HYPERLINK(1)", B: `b,"c"`, OfA: 90, OfB: 40, Tokens: 300,

@@ -134,5 +134,11 @@ func comment(s class.Submission, rows []rubric.Row, lang string) string {
 		fmt.Fprintf(&b, "<p><b>%s</b> %s <i>%s</i>. %s <code>%s</code></p>", row.ID,
 			asked, html.EscapeString(row.Title.In(lang)), saw, html.EscapeString(forStudent(seen)))
 	}
-	return b.String()
+	return formula.ReplaceAllStringFunc(b.String(), func(found string) string { // behind &lt; too, where a quote would be seen
+		entities := found[:1]
+		for _, sign := range found[1:] {
+			entities += fmt.Sprintf("&#%d;", sign)
+		}
+		return entities
+	})
 }
