@@ -71,6 +71,7 @@ var messyClass = map[string]messy{
 	"second-target":                      {files: map[string]string{"Makefile": "help:\n\t@echo help\n" + makefile, "m.c": program}, verdict: class.NoBuild, why: "make without arguments", looks: 1},
 	"built-only":                         {files: map[string]string{"bin/mqfiled": "\x7fELF", "mqfile.exe": "MZ\x90\x00"}, verdict: class.NoBuild, why: "no source"},
 	"built-copied":                       {files: map[string]string{"Makefile": "all:\n\tmkdir -p bin\n\tcp given/mqfiled bin\n", "given/mqfiled": "\x7fELF"}, verdict: class.NoBuild, why: "needs given/mqfiled, which was handed in built"},
+	"in-place":                           {files: map[string]string{"Makefile": "all:\n\tchmod +x bin/mqfiled\n", "bin/mqfiled": "#!/bin/sh\n"}, verdict: class.NoBuild, why: "removed before building, which has to make them: bin/mqfiled;"},
 	"built-elsewhere":                    {files: map[string]string{"Makefile": makefile + "\tsed -i s/GLIBC_2.34/GLIBC_2.99/ bin/mqfiled\n", "m.c": program}, verdict: class.NoBuild, why: "because GLIBC_2.99 is missing"},
 	"built-too":                          {files: map[string]string{"Makefile": makefile, "m.c": program, "m.o": "\x7fELF", "bin/mqfiled": "\x7fELF"}, verdict: class.Graded, why: "removed before building: bin/mqfiled, m.o"},
 	"crlf":                               {files: map[string]string{"Makefile": strings.ReplaceAll(makefile, "\n", "\r\n"), "m.c": program}, verdict: class.Graded},

@@ -113,7 +113,7 @@ const byteOrderMark = "\ufeff"
 // Misbuilt says why building did not leave the programs where they belong, as far as that is the form's fault.
 func (h Handed) Misbuilt(b Built) *Guess {
 	build := Build[h.Language]
-	for _, guess := range []func(Built, string) *Guess{h.modules, h.lineEnds, h.removed, h.libraries, h.elsewhere, h.goElsewhere, h.otherTarget} {
+	for _, guess := range []func(Built, string) *Guess{h.modules, h.lineEnds, h.removed, h.libraries, h.inPlace, h.elsewhere, h.goElsewhere, h.otherTarget} {
 		if g := guess(b, build); g != nil {
 			return g
 		}
@@ -173,6 +173,19 @@ func (h Handed) libraries(b Built, _ string) *Guess {
 	}
 	return &Guess{Why: finding.Say("what was built cannot run here, because %s is missing: it is from another "+
 		"system; have make build it from its source", m[1]+m[2])}
+}
+
+// inPlace finds scripts that were handed in where building is to make the programs.
+func (h Handed) inPlace(b Built, _ string) *Guess {
+	found := slices.DeleteFunc(slices.Clone(b.Missing), func(program string) bool {
+		_, err := os.Lstat(filepath.Join(h.Dir, program))
+		return err != nil
+	})
+	if len(found) == 0 {
+		return nil
+	}
+	return &Guess{Why: finding.Say("removed before building, which has to make them: %s; hand in scripts elsewhere and have make "+
+		"copy them to bin", list(found))}
 }
 
 // elsewhere finds programs of other names.
