@@ -64,7 +64,7 @@ var messyClass = map[string]messy{
 	"sources-below":                      {files: below("Lab 3/src", map[string]string{"@c": ""}), verdict: class.Graded, got: 100},
 	"cmake":                              {files: map[string]string{"CMakeLists.txt": "project(p C)\nadd_executable(mqfiled m.c)\n", "m.c": program}, verdict: class.NoBuild, why: "CMake", looks: 1, needs: "cmake"},
 	"meson":                              {files: map[string]string{"l/meson.build": "project('p', 'c')\nexecutable('mqfiled', 'm.c')\n", "l/m.c": program}, verdict: class.NoBuild, why: "Meson", looks: 1, needs: "meson"},
-	"bare-c":                             {files: map[string]string{"mqfiled.c": program, "mqfile.c": program, "common.c": ""}, verdict: class.NoBuild, why: "C without a Makefile", looks: 1},
+	"bare-c":                             {files: map[string]string{"src/mqfiled.c": "#include \"p.h\"\n" + program, "mqfile.c": program, "common.c": "", "include/p.h": ""}, verdict: class.NoBuild, why: "C without a Makefile", looks: 1},
 	"bare-go":                            {files: map[string]string{"server/m.go": goMain, "client/m.go": goMain}, verdict: class.NoBuild, why: "go mod init", looks: 1},
 	"wrong-names":                        {files: map[string]string{"@c": "", "GNUmakefile": "include Makefile\nall:\n\tmv bin/mqfiled bin/server\n\tmv bin/mqfile client\n"}, verdict: class.NoBuild, why: "no bin/mqfiled, bin/mqfile, but bin/server, client", looks: 1, meant: 100},
 	"one-wrong-name":                     {files: map[string]string{"@c": "", "GNUmakefile": "include Makefile\nall:\n\tmv bin/mqfile bin/cliente\n"}, verdict: class.Graded, got: 50, why: "no bin/mqfile, but bin/cliente", looks: 1, meant: 100},

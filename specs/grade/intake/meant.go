@@ -68,8 +68,9 @@ func (h Handed) Unbuildable() []Guess {
 			"go mod init lab && " + h.goBuild()}}
 	}
 	if sources := with(files, ".c"); sources != nil {
+		gcc := "gcc -pthread" + includes(files)
 		return []Guess{{finding.Say("there is C without a Makefile: add one that makes bin/mqfiled and bin/mqfile"),
-			"mkdir -p bin; " + compile("bin/mqfiled", sources, clientName) + "; " + compile("bin/mqfile", sources, serverName)}}
+			"mkdir -p bin; " + gcc + link("bin/mqfiled", sources, clientName) + "; " + gcc + link("bin/mqfile", sources, serverName)}}
 	}
 	if h.Removed != nil {
 		return []Guess{{Why: finding.Say("there is no source, only what was built of it: %s", list(h.Removed))}}
@@ -80,13 +81,26 @@ func (h Handed) Unbuildable() []Guess {
 	return []Guess{{Why: finding.Say("there is neither a Makefile nor a go.mod")}}
 }
 
-// compile makes a program of all sources but those that are by their name the other's.
-func compile(program string, sources []string, other *regexp.Regexp) string {
+// includes are the folders of headers.
+func includes(files []string) (options string) {
+	var folders []string
+	for _, header := range with(files, ".h") {
+		folders = append(folders, filepath.Dir(header))
+	}
+	slices.Sort(folders)
+	for _, folder := range slices.Compact(folders) {
+		options += " -I" + Quote(folder)
+	}
+	return options
+}
+
+// link makes a program of all sources but those that are by their name the other's.
+func link(program string, sources []string, other *regexp.Regexp) string {
 	own := slices.DeleteFunc(slices.Clone(sources), func(file string) bool { return other.MatchString(base(file)) })
 	for i, file := range own {
 		own[i] = Quote(file)
 	}
-	return "gcc -pthread -o " + program + " " + strings.Join(own, " ") + " -lrt"
+	return " -o " + program + " " + strings.Join(own, " ") + " -lrt"
 }
 
 func base(file string) string { return strings.TrimSuffix(filepath.Base(file), filepath.Ext(file)) }
