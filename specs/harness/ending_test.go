@@ -41,6 +41,33 @@ func TestALineIsNamedInWhichAProgramEnded(t *testing.T) {
 	}
 }
 
+// Of a process whose first thread has ended /proc says that it is a zombie.
+func TestAProcessLivesAsLongAsAThread(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "program")
+	if err := os.WriteFile(program+".c", []byte("#include <pthread.h>\n#include <unistd.h>\n"+
+		"static void *stay(void *p) { pause(); return p; }\n"+
+		"int main(void) { pthread_t t; pthread_create(&t, 0, stay, 0); pthread_exit(0); }\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("gcc", "-pthread", "-o", program, program+".c").CombinedOutput(); err != nil {
+		t.Skipf("gcc makes no program here: %v %s", err, out)
+	}
+	cmd := exec.Command(program)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
+	ended := false
+	for deadline := time.Now().Add(5 * time.Second); !ended && time.Now().Before(deadline); {
+		ended, _ = proc.Process(cmd.Process.Pid).Ended()
+	}
+	living, err := Adopted()
+	if !ended || err != nil || len(living) != 1 || living[0].Pid != cmd.Process.Pid {
+		t.Errorf("first thread has ended: %v, living: %v, %v", ended, living, err)
+	}
+}
+
 // Rows are judged several at a time, and the queues of all of them count against one limit.
 func TestAProgramWithoutRoomForItsQueueIsStartedAgain(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "program")

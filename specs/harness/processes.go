@@ -77,7 +77,7 @@ func adopted() (living, ended []procfs.Stat, err error) {
 		for _, s := range children[pid] {
 			switch {
 			case own.pids[s.Pid]:
-			case s.State.Ended():
+			case s.State.Ended() && (pid != os.Getpid() || waitable(s.Pid)):
 				if pid == os.Getpid() {
 					ended = append(ended, s)
 				}
@@ -89,6 +89,14 @@ func adopted() (living, ended []procfs.Stat, err error) {
 	}
 	descend(os.Getpid())
 	return living, ended, nil
+}
+
+// waitable reports whether a child can be reaped. The state in /proc is of its first thread, which can have ended before
+// the others: of a PID namespace's first process it then says zombie while the others are still being killed.
+func waitable(pid int) bool {
+	var info unix.Siginfo
+	err := unix.Waitid(unix.P_PID, pid, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+	return err != nil || info.Signo != 0
 }
 
 func reap(pid int) { wait4(pid, unix.WNOHANG) }
