@@ -47,19 +47,25 @@ func (r row) see(by string, f finding.Finding) {
 
 // hasQueue fails the spec with `notify`, where a student comes to the request queue, if the server makes none at all.
 func (r row) hasQueue(ctx context.Context, queue string, did rubric.Text) {
-	if !within(ctx, harness.Slack, func() bool { return harness.QueueExists(queue) }) {
-		r.see("notify", found(did, say("there is a request queue"), say("queue %s: there is none", queue)))
+	if f, none := noQueue(ctx, queue, did); none {
+		r.see("notify", f)
 	}
+}
+
+// noQueue reports whether a server makes no request queue.
+func noQueue(ctx context.Context, queue string, did rubric.Text) (f finding.Finding, none bool) {
+	return found(did, say("there is a request queue"), say("queue %s: there is none", queue)),
+		!within(ctx, harness.Slack, func() bool { return harness.QueueExists(queue) })
 }
 
 // hiding are the rows whose faults can hide this one's.
 func (r row) hiding() []string {
-	rows := []string{"ready", "protocol", "transfer"}
+	rows := []string{"ready", "notify", "protocol", "transfer"}
 	switch r.ID {
 	case "protocol":
-		return rows[:1]
-	case "transfer":
 		return rows[:2]
+	case "transfer":
+		return rows[:3]
 	case "ready":
 		return rows[1:]
 	case "confine", "leaks":
@@ -88,9 +94,15 @@ func missing(ctx context.Context) (row string, f finding.Finding) {
 		return "ready", f
 	}
 	defer s.Close()
+	if f, none := noQueue(ctx, p.Queue, did); none && s.Alive() {
+		return "notify", f
+	}
 	c := client(harness.Small)
 	did = say("%v and asked for a small file", did)
 	e, err := fetchSoon(ctx, c, s, "small")
+	if status, _, _ := harness.QueueStatus(p.Queue); err != nil && status.QSize > 0 && !status.Registered() {
+		return "notify", found(did, say("the daemon is registered"), unanswered(s, e))
+	}
 	if err != nil {
 		return "protocol", found(did, say("INFO, DATA, END"), say("%v", err))
 	}

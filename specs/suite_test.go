@@ -197,14 +197,18 @@ func (r row) startAt(ctx context.Context, p harness.Place, s harness.Setting, mo
 	return r.startBy(ctx, p, s, append(p.Args(), more...)...)
 }
 
+// queueStep is the step that makes the request queue, with the row `notify`: those behind it need it.
+const queueStep = 9
+
 // startBy starts the server with flags that lead to the place.
 func (r row) startBy(ctx context.Context, p harness.Place, s harness.Setting, args ...string) *harness.Server {
+	did := say("started mqfiled %s", strings.Join(args, " "))
 	started, err := programs.StartServerBy(ctx, p, s, args...)
 	if errors.Is(err, harness.ErrSuite) {
 		Fail(err.Error())
 	}
 	if err != nil {
-		f := found(say("started mqfiled %s", strings.Join(args, " ")), aDaemonRuns, say("%v", err))
+		f := found(did, aDaemonRuns, say("%v", err))
 		f.Hangs = errors.Is(err, harness.ErrHangs)
 		if s.Cwd == "" {
 			f.Do = byHand
@@ -220,7 +224,7 @@ func (r row) startBy(ctx context.Context, p harness.Place, s harness.Setting, ar
 		}
 		hiding := []string{"ready"} // a start in a plain setting shows no more of this one
 		if errors.Is(err, harness.ErrNoDaemon) {
-			hiding = r.hiding()
+			hiding = append(hiding, "protocol") // it is there for an instant, and ends when it is asked
 		}
 		r.failBut(ctx, f, hiding...)
 	}
@@ -229,6 +233,11 @@ func (r row) startBy(ctx context.Context, p harness.Place, s harness.Setting, ar
 		started.Close()
 		server = nil
 	})
+	if r.Step >= queueStep && r.ID != "notify" {
+		if f, none := noQueue(ctx, p.Queue, did); none && started.Alive() {
+			r.see("notify", f)
+		}
+	}
 	return started
 }
 
