@@ -26,7 +26,7 @@ import (
 var _ = Row("malformed", func(r row) {
 	It("drops and logs what is no request, and serves the next one", func(ctx SpecContext) {
 		s := r.start(ctx)
-		_, registered := registration(s)
+		_, _, registered := registration(s)
 		r.mustServe(ctx, s, say("started it"))
 		reader := client(harness.Small)
 		good := request(reader.ReplyName(), "still")

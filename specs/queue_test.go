@@ -31,26 +31,36 @@ var _ = Row("notify", func(r row) {
 	})
 })
 
-func registration(s *harness.Server) (line rubric.Text, ok bool) {
+func registration(s *harness.Server) (line rubric.Text, status mq.Status, ok bool) {
 	status, _, err := harness.QueueStatus(s.Queue)
 	if err != nil {
-		return say("%v", err), false
+		return say("%v", err), status, false
 	}
 	return say("%s in mqueuefs: QSIZE:%d NOTIFY:%d SIGNO:%d NOTIFY_PID:%d; the daemon is PID %d", s.Queue,
-		status.QSize, status.Notify, status.Signo, status.NotifyPID, s.PID), facts.Registered(status, s.PID)
+		status.QSize, status.Notify, status.Signo, status.NotifyPID, s.PID), status, facts.Registered(status, s.PID)
 }
 
 // eventuallyRegistered waits for the registration: that it is there from the first instant on is the row `ready`'s, and
 // after a request a program may send the answer first.
 func (r row) eventuallyRegistered(ctx context.Context, s *harness.Server, did rubric.Text) {
 	var line rubric.Text
+	var status mq.Status
 	ok := eventually(ctx, func() (ok bool) {
-		line, ok = registration(s)
+		line, status, ok = registration(s)
 		return ok
 	})
-	r.must(ok, did, say("NOTIFY:2 (SIGEV_THREAD) and NOTIFY_PID the daemon's"), line,
-		say("NOTIFY_PID:0 means that nobody is registered: a notification uses the registration up, and closing any "+
-			"descriptor of the queue ends it"))
+	cause := say("NOTIFY:%d is %s: sigev_notify is to be SIGEV_THREAD", status.Notify,
+		map[mq.Sigev]string{mq.SigevSignal: "SIGEV_SIGNAL", mq.SigevNone: "SIGEV_NONE"}[status.Notify])
+	switch {
+	case !harness.QueueExists(s.Queue):
+		cause = say("there is no request queue: mq_open(3) with O_CREAT makes it, under the name that --queue gives")
+	case status.NotifyPID == 0:
+		cause = say("NOTIFY_PID:0 means that nobody is registered: a notification uses the registration up, and closing any " +
+			"descriptor of the queue ends it")
+	case status.NotifyPID != s.PID:
+		cause = say("another process is registered: the daemon itself has to call mq_notify(3), after the last fork")
+	}
+	r.must(ok, did, say("NOTIFY:2 (SIGEV_THREAD) and NOTIFY_PID the daemon's"), line, cause)
 }
 
 // eventually waits until ok, or until the program has had its time.
@@ -136,10 +146,10 @@ func (r row) mustServeBurst(ctx context.Context, s *harness.Server, clients []*h
 		if err == nil {
 			continue
 		}
-		line, registered := registration(s)
+		line, status, registered := registration(s)
 		cause := say("a registered daemon with QSIZE above 0 sleeps for ever: it emptied the queue, and a request came before " +
 			"it registered. With NOTIFY_PID:0 it did not register again at all")
-		if status, _, err := harness.QueueStatus(s.Queue); registered && err == nil && status.QSize == 0 {
+		if registered && status.QSize == 0 {
 			cause = unanswered(s, harness.Exchange{})
 		}
 		r.can(ctx, false,
