@@ -246,8 +246,7 @@ var _ = Row("stuck", func(r row) {
 			r.can(ctx, held > 4*pause,
 				say("started it with --stall %d and took one message every %v for a while, then the rest", stall, pause),
 				say("the whole file: --stall is the time in which a client takes nothing"),
-				say("%d of %d bytes, %v, error: %v; no process here had to wait for longer than %v", len(slow.Content),
-					len(large), slow.Last(), err, held))
+				say("%s, error: %v; no process here had to wait for longer than %v", difference(slow, large), err, held))
 			r.clear()
 			s.Remove()
 		}
@@ -262,7 +261,7 @@ var _ = Row("stuck", func(r row) {
 			e, err := c.Finish(ctx, "large")
 			r.can(ctx, err == nil && bytes.Equal(e.Content, large),
 				say("asked with PID %d, which no process has, and began to read after 2 s", c.PID), say("the whole file"),
-				say("%d of %d bytes, %v, error: %v", len(e.Content), len(large), e.Last(), err))
+				say("%s, error: %v", difference(e, large), err))
 		}
 	})
 })
@@ -291,7 +290,7 @@ var _ = Row("sighup", func(r row) {
 		e, err := c.Finish(ctx, "large")
 		r.can(ctx, err == nil && bytes.Equal(e.Content, large),
 			say("sent SIGHUP in mid-transfer"), say("the transfer goes on"),
-			say("%d of %d bytes, %v, error: %v", len(e.Content), len(large), e.Last(), err))
+			say("%s, error: %v", difference(e, large), err))
 		r.mustServe(ctx, s, say("sent SIGHUP"))
 		// It must be logged, which a file need not be.
 		r.goesOn(harness.SendRaw(ctx, s.Queue, []byte("no request")), s, say("sent what is no request"))
@@ -405,7 +404,7 @@ var _ = Row("sigterm", func(r row) {
 			heldUp(say("this machine held up processes for %v, and a server may end transfers 5 s after SIGTERM", held))
 		}
 		r.can(ctx, whole, say("sent SIGTERM in mid-transfer, then read on"), say("the transfer may finish within 5 s"),
-			say("%d of %d bytes, %v, error: %v", len(e.Content), len(content), e.Last(), err))
+			say("%s, error: %v", difference(e, content), err))
 		s.Signal(unix.SIGTERM) // once more
 		r.mustEnd(ctx, s, harness.NewStopwatch(), 6*time.Second)
 	})

@@ -265,6 +265,9 @@ func unanswered(s *harness.Server, e harness.Exchange) rubric.Text {
 	switch {
 	case err != nil || len(e.Messages) > 0:
 		return rubric.Text{}
+	case status.QSize > 0 && status.NotifyPID == s.PID:
+		return say("nobody has received the request: QSIZE:%d NOTIFY_PID:%d; mq_receive(3) fails with EMSGSIZE if its buffer is "+
+			"smaller than the queue's mq_msgsize", status.QSize, status.NotifyPID)
 	case status.QSize > 0:
 		return say("nobody has received the request: QSIZE:%d NOTIFY_PID:%d", status.QSize, status.NotifyPID)
 	}
@@ -290,7 +293,8 @@ func (r row) mustServe(ctx context.Context, s *harness.Server, after rubric.Text
 	Expect(s.WriteFile("still", []byte(content))).To(Succeed())
 	e, err := client(harness.Small).Fetch(ctx, s.Queue, "still")
 	r.can(ctx, err == nil && string(e.Content) == content, say("%v, then asked for a small file", after),
-		say("the daemon serves the next request"), say("%s, error: %v, daemon alive: %v", e.Summary(), err, s.Alive()))
+		say("the daemon serves the next request"),
+		say("%s, error: %v, daemon alive: %v", difference(e, []byte(content)), err, s.Alive()), unanswered(s, e))
 }
 
 // goesOn fails the spec when something could not be done because the daemon does not do its part: it has ended, removed

@@ -134,16 +134,15 @@ func beginsWrong(e harness.Exchange, size uint64) rubric.Text {
 	return rubric.Text{}
 }
 
+// difference says how much of a content has come, and which byte is the first wrong one.
 func difference(e harness.Exchange, content []byte) rubric.Text {
-	if len(e.Content) != len(content) {
-		return say("%d bytes in %s", len(e.Content), e.Summary())
-	}
-	for i := range content {
+	for i := range min(len(e.Content), len(content)) {
 		if e.Content[i] != content[i] {
-			return say("byte %d is %#02x, it should be %#02x", i, e.Content[i], content[i])
+			return say("%d of %d bytes, byte %d is %#02x and should be %#02x: %s", len(e.Content), len(content), i, e.Content[i],
+				content[i], e.Summary())
 		}
 	}
-	return e.Summary()
+	return say("%d of %d bytes: %s", len(e.Content), len(content), e.Summary())
 }
 
 var _ = Row("protocol", func(r row) {
