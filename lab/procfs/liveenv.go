@@ -85,6 +85,9 @@ func (p Process) findVariable(exe *elf.File, name string, mem *memory) (*variabl
 	}
 	var failed error // counts only when no other library has it
 	for _, m := range mappings {
+		if m.path == name { // the executable, which without CAP_CHECKPOINT_RESTORE cannot be opened here if it was removed
+			continue
+		}
 		v, err := p.libcVariable(m, mem)
 		if v != nil {
 			return v, nil
