@@ -18,8 +18,8 @@ func (c *capped) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// errorPipe is the stderr of a program that leaves a daemon, or of its launcher. Until the program has ended nobody reads the pipe: one that
-// writes more than fits in, which is a thousand times the line that it may write, stands still and fills no disk.
+// errorPipe is the stderr of a program that leaves a daemon, or of its launcher. Until the program has ended nobody reads
+// the pipe: one that writes more than fits in, a thousand times the line that it may write, stands still and fills no disk.
 type errorPipe struct {
 	reader, writer *os.File
 }
