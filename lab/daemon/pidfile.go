@@ -180,6 +180,8 @@ func (p *PIDFile) write() (err error) {
 	if p.stale, _, err = p.read(); err != nil {
 		return err
 	}
+	// A rival that has made the file and was too late to lock it leaves it empty, as does Remove where it cannot unlink.
+	p.created = p.created || len(p.stale) == 0
 	if err := unix.Fchmod(p.fd(), pidFileMode); err != nil {
 		return p.errorf("fchmod", err)
 	}
@@ -199,7 +201,7 @@ func (p *PIDFile) put(content []byte) error {
 
 //lab:end
 
-// Created reports whether the file is new; otherwise an earlier instance had left it.
+// Created reports whether the file is new, or was empty; otherwise an earlier instance had left it.
 func (p *PIDFile) Created() bool {
 	return p.created
 }
