@@ -4,13 +4,18 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"runtime/debug"
 
 	"golang.org/x/sys/unix"
 )
 
-// Stderr is the log of a program in the foreground.
-func Stderr() (Sink, error) { return stderr{}, nil }
+// Stderr is the log of a program in the foreground. Where its reader has gone lines are lost: SIGPIPE would end the
+// program, which os/signal has so for descriptors 1 and 2.
+func Stderr() (Sink, error) {
+	signal.Ignore(unix.SIGPIPE)
+	return stderr{}, nil
+}
 
 type stderr struct{}
 
@@ -70,6 +75,9 @@ func openFile(path string, uid, gid int) (fd int, err error) {
 		}
 	case err == unix.EEXIST:
 		fd, err = unix.Open(path, flags, 0)
+		if err == unix.ENOENT { // log rotation has renamed it in between
+			return openFile(path, uid, gid)
+		}
 	}
 	if err == unix.ELOOP {
 		return -1, fmt.Errorf("is a symbolic link: %w", err)
