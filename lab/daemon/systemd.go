@@ -22,8 +22,13 @@ func NotifySystemd(text string) error {
 		return os.NewSyscallError("socket", err)
 	}
 	defer unix.Close(fd)
+	// Only READY=1 waits for room, which the manager has to learn: one that hangs keeps no daemon from its end.
+	flags := unix.MSG_DONTWAIT
+	if text == "READY=1" {
+		flags = 0
+	}
 	// x/sys takes a leading @ for an abstract socket, as systemd writes it.
-	if err := unix.Sendto(fd, []byte(text), 0, &unix.SockaddrUnix{Name: name}); err != nil {
+	if err := unix.Sendto(fd, []byte(text), flags, &unix.SockaddrUnix{Name: name}); err != nil {
 		return fmt.Errorf("notify socket %s: %w", name, err)
 	}
 	return nil
