@@ -93,9 +93,7 @@ func parseFlags(args []string) (options, error) {
 	f.BoolVar(&o.status, "status", false, "")
 	f.BoolVar(&o.stop, "stop", false, "")
 	//lab:end
-
 	which := f.Bool("version", false, "")
-
 	err := f.Parse(args)
 	if err == nil && f.NArg() > 0 {
 		err = fmt.Errorf("unexpected argument %q", f.Arg(0))
@@ -114,14 +112,16 @@ func parseFlags(args []string) (options, error) {
 		fmt.Fprintf(os.Stderr, "mqfiled: %v\n\n%s", err, usageText())
 		return o, errUsage
 	}
-	// Relative names are taken from where the command was typed, which the daemon leaves.
+	// Relative names are taken from where the command was typed. Abs would clean them: "link/.." is not ".".
 	for _, name := range []*string{&o.Root, &o.PIDFile, &o.Log} {
-		if *name == "" {
+		if *name == "" || filepath.IsAbs(*name) {
 			continue
 		}
-		if *name, err = filepath.Abs(*name); err != nil {
+		here, err := os.Getwd()
+		if err != nil {
 			return o, err
 		}
+		*name = here + "/" + *name
 	}
 	return o, nil
 }

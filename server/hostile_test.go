@@ -93,6 +93,28 @@ func TestAPathMayHave4095Bytes(t *testing.T) {
 	}
 }
 
+func TestALongPathLeavesRoomForTheReason(t *testing.T) {
+	s := start(t, place(t))
+	c := client(t, harness.Shape{Depth: 1, MsgSize: wire.MinMsgSize})
+	e, err := c.Fetch(t.Context(), s.Queue, strings.Repeat("x", 256))
+	must(t, err)
+	if text, _ := e.Failed(); text != unix.ENAMETOOLONG.Error() {
+		t.Errorf("got %q", text)
+	}
+}
+
+// Dots after a symbolic link lead where the kernel takes them.
+func TestTheRootIsTakenAsItIsWritten(t *testing.T) {
+	p := place(t)
+	must(t, p.WriteFile("a/b/file", nil))
+	must(t, p.WriteFile("a/file", []byte("x")))
+	must(t, os.Symlink("a/b", filepath.Join(p.Root, "link")))
+	s := start(t, p, "--root", p.Root+"/link/..")
+	if e := fetch(t, s, "file"); string(e.Content) != "x" {
+		t.Error(e.Summary())
+	}
+}
+
 func TestAFileThatCannotBeReadIsNoEmptyFile(t *testing.T) {
 	const path = "self/attr/current" // EINVAL where no security module is active
 	if _, err := os.ReadFile("/proc/" + path); err == nil {

@@ -117,7 +117,11 @@ func (r *reply) await(body []byte, kind uint) error {
 
 // fail says why the exchange ends. A client that takes nothing, or that the server has no more time for, gets it only if
 // there is room at this moment.
-func (r *reply) fail(text string, reason error) {
+func (r *reply) fail(path string, reason error) {
+	text := path + ": " + reason.Error()
+	if len(text) > r.msgSize { // cut, it would have no reason
+		text = reason.Error()
+	}
 	body := wire.FailureText(text, r.msgSize)
 	for _, cut := range []error{errClientGone, errStalled, errStopping, errTooMany} {
 		if errors.Is(reason, cut) {

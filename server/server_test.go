@@ -390,6 +390,45 @@ func TestForegroundTellsTheServiceManager(t *testing.T) {
 	must(t, cmd.Wait())
 }
 
+// What the manager does not take must not be waited for, as must not who has read the log and went away.
+func TestForegroundEndsWhateverHasGone(t *testing.T) {
+	p := place(t)
+	socket := filepath.Join(p.Dir, "log", "notify")
+	manager := listen(t, socket)
+	defer manager.Close()
+	log, stderr, err := os.Pipe()
+	must(t, err)
+	defer stderr.Close()
+
+	cmd := exec.Command(programs.Server, "--root", p.Root, "--queue", p.Queue, "--pidfile", p.PIDFile, "--foreground")
+	cmd.Env, cmd.Stderr = append(os.Environ(), "NOTIFY_SOCKET="+socket), stderr
+	must(t, cmd.Start())
+	defer cmd.Process.Kill()
+	receive(t, manager)
+	must(t, log.Close())
+	must(t, p.WriteFile("file", []byte("x")))
+	if _, err := client(t, harness.Small).Fetch(t.Context(), p.Queue, "file"); err != nil {
+		t.Fatal(err)
+	}
+	fill(t, socket)
+	must(t, cmd.Process.Signal(unix.SIGTERM))
+	must(t, cmd.Wait())
+}
+
+// fill leaves a socket of datagrams no room.
+func fill(t *testing.T, socket string) {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	must(t, err)
+	defer unix.Close(fd)
+	for err == nil {
+		err = unix.Sendto(fd, []byte("x"), 0, &unix.SockaddrUnix{Name: socket})
+	}
+	if err != unix.EAGAIN {
+		t.Fatal(err)
+	}
+}
+
 // receive waits for the next message.
 func receive(t *testing.T, socket *net.UnixConn) string {
 	t.Helper()

@@ -85,7 +85,7 @@ func (s *server) unlinkQueue() {
 func (s *server) refuse(requests []wire.Request) {
 	for _, r := range requests {
 		if reply, err := s.openReply(r); err == nil {
-			reply.fail(errStopping.Error(), errStopping)
+			reply.fail(r.Path, errStopping)
 			reply.close()
 		}
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -26,7 +25,7 @@ func (s *server) answer(r wire.Request) {
 	defer reply.close()
 	sent, err := s.sendFile(reply, r.Path)
 	if err != nil {
-		reply.fail(fmt.Sprintf("%s: %v", r.Path, err), err)
+		reply.fail(r.Path, err)
 	}
 	s.logAnswer(r, sent, time.Since(begin).Round(time.Microsecond), err)
 }
