@@ -20,13 +20,15 @@ var deadly = []os.Signal{
 // signal takes two switches of threads, 25 us, to ignore one a system call.
 var harmless = []os.Signal{unix.SIGPIPE, unix.SIGXFSZ, unix.SIGVTALRM, unix.SIGIO, unix.SIGPWR}
 
-// The real-time signals that Go's runtime leaves to the program.
+// The real-time signals that os/signal takes. Go's runtime catches 33 and leaves 32 and 34, glibc's SIGRTMIN, to libc.
 const firstRealTime, lastRealTime = 35, 64
 
 // catchSignals returns the deadly signals that arrive from now on. SIGHUP and SIGINT stay ignored if the starter
 // ignored them, as nohup(1) and a shell's & do; Go's runtime has replaced the other ignored dispositions already.
 func catchSignals() <-chan os.Signal {
 	signal.Ignore(harmless...)
+	ignoreSignal(32)
+	ignoreSignal(34)
 	for n := firstRealTime; n <= lastRealTime; n++ {
 		signal.Ignore(syscall.Signal(n))
 	}

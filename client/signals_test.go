@@ -99,7 +99,7 @@ func TestHarmlessSignals(t *testing.T) {
 	s := newServer(t)
 	c := s.fetch("PATH")
 	e := s.request()
-	for sig := syscall.Signal(35); sig <= 64; sig++ {
+	for sig := syscall.Signal(32); sig <= 64; sig++ {
 		c.signal(sig)
 	}
 	for _, sig := range []syscall.Signal{
