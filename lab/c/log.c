@@ -6,8 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
-#include <stdatomic.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -20,24 +18,7 @@
 static const char *log_path;
 static uid_t log_uid; /* the account */
 static gid_t log_gid;
-static int log_fd = -1;
-static atomic_bool to_syslog;
-
-/* syslog(3) does not say whether anybody listens: ask the socket. */
-static bool syslog_answers(void)
-{
-    const struct sockaddr_un address = {AF_UNIX, "/dev/log"};
-    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    bool answers;
-
-    if (fd == -1)
-        return false;
-    answers = connect(fd, (const struct sockaddr *)&address,
-                      sizeof address) == 0 ||
-              errno == EPROTOTYPE; /* it listens on a stream */
-    close(fd);
-    return answers;
-}
+static int log_fd = -1; /* without a path a socket, for syslog */
 
 /*
  * Returns NULL, or why not.  By a link of either kind somebody could have root
@@ -53,8 +34,11 @@ static const char *open_log_file(int *fd)
     *fd = open(log_path, flags | O_CREAT | O_EXCL, 0640);
     if (*fd != -1 && fchown(*fd, log_uid, log_gid) == -1)
         return strerror(errno);
-    if (*fd == -1 && errno == EEXIST)
+    if (*fd == -1 && errno == EEXIST) {
         *fd = open(log_path, flags);
+        if (*fd == -1 && errno == ENOENT) /* renamed in between */
+            return open_log_file(fd);
+    }
     if (*fd == -1 && errno == ELOOP)
         return "is a symbolic link";
     if (*fd == -1 || fstat(*fd, &status) == -1)
@@ -72,8 +56,7 @@ void log_open(const char *path, uid_t uid, gid_t gid)
     const char *why;
 
     if (path == NULL) {
-        openlog("mqfiled", LOG_PID | LOG_NDELAY, LOG_DAEMON);
-        to_syslog = syslog_answers();
+        log_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
         return;
     }
     log_path = path;
@@ -95,11 +78,8 @@ void log_reopen(void)
     const char *why;
     int fd;
 
-    if (log_path == NULL) {
-        if (syslog_answers()) /* for good: syslog(3) connects again by itself */
-            to_syslog = true;
+    if (log_path == NULL)
         return;
-    }
     why = open_log_file(&fd);
     if (why == NULL)
         dup3(fd, log_fd, O_CLOEXEC);
@@ -126,20 +106,34 @@ static void write_line(const char *line)
     (void)!write(log_fd, text, length);
 }
 
+/*
+ * By hand, since syslog(3) waits, under a lock, while the log daemon does not
+ * read: the threads would pile up, and SIGTERM end nothing.  The socket is
+ * not connected, so it finds a log daemon that was started anew.
+ */
+static void send_line(const char *line)
+{
+    const struct sockaddr_un address = {AF_UNIX, "/dev/log"};
+    char text[2048];
+    int length = snprintf(text, sizeof text, "<%d>mqfiled[%d]: %s",
+                          LOG_DAEMON | LOG_INFO, (int)getpid(), line);
+
+    (void)!sendto(log_fd, text, length, MSG_DONTWAIT,
+                  (const struct sockaddr *)&address, sizeof address);
+}
+
 void log_line(const char *format, ...)
 {
     char line[1900];
     va_list arguments;
 
-    if (log_fd == -1 && !to_syslog)
-        return;
     va_start(arguments, format);
     vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
-    if (log_fd != -1)
+    if (log_path != NULL)
         write_line(line);
     else
-        syslog(LOG_INFO, "%s", line);
+        send_line(line);
 }
 
 const char *log_quote(char *to, size_t size, const char *text)

@@ -402,7 +402,6 @@ func telling(line string) bool {
 
 // given are lines of the solution that stand in what is given as well, where they are no solution.
 var given = []string{
-	"to_syslog = syslog_answers();",
 	"static void handle_signals(void)",       // the server's; the client has one, too
 	"err = unix.Fstat(fd, &st)",              // of a file of the log as of a served one
 	"if err := catchCrashes(); err != nil {", // of the foreground as of the daemon
