@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -92,6 +93,23 @@ func endOf(ctx context.Context, c *harness.Running) harness.Ended {
 	limited, cancel := harness.WithTimeout(ctx, harness.Patience)
 	defer cancel()
 	return c.Wait(limited)
+}
+
+// endServed starts a client, answers its request if one comes, and waits for its end.
+func (r row) endServed(ctx context.Context, f *harness.FakeServer, args ...string) harness.Ended {
+	c := r.startClient(nil, args...)
+	asked, cancel := context.WithCancel(ctx)
+	var answered sync.WaitGroup
+	answered.Go(func() {
+		if t, err := f.Accept(asked, "file"); err == nil {
+			t.SendFile(asked, []byte("x"))
+			t.Close()
+		}
+	})
+	e := endOf(ctx, c)
+	cancel()
+	answered.Wait()
+	return e
 }
 
 // answered and signaled are ways to end a client.
@@ -179,6 +197,13 @@ var _ = Row("output", func(r row) {
 				say("a non-zero exit status and the reason on stderr"), say("%v", e))
 		}
 	})
+	It("fails when there can be no such file", func(ctx SpecContext) {
+		f, nowhere := must(harness.NewFakeServer()), filepath.Join(place().Dir, "nowhere", "file")
+		defer f.Close()
+		e := r.endServed(ctx, f, "--queue", f.Queue, "-o", nowhere, "file")
+		r.must(e.Exit == 1 && strings.HasPrefix(e.Stderr, "mqfile: "), say("named by -o a file in a directory that does not exist"),
+			say("exit status 1 and the reason on stderr"), say("%v", e))
+	})
 	It("fails when the bytes cannot be written", func(ctx SpecContext) {
 		full := must(os.OpenFile("/dev/full", os.O_WRONLY, 0))
 		defer full.Close()
@@ -203,6 +228,19 @@ var _ = Row("exit", func(r row) {
 		r.must(e.Exit == 1 && strings.Contains(e.Stderr, "mqfile: ") && strings.Contains(e.Stderr, "no such file, señor"),
 			say("answered FAILURE \"no such file, señor\""),
 			say("exit status 1 and the text after `mqfile: ` on stderr"), say("%v", e))
+	})
+	It("tells the text and no more when FAILURE comes after DATA", func(ctx SpecContext) {
+		t := r.ask(ctx, "file")
+		t.mustSend(ctx, wire.Info, wire.AppendInfo(nil, 1000))
+		t.mustSend(ctx, wire.Data, bytes.Repeat([]byte("@"), 200))
+		eventually(ctx, t.IsTaken) // or FAILURE, of a higher priority, comes first
+		t.mustSend(ctx, wire.Failure, []byte("read error"))
+		e := t.end(ctx)
+		r.must(e.Exit == 1 && strings.HasPrefix(e.Stderr, "mqfile: ") && strings.Contains(e.Stderr, "read error") &&
+			!strings.Contains(e.Stderr, "@"), say("answered INFO, 200 bytes, each an @, and FAILURE \"read error\""),
+			say("exit status 1 and the text after `mqfile: ` on stderr, nothing of the file"), say("%v", e),
+			say("the text has no NUL: it has as many bytes as mq_receive(3) returns, and what follows in the buffer is of the "+
+				"message before"))
 	})
 	It("returns 2 and explains wrong usage", func(ctx SpecContext) {
 		for _, args := range [][]string{{}, {"--no-such-flag", "file"}, {"--queue"}, {"one", "two"}} {
@@ -256,13 +294,12 @@ var _ = Row("exit", func(r row) {
 		info := harness.Message{Kind: wire.Info, Body: wire.AppendInfo(nil, 1)}
 		data := harness.Message{Kind: wire.Data, Body: []byte("x")}
 		for what, messages := range map[rubric.Text][]harness.Message{
-			say("INFO of 4 bytes"):              {{Kind: wire.Info, Body: info.Body[:4]}},
-			say("INFO twice"):                   {info, info},
-			say("DATA without INFO"):            {data},
-			say("END without INFO"):             {{Kind: wire.End}},
-			say("a message of priority 7"):      {{Kind: 7, Body: info.Body}},
-			say("a message of priority 0"):      {info, {Kind: 0, Body: []byte("x")}},
-			say("FAILURE in the middle of all"): {info, data, {Kind: wire.Failure, Body: []byte("no")}},
+			say("INFO of 4 bytes"):         {{Kind: wire.Info, Body: info.Body[:4]}},
+			say("INFO twice"):              {info, info},
+			say("DATA without INFO"):       {data},
+			say("END without INFO"):        {{Kind: wire.End}},
+			say("a message of priority 7"): {{Kind: 7, Body: info.Body}},
+			say("a message of priority 0"): {info, {Kind: 0, Body: []byte("x")}},
 		} {
 			t := r.ask(ctx, "file")
 			for _, m := range messages {
@@ -350,7 +387,7 @@ var _ = Row("cleanup", func(r row) {
 		Entry("after nonsense from the server", answered(wire.End, "nonsense")),
 		Entry("after 10 s without a response", func(context.Context, talk) { <-time.After(10 * time.Second) }),
 	)
-	It("leaves no queue when there is no server", func(ctx SpecContext) {
+	It("leaves no queue when there is no server, or no place for its output", func(ctx SpecContext) {
 		if !harness.OwnNamespaces() {
 			skip(say("no namespaces can be made here, and the client's queue would be one of all there are"))
 		}
@@ -358,10 +395,16 @@ var _ = Row("cleanup", func(r row) {
 		Expect(os.Mkdir(queues, 0o755)).To(Succeed())
 		Expect(unix.Mount("mqueue", queues, "mqueue", 0, "")).To(Succeed())
 		DeferCleanup(func() { unix.Unmount(queues, unix.MNT_DETACH) })
+		f := must(harness.NewFakeServer())
+		defer f.Close()
 		before := must(os.ReadDir(queues))
-		e := endOf(ctx, r.startClient(nil, "--queue="+harness.QueueName("nobody"), "file"))
-		left := must(os.ReadDir(queues))
-		r.must(len(left) == len(before), say("named a queue that does not exist"), say("no queue of its own is left"),
-			say("queues: %.300v; %v", left, e))
+		for did, args := range map[rubric.Text][]string{
+			say("named a queue that does not exist"):                     {"--queue", harness.QueueName("nobody"), "file"},
+			say("named by -o a file in a directory that does not exist"): {"--queue", f.Queue, "-o", queues + "/nowhere/file", "file"},
+		} {
+			e := r.endServed(ctx, f, args...)
+			left := must(os.ReadDir(queues))
+			r.must(len(left) == len(before), did, say("no queue of its own is left"), say("queues: %.300v; %v", left, e))
+		}
 	})
 })

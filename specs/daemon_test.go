@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -212,6 +213,10 @@ var _ = Row("cwd", func(r row) {
 				say("%v, renamed the log and sent SIGHUP", did), say("a new log where the name led at the start"),
 				say("no %v", s.Log),
 				say("the name is resolved when the log is opened again, in the working directory /"))
+			r.must(!s.Alive() || !leavesPIDFile(ctx, s) || leavesPIDFile(ctx, absolute), say("%v, and sent SIGTERM", did),
+				say("the PID file is removed, or emptied where the account may not remove it"),
+				say("%s holds %d", s.PIDFile, s.PID),
+				say("the name is resolved when the file is removed, in the working directory /"))
 		}
 	})
 	It("keeps no file system busy", func(ctx SpecContext) {
@@ -239,6 +244,14 @@ var _ = Row("cwd", func(r row) {
 			say("it can be unmounted"), say("umount: %v; %s -> %s", err, s.Process.Path("cwd"), cwd))
 	})
 })
+
+// leavesPIDFile reports whether a PID is in the PID file when SIGTERM has ended the daemon.
+func leavesPIDFile(ctx context.Context, s *harness.Server) bool {
+	s.Signal(unix.SIGTERM)
+	_, running := waitForEnd(ctx, s, 2*time.Second+harness.Slack)
+	content, err := os.ReadFile(s.PIDFile)
+	return running == nil && err == nil && len(content) > 0
+}
 
 // reopens reports whether SIGHUP makes a log that was renamed anew.
 func (r row) reopens(ctx context.Context, s *harness.Server) bool {

@@ -69,16 +69,24 @@ var _ = Row("malformed", func(r row) {
 			r.eventuallyRegistered(ctx, s, say("sent malformed requests"))
 		}
 	})
-	It("logs to syslog if no flag names a file", func(ctx SpecContext) {
+	It("logs to syslog if no flag names a file, and does without where nobody answers", func(ctx SpecContext) {
 		needNamespaces()
-		p := place()
-		syslog := must(harness.NewSyslog(filepath.Join(p.Dir, "dev")))
+		dev := filepath.Join(place().Dir, "dev")
+		syslog := must(harness.NewSyslog(dev))
 		DeferCleanup(syslog.Close)
-		s := r.startBy(ctx, p, harness.Hostile(), "--root", p.Root, "--queue", p.Queue, "--pidfile", p.PIDFile)
+		start := func(p harness.Place) *harness.Server {
+			return r.startBy(ctx, p, harness.Hostile(), "--root", p.Root, "--queue", p.Queue, "--pidfile", p.PIDFile)
+		}
+		s := start(place())
 		r.goesOn(harness.SendRaw(ctx, s.Queue, random(300)), s, say("sent %v", say("random bytes")))
 		_, err := syslog.Line(ctx)
 		r.must(err == nil, say("started it without --log, and sent random bytes"),
 			say("a line to syslog, which answers at /dev/log"), say("no line came"))
+		Expect(os.Remove(filepath.Join(dev, "log"))).To(Succeed())
+		s = start(place())
+		did := say("started it without --log, where there is no /dev/log, and sent random bytes")
+		r.goesOn(harness.SendRaw(ctx, s.Queue, random(300)), s, did)
+		r.mustServe(ctx, s, did)
 	})
 	It("serves a request that comes among such", func(ctx SpecContext) {
 		s := r.start(ctx)
@@ -213,20 +221,28 @@ var _ = Row("stuck", func(r row) {
 		s := r.start(ctx, "--stall", "1")
 		watch := harness.NewStopwatch()
 		c := r.stuckClient(ctx, s, self, large)
-		untold := client(harness.Shape{Depth: 1, MsgSize: 256})
-		Expect(untold.Fill()).To(Succeed())
-		r.goesOn(untold.Request(ctx, s.Queue, "missing"), s, say("asked for a missing file, with a reply queue that is full"))
+		Expect(s.WriteFile("empty", nil)).To(Succeed())
+		kinds, blocked := []string{"FAILURE", "INFO", "END"}, make([]*harness.Client, 3)
+		for i, path := range []string{"missing", "empty", "empty"} {
+			blocked[i] = client(harness.Shape{Depth: 1, MsgSize: 256})
+			if kinds[i] != "END" { // INFO fills the queue
+				Expect(blocked[i].Fill()).To(Succeed())
+			}
+			r.goesOn(blocked[i].Request(ctx, s.Queue, path), s, say("asked for a file, with a reply queue that is full"))
+		}
 		held := r.eventuallyFreed(ctx, s, c)
 		inTime := watch.Took() > 900*time.Millisecond && watch.Within(2*time.Second+harness.Slack)
 		r.must(held == nil && inTime, say("started it with --stall 1 and read nothing of a large file"),
 			say("after 1 s the transfer is given up, not before, and everything that it held is freed"),
 			say("after %v it holds:\n%s", watch.Took(), strings.Join(held, "\n")))
-		held = r.eventuallyFreed(ctx, s, untold)
-		r.must(held == nil && watch.Within(2*time.Second+harness.Slack),
-			say("started it with --stall 1 and asked for a missing file, with a reply queue that stays full"),
-			say("after 1 s FAILURE is given up, too, and what was held for it is freed"),
-			say("after %v it holds:\n%s", watch.Took(), strings.Join(held, "\n")),
-			say("FAILURE is sent by a call that waits for room without a limit"))
+		for i, kind := range kinds {
+			held = r.eventuallyFreed(ctx, s, blocked[i])
+			r.must(held == nil && watch.Within(2*time.Second+harness.Slack),
+				say("started it with --stall 1 and asked for a file, with a reply queue that has no room for %s", kind),
+				say("after 1 s %s is given up, too, and what was held for it is freed", kind),
+				say("after %v it holds:\n%s", watch.Took(), strings.Join(held, "\n")),
+				say("%s is sent by a call that waits for room without a limit", kind))
+		}
 		c.Close()
 		r.mustServe(ctx, s, say("let a transfer stall"))
 	})
@@ -254,14 +270,18 @@ var _ = Row("stuck", func(r row) {
 	})
 	It("does not give up a client whose PID means nothing here", func(ctx SpecContext) {
 		s := r.start(ctx)
-		clients := r.stuckClients(ctx, s, 1<<31-1, 0, -1)
+		clients := r.stuckClients(ctx, s, 1<<31-1, 0, -1, 1)
 		// A program has to look at a client that takes nothing only every 2 s.
 		<-time.After(2200 * time.Millisecond)
-		for _, c := range clients {
+		for i, c := range clients {
 			e, err := c.Finish(ctx, "large")
-			r.can(ctx, err == nil && bytes.Equal(e.Content, large),
-				say("asked with PID %d, which no process has, and began to read after 2 s", c.PID), say("the whole file"),
-				say("%s, error: %v", difference(e, large), err))
+			did, cause := say("asked with PID %d, which no process has, and began to read after 2 s", c.PID), rubric.Text{}
+			if c.PID == 1 {
+				did = say("asked with PID 1, a process that lives and is another user's, and began to read after 2 s")
+				cause = say("kill(pid, 0) fails with EPERM, too, for a process that lives; only ESRCH says that there is none")
+			}
+			r.can(ctx, err == nil && len(e.Content) == len(large), did, say("the whole file"),
+				say("%s, error: %v", difference(e, largeOf(i)), err), cause)
 		}
 	})
 })
@@ -335,6 +355,16 @@ var _ = Row("sighup", func(r row) {
 			say("%d bytes: %.200q, error: %v; the same file: %v", len(now), now, err, inodeOf(s.Log) == inode),
 			say("open(2) with O_TRUNC or without O_APPEND; or the file is made anew"))
 	})
+	It("interrupts nothing where there is no log file", func(ctx SpecContext) {
+		needNamespaces()
+		p := place()
+		syslog := must(harness.NewSyslog(filepath.Join(p.Dir, "dev")))
+		DeferCleanup(syslog.Close)
+		s := r.startBy(ctx, p, harness.Hostile(), "--root", p.Root, "--queue", p.Queue, "--pidfile", p.PIDFile)
+		s.Signal(unix.SIGHUP)
+		delivered(ctx, s, unix.SIGHUP)
+		r.mustServe(ctx, s, say("started it without --log, and sent SIGHUP"))
+	})
 	It("interrupts nothing however often it comes", func(ctx SpecContext) {
 		s := r.start(ctx)
 		r.mustServe(ctx, s, say("started it"))
@@ -378,6 +408,12 @@ func appendTo(path, text string) error {
 	return errors.Join(err, f.Close())
 }
 
+func ownerOf(path string) uint32 {
+	var st unix.Stat_t
+	unix.Stat(path, &st)
+	return st.Uid
+}
+
 func inodeOf(path string) uint64 {
 	var st unix.Stat_t
 	unix.Stat(path, &st)
@@ -388,7 +424,30 @@ var _ = Row("sigterm", func(r row) {
 	It("ends at once when it is idle, and leaves nothing", func(ctx SpecContext) {
 		s := r.start(ctx)
 		s.Signal(unix.SIGTERM)
-		r.mustEnd(ctx, s, harness.NewStopwatch(), 2*time.Second)
+		r.mustEnd(ctx, s, harness.NewStopwatch(), 2*time.Second, sentSIGTERM)
+	})
+	It("ends at once when all that it was asked for is done", func(ctx SpecContext) {
+		const limit = 2 * time.Second
+		for last := range 2 { // a transfer whose END has come may still be about to end
+			p := place()
+			if uid, gid, err := harness.Account("nobody"); err == nil && os.Geteuid() == 0 {
+				os.Chown(filepath.Dir(p.PIDFile), uid, gid) // the account may remove the file
+			}
+			s := r.startAt(ctx, p, harness.Hostile())
+			if !served(ctx, s) {
+				return
+			}
+			r.openFiles(ctx, s)
+			s.Signal(unix.SIGTERM)
+			watch := harness.NewStopwatch()
+			if _, err := waitForEnd(ctx, s, limit+harness.Slack); err == nil || last == 1 {
+				r.mustEnd(ctx, s, watch, limit,
+					say("asked for a file and for a missing one, sent requests that are dropped, then SIGTERM"),
+					say("what was answered by FAILURE, or dropped, still counts as a transfer that runs"))
+				return
+			}
+			r.clear()
+		}
 	})
 	It("lets a transfer finish", func(ctx SpecContext) {
 		s := r.start(ctx)
@@ -406,7 +465,7 @@ var _ = Row("sigterm", func(r row) {
 		r.can(ctx, whole, say("sent SIGTERM in mid-transfer, then read on"), say("the transfer may finish within 5 s"),
 			say("%s, error: %v", difference(e, content), err))
 		s.Signal(unix.SIGTERM) // once more
-		r.mustEnd(ctx, s, harness.NewStopwatch(), 6*time.Second)
+		r.mustEnd(ctx, s, harness.NewStopwatch(), 6*time.Second, sentSIGTERM)
 	})
 	It("ends within 6 s when a client takes nothing, serves nobody else, and tells those that it cuts", func(ctx SpecContext) {
 		s := r.start(ctx)
@@ -430,7 +489,7 @@ var _ = Row("sigterm", func(r row) {
 		}
 		<-time.After(time.Until(begin.Add(5200 * time.Millisecond)))
 		s.Continue()
-		r.mustEnd(ctx, s, watch, 6*time.Second)
+		r.mustEnd(ctx, s, watch, 6*time.Second, sentSIGTERM)
 		answer, answered := late.Pending()
 		r.must(asked != nil || !answered || answer.Kind == wire.Failure,
 			say("sent SIGTERM in mid-transfer, and 2 s later a request"),
@@ -469,7 +528,7 @@ var _ = Row("sigterm", func(r row) {
 				c.Finish(ctx, "large")
 			}
 			// One that had something to finish may use up the whole time for it.
-			r.mustEnd(ctx, s, harness.NewStopwatch(), 6*time.Second)
+			r.mustEnd(ctx, s, harness.NewStopwatch(), 6*time.Second, sentSIGTERM)
 			r.clear()
 			s.Remove()
 			if !survives {
@@ -504,6 +563,25 @@ func stillServed(ctx context.Context, clients []*harness.Client) []*harness.Clie
 	return slices.DeleteFunc(clients, hasRoom)
 }
 
+var sentSIGTERM = say("sent SIGTERM")
+
+// served has the daemon send a file, refuse one, and drop two messages. It reports whether it has, which other rows are
+// about.
+func served(ctx context.Context, s *harness.Server) bool {
+	c := client(harness.Small)
+	defer c.Close()
+	Expect(s.WriteFile("still", nil)).To(Succeed())
+	for _, path := range []string{"still", "missing", "still"} {
+		if _, err := fetchSoon(ctx, c, s, path); err != nil {
+			return false
+		}
+		harness.SendRaw(ctx, s.Queue, []byte("no request"))
+		harness.SendRaw(ctx, s.Queue, request("/no-such-queue", "still"))
+	}
+	_, err := fetchSoon(ctx, c, s, "still")
+	return err == nil && s.Alive()
+}
+
 // delivered waits until the daemon has a signal: of two that are pending together it gets one.
 func delivered(ctx context.Context, s *harness.Server, sig unix.Signal) {
 	within(ctx, harness.Slack/5, func() bool {
@@ -520,26 +598,31 @@ func waitForEnd(ctx context.Context, s *harness.Server, limit time.Duration) (un
 
 // mustEnd proves that the daemon ends before the limit has passed on the watch, and leaves nothing. While the daemon
 // works the limit is longer: a disk that others keep busy may hold it up.
-func (r row) mustEnd(ctx context.Context, s *harness.Server, watch harness.Stopwatch, limit time.Duration) {
+func (r row) mustEnd(ctx context.Context, s *harness.Server, watch harness.Stopwatch, limit time.Duration, did rubric.Text,
+	cause ...rubric.Text) {
 	status, err := waitForEnd(ctx, s, watch.Left(limit+harness.Slack))
 	for s.Works(); errors.Is(err, context.DeadlineExceeded) && watch.Within(4*limit); {
 		if status, err = waitForEnd(ctx, s, harness.Slack/5); err != nil && !s.Works() {
 			break
 		}
 	}
-	r.must(!errors.Is(err, context.DeadlineExceeded), say("sent SIGTERM"), say("the daemon ends within %v", limit),
-		say("it still runs after %v", watch.Took()))
+	r.must(!errors.Is(err, context.DeadlineExceeded), did, say("the daemon ends within %v", limit),
+		say("it still runs after %v", watch.Took()), cause...)
 	Expect(err).NotTo(HaveOccurred())
 	var killed rubric.Text
 	if status.Signaled() {
 		killed = say("; %s has ended it", unix.SignalName(status.Signal()))
 	}
-	r.must(!harness.QueueExists(s.Queue), say("sent SIGTERM"), say("the request queue is unlinked"),
+	r.must(!harness.QueueExists(s.Queue), did, say("the request queue is unlinked"),
 		say("queue %v is still there%v", s.Queue, killed))
 	content, err := os.ReadFile(s.PIDFile)
-	r.must(err != nil || len(content) == 0,
-		say("sent SIGTERM"), say("the PID file is removed, or emptied where the account may not remove it"),
-		say("%s holds %q%v", s.PIDFile, content, killed))
+	var left []rubric.Text
+	if err == nil && len(content) == 0 {
+		left = append(left, say("its directory belongs to the account, which may remove it: ftruncate(2) is for where unlink(2) fails"))
+	}
+	r.must(err != nil || len(content) == 0 && ownerOf(filepath.Dir(s.PIDFile)) == 0,
+		did, say("the PID file is removed, or emptied where the account may not remove it"),
+		say("%s holds %q%v", s.PIDFile, content, killed), left...)
 }
 
 var _ = Row("leaks", func(r row) {

@@ -3,6 +3,7 @@ package specs_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -202,16 +203,23 @@ var _ = Row("backlog", func(r row) {
 })
 
 // A file that no reply queue holds whole keeps a transfer going until the client reads.
-var large = bytes.Repeat([]byte("0123456789abcdef"), 64<<10)
+var large = largeOf(0)
 
-// stuckClients, with these PIDs, have each asked for the large file and taken nothing of it; their queues are full.
+// largeOf is a large file of a client's own: what a thread has of another's is seen.
+func largeOf(client int) []byte {
+	return bytes.Repeat(fmt.Appendf(nil, "of client %5d\n", client), 64<<10)
+}
+
+// stuckClients, with these PIDs, have each asked for a large file of its own and taken nothing of it; their queues are
+// full.
 func (r row) stuckClients(ctx context.Context, s *harness.Server, with ...int32) []*harness.Client {
-	Expect(s.WriteFile("large", large)).To(Succeed())
 	clients := make([]*harness.Client, len(with))
 	for i, pid := range with {
+		name := fmt.Sprintf("large-%d", i)
+		Expect(s.WriteFile(name, largeOf(i))).To(Succeed())
 		clients[i] = client(harness.Shape{Depth: 2, MsgSize: 4096})
 		clients[i].PID = pid
-		r.goesOn(clients[i].Request(ctx, s.Queue, "large"), s, say("asked for a large file"))
+		r.goesOn(clients[i].Request(ctx, s.Queue, name), s, say("asked for a large file"))
 	}
 	for _, c := range clients {
 		r.can(ctx, eventually(ctx, c.IsFull),
@@ -248,11 +256,17 @@ var _ = Row("concurrent", func(r row) {
 		s := r.start(ctx, "--stall", "3600")
 		slow := r.stuckClients(ctx, s, slices.Repeat([]int32{self}, slowClients)...)
 		r.mustServe(ctx, s, say("had %d clients ask for a large file and read nothing", slowClients))
-		for _, c := range slow {
-			e, err := c.Finish(ctx, "large")
-			r.can(ctx, err == nil && bytes.Equal(e.Content, large),
-				say("then read what the slow clients had asked for"), say("the whole file"),
-				say("%s, error: %v", difference(e, large), err))
+		exchanges, errs := make([]harness.Exchange, slowClients), make([]error, slowClients)
+		var wg sync.WaitGroup
+		for i, c := range slow { // all at the same time, as the server sends to them
+			wg.Go(func() { exchanges[i], errs[i] = c.Finish(ctx, "large") })
+		}
+		wg.Wait()
+		for i, e := range exchanges {
+			r.can(ctx, errs[i] == nil && bytes.Equal(e.Content, largeOf(i)),
+				say("then read what the slow clients had asked for, a file of its own each"), say("the whole file"),
+				say("%s, error: %v", difference(e, largeOf(i)), errs[i]),
+				say("threads share a variable: a static buffer, descriptor or structure has what the last request put there"))
 		}
 	})
 	It("serves others while clients do not read why they get nothing", func(ctx SpecContext) {
