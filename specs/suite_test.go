@@ -304,10 +304,10 @@ func (r row) goesOn(err error, s *harness.Server, did rubric.Text) {
 	if err == nil {
 		return
 	}
-	if why := harness.CannotLook(); errors.Is(err, os.ErrPermission) && why.EN != "" && s.Alive() {
+	if why := harness.CannotLook(s.PID); errors.Is(err, os.ErrPermission) && why.EN != "" && s.Alive() {
 		heldUp(say("%s: %v: %s", did, err, why))
 	}
 	r.must(s.Alive() && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, context.DeadlineExceeded),
 		did, say("the daemon lives and takes requests"), say("%v; daemon alive: %v", err, s.Alive()))
-	Expect(err).NotTo(HaveOccurred(), did)
+	Expect(err).NotTo(HaveOccurred(), did.EN)
 }

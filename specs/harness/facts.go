@@ -14,12 +14,19 @@ import (
 	"daemonlab/specs/rubric"
 )
 
-// CannotLook says why this process may not see what a program of another user has open, as ptrace(2) puts it; empty if
-// it may, or is an ordinary user whose programs stay that user's.
-func CannotLook() (why rubric.Text) {
+// CannotLook says why this process may not see what a daemon has open, as ptrace(2) puts it; empty if it may.
+func CannotLook(pid int) (why rubric.Text) {
 	status, err := proc.Process(os.Getpid()).Status()
-	if err != nil || os.Geteuid() != 0 || status.CapEff.Has(unix.CAP_SYS_PTRACE) {
+	if err != nil || status.CapEff.Has(unix.CAP_SYS_PTRACE) {
 		return why
+	}
+	if os.Geteuid() != 0 {
+		var st unix.Stat_t // what a process has that is not dumpable belongs to root, see proc(5)
+		if unix.Stat(proc.Process(pid).Path("fd"), &st) != nil || int(st.Uid) == os.Geteuid() {
+			return why
+		}
+		return finding.Say("only root may look at the daemon, which is not dumpable: see PR_SET_DUMPABLE in prctl(2); judge as root, or " +
+			"a program that neither clears that flag nor has capabilities")
 	}
 	return finding.Say("root lacks CAP_SYS_PTRACE here, as in most containers, and the daemon has become another user; judge as an " +
 		"ordinary user, or run the container with --cap-add SYS_PTRACE")
