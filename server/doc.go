@@ -53,7 +53,7 @@
 //	a disk that hangs                     a goroutine that waits for it is replaced within a second
 //	openat2(2) is refused                 os.Root opens the files
 //	the log's disk is full or hangs,      lines are lost, and counted in the next that gets through
-//	  syslog is gone
+//	  syslog or the reader of stderr is gone
 //	a client floods the log               likewise, beyond 256 KiB a second; the server's own lines stay
 //	the server crashes                    the log has the panic or the signal, and the stack
 //	RLIMIT_NOFILE                         bounds --transfers, so that descriptors are always there
