@@ -1,6 +1,7 @@
 package finding_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -27,6 +28,23 @@ func TestPartsOfAFindingAreBounded(t *testing.T) {
 	if text := f.Whole(rubric.Row{}, "en", 30); !strings.Contains(text, "two and more words\n          than fit\n--- ") ||
 		!strings.Contains(text, "a long line of a log") {
 		t.Errorf("a whole finding is not laid out in columns, its facts as they are: %q", text)
+	}
+}
+
+func TestLinesAreFoldedBetweenWords(t *testing.T) {
+	for _, c := range []struct {
+		line string
+		want []string
+	}{
+		{"12345678901 2", []string{"12345678901", "2"}},
+		{"saw: /proc/1/fd", []string{"saw:", "/proc/1/fd"}},
+		{"/proc/12345/fd/3", []string{"/proc/12345", "/fd/3"}},
+		{"O_RDWR|O_APPEND|O_SYNC", []string{"O_RDWR|", "O_APPEND|", "O_SYNC"}},
+		{"    señal señal", []string{"    señal", "señal"}},
+	} {
+		if got := finding.Fold(c.line, 11); !slices.Equal(got, c.want) {
+			t.Errorf("%q became %q", c.line, got)
+		}
 	}
 }
 

@@ -113,13 +113,16 @@ func Clip(line string, columns int) string {
 	return string([]rune(line)[:max(columns-1, 0)]) + "…"
 }
 
-// Fold breaks a line that has more columns: between words, else behind a sign that joins them, else anywhere.
+// Fold breaks a line that has more columns between words. A word longer than a line is broken behind a sign that joins
+// its parts, else anywhere.
 func Fold(line string, columns int) (lines []string) {
 	for utf8.RuneCountInString(line) > columns {
 		head := string([]rune(line)[:columns])
-		if at := strings.LastIndexByte(head, ' '); at > columns/2 {
-			head = head[:at]
-		} else if at := strings.LastIndexAny(head, "(|,/"); at > columns/2 {
+		blank := strings.LastIndexByte(line[:len(head)+1], ' ')
+		word, _, _ := strings.Cut(line[blank+1:], " ")
+		if blank > 0 && strings.TrimSpace(head[:blank]) != "" && utf8.RuneCountInString(word) <= columns {
+			head = head[:blank]
+		} else if at := strings.LastIndexAny(head, "(|,"); at > columns/2 {
 			head = head[:at+1]
 		}
 		lines = append(lines, head)
