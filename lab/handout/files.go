@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"embed"
 	"errors"
 	"fmt"
@@ -225,8 +226,15 @@ var processors = map[string]string{"amd64": "x86_64", "arm64": "aarch64"}
 // buildSpecs makes the programs that judge, in a folder for each processor, and beside them the reference as programs
 // without symbols: with one of its two a student can try the other by hand. Those that judge carry nothing of the
 // reference, and none the names of this machine's directories.
-func (o options) buildSpecs(dir string) error {
+func (o options) buildSpecs(ctx context.Context, dir string) error {
 	for processor := range processors {
+		compile := exec.CommandContext(ctx, "bash", "-c",
+			". scripts/lib.sh; compile -test ./specs ./specs/judge ./specs/launch ./specs/trace")
+		compile.Dir, compile.Stderr = o.project, os.Stderr // where it shows how far it is
+		compile.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH="+processor)
+		if err := compile.Run(); err != nil {
+			return fmt.Errorf("GOARCH=%s: compile the specs: %w", processor, err)
+		}
 		to := filepath.Join(dir, processor)
 		for _, build := range [][]string{
 			{"build", "-o", filepath.Join(to, "judge"), "./specs/judge"},
@@ -237,7 +245,7 @@ func (o options) buildSpecs(dir string) error {
 			{"test", "-c", "-o", filepath.Join(to, "specs.test"), "./specs"},
 		} {
 			args := append([]string{build[0], "-trimpath", "-buildvcs=false", "-ldflags=-s -w"}, build[1:]...)
-			cmd := exec.Command("go", args...)
+			cmd := exec.CommandContext(ctx, "go", args...)
 			cmd.Dir = o.project
 			cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH="+processor)
 			if out, err := cmd.CombinedOutput(); err != nil {

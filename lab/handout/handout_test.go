@@ -184,7 +184,7 @@ func TestOfAHandoutEveryMissingStepIsToldOf(t *testing.T) {
 		t.Skip("it takes long")
 	}
 	eachLanguage(t, func(t *testing.T, o options) {
-		must(t, o.make())
+		must(t, o.make(t.Context()))
 		for _, script := range []string{"scripts/specs", "scripts/trace"} {
 			help, err := exec.Command(filepath.Join(o.dir, script), "--help").Output()
 			must(t, err)
@@ -237,7 +237,7 @@ func TestAHandoutWithTheRegionsOfTheReferenceGetsAllPoints(t *testing.T) {
 		t.Skip("it takes long")
 	}
 	eachLanguage(t, func(t *testing.T, o options) {
-		must(t, o.make())
+		must(t, o.make(t.Context()))
 		solve(t, o)
 		build(t, o)
 		if v := judge(t, o); v.Score != rubric.Total {
@@ -276,7 +276,7 @@ func TestTheStepsCanBeTakenInTheirOrder(t *testing.T) {
 		t.Skip("there is no gcc")
 	}
 	o := options{project: project, language: "c", lang: "es", dir: filepath.Join(t.TempDir(), "handout")}
-	must(t, o.make())
+	must(t, o.make(t.Context()))
 	for step := 1; step <= 8; step++ {
 		for _, name := range []string{"daemonize.c", "pidfile.c"} {
 			source, err := os.ReadFile(filepath.Join(project, "lab/c", name))
@@ -412,7 +412,7 @@ func TestNoLineOfTheSolutionIsInAHandout(t *testing.T) {
 		t.Skip("it takes long")
 	}
 	eachLanguage(t, func(t *testing.T, o options) {
-		must(t, o.make())
+		must(t, o.make(t.Context()))
 		_, regions, err := o.files()
 		must(t, err)
 		all, lines := map[string][]byte{}, map[string]map[string]bool{} // by a file's name

@@ -3,13 +3,17 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/tool"
 )
@@ -28,7 +32,14 @@ func main() {
 	if err != nil {
 		os.Exit(tool.UsageStatus(err))
 	}
-	if err := o.make(); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	err = o.make(ctx)
+	if ctx.Err() != nil {
+		fmt.Fprintln(os.Stderr, "handout: interrupted")
+		os.Exit(130)
+	}
+	stop()
+	if err != nil {
 		fmt.Fprintf(os.Stderr, "handout: %v\n", err)
 		os.Exit(1)
 	}
@@ -68,7 +79,7 @@ func parseFlags(args []string) (o options, err error) {
 }
 
 // make builds the folder beside its place and renames it when it is whole.
-func (o options) make() error {
+func (o options) make(ctx context.Context) error {
 	if entries, err := os.ReadDir(o.dir); err == nil && len(entries) > 0 {
 		return fmt.Errorf("%s is not empty", o.dir)
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -90,13 +101,13 @@ func (o options) make() error {
 	if err := write(work, files); err != nil {
 		return err
 	}
-	if err := o.buildSpecs(filepath.Join(work, "specs")); err != nil {
+	if err := o.buildSpecs(ctx, filepath.Join(work, "specs")); err != nil {
 		return err
 	}
 	if err := os.Chmod(work, 0o755); err != nil {
 		return err
 	}
-	if err := commit(work); err != nil {
+	if err := commit(ctx, work); err != nil {
 		return err
 	}
 	return os.Rename(work, dir)
@@ -104,7 +115,7 @@ func (o options) make() error {
 
 // commit makes a git repository of the folder with one commit, so that a student sees what is his own. Where git is not
 // installed there is none.
-func commit(dir string) error {
+func commit(ctx context.Context, dir string) error {
 	if _, err := exec.LookPath("git"); err != nil {
 		return nil
 	}
@@ -112,7 +123,7 @@ func commit(dir string) error {
 		{"init", "-q"}, {"add", "-A"},
 		{"-c", "user.name=handout", "-c", "user.email=", "-c", "commit.gpgsign=false", "commit", "-q", "-m", "handout"},
 	} {
-		cmd := exec.Command("git", append([]string{"-C", dir}, args...)...)
+		cmd := exec.CommandContext(ctx, "git", append([]string{"-C", dir}, args...)...)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("git %s: %w\n%s", args[0], err, out)
 		}
