@@ -9,6 +9,12 @@ fail() {
 	exit 1
 }
 
+# usage STATUS: prints the script's head, which says how to use it, and ends.
+usage() {
+	sed -n '2,/^$/s/^# \{0,1\}//p' "scripts/${0##*/}" >&$((1 + ($1 > 0)))
+	exit "$1"
+}
+
 # scratch NAME [AT-THE-END]: makes the directory $work, where the programs that root starts as nobody come, too. At the end
 # it is removed, unless there is something else to do.
 scratch() {

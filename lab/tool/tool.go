@@ -9,14 +9,15 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"syscall"
 
 	"golang.org/x/term"
 )
 
-// Parse parses the flags of the tool that f is named after, and calls check for what flags cannot say. What it returns
-// it has told the user of, on stdout the usage that --help asks for: all that is left is to exit with [UsageStatus].
+// Parse parses the flags of the tool that f is named after, and calls check for what flags cannot say. It tells the user
+// of an error, or prints the usage that --help asks for: all that is left is to exit with [UsageStatus].
 func Parse(f *flag.FlagSet, args []string, usage string, check func() error) error {
 	f.SetOutput(io.Discard)
 	err := f.Parse(args)
@@ -27,9 +28,36 @@ func Parse(f *flag.FlagSet, args []string, usage string, check func() error) err
 	case errors.Is(err, flag.ErrHelp):
 		fmt.Print(usage)
 	case err != nil:
-		fmt.Fprintf(os.Stderr, "%s: %v\n\n%s", f.Name(), err, usage)
+		fmt.Fprintf(os.Stderr, "%s: %s\n", f.Name(), UsageError(err, "en"))
 	}
 	return err
+}
+
+// wrong is what package flag says of a command line, and what is said instead.
+var wrong = []struct {
+	said   *regexp.Regexp
+	en, es string
+}{
+	{regexp.MustCompile(`^flag provided but not defined: -(.*)`), "no flag --$1", "no existe la opción --$1"},
+	{regexp.MustCompile(`^flag needs an argument: -(.*)`), "--$1 needs a value", "a --$1 le falta un valor"},
+	{regexp.MustCompile(`^invalid (?:boolean )?value (".*") for (?:flag )?-(.*?): (?:strconv.*|parse error|value out of range)$`),
+		"--$2 $1: not a number in range", "--$2 $1: no es un número válido"},
+	{regexp.MustCompile(`^invalid (?:boolean )?value (".*") for (?:flag )?-(.*?): `), "--$2 $1: ", "--$2 $1: "},
+}
+
+// UsageError is what to tell of a wrong command line, with the flags as users type them, in English or in Spanish.
+func UsageError(err error, lang string) string {
+	text, see := err.Error(), " (see --help)"
+	if lang == "es" {
+		see = " (mira --help)"
+	}
+	for _, w := range wrong {
+		if lang == "es" {
+			w.en = w.es
+		}
+		text = w.said.ReplaceAllString(text, w.en)
+	}
+	return text + see
 }
 
 // Rest parses flags after the other arguments, which it returns.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/exec"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -34,6 +35,12 @@ func Words(err error) rubric.Text {
 	}
 	if failure := (*Failure)(nil); errors.As(err, &failure) {
 		return failure.Text
+	}
+	if program := (*exec.Error)(nil); errors.As(err, &program) {
+		reason := unix.ENOENT // also of what is not on the PATH
+		errors.As(err, &reason)
+		return rubric.Text{EN: fmt.Sprintf("cannot run %q: %v", program.Name, reason),
+			ES: fmt.Sprintf("no se puede ejecutar %q: %s", program.Name, Words(reason).ES)}
 	}
 	text := Say("%s", err.Error())
 	if queue := (*mq.Error)(nil); errors.As(err, &queue) {

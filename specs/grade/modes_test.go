@@ -108,7 +108,7 @@ func TestWhatCannotBeAskedForAtOnce(t *testing.T) {
 		{"--rescore", "a", "--merge", "b"}, {"a", "--shard", "3/2"}, {"a", "--shard", "auto"},
 		{"--alike", "a", "--merge", "b"}, {"--alike", "a", "b"}, {"a", "--handout", "b"},
 	} {
-		if text, status := said(t, args...); !strings.Contains(text, "usage: ") || status != 2 {
+		if text, status := said(t, args...); !strings.Contains(text, "(see --help)") || status != 2 {
 			t.Errorf("grade %q ends with %d: %s", args, status, text)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 
+	"daemonlab/lab/tool"
 	"daemonlab/lab/version"
 	"daemonlab/specs/finding"
 	"daemonlab/specs/rubric"
@@ -126,8 +127,7 @@ func parseFlags(args []string) (options, error) {
 		err = errors.New(finding.Say("--jobs: at least 1").In(o.lang))
 	}
 	if err != nil {
-		fmt.Fprint(os.Stderr, usage, "\n")
-		return o, err
+		return o, errors.New(tool.UsageError(err, o.lang))
 	}
 	o.verbose = o.verbose || len(o.ids) > 0
 	if o.list {
@@ -151,7 +151,7 @@ func (o *options) findPrograms() error {
 		}
 		path, err := exec.LookPath(*program.path)
 		if err != nil {
-			return err
+			return errors.New(finding.Words(err).In(o.lang))
 		}
 		if *program.path, err = filepath.Abs(path); err != nil {
 			return err
@@ -177,7 +177,7 @@ func (o *options) choose(all []rubric.Row) ([]rubric.Row, error) {
 		}
 	}
 	if len(chosen) == 0 {
-		return nil, errors.New(finding.Say("no row of step %v; see --list", o.steps).In(o.lang))
+		return nil, errors.New(finding.Say("no row of step %d; see --list", o.steps[0]).In(o.lang))
 	}
 	return chosen, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"daemonlab/lab/tool"
 	"daemonlab/specs/finding"
 	"daemonlab/specs/rubric"
 )
@@ -84,10 +85,14 @@ func parseFlags(args []string) (options, error) {
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		fmt.Print(usage)
+		return o, err
 	case err == nil && o.lang != "en" && o.lang != "es":
-		err = fmt.Errorf("--lang %q: en or es", o.lang)
+		err = errors.New(finding.Say("--lang %s: it is en or es", o.lang).In(o.lang))
 	case err == nil && len(o.command) == 0:
-		err = errors.New(finding.Say("no command to trace: scripts/trace --help").In(o.lang))
+		err = errors.New(finding.Say("no command to trace").In(o.lang))
+	}
+	if err != nil {
+		err = errors.New(tool.UsageError(err, o.lang))
 	}
 	return o, err
 }

@@ -57,6 +57,9 @@ func run(args []string) (status int, err error) {
 	taken, err := record.Take(ctx, record.Options{
 		Launcher: filepath.Join(filepath.Dir(self), "launch"), DaemonOnly: o.daemonOnly, Waiting: waiting(o.lang),
 	}, o.command...)
+	if err != nil {
+		err = errors.New(finding.Words(err).In(o.lang))
+	}
 	if ctx.Err() != nil {
 		return 128 + int(unix.SIGINT), errors.New(finding.Say("interrupted").In(o.lang))
 	}

@@ -77,8 +77,8 @@ func show(args []string) error {
 			fmt.Sprintf("%s: %q, mode %04o", pidFile, file.Content, file.Mode)},
 		{"7", "privileges given up, in every thread", !slices.ContainsFunc(f.Tasks, func(t procfs.Status) bool {
 			return !t.Uid.All(uid) || !t.Gid.All(gid) || !slices.Equal(t.Groups, groups) || !facts.Powerless(t)
-		}), fmt.Sprintf("Uid: %v, Groups: %v, CapPrm: %v", f.Status.Uid, f.Status.Groups, f.Status.CapPrm)},
-		{"7,8", "the starter was told, and exited 0", true, "exit status of mqfiled: 0"},
+		}), fmt.Sprintf("Uid: %d, Groups: %v, CapPrm: %016x", [4]int(f.Status.Uid), f.Status.Groups, uint64(f.Status.CapPrm))},
+		{"7,8", "the original returned 0 when ready", true, "exit status of mqfiled: 0"},
 		{"9", "SIGEV_THREAD registered", facts.Registered(registered, pid), fmt.Sprintf("%s: NOTIFY:%d NOTIFY_PID:%d", queue, registered.Notify, registered.NotifyPID)},
 	})
 }

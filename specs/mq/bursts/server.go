@@ -24,11 +24,11 @@ type step func(*server) error
 
 // The orders in which programs do it.
 var (
-	RearmDrain      = Order{"re-arm, then drain", true, []step{(*server).rearm, (*server).drain}}
-	DrainRearmDrain = Order{"drain, re-arm, drain again", true, []step{(*server).drain, (*server).rearm, (*server).drain}}
-	DrainRearm      = Order{"drain, then re-arm", false, []step{(*server).drain, (*server).rearm}}
-	DrainWorkRearm  = Order{"drain, work for 10 us, re-arm", false, []step{(*server).drain, (*server).work, (*server).rearm}}
-	RearmTakeOne    = Order{"re-arm, then take one", false, []step{(*server).rearm, (*server).takeOne}}
+	RearmDrain      = Order{"register, drain", true, []step{(*server).rearm, (*server).drain}}
+	DrainRearmDrain = Order{"drain, register, drain again", true, []step{(*server).drain, (*server).rearm, (*server).drain}}
+	DrainRearm      = Order{"drain, register", false, []step{(*server).drain, (*server).rearm}}
+	DrainWorkRearm  = Order{"drain, work 10 µs, register", false, []step{(*server).drain, (*server).work, (*server).rearm}}
+	RearmTakeOne    = Order{"register, take one", false, []step{(*server).rearm, (*server).takeOne}}
 )
 
 // server lives by notifications alone.

@@ -1,10 +1,9 @@
 // Command lost shows how many notifications a server loses by the order of its steps.
-//
-// Usage: lost [-rounds N] [-seed N] [-million]
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -12,24 +11,44 @@ import (
 	"time"
 
 	"daemonlab/lab/parts"
+	"daemonlab/lab/tool"
 	"daemonlab/specs/harness"
 	"daemonlab/specs/mq/bursts"
 )
 
+const usage = `usage: scripts/demo notify [--rounds N] [--seed N] [--million]
+
+Sends bursts of messages to servers that register and drain in different orders,
+and counts the bursts that get stuck.
+
+  --rounds N   bursts, from all senders together (default 2000)
+  --seed N     seed of the random numbers (default: a new one)
+  --million    send 1,000,000 messages to a server that registers, then drains
+  --help       this text
+`
+
 func main() {
 	parts.Play()
-	seed := flag.Uint64("seed", uint64(rand.Uint32()), "of all that is random")
-	rounds := flag.Int("rounds", 2000, "bursts from all senders together")
-	million := flag.Bool("million", false, "send 1,000,000 messages to a server that re-arms, then drains")
-	flag.Parse()
-	var err error
+	f := flag.NewFlagSet("demo notify", flag.ContinueOnError)
+	seed := f.Uint64("seed", uint64(rand.Uint32()), "")
+	rounds := f.Int("rounds", 2000, "")
+	million := f.Bool("million", false, "")
+	err := tool.Parse(f, os.Args[1:], usage, func() error {
+		if f.NArg() > 0 || *rounds < 1 {
+			return errors.New("--rounds is at least 1, and no other argument is known")
+		}
+		return nil
+	})
+	if err != nil {
+		os.Exit(tool.UsageStatus(err))
+	}
 	if *million {
 		err = sendMillion(*seed)
 	} else {
 		err = compare(*seed, *rounds)
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "lost:", err)
+		fmt.Fprintln(os.Stderr, "demo notify:", err)
 		os.Exit(1)
 	}
 }
