@@ -389,7 +389,7 @@ var _ = Row("cleanup", func(r row) {
 	)
 	It("leaves no queue when there is no server, or no place for its output", func(ctx SpecContext) {
 		if !harness.OwnNamespaces() {
-			skip(say("no namespaces can be made here, and the client's queue would be one of all there are"))
+			skip(say("no namespaces can be made here, so the client's queue cannot be told from others"))
 		}
 		queues := filepath.Join(place().Dir, "queues")
 		Expect(os.Mkdir(queues, 0o755)).To(Succeed())

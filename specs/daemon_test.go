@@ -203,7 +203,7 @@ var _ = Row("cwd", func(r row) {
 			did := say("started mqfiled %s in %s", strings.Join(s.Start.Args, " "), setting.Cwd)
 			r.must((exists(p.PIDFile) || !exists(absolute.PIDFile)) && (exists(p.Log) || !exists(absolute.Log)),
 				did, say("PID file and log are where these names lead from there"),
-				say("%s is there: %v; %s: %v", p.PIDFile, exists(p.PIDFile), p.Log, exists(p.Log)))
+				say("%s exists: %v; %s: %v", p.PIDFile, exists(p.PIDFile), p.Log, exists(p.Log)))
 			if harness.QueueExists(p.Queue) { // it is step 9's
 				e := r.fetch(ctx, client(harness.Small), s, "still")
 				r.can(ctx, string(e.Content) == "in the root",

@@ -302,8 +302,8 @@ var _ = Row("sighup", func(r row) {
 		s := r.start(ctx)
 		r.mustServe(ctx, s, say("started it"))
 		c := r.stuckClient(ctx, s, self, large)
-		r.must(os.Rename(s.Log, s.Log+".1") == nil, say("looked for the log that --log names"), say("it is there"),
-			say("%v is not", s.Log))
+		r.must(os.Rename(s.Log, s.Log+".1") == nil, say("looked for the log that --log names"), say("it exists"),
+			say("%v does not exist", s.Log))
 		r.goesOn(s.Signal(unix.SIGHUP), s, say("sent SIGHUP"))
 		r.must(eventually(ctx, func() bool { return exists(s.Log) }), say("renamed the log and sent SIGHUP"),
 			say("the log is there again under its name"), say("no %s; daemon alive: %v", s.Log, s.Alive()))
@@ -313,9 +313,9 @@ var _ = Row("sighup", func(r row) {
 			say("%s, error: %v", difference(e, large), err))
 		r.mustServe(ctx, s, say("sent SIGHUP"))
 		// It must be logged, which a file need not be.
-		r.goesOn(harness.SendRaw(ctx, s.Queue, []byte("no request")), s, say("sent what is no request"))
+		r.goesOn(harness.SendRaw(ctx, s.Queue, []byte("no request")), s, say("sent a message that is no request"))
 		r.must(eventually(ctx, func() bool { return logSize(s) > 0 }),
-			say("sent SIGHUP, then what is no request"), say("its line is in the new log"), say("%v is empty", s.Log))
+			say("sent SIGHUP, then a message that is no request"), say("its line is in the new log"), say("%v is empty", s.Log))
 	})
 	It("appends to the log that is there, and keeps nothing of the old one", func(ctx SpecContext) {
 		s := r.start(ctx)
@@ -503,7 +503,7 @@ var _ = Row("sigterm", func(r row) {
 				say("sent SIGTERM in mid-transfer, and emptied the reply queue before the 5 s were over"),
 				say("FAILURE, since the transfer is cut and there is room for it"),
 				say("%s; the queue has %d messages", e.Summary(), c.Shape.Depth),
-				say("a thread whose transfer is cut returns silently; or the process ends while its threads still send"))
+				say("a thread whose transfer is cut returns without sending it; or the process ends while its threads still send"))
 		}
 	})
 	It("ends in order when SIGTERM comes twice, and in the middle of log lines", func(ctx SpecContext) {
@@ -636,7 +636,7 @@ var _ = Row("leaks", func(r row) {
 		const requests = 800
 		r.load(ctx, s, c, requests)
 		open, ok := r.eventuallyOpen(ctx, s, files)
-		r.can(ctx, ok || open > files, say("made %d requests", requests), say("it has no children"), say("it has some"))
+		r.can(ctx, ok || open > files, say("made %d requests", requests), say("it has no children"), say("it has children"))
 		r.can(ctx, ok,
 			say("made %d requests: for a file, a missing one and a directory, malformed ones, to a missing queue and to one of "+
 				"messages of 128 bytes", requests),

@@ -54,7 +54,7 @@ func (r row) hasQueue(ctx context.Context, queue string, did rubric.Text) {
 
 // noQueue reports whether a server makes no request queue.
 func noQueue(ctx context.Context, queue string, did rubric.Text) (f finding.Finding, none bool) {
-	return found(did, say("there is a request queue"), say("queue %s: there is none", queue)),
+	return found(did, say("there is a request queue"), say("queue %s does not exist", queue)),
 		!within(ctx, harness.Slack, func() bool { return harness.QueueExists(queue) })
 }
 

@@ -27,7 +27,7 @@ var _ = Row("notify", func(r row) {
 		r.eventuallyRegistered(ctx, s, say("started it"))
 		for i := range 3 {
 			r.mustServe(ctx, s, say("started it"))
-			r.eventuallyRegistered(ctx, s, say("had %d files sent", i+1))
+			r.eventuallyRegistered(ctx, s, say("fetched %d files", i+1))
 		}
 	})
 })

@@ -378,7 +378,7 @@ var _ = Row("failure", func(r row) {
 		r.must(harness.QueueExists(s.Queue),
 			say("killed the daemon with SIGKILL, and started it again with a root that does not exist"),
 			say("the queue is still there, and the requests in it: this start has not made it"),
-			say("queue %s: there is none", s.Queue),
+			say("queue %s does not exist", s.Queue),
 			say("a start that fails unlinks the queue, whoever has made it: mq_open(3) with O_EXCL tells"))
 	})
 	It("explains wrong flags and returns 2", func(ctx SpecContext) {
@@ -436,10 +436,10 @@ func (r row) mustHaveFailed(ctx context.Context, p harness.Place, start harness.
 	})
 	r.must(none, did, say("no process is left"), say("PIDs %v", pids(left)))
 	r.must(pidFileBefore || !exists(p.PIDFile), did, say("no PID file that it made is left"),
-		say("%v is there", p.PIDFile))
+		say("%v exists", p.PIDFile))
 	r.must(harness.QueueExists(p.Queue) == queueBefore,
 		did, say("no queue that it made is left, and none that was there is gone"),
-		say("queue %s: there before: %v, now: %v", p.Queue, queueBefore, !queueBefore))
+		say("queue %s: existed before: %v, exists now: %v", p.Queue, queueBefore, !queueBefore))
 }
 
 func exists(path string) bool {

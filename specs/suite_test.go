@@ -173,7 +173,7 @@ func skip(why rubric.Text) {
 func needNamespaces() {
 	GinkgoHelper()
 	if !harness.OwnNamespaces() {
-		skip(say("no namespaces can be made here, and a server's default files and queue are the machine's"))
+		skip(say("no namespaces can be made here, so a server's default files and queue would be the machine's"))
 	}
 }
 

@@ -121,11 +121,11 @@ func (r row) mustBegin(ctx context.Context, s *harness.Server, size int64) {
 
 func beginsWrong(e harness.Exchange, size uint64) rubric.Text {
 	if info, err := wire.ParseInfo(e.Messages[0].Body); e.Messages[0].Kind != wire.Info || err != nil || info != size {
-		return say("the first message is another")
+		return say("the first message differs")
 	}
 	for i, m := range e.Messages[1:] {
 		if m.Kind != wire.Data {
-			return say("message %d is another", i+2)
+			return say("message %d differs", i+2)
 		}
 	}
 	if bytes.ContainsFunc(e.Content, func(c rune) bool { return c != 0 }) {

@@ -31,6 +31,19 @@ func TestPartsOfAFindingAreBounded(t *testing.T) {
 	}
 }
 
+func TestOneThingIsSaidInTheSingular(t *testing.T) {
+	for n, want := range []rubric.Text{
+		{EN: "0 bytes of priority 1", ES: "0 bytes of priority 1"}, {EN: "1 byte of priority 1", ES: "1 byte of priority 1"},
+	} {
+		if got := finding.Say("%d bytes of priority %d", n, 1); got != want {
+			t.Errorf("%+v", got)
+		}
+	}
+	if got := finding.Say("%.20q, %d bytes", "1 bytes", 2).EN; got != `"1 bytes", 2 bytes` {
+		t.Error(got)
+	}
+}
+
 func TestLinesAreFoldedBetweenWords(t *testing.T) {
 	for _, c := range []struct {
 		line string

@@ -51,7 +51,17 @@ func Usage(f *flag.FlagSet, usage rubric.Text) string {
 
 var langLine = regexp.MustCompile(`(?m)^ *--lang .*\n`)
 
+// counted is a verb of fmt, and what it counts in English or Spanish.
+var counted = regexp.MustCompile(`%[^a-zA-Z%]*[a-zA-Z](?: (?:bytes|messages|threads|calls|requests|descriptors|mensajes|hilos|llamadas)\b)?`)
+
 func format(lang, text string, args []any) string {
+	n := -1
+	text = counted.ReplaceAllStringFunc(text, func(verb string) string {
+		if n++; n < len(args) && args[n] == any(1) {
+			return strings.TrimSuffix(verb, "s")
+		}
+		return verb
+	})
 	said := make([]any, len(args))
 	for i, arg := range args {
 		said[i] = arg

@@ -78,5 +78,5 @@ func printPairs(pairs []alike.Pair) {
 		fmt.Fprintf(t, "%d\t%s\t%d\t%s\t%d\t%s\t%s\n", p.Tokens, p.A, p.OfA, p.B, p.OfB, p.Passages[0].A, p.Passages[0].B)
 	}
 	t.Flush()
-	fmt.Printf("\n%d pairs; alike.csv has all passages\n", len(pairs))
+	fmt.Printf("\npairs: %d; alike.csv has all passages\n", len(pairs))
 }

@@ -69,9 +69,9 @@ func (a *attempt) build(ctx context.Context) error {
 	}
 	switch {
 	case ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded):
-		return fault{class.NoBuild, finding.Say("building it did not end within %v", a.o.timeout)}
+		return fault{class.NoBuild, finding.Say("the build did not end within %v", a.o.timeout)}
 	case errors.Is(err, cage.ErrTooLarge):
-		return fault{class.NoBuild, finding.Say("building it makes more files than a submission may have")}
+		return fault{class.NoBuild, finding.Say("the build makes more files than a submission may have")}
 	case err != nil:
 		return err
 	}
@@ -115,7 +115,7 @@ func (a *attempt) findPrograms(exit int) error {
 	if built.Missing == nil {
 		return nil
 	}
-	why := finding.Say("building did not make %s", strings.Join(built.Missing, ", "))
+	why := finding.Say("the build did not make %s", strings.Join(built.Missing, ", "))
 	if exit != 0 {
 		why = finding.Say("%s: exit status %d", firstWord(a.Build.Command), exit)
 	}

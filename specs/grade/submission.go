@@ -92,7 +92,7 @@ func (a *attempt) takeIn(context.Context) error {
 	}
 	a.Language, a.Removed = a.handed.Language, a.handed.Removed
 	if a.Removed != nil {
-		a.note(finding.Say("handed in built and removed before building: %s", strings.Join(a.Removed, ", ")))
+		a.note(finding.Say("handed in compiled, removed before the build: %s", strings.Join(a.Removed, ", ")))
 	}
 	if a.handed.Skipped != nil {
 		a.note(finding.Say("left out, neither files nor folders: %s", strings.Join(a.handed.Skipped, ", ")))

@@ -146,8 +146,8 @@ func (p Programs) runOnce(ctx context.Context, s Setting, program string, args .
 		if _, gone := os.Stat(program); gone != nil {
 			err = finding.Failed(gone, "the program's file has gone: %v", gone)
 		} else if errno := refused(failure); errno != 0 {
-			err = finding.Failed(errno, "execve(2) of the program: %v. It is for another machine, or its first line names no "+
-				"interpreter that is there; a CR at the end of that line is part of the name", errno)
+			err = finding.Failed(errno, "execve(2) of the program: %v. It is for another machine, or its first line names an "+
+				"interpreter that is not there; a CR at the end of that line is part of the name", errno)
 		}
 	}
 	return start, err
@@ -228,7 +228,7 @@ func whatItDoes(original int) rubric.Text {
 		}
 		return finding.Say("it waits")
 	case busiest.Pid == original:
-		return finding.Say("an endless loop in it, %v of processor time so far", used)
+		return finding.Say("it is in an endless loop, %v of processor time so far", used)
 	default:
 		return finding.Say("it waits for PID %d, which is in an endless loop, %v of processor time so far", busiest.Pid, used)
 	}

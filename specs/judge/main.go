@@ -75,7 +75,7 @@ func run(args []string) (status int, err error) {
 	}
 	results, err := judgeInTurn(ctx, o, rows, p)
 	if ctx.Err() != nil {
-		return exitError, errors.New(finding.Say("interrupted before all was judged").In(o.lang))
+		return exitError, errors.New(finding.Say("interrupted before everything was judged").In(o.lang))
 	}
 	if err != nil {
 		return exitError, err

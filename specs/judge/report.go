@@ -61,15 +61,17 @@ func (r report) exitStatus() int {
 // print shows a table by step, in which a row that failed says what was seen, and then the first that failed: one fault
 // at a time is enough for who has to mend it. With all each is shown, and whole.
 func (r report) print(o options) {
-	tell := func(before string, text rubric.Text) { fmt.Println(before + text.In(o.lang)) }
 	columns, _ := tool.TerminalSize()
+	tell := func(before string, text rubric.Text) {
+		fmt.Println(before + strings.Join(finding.Fold(text.In(o.lang), columns), "\n"))
+	}
 	r.table(o.lang, columns)
 	for _, s := range r.Specs {
 		for _, why := range s.skipped {
-			tell("", finding.Say("skipped of %s: %v", s.ID, why))
+			tell("", finding.Say("skipped in %s: %v", s.ID, why))
 		}
 		for _, note := range s.notes {
-			tell("", finding.Say("of %s: %v", s.ID, note))
+			tell("", finding.Say("note on %s: %v", s.ID, note))
 		}
 	}
 	failed := r.failed()
@@ -79,7 +81,7 @@ func (r report) print(o options) {
 		}
 	}
 	if len(failed) > 1 && !o.verbose {
-		tell("\n", finding.Say("others that failed: %d. --id ID shows one whole, --verbose all.", len(failed)-1))
+		tell("\n", finding.Say("%d more failed; --id ID shows one in full, --verbose all", len(failed)-1))
 	}
 	tell("\n", finding.Say("%d passed, %d failed, %d skipped, %d not judged: %d of %d points", r.count(statusPassed),
 		r.count(statusFailed), r.count(statusSkipped), r.count(statusError), r.Score, r.Max))

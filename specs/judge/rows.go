@@ -183,9 +183,9 @@ func (o options) judgeRow(ctx context.Context, row rubric.Row) result {
 	case ctx.Err() == context.DeadlineExceeded:
 		r.Status, r.Why = statusFailed, finding.Say("its specs did not end within %v", time.Since(begin).Round(time.Second))
 	case ctx.Err() == nil && (killed(cmd.ProcessState) || interrupted(specs)):
-		r.Status, r.Why = statusFailed, finding.Say("the judge was killed while it judged this: %v", cmd.ProcessState)
+		r.Status, r.Why = statusFailed, finding.Say("the process that judged this was killed: %v", cmd.ProcessState)
 	case cmd.ProcessState != nil && cmd.ProcessState.ExitCode() == harness.TamperedStatus:
-		r.Status, r.Why = statusFailed, finding.Say("something stopped the judge while it judged this")
+		r.Status, r.Why = statusFailed, finding.Say("something stopped the process that judged this")
 	case err != nil:
 		r.Status, r.Why = statusError, finding.Same("%v, %v\n%s", runErr, err, output)
 	default:

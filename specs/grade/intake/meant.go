@@ -58,22 +58,22 @@ func (h Handed) Unbuildable() []Guess {
 		for _, file := range files { // the uppermost comes first
 			if filepath.Base(file) == system.file {
 				build := strings.ReplaceAll(system.build, "%s", Quote(filepath.Dir(file)))
-				return []Guess{{finding.Say("%s is built by %s: add a Makefile that makes bin/mqfiled and bin/mqfile by it", file,
+				return []Guess{{finding.Say("%s is for %s: add a Makefile that makes bin/mqfiled and bin/mqfile with it", file,
 					system.name), build + gather("/tmp/b")}}
 			}
 		}
 	}
 	if with(files, ".go") != nil {
-		return []Guess{{finding.Say("there is Go without a go.mod: add one, by go mod init"),
+		return []Guess{{finding.Say("there is Go code without a go.mod: make one with go mod init"),
 			"go mod init lab && " + h.goBuild()}}
 	}
 	if sources := with(files, ".c"); sources != nil {
 		gcc := "gcc -pthread" + includes(files)
-		return []Guess{{finding.Say("there is C without a Makefile: add one that makes bin/mqfiled and bin/mqfile"),
+		return []Guess{{finding.Say("there is C code without a Makefile: add one that makes bin/mqfiled and bin/mqfile"),
 			"mkdir -p bin; " + gcc + link("bin/mqfiled", sources, clientName) + "; " + gcc + link("bin/mqfile", sources, serverName)}}
 	}
 	if h.Removed != nil {
-		return []Guess{{Why: finding.Say("there is no source, only what was built of it: %s", list(h.Removed))}}
+		return []Guess{{Why: finding.Say("there is no source, only what was compiled: %s", list(h.Removed))}}
 	}
 	if len(files) > 0 {
 		return []Guess{{Why: finding.Say("there is neither a Makefile nor a go.mod, only %s", list(files))}}
@@ -141,7 +141,7 @@ func (h Handed) modules(b Built, build string) *Guess {
 			"go mod edit -go=" + m[2] + " -toolchain=none && { " + build + "; }"}
 	}
 	if noModule.MatchString(b.Output) {
-		return &Guess{Why: finding.Say("go.mod needs modules that are not here, and there is no network: add them, by go mod tidy and go mod vendor")}
+		return &Guess{Why: finding.Say("go.mod needs modules that are not here, and there is no network: add them with go mod tidy and go mod vendor")}
 	}
 	return nil
 }
@@ -173,7 +173,7 @@ func (h Handed) lineEnds(b Built, build string) *Guess {
 func (h Handed) removed(b Built, _ string) *Guess {
 	for _, file := range h.Removed {
 		if strings.Contains(b.Output, filepath.Base(file)) {
-			return &Guess{Why: finding.Say("building needs %s, which was handed in built and was removed: hand in its source", file)}
+			return &Guess{Why: finding.Say("the build needs %s, which was handed in compiled and was removed: hand in its source", file)}
 		}
 	}
 	return nil

@@ -92,14 +92,14 @@ func (u *unpacker) take(p part) error {
 func (u *unpacker) put(name string, info fs.FileInfo, target string, open func() (io.ReadCloser, error)) error {
 	clean := filepath.Clean(name)
 	if !filepath.IsLocal(clean) || strings.Contains(clean, "\x00") {
-		return refuse(finding.Say("the archive has the name %q, which leads out of it", name))
+		return refuse(finding.Say("the archive contains the name %q, which leads out of it", name))
 	}
 	if clean == "." || strings.HasPrefix(clean, "__MACOSX") {
 		return nil
 	}
 	tooLong := len(clean) > unix.PathMax/2 // leaves room for where it lies, here and in a cage
 	if u.left.files--; u.left.files < 0 || strings.Count(clean, "/") > u.left.depth || tooLong {
-		return refuse(finding.Say("there are more files than a submission may have, or too many folders in each other"))
+		return refuse(finding.Say("more files than a submission may have, or folders nested too deep"))
 	}
 	if err := u.root.MkdirAll(filepath.Dir(clean), 0o755); err != nil {
 		return leadsOut(name, err)
@@ -126,7 +126,7 @@ func (u *unpacker) put(name string, info fs.FileInfo, target string, open func()
 	defer from.Close()
 	n, err := io.Copy(file, io.LimitReader(from, u.left.bytes+1))
 	if u.left.bytes -= n; u.left.bytes < 0 {
-		return refuse(finding.Say("its files are more than %d MiB, or far more than an archive of its size has",
+		return refuse(finding.Say("its files take more than %d MiB, or far more than an archive of its size can hold",
 			submissionBounds.bytes>>20))
 	}
 	return errors.Join(err, file.Close(), u.root.Chtimes(clean, info.ModTime(), info.ModTime()))

@@ -271,7 +271,7 @@ var marks = map[string]struct {
 	"serves by a child": {join(start(), service, then(born(daemon, 103))), nil,
 		[]string{"threads: fork() = 103, a child process"}},
 	"loses the lock in its service": {nil, func(r *event.Record) { r.Lost = true },
-		[]string{"pidfile: , not locked any more"}},
+		[]string{"pidfile: , no longer locked"}},
 	"strict queue": {nil, func(r *event.Record) { r.Mode = 0o600 }, []string{"ready: , mode 0600"}},
 	"leaves its PID file": {nil, func(r *event.Record) { r.Left = []string{pidFile} },
 		[]string{"sigterm: , leaves this: /run/d.pid"}},
@@ -307,7 +307,7 @@ var marks = map[string]struct {
 		after.Tasks = append(after.Tasks, procfs.Status{})
 	}), []string{"privileges: , is root"}},
 	"refuses SIGTERM": {join(start(), service, refused), func(r *event.Record) { r.Refuses.Pid = daemon },
-		[]string{"sigterm: , after SIGTERM, and"}},
+		[]string{"sigterm: , after SIGTERM; the trace"}},
 	"ignores SIGTERM": {join(start(), service, refused), func(r *event.Record) {
 		r.Refuses = procfs.Status{Pid: daemon, SigIgn: procfs.NewSignalSet(unix.SIGTERM)}
 	}, []string{"sigterm: , which it ignores"}},

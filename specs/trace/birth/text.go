@@ -105,7 +105,7 @@ func base(path string) string { return filepath.Base(strings.TrimSuffix(path, " 
 func fileName(file string) rubric.Text {
 	for _, own := range []string{"trace-said-", "specs-planted-"} {
 		if strings.HasPrefix(base(file), own) {
-			return say("a file of the starter's")
+			return say("a file of the starter")
 		}
 	}
 	return same("%s", file)

@@ -155,13 +155,13 @@ func checkSignals(r *reader) ([]fault, rubric.Text) {
 	if left == 0 {
 		f = fault{say("the daemon ignores %v of its own accord", signals(ignored)), ignores}
 	}
-	return one(ignored != 0, f, say("not ignored any more: %v", signals(before)))
+	return one(ignored != 0, f, say("no longer ignored: %v", signals(before)))
 }
 
 func checkMask(r *reader) ([]fault, rubric.Text) {
 	blocked := r.after.Status.SigBlk
 	return one(blocked != 0, fault{say("blocked: %v", signals(blocked)), r.by("sigprocmask")},
-		say("not blocked any more: %v", signals(r.Before.Status.SigBlk)))
+		say("no longer blocked: %v", signals(r.Before.Status.SigBlk)))
 }
 
 func checkEnvironment(r *reader) ([]fault, rubric.Text) {
@@ -269,7 +269,7 @@ func checkPIDFile(r *reader) (faults []fault, right rubric.Text) {
 		faults = append(faults, r.unlocked(name, on))
 	}
 	if r.Lost {
-		faults = append(faults, fault{say("%s is not locked any more when requests have been served", name), nil})
+		faults = append(faults, fault{say("%s is no longer locked after requests have been served", name), nil})
 	}
 	return faults, say("%s is locked and holds the daemon's PID", name)
 }
@@ -415,11 +415,11 @@ func checkSigterm(r *reader) ([]fault, rubric.Text) {
 	switch {
 	case r.Refuses.Pid != 0:
 		after := int((r.told(unix.SIGKILL).At - r.told(unix.SIGTERM).At).Seconds())
-		text := say("it runs on %d s after SIGTERM, and this trace has to end it", after)
+		text := say("it still runs %d s after SIGTERM; the trace has to kill it", after)
 		if r.Refuses.SigIgn.Has(unix.SIGTERM) {
-			text = say("it runs on %d s after SIGTERM, which it ignores, and this trace has to end it", after)
+			text = say("it still runs %d s after SIGTERM, which it ignores; the trace has to kill it", after)
 		} else if r.Refuses.ShdPnd.Has(unix.SIGTERM) {
-			text = say("it runs on %d s after SIGTERM, which all its threads block, and this trace has to end it", after)
+			text = say("it still runs %d s after SIGTERM, which all its threads block; the trace has to kill it", after)
 		}
 		return []fault{{text: text}}, rubric.Text{}
 	case r.Left != nil:

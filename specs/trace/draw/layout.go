@@ -50,7 +50,7 @@ const maxLanes = 8
 func sections(s *birth.Story) (parts []section) {
 	start, rest := section{Title: say("The start")}, section{Title: say("The end")}
 	if s.Lab {
-		rest.Title = say("The service, and the end")
+		rest.Title = say("Service and end")
 	}
 	for i := range s.Rows {
 		row := &s.Rows[i]
@@ -164,10 +164,10 @@ func heading(s *birth.Story) (title, setting rubric.Text) {
 // legend says what is judged.
 func legend(s *birth.Story) rubric.Text {
 	if s.Lab {
-		return say("What is marked with !! is wrong by what /proc shows when the start is over, or by the order of the calls.")
+		return say("!! marks what is wrong, by what /proc shows after the start or by the order of the calls.")
 	}
-	return say("No queue was opened: it is judged as a daemon only. What is marked with !! is wrong by what /proc shows when " +
-		"the start is over, or by the order of the calls.")
+	return say("No queue was opened: it is judged as a daemon only. !! marks what is wrong, by what /proc shows after the start " +
+		"or by the order of the calls.")
 }
 
 func status(v birth.Verdict) string {

@@ -50,7 +50,7 @@ func Text(w io.Writer, s *birth.Story, on Terminal) error {
 	t.paragraph(title, bold)
 	t.paragraph(setting, "")
 	t.paragraph(legend(s), "")
-	t.paragraph(say("Signs: * a call, o a process that begins or is told, X its end. On the right the lab's step and the row."), "")
+	t.paragraph(say("Signs: * a call, o a process that starts or is notified, X its end. On the right, the step of the lab and the row."), "")
 	for _, c := range sections(s) {
 		t.section(c)
 	}
