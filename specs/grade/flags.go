@@ -23,8 +23,8 @@ const usage = `usage: scripts/grade SUBMISSIONS [flags]
 
 Builds and judges submissions, each in a cage. A submission with a Makefile is built by make, any other by go build.
 SUBMISSIONS is a folder or an archive of submissions, each a folder or an archive itself, as exported by Moodle, Canvas,
-Gradescope, Google Classroom or Classroom 50. Writes the results to a directory and prints a table, headed by the
-submissions that need a look, with a command for each.
+Gradescope, Google Classroom or Classroom 50. Writes the results to a directory and prints a table; the submissions that
+need a look come first, with a command for each.
 
   --out DIR       where the results go (default: grades)
   --only NAME     grade only this submission, even if it has been graded; may be repeated
@@ -35,11 +35,11 @@ submissions that need a look, with a command for each.
   --timeout S     seconds that building may take, and each run of judging (default 300)
   --rubric FILE   titles, hints and points, in the form of specs/rubric/rubric.json (default: the standard ones; with
                   --resume or --only those of the earlier results, which then must have all rows)
-  --resume        continue an earlier run with this --out: grade the submissions that it did not reach, those that have
-                  changed since, and those that the grader failed on
+  --resume        continue an earlier run with this --out: grade what it did not reach, what has changed since, and
+                  what the grader failed on
   --unsafe        grade without cages where this machine allows none: submissions can then do whatever you can
-  --shard I/N     grade only this of N parts of the class; with auto the part that a Slurm array or a Kubernetes indexed
-                  Job has for this machine (scripts/cluster)
+  --shard I/N     grade only part I of N; auto takes the part that a Slurm array or a Kubernetes indexed Job has for
+                  this machine (scripts/cluster)
   --help          this text
 
 SUBMISSIONS.csv beside SUBMISSIONS adjusts points. Below a header line it has a line for each submission to adjust. Its
@@ -47,7 +47,7 @@ columns, in any order:
 
   name            of the submission, or the student's number on the platform
   late            percent to take off, or days and percent of each: 20 or 2x10
-  points          replace those that were counted, late and all
+  points          replaces the result, lateness included
   as              the command that builds it, if its trial by --as is to count
   reason          must not be empty
 
