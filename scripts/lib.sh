@@ -79,6 +79,7 @@ compile() {
 
 # build_program FILE PACKAGE [FLAGS]. Programs need no C compiler, so none is asked for.
 build_program() {
+	writable "${1%/*}" || fail "cannot write $(realpath -m "${1%/*}"): use a clone of your own"
 	CGO_ENABLED=0 GOGC=400 go build -v "${@:3}" -o "$1" "$2" 2>&1 | progress
 }
 
