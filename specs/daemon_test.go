@@ -91,7 +91,7 @@ var _ = Row("env", func(r row) {
 		}
 		r.must(junk == nil,
 			startedHostile, say("getenv(3) finds only PATH, HOME, USER, LOGNAME, SHELL, LANG, LC_* and TZ"),
-			say("%s: %s", strings.TrimPrefix(env.Source, "environ of "), strings.Join(junk, ", ")))
+			say("%s: %s", env.Source, strings.Join(junk, ", ")))
 	})
 })
 

@@ -16,7 +16,7 @@ import (
 type Environment struct {
 	Vars   []string // as they are: an entry may be empty or have no `=`
 	Live   bool     // as the process sees them now; false: as its last exec gave them
-	Source string   // for reports: `environ of /usr/lib/x86_64-linux-gnu/libc.so.6`, `/proc/4711/environ`
+	Source string   // for reports: `/usr/lib/x86_64-linux-gnu/libc.so.6: environ`, `/proc/4711/environ`
 }
 
 // LiveEnviron reads the environment as the process itself sees it now with getenv(3). It follows libc's environ, which
@@ -127,9 +127,9 @@ func programVariable(exe *elf.File, name string, bias uint64) (*variable, error)
 	for _, s := range symbols {
 		switch {
 		case s.Name == "syscall.envs" && isObject(s): // Go's package syscall
-			return &variable{bias + s.Value, s.Name + " of " + name, readGoStrings}, nil
+			return &variable{bias + s.Value, name + ": " + s.Name, readGoStrings}, nil
 		case isEnviron(s) && !interpreted:
-			return &variable{bias + s.Value, "environ of " + name, readStrings}, nil
+			return &variable{bias + s.Value, name + ": environ", readStrings}, nil
 		}
 	}
 	return nil, nil
@@ -145,7 +145,7 @@ func exportedVariable(image *elf.File, name string, bias uint64) (*variable, err
 	if i < 0 {
 		return nil, nil
 	}
-	return &variable{bias + symbols[i].Value, "environ of " + name, readStrings}, nil
+	return &variable{bias + symbols[i].Value, name + ": environ", readStrings}, nil
 }
 
 // isEnviron recognizes both names that libc has for it. Programs that use neither by name may still have it as the
