@@ -82,9 +82,7 @@ func missing(ctx context.Context) (row string, f finding.Finding) {
 	Expect(p.WriteFile("small", []byte(content))).To(Succeed())
 	did := say("started it in a plain setting")
 	s, err := programs.StartServer(ctx, p, harness.Setting{})
-	if errors.Is(err, harness.ErrSuite) {
-		Fail(err.Error())
-	}
+	unlessSuite(err)
 	if err != nil {
 		f := found(did, aDaemonRuns, say("%v", err))
 		f.Do = byHand

@@ -42,6 +42,7 @@ var _ = Row("pidfile", func(r row) {
 		p := place()
 		Expect(os.WriteFile(p.PIDFile, fmt.Appendln(nil, os.Getpid()), 0o644)).To(Succeed())
 		start, err := programs.Run(ctx, harness.Hostile(), programs.Server, p.Args()...)
+		unlessSuite(err)
 		r.must(err == nil && start.Exit == 0,
 			say("left a PID file without a lock, with a PID that was used again: %d, the suite's own", os.Getpid()),
 			say("the start succeeds: only a lock says that a server runs"),
@@ -125,9 +126,7 @@ func (r row) mustHoldPID(s *harness.Server, did rubric.Text) facts.PIDFile {
 // run starts the server where no daemon is expected to stay.
 func (r row) run(ctx context.Context, args ...string) harness.Start {
 	start, err := programs.Run(ctx, harness.Hostile(), programs.Server, args...)
-	if errors.Is(err, harness.ErrSuite) {
-		Fail(err.Error())
-	}
+	unlessSuite(err)
 	r.must(err == nil, say("started mqfiled %v", strings.Join(args, " ")), say("the original process returns"),
 		say("%v", err))
 	return start
@@ -189,6 +188,7 @@ func (r row) namesTheHolder(ctx context.Context, p harness.Place) bool {
 	holder.WaitForReader(ctx, ended)
 	Expect(holder.Write(os.Getpid())).To(Succeed())
 	<-ended
+	unlessSuite(err)
 	named := err == nil && second.Exit != 0 && strings.Contains(second.Stderr, strconv.Itoa(os.Getpid()))
 	if !named && harness.HeldUp() > harness.Slack/5 {
 		return false
@@ -215,6 +215,7 @@ func (r row) mustBeOne(ctx context.Context, p harness.Place, servers int) {
 		})
 	}
 	wg.Wait()
+	unlessSuite(errors.Join(errs...))
 	living := must(harness.Adopted())
 	var summary rubric.Text
 	succeeded, serving, named := 0, 0, true
@@ -358,6 +359,7 @@ var _ = Row("failure", func(r row) {
 		setting := harness.Hostile()
 		setting.KillAtNotify = true
 		start, err := programs.Run(ctx, setting, programs.Server, p.Args()...)
+		unlessSuite(err)
 		did := say("had the kernel kill the daemon when it calls mq_notify(3)")
 		r.must(err == nil, did, say("the original returns"),
 			say("%v", err), say("the original holds the writing end of its own pipe, so it never reads an end of file"))

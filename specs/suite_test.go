@@ -142,6 +142,14 @@ var whereItIs = say("start it by hand with a --queue and a --pidfile of your own
 var toFind = say("its log says why, or gdb where: gdb -ex 'set follow-fork-mode child' -ex 'set detach-on-fork on' -ex run " +
 	"--args mqfiled --queue /test --pidfile /tmp/test.pid; then send what the spec sent")
 
+// unlessSuite ends a spec in which the suite itself could not start a program.
+func unlessSuite(err error) {
+	GinkgoHelper()
+	if errors.Is(err, harness.ErrSuite) {
+		Fail(err.Error())
+	}
+}
+
 var aDaemonRuns = say("the original process returns 0 and a daemon is running")
 
 // notJudged ends a spec that this machine, as it is now, cannot show anything by. The row then counts neither way.
@@ -204,9 +212,7 @@ const queueStep = 9
 func (r row) startBy(ctx context.Context, p harness.Place, s harness.Setting, args ...string) *harness.Server {
 	did := say("started mqfiled %s", strings.Join(args, " "))
 	started, err := programs.StartServerBy(ctx, p, s, args...)
-	if errors.Is(err, harness.ErrSuite) {
-		Fail(err.Error())
-	}
+	unlessSuite(err)
 	if err != nil {
 		f := found(did, aDaemonRuns, say("%v", err))
 		f.Hangs = errors.Is(err, harness.ErrHangs)

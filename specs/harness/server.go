@@ -109,18 +109,18 @@ func (s Start) saysEMFILE() bool {
 func (p Programs) runOnce(ctx context.Context, s Setting, program string, args ...string) (Start, error) {
 	cmd, err := p.Command(s, program, args...)
 	if err != nil {
-		return Start{}, err
+		return Start{}, suiteFailed(err)
 	}
 	failures, err := newErrorPipe()
 	if err != nil {
-		return Start{}, err
+		return Start{}, suiteFailed(err)
 	}
 	defer failures.close()
 	cmd.Args = slices.Insert(cmd.Args, 1, "--failures", fmt.Sprint(3+len(cmd.ExtraFiles)))
 	cmd.ExtraFiles = append(cmd.ExtraFiles, failures.writer)
 	stderr, err := newErrorPipe()
 	if err != nil {
-		return Start{}, err
+		return Start{}, suiteFailed(err)
 	}
 	cmd.Stderr = stderr.writer
 	if s.Output != nil {
@@ -129,11 +129,14 @@ func (p Programs) runOnce(ctx context.Context, s Setting, program string, args .
 	files, err := filesOf(cmd)
 	if err != nil {
 		stderr.close()
-		return Start{}, err
+		return Start{}, suiteFailed(err)
 	}
 	if err := startOwn(cmd); err != nil {
 		stderr.close()
-		return Start{}, err
+		if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.ENOMEM) { // what the program has left can have used all up
+			return Start{}, err
+		}
+		return Start{}, suiteFailed(err)
 	}
 	session, _ := unix.Getsid(0)
 	if s.Hostile {
@@ -183,6 +186,8 @@ func filesOf(cmd *exec.Cmd) (ids []procfs.FileID, err error) {
 
 // ErrSuite means that the suite itself could not do what it wanted: no program is to blame.
 var ErrSuite = errors.New("the suite could not start the program")
+
+func suiteFailed(err error) error { return fmt.Errorf("%w: %w", ErrSuite, err) }
 
 func waitWithin(ctx context.Context, cmd *exec.Cmd) error {
 	begin := time.Now()

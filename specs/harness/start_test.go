@@ -31,4 +31,8 @@ func TestWhoFailed(t *testing.T) {
 	if !errors.Is(err, harness.ErrSuite) {
 		t.Errorf("%+v, %v", start, err)
 	}
+	p.Launcher = "/nonexistent"
+	if start, err := p.Run(t.Context(), harness.Setting{}, program); !errors.Is(err, harness.ErrSuite) {
+		t.Errorf("%+v, %v", start, err)
+	}
 }
