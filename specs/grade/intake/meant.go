@@ -236,7 +236,7 @@ func (h Handed) goElsewhere(b Built, _ string) *Guess {
 	if as == "" {
 		return nil
 	}
-	return &Guess{finding.Say("no %s: the main packages belong into ./server and ./client", list(b.Missing)), as}
+	return &Guess{finding.Say("no %s: the main packages belong in ./server and ./client", list(b.Missing)), as}
 }
 
 // goBuild builds the main packages that have names like the programs'.

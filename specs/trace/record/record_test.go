@@ -348,7 +348,7 @@ int main(void)
 	hasten(t, harness.Patience)
 	story := birth.Read(take(t, t.Context(), file))
 	inOrder(t, story, []step{{"daemon", "stdio", "dup2(/dev/null, 0)"}, {"trace", "", "kill(SIGTERM)"}, {"daemon", "", "ended by this trace"}})
-	for id, want := range map[string]string{"umask": "is 0", "cwd": "is /", "sigterm": "block, and this trace has to end it"} {
+	for id, want := range map[string]string{"umask": "is 0", "cwd": "is /", "sigterm": "block; the trace has to kill it"} {
 		if !slices.ContainsFunc(story.Verdicts, func(v birth.Verdict) bool { return v.ID == id && strings.HasSuffix(v.Text.EN, want) }) {
 			t.Errorf("there is no verdict %q on %s among %v", want, id, story.Verdicts)
 		}
