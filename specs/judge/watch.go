@@ -8,6 +8,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"daemonlab/specs/harness"
 	"daemonlab/specs/rubric"
@@ -84,4 +88,74 @@ func (o options) keepBuilt(ctx context.Context, b *board) {
 		output, err := harness.CombinedOutput(build)
 		b.built(string(output), err == nil)
 	}
+}
+
+// A finder finds the files whose changes matter. What a compiler or an editor does to a file differs: some write into it,
+// some rename another to its place, some remove the directory before. So a file has changed when it looks different, and
+// is looked at again and again.
+type finder func() (files []string)
+
+// sources are what programs are made of, below a directory.
+func sources(root string) (files []string) {
+	filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+		case entry.IsDir() && path != root && strings.HasPrefix(entry.Name(), "."):
+			return fs.SkipDir
+		case entry.Name() == "Makefile", slices.Contains([]string{".go", ".mod", ".c", ".h"}, filepath.Ext(path)):
+			files = append(files, path)
+		}
+		return nil
+	})
+	return files
+}
+
+// look is how a file looks.
+type look struct {
+	file     string
+	inode    uint64
+	size     int64
+	modified unix.Timespec
+}
+
+// look is what tells one state of the files from another. There are programs when all can be executed.
+func (find finder) look() (state []look, programs bool) {
+	programs = true
+	for _, file := range find() {
+		var st unix.Stat_t
+		err := unix.Stat(file, &st)
+		programs = programs && err == nil && st.Mode&0o111 != 0 && st.Size > 0
+		state = append(state, look{file, st.Ino, st.Size, st.Mtim})
+	}
+	return state, programs
+}
+
+// quiet is how long nothing must happen to a file before it is taken for whole.
+const quiet = 200 * time.Millisecond
+
+// await returns when the files look different from what was seen and are whole, or when ctx ends.
+func (find finder) await(ctx context.Context, seen []look) error {
+	for before := seen; ; {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(quiet):
+		}
+		now, _ := find.look()
+		if !slices.Equal(now, seen) && slices.Equal(now, before) && !slices.ContainsFunc(find(), isBeingWritten) {
+			return nil
+		}
+		before = now
+	}
+}
+
+// isBeingWritten reports whether somebody has a file open to write to it, which refuses a lease (fcntl(2)).
+func isBeingWritten(file string) bool {
+	f, err := os.OpenFile(file, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	_, err = unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_RDLCK)
+	return errors.Is(err, unix.EAGAIN)
 }

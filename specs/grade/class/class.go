@@ -3,8 +3,14 @@
 package class
 
 import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
+	"daemonlab/lab/tool"
 	"daemonlab/specs/finding"
 	"daemonlab/specs/rubric"
 )
@@ -128,4 +134,183 @@ type Row struct {
 	Seconds float64          `json:"seconds"`
 	Finding *finding.Finding `json:"finding,omitempty"` // of the first run that did not pass
 	Why     rubric.Text      `json:"why,omitzero"`      // there is no finding, or no verdict
+}
+
+// Row returns what was found for a row of the rubric.
+func (s Submission) Row(id string) (Row, bool) {
+	for _, r := range s.Rows {
+		if r.ID == id {
+			return r, true
+		}
+	}
+	return Row{}, false
+}
+
+// Count is how many submissions ended with a verdict.
+func (c Class) Count(verdict Verdict) (n int) {
+	for _, s := range c.Submissions {
+		if s.Verdict == verdict {
+			n++
+		}
+	}
+	return n
+}
+
+// NotJudged returns the first of these rows that the class was not judged on, empty if there is none.
+func (c Class) NotJudged(rows []rubric.Row) string {
+	for _, row := range rows {
+		if _, ok := rubric.Find(c.Rubric, row.ID); !ok {
+			return row.ID
+		}
+	}
+	return ""
+}
+
+// Points is what a submission has of what it could have by a rubric, after the instructor's adjustments. None are
+// given, not even 0, where the grader failed or nothing was handed in that could be a submission.
+func (s Submission) Points(rows []rubric.Row) (got, of int, given bool) {
+	got, of, given = s.Earned(rows)
+	if p := s.Adjust.Points; p != nil {
+		if !given {
+			of = rubric.Total
+		}
+		return *p, of, true
+	}
+	return got - got*s.Adjust.Late/100, of, given // a part of a point is the student's
+}
+
+// Undecided reports whether a person has to look at the submission before its points count: whoever takes off points for
+// being late has not looked.
+func (s Submission) Undecided() bool {
+	return len(s.Look) > 0 && s.Adjust.Points == nil && s.Adjust.As == ""
+}
+
+// Earned is what the rows give, before any adjustment.
+//
+// A row holds as a whole and in each run: 3 passes of 5 are a fault that comes and goes, so they give nothing. What
+// could not be judged here, a row that is skipped or in which the suite failed, counts neither as had nor as to be
+// had.
+func (s Submission) Earned(rows []rubric.Row) (got, of int, given bool) {
+	if s.Verdict == GraderFailed || s.Verdict == NotOne {
+		return 0, 0, false
+	}
+	for _, row := range rows {
+		found, _ := s.Row(row.ID)
+		switch found.Status {
+		case Skipped, Error:
+			continue
+		case Passed:
+			got += row.Points
+		}
+		of += row.Points
+	}
+	return got, of, true
+}
+
+const (
+	classFile      = "class.json"
+	submissionFile = "submission.json"
+	submissionsDir = "submissions"
+)
+
+// Save writes the class into a directory of results.
+func (c Class) Save(out string) error {
+	c.Format = Format
+	return save(filepath.Join(out, classFile), c)
+}
+
+// Load reads the class from a directory of results.
+func Load(out string) (Class, error) {
+	var c Class
+	file := filepath.Join(out, classFile)
+	if err := load(file, &c); err != nil {
+		return c, err
+	}
+	if c.Format != Format {
+		return c, fmt.Errorf("%s: its format is %q, not %q", file, c.Format, Format)
+	}
+	return c, nil
+}
+
+// Dir is the directory of a submission in a directory of results. Its evidence is there.
+func (n Name) Dir(out string) string {
+	return filepath.Join(out, submissionsDir, n.Folder())
+}
+
+// Save writes the submission into its directory, which must be there. A reader finds it whole or not at all, also after
+// the machine has stopped, so it tells that the submission was judged.
+func (s Submission) Save(out string) error {
+	return save(filepath.Join(s.Name.Dir(out), submissionFile), s)
+}
+
+// LoadSubmission reads what [Submission.Save] wrote. It fails with fs.ErrNotExist if the submission was not judged.
+func LoadSubmission(out string, name Name) (Submission, error) {
+	var s Submission
+	file := filepath.Join(name.Dir(out), submissionFile)
+	if err := load(file, &s); err != nil {
+		return s, err
+	}
+	if s.Name != name {
+		return s, fmt.Errorf("%s: it is about %q, not %q", file, s.Name, name)
+	}
+	return s, nil
+}
+
+func load(file string, v any) error {
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(content, v); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	return nil
+}
+
+// save writes a file that is there, whole, also when the machine stops.
+func save(file string, v any) error {
+	content, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	return tool.WriteFile(file, append(content, '\n'), true)
+}
+
+// mostShown bounds what is shown of a row, in bytes.
+const mostShown = 16 << 10
+
+// Report says in a language what was found of a row that did not pass, fit to be shown: the finding with the hint, then
+// what /proc and the logs showed.
+func (r Row) Report(row rubric.Row, lang string) string {
+	text := finding.Plain(r.Why.In(lang))
+	if r.Finding != nil {
+		text = r.Finding.Whole(row, lang, 0)
+	}
+	return bounded(text)
+}
+
+// Shown is the same in both languages for a page that has the hint elsewhere, the facts apart.
+func (r Row) Shown() (text rubric.Text, facts []finding.Fact) {
+	if r.Finding == nil {
+		return rubric.Text{EN: bounded(finding.Plain(r.Why.EN)), ES: bounded(finding.Plain(r.Why.ES))}, nil
+	}
+	withoutHint := *r.Finding
+	withoutHint.Do = rubric.Text{}
+	text = rubric.Text{EN: bounded(withoutHint.Text(rubric.Row{}, "en")), ES: bounded(withoutHint.Text(rubric.Row{}, "es"))}
+	for _, fact := range r.Finding.Facts {
+		facts = append(facts, finding.Fact{Of: fact.Of, Text: bounded(finding.Plain(fact.Text))})
+	}
+	return text, facts
+}
+
+func bounded(text string) string {
+	if len(text) <= mostShown {
+		return text
+	}
+	return strings.ToValidUTF8(text[:mostShown], "") + "\n... (" + submissionFile + " has all of it)"
+}
+
+// Unsteady reports whether the row passed in some runs of a submission and not in others.
+func (s Submission) Unsteady(r Row) bool {
+	return r.Status == Failed && r.Passes > 0
 }

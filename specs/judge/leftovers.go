@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -74,4 +76,36 @@ func tellOfQueues(lang string) {
 		fmt.Fprintln(os.Stderr, finding.Say("message queues that this user already has, and that take room: %d (%s). "+
 			"To remove leftovers: cd /dev/mqueue && rm NAME", len(names), strings.Join(names[:min(len(names), most)], " ")).In(lang))
 	}
+}
+
+// keep copies the programs under test. One that removes its own file fails the row in which it does: restore puts it
+// back, for the next row and for its author.
+func keep(dir string, programs ...string) (restore func() error, err error) {
+	for _, path := range programs {
+		if err := copyProgram(path, filepath.Join(dir, filepath.Base(path))); err != nil {
+			return nil, err
+		}
+	}
+	var mu sync.Mutex
+	return func() error {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, path := range programs {
+			if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err := copyProgram(filepath.Join(dir, filepath.Base(path)), path); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, nil
+}
+
+func copyProgram(from, to string) error {
+	content, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, content, 0o755)
 }
