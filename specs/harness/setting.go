@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -110,14 +111,12 @@ func (p Programs) Command(s Setting, program string, args ...string) (*exec.Cmd,
 		}
 		cmd.Args = append(cmd.Args, "--terminal", fmt.Sprint(3+len(plantedAt)))
 		if os.Geteuid() == 0 {
-			cmd.Args = append(cmd.Args, "--groups", "4,24,27")
+			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Groups: []uint32{4, 24, 27}}}
 		}
 	} else {
 		cmd.Args = append(cmd.Args, plainEnvironment()...)
 	}
-	if s.Cwd != "" {
-		cmd.Args = append(cmd.Args, "--chdir", s.Cwd)
-	}
+	cmd.Dir = s.Cwd
 	if s.KillAtNotify {
 		cmd.Args = append(cmd.Args, "--kill-at-notify")
 	}

@@ -40,8 +40,7 @@ func main() {
 // descriptors may lie above the limit that follows, and after the signals nothing may come that Go needs them for.
 func (o *orders) launch() error {
 	for _, step := range []func() error{
-		o.takeTerminal, o.changeDirectory, o.changeUmask, o.plant, o.limit, o.changeCredentials, o.confineProgram,
-		o.setSignals, o.filter,
+		o.takeTerminal, o.changeUmask, o.plant, o.limit, o.changeSecurebits, o.confineProgram, o.setSignals, o.filter,
 	} {
 		if err := step(); err != nil {
 			return err
@@ -65,13 +64,6 @@ func (o *orders) takeTerminal() error {
 	return nil
 }
 
-func (o *orders) changeDirectory() error {
-	if o.chdir == "" {
-		return nil
-	}
-	return os.Chdir(o.chdir)
-}
-
 func (o *orders) changeUmask() error {
 	if o.umask >= 0 {
 		unix.Umask(o.umask)
@@ -89,13 +81,8 @@ func (o *orders) limit() error {
 	return nil
 }
 
-// changeCredentials changes those of the calling thread, which are the ones that execve looks at.
-func (o *orders) changeCredentials() error {
-	if o.groups != nil {
-		if err := unix.Setgroups(o.groups); err != nil {
-			return fmt.Errorf("setgroups %v: %w", o.groups, err)
-		}
-	}
+// changeSecurebits changes those of the calling thread, which are the ones that execve looks at.
+func (o *orders) changeSecurebits() error {
 	if !o.noFixup {
 		return nil
 	}
@@ -138,14 +125,10 @@ func (o *orders) copyAbove(fd int) (int, error) {
 		if err != nil {
 			return -1, fmt.Errorf("fcntl F_DUPFD_CLOEXEC of %d: %w", fd, err)
 		}
-		if !o.planned(dup) {
+		if !slices.ContainsFunc(o.planted, func(p planting) bool { return p.to == dup }) {
 			return dup, nil
 		}
 		unix.Close(dup)
 		above = dup + 1
 	}
-}
-
-func (o *orders) planned(fd int) bool {
-	return slices.ContainsFunc(o.planted, func(p planting) bool { return p.to == fd })
 }

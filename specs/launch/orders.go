@@ -25,13 +25,10 @@ type orders struct {
 	umask    int // -1: as it is
 	env      []string
 	terminal int // descriptor, -1: none
-	chdir    string
 	limits   []limit
-	groups   []int // nil: as they are
-	noFixup  bool  // SECBIT_NO_SETUID_FIXUP
+	noFixup  bool // SECBIT_NO_SETUID_FIXUP
 	confine  bool
 	killAt   bool // mq_notify(2)
-	badFrom  uint // offset in files from which pread64(2) fails, 0: none
 
 	program string   // absolute
 	args    []string // with the name the program is called by
@@ -60,16 +57,20 @@ func parse(args []string) (*orders, error) {
 	f.Func("plant", "`FROM:TO`, have descriptor FROM of the launcher at TO, without close-on-exec", list(o.addPlant))
 	f.Func("block", "`SIGNAL`, block it", list(signal(&o.block)))
 	f.Func("ignore", "`SIGNAL`, ignore it", list(signal(&o.ignore)))
-	f.Func("umask", "`MASK`, octal", o.setUmask)
-	f.Func("env", "`STRING`, one entry of the environment, which then has no others", o.addEnv)
+	f.Func("umask", "`MASK`, octal", func(value string) error {
+		mask, err := strconv.ParseUint(value, 8, 9)
+		o.umask = int(mask)
+		return err
+	})
+	f.Func("env", "`STRING`, one entry of the environment, which then has no others", func(value string) error {
+		o.env = append(o.env, value)
+		return nil
+	})
 	f.IntVar(&o.terminal, "terminal", -1, "`FD`, make it the controlling terminal of a new session")
-	f.StringVar(&o.chdir, "chdir", "", "`DIR`")
 	f.Func("rlimit", "`NAME=SOFT:HARD`", list(o.addLimit))
-	f.Func("groups", "`GID`, supplementary groups", list(o.addGroup))
 	f.BoolVar(&o.noFixup, "no-setuid-fixup", false, "set this securebit (capabilities(7))")
 	f.BoolVar(&o.confine, "confine", false, "take what only the suite may have from a program that is not trusted")
 	f.BoolVar(&o.killAt, "kill-at-notify", false, "have the kernel kill whoever calls mq_notify(2)")
-	f.UintVar(&o.badFrom, "bad-from", 0, "`OFFSET`, have every pread(2) there and beyond fail with EIO, as on a bad disk")
 	err := f.Parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -112,23 +113,6 @@ func (o *orders) addPlant(item string) error {
 	return nil
 }
 
-func (o *orders) addGroup(item string) error {
-	gid, err := strconv.Atoi(item)
-	o.groups = append(o.groups, gid)
-	return err
-}
-
-func (o *orders) setUmask(value string) error {
-	mask, err := strconv.ParseUint(value, 8, 9)
-	o.umask = int(mask)
-	return err
-}
-
-func (o *orders) addEnv(value string) error {
-	o.env = append(o.env, value)
-	return nil
-}
-
 func (o *orders) addLimit(item string) error {
 	name, values, _ := strings.Cut(item, "=")
 	resource, known := resources[name]
@@ -140,7 +124,6 @@ func (o *orders) addLimit(item string) error {
 	return nil
 }
 
-// setProgram resolves the program now, before the working directory changes.
 func (o *orders) setProgram(program []string) error {
 	if len(program) == 0 {
 		return errors.New("no program to start")
