@@ -30,13 +30,13 @@ type Share struct {
 type Job struct {
 	Command []string // the first is a path as the cage sees it
 	Env     []string
-	Trusted bool   // the command is the judge's own: it keeps the capabilities that the confined ones lack
-	Files   string // archive of [PackFile], unpacked where the submission is
-	Fixed   bool   // these files cannot be changed
-	Result  string // file that receives the submission as an archive at the end; none if empty
-	Build   bool   // the shared directories are seen
-	Stdout  io.Writer
-	Stderr  io.Writer
+	Trusted bool      // the command is the judge's own: it keeps the capabilities that the confined ones lack
+	Files   string    // archive of [PackFile], unpacked where the submission is
+	Fixed   bool      // these files cannot be changed
+	Result  string    // file that receives the submission as an archive at the end; none if empty
+	Build   bool      // the shared directories are seen
+	Stdout  io.Writer `json:"-"`
+	Stderr  io.Writer `json:"-"`
 }
 
 // inSubmission is where a cage has the submission.
@@ -158,28 +158,16 @@ func (c *Cages) Run(ctx context.Context, job Job) (exit int, err error) {
 	if c.bare {
 		return c.runBare(ctx, job)
 	}
-	life, keep, err := os.Pipe() // a cage ends when nobody holds its life
-	if err != nil {
+	life, keep, lifeErr := os.Pipe() // a cage ends when nobody holds its life
+	report, reporter, reportErr := os.Pipe()
+	in, inErr := os.Open(cmp.Or(job.Files, os.DevNull))
+	out, outErr := os.OpenFile(cmp.Or(job.Result, os.DevNull), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	for _, file := range []*os.File{life, keep, report, reporter, in, out} {
+		defer file.Close()
+	}
+	if err := cmp.Or(lifeErr, reportErr, inErr, outErr); err != nil {
 		return 0, err
 	}
-	defer keep.Close()
-	defer life.Close()
-	report, reporter, err := os.Pipe()
-	if err != nil {
-		return 0, err
-	}
-	defer report.Close()
-	defer reporter.Close()
-	in, err := os.Open(cmp.Or(job.Files, os.DevNull))
-	if err != nil {
-		return 0, err
-	}
-	defer in.Close()
-	out, err := os.OpenFile(cmp.Or(job.Result, os.DevNull), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return 0, err
-	}
-	defer out.Close()
 	slot, err := c.users.take(ctx)
 	if err != nil {
 		return 0, err
@@ -231,10 +219,7 @@ func outcome(said []byte, waitErr error) (int, error) {
 }
 
 func (c *Cages) orders(job Job) orders {
-	o := orders{
-		Root: c.root(), UID: c.users.inside(), Mapped: c.Root(), Command: job.Command, Env: job.Env, Trusted: job.Trusted,
-		Fixed: job.Fixed, Result: job.Result != "",
-	}
+	o := orders{Job: job, Root: c.root(), UID: c.users.inside(), Mapped: c.Root()}
 	if job.Build {
 		for i, s := range c.shares {
 			o.Shares = append(o.Shares, Share{From: c.reachable(i), To: s.To, Over: s.Over})

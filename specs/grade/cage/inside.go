@@ -29,15 +29,11 @@ const (
 
 // orders are what the first process is to do.
 type orders struct {
-	Root    string // directory to mount the cage's file systems on
-	UID     int    // of the cage's first user
-	Mapped  bool   // there are others
-	Shares  []Share
-	Command []string
-	Env     []string
-	Trusted bool
-	Fixed   bool
-	Result  bool
+	Job
+	Root   string // directory to mount the cage's file systems on
+	UID    int    // of the cage's first user
+	Mapped bool   // there are others
+	Shares []Share
 }
 
 // result is what it reports.
@@ -95,7 +91,7 @@ func (o orders) run() (exit int, err error) {
 		return 0, err
 	}
 	killAll()
-	if o.Result {
+	if o.Result != "" {
 		err = pack(os.NewFile(resultFD, "result"), inSubmission)
 	}
 	return exit, err
