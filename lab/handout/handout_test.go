@@ -18,6 +18,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"daemonlab/specs/check"
 	"daemonlab/specs/finding"
 	"daemonlab/specs/harness"
 	"daemonlab/specs/rubric"
@@ -25,19 +26,14 @@ import (
 
 const project = "../.."
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = check.Must
 
 // eachLanguage runs a test for handouts in Go and in C, one with the texts in English, the other in Spanish.
 func eachLanguage(t *testing.T, test func(t *testing.T, o options)) {
 	for language, lang := range map[string]string{"go": "en", "c": "es"} {
 		t.Run(language, func(t *testing.T) {
-			if _, err := exec.LookPath("gcc"); language == "c" && err != nil {
-				t.Skip("there is no gcc")
+			if language == "c" {
+				check.Needs(t, "gcc")
 			}
 			o := options{project: project, language: language, lang: lang, dir: filepath.Join(t.TempDir(), "handout")}
 			test(t, o)
@@ -180,9 +176,7 @@ func TestWhatIsHandedInHasAPage(t *testing.T) {
 }
 
 func TestOfAHandoutEveryMissingStepIsToldOf(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it takes long")
-	}
+	check.Slow(t)
 	eachLanguage(t, func(t *testing.T, o options) {
 		must(t, o.make(t.Context()))
 		for _, script := range []string{"scripts/specs", "scripts/trace"} {
@@ -233,9 +227,7 @@ func solve(t *testing.T, o options) {
 }
 
 func TestAHandoutWithTheRegionsOfTheReferenceGetsAllPoints(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it takes long")
-	}
+	check.Slow(t)
 	eachLanguage(t, func(t *testing.T, o options) {
 		must(t, o.make(t.Context()))
 		solve(t, o)
@@ -269,12 +261,8 @@ func upTo(step int, source []byte) []byte {
 // The README promises that steps 1 to 7 become green in their order, and which rows need a later one. In step 7 the guide
 // has the PID file behind what daemonize.c does.
 func TestTheStepsCanBeTakenInTheirOrder(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it takes long")
-	}
-	if _, err := exec.LookPath("gcc"); err != nil {
-		t.Skip("there is no gcc")
-	}
+	check.Slow(t)
+	check.Needs(t, "gcc")
 	o := options{project: project, language: "c", lang: "es", dir: filepath.Join(t.TempDir(), "handout")}
 	must(t, o.make(t.Context()))
 	for step := 1; step <= 8; step++ {
@@ -408,9 +396,7 @@ var given = []string{
 }
 
 func TestNoLineOfTheSolutionIsInAHandout(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it takes long")
-	}
+	check.Slow(t)
 	eachLanguage(t, func(t *testing.T, o options) {
 		must(t, o.make(t.Context()))
 		_, regions, err := o.files()

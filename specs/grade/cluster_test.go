@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"daemonlab/specs/check"
 	"daemonlab/specs/grade/class"
 )
 
@@ -77,16 +78,10 @@ func daemon(t *testing.T, name string, args ...string) {
 
 // TestSlurm has the tasks of an array grade a class of 200. What they found together is what one grader finds.
 func TestSlurm(t *testing.T) {
-	switch {
-	case testing.Short():
-		t.Skip("takes minutes")
-	case os.Geteuid() != 0:
+	check.Slow(t)
+	check.Needs(t, "munged", "slurmctld", "slurmd", "sinfo", "sbatch") // munge, slurmctld, slurmd and slurm-client
+	if os.Geteuid() != 0 {
 		t.Skip("slurmd has to be root")
-	}
-	for _, command := range []string{"munged", "slurmctld", "slurmd", "sinfo", "sbatch"} {
-		if _, err := exec.LookPath(command); err != nil {
-			t.Skip("needs ", command, ": apt install munge slurmctld slurmd slurm-client")
-		}
 	}
 	dir := room(t)
 	submissions, whole, merged := filepath.Join(dir, "submissions"), filepath.Join(dir, "whole"), filepath.Join(dir, "merged")
@@ -146,11 +141,10 @@ func timeless(c class.Class) class.Class {
 	return c
 }
 
-// TestKubernetes validates the Job by the API's schema, which the validator has in it.
+// TestKubernetes validates the Job by the API's schema, which the validator has in it. To have it: go install
+// sigs.k8s.io/kubectl-validate@v0.0.4.
 func TestKubernetes(t *testing.T) {
-	if _, err := exec.LookPath("kubectl-validate"); err != nil {
-		t.Skip("needs kubectl-validate: go install sigs.k8s.io/kubectl-validate@v0.0.4")
-	}
+	check.Needs(t, "kubectl-validate")
 	out, err := exec.Command("kubectl-validate", "--version", "1.30", "../../scripts/cluster/grade.yaml").CombinedOutput()
 	if err != nil {
 		t.Errorf("%v\n%s", err, out)

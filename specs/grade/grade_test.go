@@ -16,13 +16,13 @@ import (
 
 	. "github.com/onsi/gomega"
 
+	"daemonlab/specs/check"
 	"daemonlab/specs/grade/class"
-	"daemonlab/specs/grade/class/classtest"
 	"daemonlab/specs/harness"
 	"daemonlab/specs/rubric"
 )
 
-var must = classtest.Must
+var must = check.Must
 
 // kit is a directory with the grader and what it judges with.
 var kit string
@@ -112,7 +112,8 @@ func mustLeaveNothing(t *testing.T) {
 // TestSample grades the class of which it is known what must come of it. Among its submissions are some that attack the
 // grader and the machine, so it also looks at what these have done.
 func TestSample(t *testing.T) {
-	takesMinutes(t, "git", "go", "make", "gcc", "setsid")
+	check.Slow(t)
+	check.Needs(t, "git", "go", "make", "gcc", "setsid")
 	dir := room(t)
 	submissions := filepath.Join(dir, "submissions")
 	must(t, os.Mkdir(submissions, 0o755))
@@ -131,19 +132,6 @@ func TestSample(t *testing.T) {
 	}
 	if len(names) != len(sample) {
 		t.Errorf("%d submissions in the result, %d were made", len(names), len(sample))
-	}
-}
-
-// takesMinutes skips a test in short runs, and where it has not the commands that it needs.
-func takesMinutes(t *testing.T, commands ...string) {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("takes minutes")
-	}
-	for _, command := range commands {
-		if _, err := exec.LookPath(command); err != nil {
-			t.Skip(err)
-		}
 	}
 }
 

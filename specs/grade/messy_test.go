@@ -13,8 +13,8 @@ import (
 	"syscall"
 	"testing"
 
+	"daemonlab/specs/check"
 	"daemonlab/specs/grade/class"
-	"daemonlab/specs/grade/class/classtest"
 )
 
 // The smallest submissions: a server that does nothing and fails every row, and no client, whose rows take seconds.
@@ -119,11 +119,11 @@ func handIn(t *testing.T, dir, name string, files map[string]string) {
 			copyC(t, "../../lab/c", filepath.Join(folder, filepath.Dir(file)))
 			continue
 		}
-		classtest.Files(t, folder, content, 0o755, file)
+		check.Files(t, folder, content, 0o755, file)
 	}
 	switch {
 	case strings.HasSuffix(name, ".zip"):
-		classtest.Zip(t, archive, folder)
+		check.Zip(t, archive, folder)
 	case packed.MatchString(name):
 		must(t, exec.Command("tar", "-C", folder, "-caf", archive, ".").Run())
 	}
@@ -134,7 +134,8 @@ var packed = regexp.MustCompile(`\.(zip|tar|tgz|tar\.[a-z0-9]+)$`)
 // TestMessyClass grades a class as platforms export it and people leave it: killed four times, interrupted and resumed,
 // as it was probably meant, then again with what the instructor has adjusted and a student has changed.
 func TestMessyClass(t *testing.T) {
-	takesMinutes(t, "go", "make", "gcc", "xz", "zstd")
+	check.Slow(t)
+	check.Needs(t, "go", "make", "gcc", "xz", "zstd")
 	dir := room(t)
 	submissions, out, rubric := filepath.Join(dir, "class"), filepath.Join(dir, "out"), filepath.Join(dir, "rubric.json")
 	must(t, os.Mkdir(submissions, 0o755))
@@ -258,7 +259,7 @@ func gradeAgain(t *testing.T, dir, out string, args []string) {
 
 // TestInsideTheClass grades the folder that it is in, where the results are then, too, by the table beside it.
 func TestInsideTheClass(t *testing.T) {
-	takesMinutes(t)
+	check.Slow(t)
 	dir := filepath.Join(room(t), "class")
 	must(t, os.MkdirAll(filepath.Join(dir, "ana"), 0o755))
 	add(t, dir+".csv", "name,points,reason\nana,70,oral\n")

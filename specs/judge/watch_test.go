@@ -15,15 +15,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"daemonlab/specs/broken"
+	"daemonlab/specs/check"
 	"daemonlab/specs/harness"
 )
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = check.Must
 
 // suite is the judge with what it needs, and the reference.
 var suite = sync.OnceValues(func() (dir string, err error) {

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/procfs"
+	"daemonlab/specs/check"
 	"daemonlab/specs/harness"
 )
 
@@ -45,10 +46,8 @@ func build(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	launcher = filepath.Join(dir, "launch")
-	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", launcher, "daemonlab/specs/launch")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "%v: %s", err, out)
+	if err := check.Build(launcher, "daemonlab/specs/launch"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return m.Run()
@@ -78,12 +77,7 @@ func start(t *testing.T, given []*os.File, orders ...string) target {
 	return target{procfs.New("/proc").Process(cmd.Process.Pid), cmd}
 }
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = check.Must
 
 func equal[T comparable](t *testing.T, what string, got, want T) {
 	t.Helper()

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"os/signal"
 	"regexp"
 	"slices"
@@ -22,6 +21,7 @@ import (
 	"daemonlab/lab/mq"
 	"daemonlab/lab/parts"
 	"daemonlab/lab/sysv"
+	"daemonlab/specs/check"
 	"daemonlab/specs/inside"
 	"daemonlab/specs/rubric"
 )
@@ -40,12 +40,7 @@ func TestSystemV(t *testing.T) {
 		}
 	}
 	inside.Run(t, title, func(place string) error {
-		cmd := exec.Command("go", "build", "-buildvcs=false", "-o", place, "daemonlab/lab/sysv/server", "daemonlab/lab/sysv/client")
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("build server and client: %w\n%s", err, out)
-		}
-		return nil
+		return check.Build(place, "daemonlab/lab/sysv/server", "daemonlab/lab/sysv/client")
 	})
 }
 

@@ -10,18 +10,18 @@ import (
 	"testing"
 	"time"
 
+	"daemonlab/specs/check"
 	"daemonlab/specs/grade/alike"
-	"daemonlab/specs/grade/class/classtest"
 )
 
-var must = classtest.Must
+var must = check.Must
 
 // folder makes one of files, whose contents follow their names.
 func folder(t testing.TB, files ...string) string {
 	t.Helper()
 	root := t.TempDir()
 	for i := 0; i < len(files); i += 2 {
-		classtest.Files(t, root, files[i+1], 0o644, files[i])
+		check.Files(t, root, files[i+1], 0o644, files[i])
 	}
 	return root
 }
@@ -132,9 +132,7 @@ func TestItStaysInsideAndSaysWhatItDidNotRead(t *testing.T) {
 
 // A class of 200 in which each has copied a part.
 func TestAClassOf200IsComparedInBounds(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short: it compares 200 submissions")
-	}
+	check.Slow(t)
 	var c alike.Class
 	begin := time.Now()
 	for i := range 200 {

@@ -12,11 +12,11 @@ import (
 	"strings"
 	"testing"
 
+	"daemonlab/specs/check"
 	"daemonlab/specs/grade/bundle"
-	"daemonlab/specs/grade/class/classtest"
 )
 
-var must = classtest.Must
+var must = check.Must
 
 // kit is a kit whose programs all are a copy of one of this machine's.
 func kit(t *testing.T, program, goRoot string) bundle.Kit {
@@ -26,7 +26,7 @@ func kit(t *testing.T, program, goRoot string) bundle.Kit {
 	content, err := os.ReadFile(path)
 	must(t, err)
 	dir := t.TempDir()
-	classtest.Files(t, dir, string(content), 0o755, bundle.Programs...)
+	check.Files(t, dir, string(content), 0o755, bundle.Programs...)
 	return bundle.Kit{Programs: dir, GoRoot: goRoot}
 }
 
@@ -56,7 +56,7 @@ func unpacked(t *testing.T, file string) string {
 func smallGo(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	classtest.Files(t, dir, "", 0o755, "VERSION", "README.md", "bin/go", "bin/gofmt", "pkg/tool/x/compile", "pkg/tool/x/vet",
+	check.Files(t, dir, "", 0o755, "VERSION", "README.md", "bin/go", "bin/gofmt", "pkg/tool/x/compile", "pkg/tool/x/vet",
 		"pkg/include/textflag.h", "src/os/os.go", "src/os/os_test.go", "src/os/testdata/x.go", "src/cmd/go/main.go", "test/a.go")
 	return dir
 }
@@ -64,7 +64,7 @@ func smallGo(t *testing.T) string {
 func TestABundleHasWhatIsNeededAndIsTheSameEachTime(t *testing.T) {
 	k := kit(t, "true", smallGo(t))
 	module := t.TempDir()
-	classtest.Files(t, module, "", 0o444, "unix.go", "unix_test.go", "v1.zip")
+	check.Files(t, module, "", 0o444, "unix.go", "unix_test.go", "v1.zip")
 	k.Modules = map[string]string{module: "golang.org/x/sys@v1"}
 	dir := t.TempDir()
 	first, second := filepath.Join(dir, "1.zip"), filepath.Join(dir, "2.zip")
@@ -125,9 +125,7 @@ func main() { println("built") }
 `
 
 func TestTheGoOfABundleBuildsPrograms(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short: it compiles the standard library")
-	}
+	check.Slow(t)
 	file := filepath.Join(t.TempDir(), "gradescope.zip")
 	must(t, bundle.Gradescope(file, kit(t, "true", machineGo(t))))
 	if info, err := os.Stat(file); err != nil || info.Size() > 100<<20 {
@@ -144,9 +142,7 @@ func TestTheGoOfABundleBuildsPrograms(t *testing.T) {
 }
 
 func TestTheWorkflowIsAcceptedAndFetchesThisGrader(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short: it fetches actionlint")
-	}
+	check.Slow(t)
 	bin := t.TempDir()
 	install := exec.Command("go", "install", "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12")
 	install.Env = append(os.Environ(), "GOBIN="+bin)

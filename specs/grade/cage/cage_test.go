@@ -19,12 +19,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/procfs"
+	"daemonlab/specs/check"
 	"daemonlab/specs/grade/cage"
-	"daemonlab/specs/grade/class/classtest"
 	"daemonlab/specs/harness"
 )
 
-var must = classtest.Must
+var must = check.Must
 
 var (
 	cages     *cage.Cages
@@ -114,10 +114,8 @@ func withCages(dir string, run func() int) (int, error) {
 	if err := errors.Join(os.Chmod(dir, 0o755), os.Mkdir(work, 0o755)); err != nil {
 		return 0, err
 	}
-	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", launcher, "daemonlab/specs/launch")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return 0, fmt.Errorf("%w: %s", err, out)
+	if err := check.Build(launcher, "daemonlab/specs/launch"); err != nil {
+		return 0, err
 	}
 	var tools []*os.File
 	for _, path := range []string{launcher, "/proc/self/exe"} {
@@ -191,9 +189,7 @@ func TestStatus(t *testing.T) {
 
 // TestWithin asks a submission's shell what it sees of the cage.
 func TestWithin(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it takes long")
-	}
+	check.Slow(t)
 	secret, err := os.CreateTemp("", "cage-test-secret-")
 	must(t, err)
 	defer os.Remove(secret.Name())

@@ -11,13 +11,13 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"daemonlab/specs/check"
 	"daemonlab/specs/finding"
 	"daemonlab/specs/grade/class"
-	"daemonlab/specs/grade/class/classtest"
 	"daemonlab/specs/rubric"
 )
 
-var must = classtest.Must
+var must = check.Must
 
 // hostile are names that a folder can have.
 var hostile = []class.Name{

@@ -14,13 +14,14 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"daemonlab/specs/check"
 	"daemonlab/specs/grade/class"
 	"daemonlab/specs/grade/class/classtest"
 	"daemonlab/specs/grade/formats"
 	"daemonlab/specs/rubric"
 )
 
-var must = classtest.Must
+var must = check.Must
 
 // written writes all formats of a class into a directory.
 func written(t *testing.T, c class.Class) string {

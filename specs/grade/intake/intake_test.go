@@ -14,12 +14,12 @@ import (
 	"strings"
 	"testing"
 
+	"daemonlab/specs/check"
 	"daemonlab/specs/grade/class"
-	"daemonlab/specs/grade/class/classtest"
 	"daemonlab/specs/grade/intake"
 )
 
-var must = classtest.Must
+var must = check.Must
 
 func tarOf(t *testing.T, headers ...tar.Header) string {
 	t.Helper()
@@ -86,12 +86,12 @@ func TestClassesOfPlatforms(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			top := t.TempDir()
 			dir, archive := filepath.Join(top, "export"), filepath.Join(t.TempDir(), "class.zip")
-			classtest.Files(t, dir, "all:\n", 0o644, test.files...)
+			check.Files(t, dir, "all:\n", 0o644, test.files...)
 			if slices.Contains(test.files, "submission_metadata.yml") {
 				must(t, os.WriteFile(filepath.Join(dir, "submission_metadata.yml"), []byte("---\nsubmission_12:\n  :submitters:\n"+
 					"  - :name: Ana\n    :sid: '1'\n    :email: a@x\n  - :name: Bo\n    :sid: '2'\n    :email: b@x\n  :status: processed\n"), 0o644))
 			}
-			classtest.Zip(t, archive, top)
+			check.Zip(t, archive, top)
 			for _, class := range []string{dir, archive} {
 				items, err := intake.Class(class, "", t.TempDir())
 				must(t, err)
@@ -118,7 +118,7 @@ func TestClassesOfPlatforms(t *testing.T) {
 func TestHashChanges(t *testing.T) {
 	dir := t.TempDir()
 	script := filepath.Join(dir, "ana/build.sh")
-	classtest.Files(t, dir, "true\n", 0o644, "ana/build.sh")
+	check.Files(t, dir, "true\n", 0o644, "ana/build.sh")
 	items, err := intake.Class(dir, "", t.TempDir())
 	must(t, err)
 	seen := map[string]bool{}
@@ -210,14 +210,12 @@ func staysInside(t *testing.T, archive, refused string) {
 
 func TestKindsOfArchives(t *testing.T) {
 	from := t.TempDir()
-	classtest.Files(t, from, "all:\n", 0o644, "lab/Makefile")
+	check.Files(t, from, "all:\n", 0o644, "lab/Makefile")
 	for name, tar := range map[string]string{
 		"a.tar": "tar", "a.tar.gz": "tar", "a.tgz": "tar", "a.tar.bz2": "tar", "a.tar.xz": "tar", "a.tar.zst": "tar", "a.7z": "bsdtar",
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := exec.LookPath(tar); err != nil {
-				t.Skip(err)
-			}
+			check.Needs(t, tar)
 			in := t.TempDir()
 			if said, err := exec.Command(tar, "-C", from, "-caf", filepath.Join(in, name), "lab").CombinedOutput(); err != nil {
 				t.Skipf("%v: %s", err, said)

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"daemonlab/specs/check"
 	"daemonlab/specs/grade/class/classtest"
 )
 
@@ -28,9 +29,7 @@ type browser struct {
 
 func newBrowser(t *testing.T) *browser {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("-short: it starts a browser")
-	}
+	check.Slow(t)
 	program := ""
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
 		if path, err := exec.LookPath(name); err == nil {

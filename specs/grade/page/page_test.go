@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"daemonlab/specs/check"
 	"daemonlab/specs/finding"
 	"daemonlab/specs/grade/class"
 	"daemonlab/specs/grade/class/classtest"
@@ -18,7 +19,7 @@ import (
 	"daemonlab/specs/rubric"
 )
 
-var must = classtest.Must
+var must = check.Must
 
 // written writes the page of a class and returns its file.
 func written(t *testing.T, c class.Class) string {

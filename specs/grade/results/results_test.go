@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"daemonlab/specs/check"
 	"daemonlab/specs/grade/class"
 	"daemonlab/specs/grade/class/classtest"
 	"daemonlab/specs/grade/results"
@@ -17,7 +18,7 @@ import (
 	"daemonlab/specs/rubric"
 )
 
-var must = classtest.Must
+var must = check.Must
 
 // published publishes a class and lays evidence beside it, as the grader does.
 func published(t *testing.T, c class.Class) string {
