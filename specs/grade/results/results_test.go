@@ -117,31 +117,33 @@ func TestRescoreRefusesRowsThatWereNotJudged(t *testing.T) {
 	}
 }
 
-// parts divides a class and publishes each part.
-func parts(t *testing.T, c class.Class, count int) []string {
-	t.Helper()
-	var dirs []string
-	for i := range count {
-		part := c
-		part.Submissions = shard.Of(shard.Shard{Index: i + 1, Count: count}, c.Submissions)
-		dirs = append(dirs, published(t, part))
-	}
-	return dirs
-}
-
 func TestMergedPartsAreTheWhole(t *testing.T) {
 	c := classtest.Class(12)
-	whole, merged := published(t, c), filepath.Join(t.TempDir(), "new")
-	_, err := results.Merge(merged, parts(t, load(t, whole), 3))
-	must(t, err)
-	want, got := tree(t, whole), tree(t, merged)
-	for path := range want {
-		if strings.HasPrefix(path, "submissions/") && want[path] != got[path] {
-			t.Errorf("%s differs", path)
+	whole := published(t, c)
+	want := tree(t, whole)
+	c = load(t, whole)
+	for _, count := range []int{1, 5, 20} {
+		var dirs []string
+		for i := range count {
+			part := c
+			part.Submissions = shard.Of(shard.Shard{Index: i + 1, Count: count}, c.Submissions)
+			if len(part.Submissions) > len(c.Submissions)/count+1 {
+				t.Errorf("part %d of %d has %d submissions", i+1, count, len(part.Submissions))
+			}
+			dirs = append(dirs, published(t, part))
 		}
-	}
-	if len(want) != len(got) || len(load(t, merged).Submissions) != len(c.Submissions) {
-		t.Errorf("%d files instead of %d", len(got), len(want))
+		merged := filepath.Join(t.TempDir(), "new")
+		_, err := results.Merge(merged, dirs)
+		must(t, err)
+		got := tree(t, merged)
+		for path := range want {
+			if strings.HasPrefix(path, "submissions/") && want[path] != got[path] {
+				t.Errorf("%d parts: %s differs", count, path)
+			}
+		}
+		if len(want) != len(got) || len(load(t, merged).Submissions) != len(c.Submissions) {
+			t.Errorf("%d parts: %d files instead of %d", count, len(got), len(want))
+		}
 	}
 }
 

@@ -1,7 +1,6 @@
 package shard_test
 
 import (
-	"slices"
 	"testing"
 
 	"daemonlab/specs/grade/shard"
@@ -38,24 +37,6 @@ func TestParse(t *testing.T) {
 		got, err := shard.Parse(test.text)
 		if (err != nil) != (test.want == refused) || err == nil && got != test.want {
 			t.Errorf("%q with %v: %v, %v; not %v", test.text, test.env, got, err, test.want)
-		}
-	}
-}
-
-func TestThePartsAreTheWhole(t *testing.T) {
-	for _, count := range []int{1, 2, 3, 7, 20} {
-		all := []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}
-		var together []int
-		for i := range count {
-			part := shard.Of(shard.Shard{Index: i + 1, Count: count}, all)
-			if len(part) > len(all)/count+1 {
-				t.Errorf("part %d of %d has %v", i+1, count, part)
-			}
-			together = append(together, part...)
-		}
-		slices.Sort(together)
-		if !slices.Equal(together, all) {
-			t.Errorf("%d parts have %v", count, together)
 		}
 	}
 }
