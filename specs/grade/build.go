@@ -63,8 +63,8 @@ func (a *attempt) build(ctx context.Context) error {
 	begin := time.Now()
 	exit, err := a.cages.Run(limited, job)
 	a.Build.Seconds = time.Since(begin).Round(time.Millisecond).Seconds()
-	a.Build.Output = strings.ToValidUTF8(string(output.Bytes()), "\uFFFD")
-	if keepErr := a.keep("build.log", output.Bytes()); keepErr != nil {
+	a.Build.Output = strings.ToValidUTF8(output.kept.String(), "\uFFFD")
+	if keepErr := a.keep("build.log", output.kept.Bytes()); keepErr != nil {
 		return keepErr
 	}
 	switch {
@@ -97,9 +97,11 @@ func (a *attempt) findPrograms(exit int) error {
 		}
 		name := filepath.Clean(header.Name)
 		if header.Typeflag == tar.TypeReg && header.Mode&0o111 != 0 && (name == serverProgram || name == clientProgram) {
-			if a.Hashes[filepath.Base(name)], err = hash(archive); err != nil {
+			hash := sha256.New()
+			if _, err := io.Copy(hash, archive); err != nil {
 				return err
 			}
+			a.Hashes[filepath.Base(name)] = hex.EncodeToString(hash.Sum(nil))
 		} else if header.Mode&0o100 != 0 && !strings.Contains(filepath.Base(name), ".so") {
 			begin := make([]byte, 8)
 			if n, _ := io.ReadFull(archive, begin); intake.IsBuilt(begin[:n]) {
@@ -136,12 +138,6 @@ func firstWord(command string) string {
 		return "go build"
 	}
 	return command
-}
-
-func hash(r io.Reader) (string, error) {
-	h := sha256.New()
-	_, err := io.Copy(h, r)
-	return hex.EncodeToString(h.Sum(nil)), err
 }
 
 func (a *attempt) has(program string) bool {

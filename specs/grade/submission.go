@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"time"
 
 	"daemonlab/specs/finding"
@@ -119,24 +118,15 @@ func oneLine(text string) string {
 	return strings.Join(strings.Fields(text), " ")
 }
 
-// capped keeps the beginning of what is written to it, and drops the rest.
+// capped keeps the beginning of what a job writes to it, and drops the rest. When the job has ended nothing more comes.
 type capped struct {
-	mu    sync.Mutex
-	buf   bytes.Buffer
+	kept  bytes.Buffer // not embedded: io.Copy would fill it by its ReadFrom
 	limit int
 }
 
 func (c *capped) Write(p []byte) (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.buf.Write(p[:min(len(p), c.limit-c.buf.Len())])
+	c.kept.Write(p[:min(len(p), c.limit-c.kept.Len())])
 	return len(p), nil
-}
-
-func (c *capped) Bytes() []byte {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return bytes.Clone(c.buf.Bytes())
 }
 
 // keep puts evidence into the submission's directory of results; what is empty is none.
