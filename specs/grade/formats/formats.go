@@ -29,8 +29,8 @@ func Write(out string, c class.Class) error {
 	}
 	for _, s := range c.Submissions {
 		errs = append(errs,
-			writeJSON(filepath.Join(s.Name.Dir(out), "gradescope", "results.json"), newGradescope(s, c.Rubric)),
-			writeJSON(filepath.Join(s.Name.Dir(out), "classroom50", "result.json"), newClassroom50(s, c)))
+			writeJSON(filepath.Join(s.Name.Dir(out), "gradescope", "results.json"), gradescope(s, c.Rubric)),
+			writeJSON(filepath.Join(s.Name.Dir(out), "classroom50", "result.json"), classroom50(s, c)))
 	}
 	return errors.Join(errs...)
 }

@@ -117,7 +117,17 @@ func grades(t *testing.T, c class.Class, out string) {
 
 func gradescope(t *testing.T, c class.Class, out string) {
 	for _, s := range c.Submissions {
-		var g formats.Gradescope
+		var g struct {
+			Score  *int
+			Output string
+			Tests  []struct {
+				Name, Number, Status, Output, Visibility string
+				Score                                    *int
+				MaxScore                                 *int   `json:"max_score"`
+				OutputFormat                             string `json:"output_format"`
+				Tags                                     []string
+			}
+		}
 		must(t, json.Unmarshal(read(t, s.Name.Dir(out), "gradescope", "results.json"), &g))
 		got, of, given := s.Points(c.Rubric)
 		if !given {
