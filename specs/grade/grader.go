@@ -187,11 +187,11 @@ func (g *grader) gradeOrLoad(ctx context.Context, item intake.Item, p *progress)
 	}
 	if g.o.as != "" {
 		got, of, _ := s.Earned(g.o.rows)
-		before.Trial = &class.Trial{Command: g.o.as, Verdict: s.Verdict, Why: s.Why, Output: s.Build.Output, Rows: s.Rows, Got: got, Of: of}
+		before.Trial = &class.Trial{Command: g.o.as, Verdict: s.Verdict, Why: s.Why, Rows: s.Rows, Got: got, Of: of}
 		s = before
 	} else if s.Handed, s.Adjust = handed, adjust; had {
 		got, of, _ := before.Points(g.o.rows)
-		s.History = append(before.History, class.Earlier{When: before.When, Verdict: before.Verdict, Got: got, Of: of, Handed: before.Handed})
+		s.History = append(before.History, class.Earlier{When: before.When, Verdict: before.Verdict, Got: got, Of: of})
 	}
 	p.done(s, g.o.rows)
 	return &s, s.Save(g.o.out)

@@ -93,9 +93,9 @@ func (a *attempt) takeIn(context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.Language, a.Removed = a.handed.Language, a.handed.Removed
-	if a.Removed != nil {
-		a.note(finding.Say("handed in compiled, removed before the build: %s", strings.Join(a.Removed, ", ")))
+	a.Language = a.handed.Language
+	if a.handed.Removed != nil {
+		a.note(finding.Say("handed in compiled, removed before the build: %s", strings.Join(a.handed.Removed, ", ")))
 	}
 	if a.handed.Skipped != nil {
 		a.note(finding.Say("left out, neither files nor folders: %s", strings.Join(a.handed.Skipped, ", ")))

@@ -6,12 +6,24 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"slices"
+	"strconv"
+	"sync"
+	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/procfs"
 	"daemonlab/lab/sysv"
 	"daemonlab/lab/sysv/wire"
 	"daemonlab/lab/tool"
@@ -80,4 +92,194 @@ const statusFailed = 1
 // logf writes one line, with the PID, since children log for themselves. One write(2) keeps the lines of several whole.
 func logf(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "svfiled[%d]: %s\n", os.Getpid(), fmt.Sprintf(format, args...))
+}
+
+// grace is how long children may go on after SIGTERM.
+const grace = 5 * time.Second
+
+// server takes requests from its queue and has a child answer each.
+type server struct {
+	options
+	dir      *os.File // the served directory, held open, for the children
+	served   sync.Map // the queues that children send to
+	children sync.WaitGroup
+
+	stopping, killing context.Context // done when new requests are refused, when children are killed
+}
+
+// The main goroutine, which receives, stays on the main thread. Of a receiver that has slept the kernel notes the
+// thread's number (pipelined_send in ipc/msg.c), and only the main thread's is the process's, see claim.
+func init() { runtime.LockOSThread() }
+
+// serve works until a signal ends it, or somebody removes the queue.
+func serve(o options) error {
+	signal.Ignore(unix.SIGPIPE) // a log that nobody reads must not end the server, whose queue would stay
+	// What the starter ignores, nohup(1) for instance, stays so.
+	signals := slices.DeleteFunc([]os.Signal{unix.SIGINT, unix.SIGHUP, unix.SIGQUIT}, signal.Ignored)
+	stopping, stop := signal.NotifyContext(context.Background(), append(signals, unix.SIGTERM)...)
+	defer stop()
+	killing, kill := context.WithCancel(context.Background())
+	defer kill()
+	dir, err := os.OpenFile(o.root, os.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return err
+	}
+	q, err := openRequestQueue(o.key)
+	if err != nil {
+		return err
+	}
+	s := &server{options: o, dir: dir, stopping: stopping, killing: killing}
+	fmt.Printf("svfiled: PID %d serves %s on queue %d\n", os.Getpid(), o.root, q)
+	context.AfterFunc(stopping, func() {
+		logf("stopping: %v", context.Cause(stopping))
+		time.AfterFunc(grace, kill)
+		for message, err := receive(q, sysv.NoWait); err == nil; message, err = receive(q, sysv.NoWait) {
+			s.answer(message)
+		}
+		q.Remove() // which wakes the receiver
+	})
+	// With as many children as there may be nothing is received; the queue fills, and the kernel makes further clients
+	// wait in msgsnd(2).
+	for places := make(chan struct{}, s.most); err == nil; {
+		places <- struct{}{}
+		var message []byte
+		if message, err = receive(q, 0); err == nil {
+			s.children.Go(func() {
+				s.answer(message)
+				<-places
+			})
+		}
+	}
+	q.Remove() // if it still is there
+	time.AfterFunc(grace, kill)
+	s.children.Wait()
+	if stopping.Err() != nil && errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+var errStopping = errors.New("the server is stopping")
+
+// answer has a child answer the request, and waits for it. If there is none, or it could not tell its client why it
+// failed, the client is told here. There is room for that, see wire.PieceSize.
+func (s *server) answer(message []byte) {
+	r, err := wire.ParseRequest(message)
+	if err == nil {
+		_, served := s.served.LoadOrStore(r.Queue, nil)
+		if !served {
+			defer s.served.Delete(r.Queue)
+		}
+		err = mustBeAClients(r.Queue, served)
+	}
+	if err != nil {
+		logf("dropped a request: %v", err)
+		return
+	}
+	if err := s.run(r); err != nil {
+		logf("failed %q to queue %d: %v", r.Path, r.Queue, refuse(r.Queue, err))
+	}
+}
+
+// mustBeAClients refuses what cannot be the queue that a client has made for this request. The kernel does not tell who
+// has sent a request, so anybody can name a queue that is another's. The server, which may write where the sender may
+// not, would fill it. So a reply queue has no key and nobody has used it yet.
+func mustBeAClients(q sysv.Queue, served bool) error {
+	st, err := q.Status()
+	switch {
+	case err != nil:
+		return err
+	case st.Key != sysv.Private: // the request queue itself, for instance
+		return fmt.Errorf("queue %d: has the key %v, a client's has none", q, st.Key)
+	case served, st.Messages > 0, st.Sent != 0, st.Received != 0:
+		return fmt.Errorf("queue %d: is in use already, a client makes one for each request", q)
+	case st.MaxBytes < 2*wire.FailureSize:
+		return fmt.Errorf("queue %d: takes %d bytes, at least %d are needed", q, st.MaxBytes, 2*wire.FailureSize)
+	}
+	return nil
+}
+
+// run runs a child for the request, and returns what that has not told its client. Go cannot fork without exec, so the
+// child is this program once more; the served directory is its descriptor 3.
+func (s *server) run(r wire.Request) error {
+	if s.stopping.Err() != nil {
+		return errStopping
+	}
+	child := exec.CommandContext(s.killing, "/proc/self/exe", "--answer", strconv.Itoa(int(r.Queue)),
+		"--root", "/proc/self/fd/3", "--stall", s.stall.String(), "--", r.Path)
+	child.Args[0] = "svfiled"
+	child.Stderr, child.ExtraFiles = os.Stderr, []*os.File{s.dir}
+	// A process group of its own, so that Ctrl-C ends the server, not the transfers.
+	child.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	err := child.Run()
+	switch {
+	case err == nil || child.ProcessState.ExitCode() == statusFailed:
+		return nil
+	case s.killing.Err() != nil:
+		return errStopping
+	}
+	return fmt.Errorf("the server's process for it: %w", err)
+}
+
+// openRequestQueue makes the request queue, or takes over the one that a crash has left in the kernel, with its requests.
+// A lock on the kernel's list of queues has one server start at a time.
+func openRequestQueue(key sysv.Key) (q sysv.Queue, err error) {
+	list, err := os.Open("/proc/sysvipc/msg")
+	if err != nil {
+		return -1, err
+	}
+	defer list.Close()
+	if err := unix.Flock(int(list.Fd()), unix.LOCK_EX); err != nil {
+		return -1, &os.PathError{Op: "flock", Path: list.Name(), Err: err}
+	}
+	q, err = sysv.Get(key, sysv.Create|sysv.Exclusive, wire.QueueMode)
+	if errors.Is(err, os.ErrExist) {
+		if q, err = sysv.Get(key, 0, 0); err == nil {
+			err = mustBeStale(q)
+		}
+	}
+	if err == nil {
+		err = claim(q)
+	}
+	return q, err
+}
+
+// claim has the kernel note this process as the one that received last (msg_lrpid), with a message of a type that no
+// request has. So other servers know who serves the queue, since nobody else may receive from it.
+func claim(q sysv.Queue) error {
+	err := q.Send(math.MaxInt, nil, sysv.NoWait)
+	if err == nil {
+		_, _, err = q.Receive(nil, math.MaxInt, sysv.NoWait)
+	}
+	return err
+}
+
+// mustBeStale refuses a queue that may have a living server, and one of another user.
+func mustBeStale(q sysv.Queue) error {
+	s, err := q.Status()
+	switch {
+	case err != nil:
+		return err
+	case int(s.UID) != os.Geteuid():
+		return fmt.Errorf("queue %d: belongs to user %d, not to %d: %w", q, s.UID, os.Geteuid(), os.ErrPermission)
+	case s.LastReceiver == 0:
+		return fmt.Errorf("queue %d: is there, but no server to be seen; if there is none, remove it: ipcrm -q %[1]d", q)
+	}
+	server := procfs.New("/proc").Process(s.LastReceiver)
+	stat, _ := server.Stat()
+	if ended, err := server.Ended(); err != nil {
+		return err
+	} else if !ended {
+		return fmt.Errorf("queue %d: process %d (%s) receives from it; if that is no server, remove it: ipcrm -q %[1]d",
+			q, s.LastReceiver, stat.Comm)
+	}
+	logf("takes over queue %d, which a server that has ended had left, with %d requests", q, s.Messages)
+	return nil
+}
+
+// receive takes a request of any type, cut if it is too long: one that is never taken would be in the way for ever.
+func receive(q sysv.Queue, flags int) ([]byte, error) {
+	buf := make([]byte, wire.RequestSize+1)
+	n, _, err := q.Receive(buf, 0, flags|sysv.NoError)
+	return buf[:n], err
 }

@@ -64,10 +64,9 @@ type Submission struct {
 	Hashes   map[string]string `json:"hashes,omitempty"` // SHA-256 of the programs that were judged, by name
 
 	Student Student     `json:"student,omitzero"`
-	Notes   rubric.Text `json:"notes,omitzero"`    // for its author: what was found in its form, and what to change
-	Removed []string    `json:"removed,omitempty"` // programs and object files that were handed in; they were not used
-	Look    []Look      `json:"look,omitempty"`    // why a person should look at it
-	Trial   *Trial      `json:"trial,omitempty"`   // how it would have ended; counts nowhere
+	Notes   rubric.Text `json:"notes,omitzero"`  // for its author: what was found in its form, and what to change
+	Look    []Look      `json:"look,omitempty"`  // why a person should look at it
+	Trial   *Trial      `json:"trial,omitempty"` // how it would have ended; counts nowhere
 	Adjust  Adjustment  `json:"adjust,omitzero"`
 	Handed  string      `json:"handed,omitempty"`  // SHA-256 of what was handed in and how it was to be built
 	When    time.Time   `json:"when,omitzero"`     // it was graded
@@ -80,9 +79,6 @@ type Student struct {
 	Platform string `json:"platform,omitempty"` // "moodle", "canvas", "gradescope"
 	Name     string `json:"name,omitempty"`     // Canvas: last name and first in one word
 	ID       string `json:"id,omitempty"`       // Moodle's participant, Canvas's user, Gradescope's submission
-	SID      string `json:"sid,omitempty"`      // the school's own number; Gradescope only
-	Email    string `json:"email,omitempty"`    // Gradescope only
-	Late     bool   `json:"late,omitempty"`     // Canvas only
 }
 
 // Look is a reason of form for which a submission could not be judged as it was probably meant.
@@ -96,7 +92,6 @@ type Trial struct {
 	Command string  `json:"command"` // builds it
 	Verdict Verdict `json:"verdict"`
 	Why     string  `json:"why,omitempty"`
-	Output  string  `json:"output,omitempty"` // what building said
 	Rows    []Row   `json:"rows,omitempty"`
 	Got     int     `json:"got"`
 	Of      int     `json:"of"`
@@ -116,7 +111,6 @@ type Earlier struct {
 	Verdict Verdict   `json:"verdict"`
 	Got     int       `json:"got"`
 	Of      int       `json:"of"`
-	Handed  string    `json:"handed,omitempty"`
 }
 
 // Build is how the programs were made.

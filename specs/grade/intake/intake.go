@@ -37,7 +37,7 @@ var (
 	// Moodle: mod/assign/locallib.php, download_submissions(); without folders the names of files follow.
 	moodle = regexp.MustCompile(`^(.+)_(\d+)_assignsubmission_(file|onlinetext)(?:_(.*))?$`)
 	// Canvas: last name and first in one word, a mark, the numbers of the user and of the attachment.
-	canvas     = regexp.MustCompile(`^([^_]+)_(LATE_)?(\d+)_(\d+)_(.+)$`)
+	canvas     = regexp.MustCompile(`^([^_]+)_(?:LATE_)?(\d+)_(\d+)_(.+)$`)
 	gradescope = regexp.MustCompile(`^submission_(\d+)$`)
 	// Google Classroom has one folder in Drive for what all have attached (its API's Assignment.studentWorkFolder), and no
 	// documented names in it: each file or folder is taken for a submission of its name.
@@ -81,7 +81,7 @@ func Class(path, results, work string) ([]Item, error) {
 	attachments := map[string]int{} // Canvas gives each a number of its own
 	for _, entry := range entries {
 		if m := canvas.FindStringSubmatch(entry.Name()); m != nil && !isJunk(entry.Name()) {
-			attachments[m[4]]++
+			attachments[m[3]]++
 		}
 	}
 	var items []Item
@@ -94,7 +94,6 @@ func Class(path, results, work string) ([]Item, error) {
 		item.parts[0].from = from
 		same := func(i Item) bool { return i.Name == item.Name }
 		if i := slices.IndexFunc(items, same); i >= 0 {
-			item.Student.Late = item.Student.Late || items[i].Student.Late
 			items[i].parts, items[i].Student = append(items[i].parts, item.parts...), item.Student
 			continue
 		}
@@ -136,9 +135,9 @@ func recognize(entry fs.DirEntry, students map[string]class.Student, attachments
 		}
 		return item
 	}
-	if m := canvas.FindStringSubmatch(name); m != nil && entry.Type().IsRegular() && attachments[m[4]] == 1 {
-		item.Student = class.Student{Platform: "canvas", Name: m[1], ID: m[3], Late: m[2] != ""}
-		item.Name, item.parts[0].to = class.Name(m[1]+"_"+m[3]), m[5]
+	if m := canvas.FindStringSubmatch(name); m != nil && entry.Type().IsRegular() && attachments[m[3]] == 1 {
+		item.Student = class.Student{Platform: "canvas", Name: m[1], ID: m[2]}
+		item.Name, item.parts[0].to = class.Name(m[1]+"_"+m[2]), m[4]
 		return item
 	}
 	if m := gradescope.FindStringSubmatch(name); m != nil && students != nil {
@@ -165,9 +164,7 @@ func readGradescope(file string) (map[string]class.Student, error) {
 	}
 	var of map[string]struct {
 		Submitters []struct {
-			Name  string `yaml:":name"`
-			SID   string `yaml:":sid"`
-			Email string `yaml:":email"`
+			Name string `yaml:":name"`
 		} `yaml:":submitters"`
 	}
 	if err := yaml.Unmarshal(content, &of); err != nil {
@@ -175,14 +172,11 @@ func readGradescope(file string) (map[string]class.Student, error) {
 	}
 	students := map[string]class.Student{}
 	for folder, submission := range of {
-		var s class.Student
-		for i, by := range submission.Submitters {
-			if i > 0 { // of a group
-				by.Name, by.SID, by.Email = s.Name+", "+by.Name, s.SID+", "+by.SID, s.Email+", "+by.Email
-			}
-			s = class.Student{Name: by.Name, SID: by.SID, Email: by.Email}
+		var names []string // several of a group
+		for _, by := range submission.Submitters {
+			names = append(names, by.Name)
 		}
-		students[folder] = s
+		students[folder] = class.Student{Name: strings.Join(names, ", ")}
 	}
 	return students, nil
 }

@@ -73,7 +73,7 @@ func TestClassesOfPlatforms(t *testing.T) {
 			[]string{"Ana Núñez_12_assignsubmission_file_ moodle Ana Núñez 12", "Bo_7_assignsubmission_file_ moodle Bo 7",
 				"Li_3_assignsubmission_file_ moodle Li 3"}},
 		"canvas": {[]string{"nunezana_12_345_lab-1.zip", "nunezana_12_346_report.pdf", "bo_LATE_7_8_main.c"},
-			[]string{"bo_7 canvas bo 7 late", "nunezana_12 canvas nunezana 12"}},
+			[]string{"bo_7 canvas bo 7", "nunezana_12 canvas nunezana 12"}},
 		"like canvas":   {[]string{"lab_2026_11_ana.zip", "lab_2026_11_bo.zip"}, []string{"lab_2026_11_ana.zip", "lab_2026_11_bo.zip"}},
 		"a name twice":  {[]string{"bo_7/Makefile", "bo_7_8_lab.zip", "eva"}, []string{"bo_7 canvas bo 7", "eva !"}},
 		"gradescope":    {[]string{"submission_12/Makefile", "submission_metadata.yml"}, []string{"submission_12 gradescope Ana, Bo 12"}},
@@ -98,9 +98,6 @@ func TestClassesOfPlatforms(t *testing.T) {
 				var got []string
 				for _, i := range items {
 					text := strings.TrimSpace(fmt.Sprintf("%s %s %s %s", i.Name, i.Student.Platform, i.Student.Name, i.Student.ID))
-					if i.Student.Late {
-						text += " late"
-					}
 					if i.Stray.EN != "" {
 						text += " !"
 					}
