@@ -7,19 +7,16 @@ import (
 	"strings"
 	"testing"
 	"unsafe"
+
+	"daemonlab/specs/check"
 )
 
 // TestMatchesC compares layouts, numbers and keys with those of the C compiler's headers and library.
 func TestMatchesC(t *testing.T) {
-	gcc, err := exec.LookPath("gcc")
-	if err != nil {
-		t.Skip("there is no gcc to ask")
-	}
+	check.Needs(t, "gcc")
 	dir := t.TempDir()
 	key, err := FileKey(dir, 255)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	var ds msqidDS
 	program := "#define _GNU_SOURCE\n#include <assert.h>\n#include <stddef.h>\n#include <sys/msg.h>\nint main(void) {\n" +
 		fmt.Sprintf("assert(ftok(%q, 255) == %d);\n", dir, key)
@@ -40,7 +37,7 @@ func TestMatchesC(t *testing.T) {
 		program += fmt.Sprintf("assert(%s == %d);\n", expression, value)
 	}
 	file := filepath.Join(dir, "asserts")
-	cmd := exec.Command(gcc, "-x", "c", "-o", file, "-")
+	cmd := exec.Command("gcc", "-x", "c", "-o", file, "-")
 	cmd.Stdin = strings.NewReader(program + "}\n")
 	out, err := cmd.CombinedOutput()
 	if err == nil {

@@ -16,7 +16,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/sysv"
-	"daemonlab/lab/sysv/wire"
 	"daemonlab/specs/inside"
 )
 
@@ -39,14 +38,6 @@ var _ = Describe("the baseline serves files", func() {
 			s.client("/d/ñ\n%s").mustFetch(large[:size])
 		}
 	})
-
-	DescribeTable("in pieces of which two leave room for the reason of a failure, in a queue of", func(maxBytes, msgMax, piece int) {
-		Expect(wire.PieceSize(maxBytes, msgMax)).To(Equal(piece))
-		Expect(2*piece + wire.FailureSize).To(BeNumerically("<=", maxBytes))
-	},
-		Entry("the usual size", 16384, 8192, 8064), Entry("another", 65536, 8192, 8192),
-		Entry("many short messages", 16384, 100, 100), Entry("the least size", 512, 8192, 128),
-	)
 
 	It("hundreds of times to 8 clients at once, and leaves neither a zombie nor a queue", func() {
 		clients, each := 8, 125

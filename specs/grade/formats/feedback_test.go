@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"daemonlab/specs/finding"
-	"daemonlab/specs/grade/alike"
 	"daemonlab/specs/grade/class"
 	"daemonlab/specs/grade/formats"
 	"daemonlab/specs/rubric"
@@ -194,16 +193,5 @@ func TestNoFormulaBehindASeparator(t *testing.T) {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
-	}
-}
-
-func TestAlikeIsATableWithoutFormulas(t *testing.T) {
-	out := t.TempDir()
-	err := formats.WriteAlike(out, []alike.Pair{{A: "=HYPERLINK(1)", B: `b,"c"`, OfA: 90, OfB: 40, Tokens: 300,
-		Passages: []alike.Passage{{Tokens: 200, A: "@a.c:1-9", B: "b.c:2-8"}, {Tokens: 100, A: "a.c:10-19", B: "b.c:12-18"}}}})
-	lines, readErr := csv.NewReader(bytes.NewReader(read(t, out, "alike.csv"))).ReadAll()
-	if err != nil || readErr != nil || len(lines) != 3 ||
-		!slices.Equal(lines[1], []string{"'=HYPERLINK(1)", `b,"c"`, "90", "40", "300", "200", "'@a.c:1-9", "b.c:2-8"}) {
-		t.Errorf("%q, %v, %v", lines, err, readErr)
 	}
 }
