@@ -58,6 +58,21 @@ func Files(t testing.TB, dir, content string, mode fs.FileMode, names ...string)
 	}
 }
 
+// Tree is what the files below a directory hold, by path.
+func Tree(t testing.TB, dir string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	Must(t, fs.WalkDir(os.DirFS(dir), ".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		content, err := os.ReadFile(filepath.Join(dir, path))
+		files[path] = string(content)
+		return err
+	}))
+	return files
+}
+
 // Zip makes a zip of what is in a directory.
 func Zip(t testing.TB, file, dir string) {
 	t.Helper()

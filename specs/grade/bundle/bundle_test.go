@@ -5,10 +5,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -76,16 +77,10 @@ func TestABundleHasWhatIsNeededAndIsTheSameEachTime(t *testing.T) {
 	if !bytes.Equal(a, b) {
 		t.Error("two bundles of one kit differ")
 	}
-	var names []string
-	root := unpacked(t, first)
-	fs.WalkDir(os.DirFS(root), ".", func(path string, e fs.DirEntry, err error) error {
-		if err == nil && !e.IsDir() {
-			names = append(names, path)
-		}
-		return err
-	})
-	want := "bin/grade bin/judge bin/launch bin/specs.test go/modules/golang.org/x/sys@v1/unix.go go/root/VERSION go/root/bin/go " +
-		"go/root/pkg/include/textflag.h go/root/pkg/tool/x/compile go/root/src/os/os.go go.sh run_autograder setup.sh"
+	names := slices.Sorted(maps.Keys(check.Tree(t, unpacked(t, first))))
+	want := "bin/grade bin/judge bin/launch bin/specs.test go.sh go/modules/golang.org/x/sys@v1/unix.go " +
+		"go/root/VERSION go/root/bin/go go/root/pkg/include/textflag.h go/root/pkg/tool/x/compile go/root/src/os/os.go " +
+		"run_autograder setup.sh"
 	if got := strings.Join(names, " "); got != want {
 		t.Errorf("it has %s", got)
 	}

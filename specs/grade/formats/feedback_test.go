@@ -3,7 +3,7 @@ package formats_test
 import (
 	"bytes"
 	"encoding/csv"
-	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"daemonlab/specs/check"
 	"daemonlab/specs/finding"
 	"daemonlab/specs/grade/class"
 	"daemonlab/specs/grade/formats"
@@ -167,18 +168,9 @@ func TestNothingIsLeftOfWhoeverIsNoStudentAnyMore(t *testing.T) {
 	must(t, formats.Write(out, after))
 	must(t, os.RemoveAll(before.Submissions[0].Name.Dir(out))) // evidence stays
 	must(t, os.Remove(filepath.Join(out, "feedback", "notes.txt")))
-	if got, want := tree(t, out), tree(t, written(t, after)); !slices.Equal(got, want) {
+	if got, want := check.Tree(t, out), check.Tree(t, written(t, after)); !maps.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
-}
-
-func tree(t *testing.T, dir string) (files []string) {
-	t.Helper()
-	must(t, fs.WalkDir(os.DirFS(dir), ".", func(path string, _ fs.DirEntry, err error) error {
-		files = append(files, path)
-		return err
-	}))
-	return files
 }
 
 // Where a comma is in numbers, a spreadsheet has the next cell begin behind a semicolon, whatever CSV quotes.

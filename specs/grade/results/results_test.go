@@ -38,22 +38,6 @@ func load(t *testing.T, out string) class.Class {
 	return c
 }
 
-// tree is what a directory holds, by path.
-func tree(t *testing.T, dir string) map[string]string {
-	t.Helper()
-	files := map[string]string{}
-	err := fs.WalkDir(os.DirFS(dir), ".", func(path string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() {
-			return err
-		}
-		content, err := os.ReadFile(filepath.Join(dir, path))
-		files[path] = string(content)
-		return err
-	})
-	must(t, err)
-	return files
-}
-
 // moved is the standard rubric with some points taken from one row to another.
 func moved(from, to string, points int) []rubric.Row {
 	rows := rubric.Standard()
@@ -72,7 +56,7 @@ func TestRescoreGivesOtherPointsForTheSameFindings(t *testing.T) {
 	c := classtest.Class(12)
 	out := published(t, c)
 	c = load(t, out)
-	before := tree(t, out)
+	before := check.Tree(t, out)
 	rows := moved("rearm", "fds", 3)
 	_, err := results.Rescore(out, rows)
 	must(t, err)
@@ -90,12 +74,12 @@ func TestRescoreGivesOtherPointsForTheSameFindings(t *testing.T) {
 	if changed == 0 {
 		t.Error("no points have changed")
 	}
-	if tree(t, out)["grades.csv"] == before["grades.csv"] || tree(t, out)["index.html"] == before["index.html"] {
+	if check.Tree(t, out)["grades.csv"] == before["grades.csv"] || check.Tree(t, out)["index.html"] == before["index.html"] {
 		t.Error("the table or the page was not made again")
 	}
 	_, err = results.Rescore(out, rubric.Standard())
 	must(t, err)
-	after := tree(t, out)
+	after := check.Tree(t, out)
 	delete(before, "class.json") // as an encoded text, which has more than one form
 	delete(after, "class.json")
 	if !reflect.DeepEqual(after, before) || !reflect.DeepEqual(load(t, out), c) {
@@ -106,13 +90,13 @@ func TestRescoreGivesOtherPointsForTheSameFindings(t *testing.T) {
 func TestRescoreRefusesRowsThatWereNotJudged(t *testing.T) {
 	c := classtest.Class(1)
 	out := published(t, c)
-	before := tree(t, out)
+	before := check.Tree(t, out)
 	rows := rubric.Standard()
 	rows[0].ID = "unheard-of"
 	if _, err := results.Rescore(out, rows); err == nil || !strings.Contains(err.Error(), "unheard-of") {
 		t.Errorf("with a row that nobody judged: %v", err)
 	}
-	if !reflect.DeepEqual(tree(t, out), before) {
+	if !reflect.DeepEqual(check.Tree(t, out), before) {
 		t.Error("a refused rescore has changed something")
 	}
 }
@@ -120,7 +104,7 @@ func TestRescoreRefusesRowsThatWereNotJudged(t *testing.T) {
 func TestMergedPartsAreTheWhole(t *testing.T) {
 	c := classtest.Class(12)
 	whole := published(t, c)
-	want := tree(t, whole)
+	want := check.Tree(t, whole)
 	c = load(t, whole)
 	for _, count := range []int{1, 5, 20} {
 		var dirs []string
@@ -135,7 +119,7 @@ func TestMergedPartsAreTheWhole(t *testing.T) {
 		merged := filepath.Join(t.TempDir(), "new")
 		_, err := results.Merge(merged, dirs)
 		must(t, err)
-		got := tree(t, merged)
+		got := check.Tree(t, merged)
 		for path := range want {
 			if strings.HasPrefix(path, "submissions/") && want[path] != got[path] {
 				t.Errorf("%d parts: %s differs", count, path)
