@@ -33,7 +33,6 @@ NodeName=%[1]s NodeAddr=127.0.0.1 CPUs=4 RealMemory=8192
 PartitionName=all Nodes=ALL Default=YES
 `
 
-// cluster starts a Slurm of its own, below a directory.
 func cluster(t *testing.T, dir string) {
 	t.Helper()
 	host, err := os.Hostname()

@@ -200,7 +200,6 @@ func (g *grader) gradeOrLoad(ctx context.Context, item intake.Item, p *progress)
 // kit is the version that the script has built.
 var kit string
 
-// machine describes where it was graded.
 func machine() string {
 	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
 	cpus, _ := os.ReadFile("/proc/cpuinfo")

@@ -72,7 +72,6 @@ func signalAll(signal string) string {
 	return "while :; do for p in /proc/[0-9]*; do [ $p = /proc/$$ ] || kill -" + signal + " ${p#/proc/} 2>/dev/null; done; done"
 }
 
-// makeSample makes the class in a directory.
 func makeSample(t *testing.T, dir string) {
 	t.Helper()
 	project, err := filepath.Abs("../..")

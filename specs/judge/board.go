@@ -116,7 +116,6 @@ func (b *board) rest(programsAreThere bool) {
 	b.show(state, fmt.Sprintf("%s; %s\n", b.points(), state.In(b.lang)))
 }
 
-// built notes how a build went.
 func (b *board) built(output string, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -142,7 +141,6 @@ func (b *board) waits(programsAreThere bool) rubric.Text {
 	return finding.Say("waiting for the next build")
 }
 
-// report is what is known so far.
 func (b *board) report() report {
 	var results []result
 	for _, row := range b.rows {

@@ -147,7 +147,6 @@ func (s result) line(lang string) string {
 
 const maxLine = 200
 
-// text is what is known of a row that failed.
 func (s result) text(lang string, whole bool, columns int) string {
 	head := finding.Say("%v %s (step %d): %v", marks[s.Status], s.ID, s.Step, s.row.Title).In(lang)
 	head = strings.Join(finding.Fold(head, columns), "\n  ") + "\n"

@@ -95,7 +95,6 @@ func (o options) keepBuilt(ctx context.Context, b *board) {
 // is looked at again and again.
 type finder func() (files []string)
 
-// sources are what programs are made of, below a directory.
 func sources(root string) (files []string) {
 	filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		switch {

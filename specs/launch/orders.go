@@ -82,7 +82,6 @@ func parse(args []string) (*orders, error) {
 	return o, err
 }
 
-// list takes a flag's value apart.
 func list(add func(string) error) func(string) error {
 	return func(value string) error {
 		for item := range strings.SplitSeq(value, ",") {

@@ -31,7 +31,6 @@ func kit(t *testing.T, program, goRoot string) bundle.Kit {
 	return bundle.Kit{Programs: dir, GoRoot: goRoot}
 }
 
-// machineGo is the Go that runs this test.
 func machineGo(t *testing.T) string {
 	t.Helper()
 	out, err := exec.Command("go", "env", "GOROOT").Output()

@@ -153,7 +153,6 @@ func job(t *testing.T, script string, trusted bool) (cage.Job, *bytes.Buffer) {
 	}, said
 }
 
-// run runs a job and returns its exit status.
 func run(t *testing.T, j cage.Job) int {
 	t.Helper()
 	exit, err := cages.Run(t.Context(), j)
@@ -161,7 +160,6 @@ func run(t *testing.T, j cage.Job) int {
 	return exit
 }
 
-// says runs a script of a submission's in a cage and returns what it says.
 func says(t *testing.T, script string) string {
 	t.Helper()
 	j, said := job(t, script, false)

@@ -130,7 +130,6 @@ type Row struct {
 	Why     rubric.Text      `json:"why,omitzero"`      // there is no finding, or no verdict
 }
 
-// Row returns what was found for a row of the rubric.
 func (s Submission) Row(id string) (Row, bool) {
 	for _, r := range s.Rows {
 		if r.ID == id {

@@ -118,17 +118,7 @@ func TestMoodleAndCanvasImport(t *testing.T) {
 		if text := read(t, out, "feedback", class.Name("to look at").Folder()+".en.md"); bytes.Contains(text, []byte("/100")) {
 			t.Errorf("somebody has to look at it, but the student reads %s", text)
 		}
-		lines := map[string]func(string) string{
-			"canvas.csv":    func(id string) string { return id },
-			"moodle.en.csv": func(id string) string { return strings.TrimSuffix("Participant "+id, "Participant ") },
-			"moodle.es.csv": func(id string) string { return strings.TrimSuffix("Participante "+id, "Participante ") },
-		}
-		heads := map[string][]string{
-			"canvas.csv":    {"Student", "ID", "SIS User ID", "SIS Login ID", "Section", "daemonlab"},
-			"moodle.en.csv": {"Identifier", "Full name", "Grade", "Last modified (grade)", "Feedback comments"},
-			"moodle.es.csv": {"Identificador", "Nombre completo", "Calificación", "Última modificación (calificación)", "Comentarios de retroalimentación"},
-		}
-		for file, id := range lines {
+		for file, want := range imports {
 			content, err := os.ReadFile(filepath.Join(out, file))
 			if !strings.HasPrefix(file, platform) {
 				if err == nil {
@@ -136,28 +126,26 @@ func TestMoodleAndCanvasImport(t *testing.T) {
 				}
 				continue
 			}
-			table, csvErr := csv.NewReader(bytes.NewReader(content)).ReadAll()
-			if err != nil || csvErr != nil || !slices.Equal(table[0], heads[file]) {
-				t.Fatalf("%s: %q, %v, %v", file, table, err, csvErr)
-			}
-			var got []string
-			for _, line := range table[1:] {
-				if file == "canvas.csv" {
-					got = append(got, line[0]+"|"+line[1]+"|"+line[5])
-				} else {
-					got = append(got, line[1]+"|"+line[0]+"|"+line[2])
-				}
-			}
-			want := []string{"Núñez, Ana|" + id("11") + "|100", "Núñez, Ana|" + id("12") + "|54", "Núñez, Ana|" + id("13") + "|0",
-				"Núñez, Ana|" + id("14") + "|", "Núñez, Ana|" + id("15") + "|80", "Núñez, Ana|" + id("16") + "|", "'=nobody|" + id("") + "|0"}
-			if file == "canvas.csv" { // an empty cell would take a grade away
-				want = slices.DeleteFunc(append([]string{"Points Possible||100"}, want...), func(line string) bool { return strings.HasSuffix(line, "|") })
-			}
-			if !slices.Equal(got, want) {
-				t.Errorf("%s:\n%q, not\n%q", file, got, want)
+			lines, csvErr := csv.NewReader(bytes.NewReader(content)).ReadAll()
+			if err != nil || csvErr != nil || !slices.EqualFunc(lines, want, func(line []string, begin string) bool {
+				return strings.HasPrefix(strings.Join(line, "|")+"|", begin+"|")
+			}) {
+				t.Errorf("%s:\n%q, not\n%q, %v, %v", file, lines, want, err, csvErr)
 			}
 		}
 	}
+}
+
+// imports are the beginnings of the lines of each file. Canvas has none without a grade: an empty cell would take it away.
+var imports = map[string][]string{
+	"canvas.csv": {"Student|ID|SIS User ID|SIS Login ID|Section|daemonlab", "Points Possible|||||100", "Núñez, Ana|11||||100",
+		"Núñez, Ana|12||||54", "Núñez, Ana|13||||0", "Núñez, Ana|15||||80", "'=nobody|||||0"},
+	"moodle.en.csv": {"Identifier|Full name|Grade|Last modified (grade)|Feedback comments", "Participant 11|Núñez, Ana|100",
+		"Participant 12|Núñez, Ana|54", "Participant 13|Núñez, Ana|0", "Participant 14|Núñez, Ana|", "Participant 15|Núñez, Ana|80",
+		"Participant 16|Núñez, Ana|", "|'=nobody|0"},
+	"moodle.es.csv": {"Identificador|Nombre completo|Calificación|Última modificación (calificación)|Comentarios de retroalimentación",
+		"Participante 11|Núñez, Ana|100", "Participante 12|Núñez, Ana|54", "Participante 13|Núñez, Ana|0", "Participante 14|Núñez, Ana|",
+		"Participante 15|Núñez, Ana|80", "Participante 16|Núñez, Ana|", "|'=nobody|0"},
 }
 
 func TestNothingIsLeftOfWhoeverIsNoStudentAnyMore(t *testing.T) {

@@ -70,7 +70,6 @@ func newBrowser(t *testing.T) *browser {
 	return b
 }
 
-// call calls a method and waits for its result.
 func (b *browser) call(t *testing.T, method string, params, result any) {
 	t.Helper()
 	b.calls++
@@ -117,7 +116,6 @@ func (b *browser) wait(t *testing.T, what string, is func(message) bool, result 
 	}
 }
 
-// open loads the page in a new tab.
 func (b *browser) open(t *testing.T, fragment string) {
 	t.Helper()
 	b.session = ""

@@ -21,7 +21,6 @@ import (
 
 var must = check.Must
 
-// written writes the page of a class and returns its file.
 func written(t *testing.T, c class.Class) string {
 	t.Helper()
 	out := t.TempDir()
