@@ -1,17 +1,19 @@
 package main
 
 import (
-	"bytes"
 	"context"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	. "github.com/onsi/gomega"
+	"github.com/onsi/gomega/gbytes"
 	"golang.org/x/sys/unix"
 
 	"daemonlab/specs/broken"
@@ -44,20 +46,7 @@ type watched struct {
 	cmd  *exec.Cmd
 	dir  string // of the programs, which are false(1) in the beginning
 	tmp  string // for the judge's temporary files
-	mu   sync.Mutex
-	text bytes.Buffer
-	more chan struct{} // capacity 1: text has come
-}
-
-func (w *watched) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.text.Write(p)
-	select {
-	case w.more <- struct{}{}:
-	default:
-	}
-	return len(p), nil
+	said *gbytes.Buffer
 }
 
 func newWatched(t *testing.T) *watched {
@@ -68,7 +57,7 @@ func newWatched(t *testing.T) *watched {
 	must(t, err)
 	t.Cleanup(func() { os.RemoveAll(tmp) })
 	must(t, os.Chmod(tmp, 0o755))
-	w := &watched{t: t, dir: filepath.Join(t.TempDir(), "bin"), tmp: tmp, more: make(chan struct{}, 1)}
+	w := &watched{t: t, dir: filepath.Join(t.TempDir(), "bin"), tmp: tmp, said: gbytes.NewBuffer()}
 	must(t, os.Mkdir(w.dir, 0o755))
 	w.put("mqfiled", "/bin/false")
 	w.put("mqfile", "/bin/false")
@@ -96,27 +85,9 @@ func (w *watched) put(name, from string) {
 // sees waits until the output has had the texts, in their order, and forgets it up to there.
 func (w *watched) sees(texts ...string) {
 	w.t.Helper()
-	ctx, cancel := harness.WithTimeout(w.t.Context(), 2*time.Minute)
-	defer cancel()
 	for _, text := range texts {
-		for !w.passed(text) {
-			select {
-			case <-w.more:
-			case <-ctx.Done():
-				w.t.Fatalf("no %q in\n%s", text, w.text.String())
-			}
-		}
+		NewWithT(w.t).Eventually(w.said).WithTimeout(harness.Stretched(2 * time.Minute)).Should(gbytes.Say(regexp.QuoteMeta(text)))
 	}
-}
-
-func (w *watched) passed(text string) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	at := strings.Index(w.text.String(), text)
-	if at >= 0 {
-		w.text.Next(at + len(text))
-	}
-	return at >= 0
 }
 
 // mustEnd proves that the judge ends with the status and leaves nothing.
@@ -142,16 +113,7 @@ func TestWatchTurnsGreenOnATerminalAndGivesItBack(t *testing.T) {
 	w.cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true, Setctty: true}
 	must(t, w.cmd.Start())
 	terminal.Close()
-	go func() {
-		buf := make([]byte, 4096)
-		for {
-			n, err := master.Read(buf)
-			w.Write(buf[:n])
-			if err != nil {
-				return
-			}
-		}
-	}()
+	go io.Copy(w.said, master)
 	w.sees(enterScreen, "waiting for the next build", red+"✗ umask", "the original process returned 1")
 	bin, _ := suite()
 	w.put("mqfiled", filepath.Join(bin, "mqfiled"))
@@ -168,7 +130,7 @@ func TestWatchTurnsGreenOnATerminalAndGivesItBack(t *testing.T) {
 
 func TestWatchWritesALineForEachChangeWhereThereIsNoTerminal(t *testing.T) {
 	w := newWatched(t)
-	w.cmd.Stdout = w
+	w.cmd.Stdout = w.said
 	must(t, w.cmd.Start())
 	w.sees("FAILED", "0 of 4 points; waiting for the next build\n")
 	bin, _ := suite()
@@ -216,7 +178,7 @@ func TestWatchBuildsWhatHasChanged(t *testing.T) {
 	must(t, os.WriteFile(main, []byte("broken"), 0o644))
 	w.cmd.Args = append(w.cmd.Args, "--sources", sources,
 		"--build", "! grep -H broken main.c && cp "+bin+"/mqfiled "+w.dir+"/new && mv "+w.dir+"/new "+w.dir+"/mqfiled")
-	w.cmd.Stdout = w
+	w.cmd.Stdout = w.said
 	must(t, w.cmd.Start())
 	w.sees("0 of 4 points; waiting for the next build\n")
 	must(t, os.WriteFile(main, []byte("still broken"), 0o644))
