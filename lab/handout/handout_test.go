@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path"
@@ -366,19 +365,13 @@ func TestNoLineOfTheSolutionIsInAHandout(t *testing.T) {
 		must(t, o.make(t.Context()))
 		_, regions, err := o.files()
 		must(t, err)
-		all, lines := map[string][]byte{}, map[string]map[string]bool{} // by a file's name
-		folder := os.DirFS(o.dir)
-		must(t, fs.WalkDir(folder, ".", func(name string, entry fs.DirEntry, err error) error {
-			if err != nil || entry.IsDir() {
-				return err
-			}
-			all[name], err = fs.ReadFile(folder, name)
+		all, lines := check.Tree(t, o.dir), map[string]map[string]bool{} // by a file's name
+		for name, content := range all {
 			lines[name] = map[string]bool{}
-			for line := range bytes.Lines(all[name]) {
-				lines[name][string(bytes.TrimSpace(line))] = true
+			for line := range strings.Lines(content) {
+				lines[name][strings.TrimSpace(line)] = true
 			}
-			return err
-		}))
+		}
 		compared := 0
 		for _, r := range regions {
 			for _, line := range r.removed {
@@ -391,7 +384,7 @@ func TestNoLineOfTheSolutionIsInAHandout(t *testing.T) {
 					if strings.HasPrefix(name, "lab/mq/") || strings.HasPrefix(name, "lab/wire/") || strings.Contains(name, "/reference/") {
 						continue // given whole, or as programs without symbols, which have their texts
 					}
-					if lines[name][line] || strings.HasPrefix(name, "specs/") && bytes.Contains(all[name], []byte(line)) {
+					if lines[name][line] || strings.HasPrefix(name, "specs/") && strings.Contains(all[name], line) {
 						t.Errorf("%s has a line of %s: %s", name, r.file, line)
 					}
 				}
@@ -406,23 +399,23 @@ func TestNoLineOfTheSolutionIsInAHandout(t *testing.T) {
 }
 
 // programsTellNothing looks at the programs of a handout, whose files are all by name.
-func programsTellNothing(t *testing.T, all map[string][]byte) {
+func programsTellNothing(t *testing.T, all map[string]string) {
 	absolute, err := filepath.Abs(project)
 	must(t, err)
 	for name, processor := range map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64} {
 		for _, program := range []string{"judge", "launch", "trace", "specs.test"} {
 			program = path.Join("specs", name, program)
-			image, err := elf.NewFile(bytes.NewReader(all[program]))
+			image, err := elf.NewFile(strings.NewReader(all[program]))
 			must(t, err)
 			if image.Machine != processor {
 				t.Errorf("%s is for %v", program, image.Machine)
 			}
 			for _, pkg := range []string{"server", "client", "lab/daemon"} {
-				if bytes.Contains(all[program], []byte("daemonlab/"+pkg+".")) {
+				if strings.Contains(all[program], "daemonlab/"+pkg+".") {
 					t.Errorf("%s has functions of %s", program, pkg)
 				}
 			}
-			if bytes.Contains(all[program], []byte(absolute)) {
+			if strings.Contains(all[program], absolute) {
 				t.Errorf("%s names a directory of this machine", program)
 			}
 		}

@@ -96,6 +96,15 @@ func TerminalSize() (columns, rows int) {
 	return 100, 24
 }
 
+// CopyProgram copies an executable so that every user may execute it, whatever the umask.
+func CopyProgram(from, to string) error {
+	content, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return errors.Join(os.WriteFile(to, content, 0o755), os.Chmod(to, 0o755))
+}
+
 // WriteFile writes a file that appears whole or not at all; with durable also when the machine stops.
 func WriteFile(file string, content []byte, durable bool) error {
 	f, err := os.CreateTemp(filepath.Dir(file), ".new-*")

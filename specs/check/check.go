@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -58,16 +59,16 @@ func Files(t testing.TB, dir, content string, mode fs.FileMode, names ...string)
 	}
 }
 
-// Tree is what the files below a directory hold, by path.
+// Tree is what the regular files below a directory hold, by path.
 func Tree(t testing.TB, dir string) map[string]string {
 	t.Helper()
 	files := map[string]string{}
-	Must(t, fs.WalkDir(os.DirFS(dir), ".", func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
+	Must(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error { // fs.WalkDir refuses odd names
+		if err != nil || !entry.Type().IsRegular() {
 			return err
 		}
-		content, err := os.ReadFile(filepath.Join(dir, path))
-		files[path] = string(content)
+		content, err := os.ReadFile(path)
+		files[strings.TrimPrefix(path, dir+"/")] = string(content)
 		return err
 	}))
 	return files

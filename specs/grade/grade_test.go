@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"flag"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -170,14 +169,9 @@ func look(t *testing.T, dirs ...string) state {
 	t.Helper()
 	s := state{}
 	for _, dir := range dirs {
-		must(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-			if err != nil || !entry.Type().IsRegular() {
-				return err
-			}
-			content, err := os.ReadFile(path)
-			s[path] = fmt.Sprintf("%x", sha256.Sum256(content))
-			return err
-		}))
+		for path, content := range check.Tree(t, dir) {
+			s[filepath.Join(dir, path)] = fmt.Sprintf("%x", sha256.Sum256([]byte(content)))
+		}
 	}
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	must(t, err)

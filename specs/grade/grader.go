@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 
+	"daemonlab/lab/tool"
 	"daemonlab/specs/grade/cage"
 	"daemonlab/specs/grade/class"
 	"daemonlab/specs/grade/intake"
@@ -108,7 +109,7 @@ func (g *grader) makeRooms() error {
 func (g *grader) openTools(dir string) (tools []*os.File, err error) {
 	for _, name := range toolNames {
 		copied := filepath.Join(g.room("tools"), name)
-		if err := cage.CopyProgram(filepath.Join(dir, name), copied); err != nil {
+		if err := tool.CopyProgram(filepath.Join(dir, name), copied); err != nil {
 			return nil, err
 		}
 		file, err := os.Open(copied)

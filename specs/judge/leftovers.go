@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"daemonlab/lab/tool"
 	"daemonlab/specs/finding"
 	"daemonlab/specs/harness"
 )
@@ -82,7 +83,7 @@ func tellOfQueues(lang string) {
 // back, for the next row and for its author.
 func keep(dir string, programs ...string) (restore func() error, err error) {
 	for _, path := range programs {
-		if err := copyProgram(path, filepath.Join(dir, filepath.Base(path))); err != nil {
+		if err := tool.CopyProgram(path, filepath.Join(dir, filepath.Base(path))); err != nil {
 			return nil, err
 		}
 	}
@@ -94,18 +95,10 @@ func keep(dir string, programs ...string) (restore func() error, err error) {
 			if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 				continue
 			}
-			if err := copyProgram(filepath.Join(dir, filepath.Base(path)), path); err != nil {
+			if err := tool.CopyProgram(filepath.Join(dir, filepath.Base(path)), path); err != nil {
 				return err
 			}
 		}
 		return nil
 	}, nil
-}
-
-func copyProgram(from, to string) error {
-	content, err := os.ReadFile(from)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(to, content, 0o755)
 }

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"daemonlab/lab/tool"
 	"daemonlab/specs/harness"
 	"daemonlab/specs/rubric"
 )
@@ -50,7 +51,7 @@ func (o options) round(ctx context.Context, programs finder, seen []look, b *boa
 	defer os.RemoveAll(dir)
 	for _, program := range []*string{&o.server, &o.client} {
 		copied := filepath.Join(dir, filepath.Base(*program))
-		err := copyProgram(*program, copied)
+		err := tool.CopyProgram(*program, copied)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil // a build has begun
 		}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"syscall"
@@ -79,16 +80,9 @@ func start(t *testing.T, given []*os.File, orders ...string) target {
 
 var must = check.Must
 
-func equal[T comparable](t *testing.T, what string, got, want T) {
+func equal[T any](t *testing.T, what string, got, want T) {
 	t.Helper()
-	if got != want {
-		t.Errorf("%s: got %v, want %v", what, got, want)
-	}
-}
-
-func same[T comparable](t *testing.T, what string, got, want []T) {
-	t.Helper()
-	if !slices.Equal(got, want) {
+	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%s: got %.500q, want %.500q", what, fmt.Sprint(got), fmt.Sprint(want))
 	}
 }
@@ -112,7 +106,7 @@ func TestHostile(t *testing.T) {
 	checkSession(t, p, terminal)
 	vars, err := p.Environ()
 	must(t, err)
-	same(t, "environment", vars, env)
+	equal(t, "environment", vars, env)
 	equal(t, "RLIMIT_NOFILE", p.limit(t, unix.RLIMIT_NOFILE), unix.Rlimit{Cur: 1024, Max: 1024})
 	equal(t, "RLIMIT_FSIZE", p.limit(t, unix.RLIMIT_FSIZE), unix.Rlimit{})
 }
@@ -161,7 +155,7 @@ func checkFiles(t *testing.T, p target, planted map[int]*os.File) {
 			equal(t, fmt.Sprintf("identity of %v", fd), fd.ID, procfs.FileID{Dev: st.Dev, Ino: st.Ino})
 		}
 	}
-	same(t, "descriptors", numbers, append([]int{0, 1, 2}, slices.Sorted(maps.Keys(planted))...))
+	equal(t, "descriptors", numbers, append([]int{0, 1, 2}, slices.Sorted(maps.Keys(planted))...))
 }
 
 func checkStatus(t *testing.T, p target, blocked, ignored procfs.SignalSet, umask int) {
@@ -203,7 +197,7 @@ func TestPlain(t *testing.T) {
 	equal(t, "session", s.Session, session)
 	vars, err := p.Environ()
 	must(t, err)
-	same(t, "environment", vars, os.Environ())
+	equal(t, "environment", vars, os.Environ())
 }
 
 // A limit that was not ordered is the one that the launcher was started with, though Go has raised it since.

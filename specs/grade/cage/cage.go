@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"daemonlab/lab/tool"
 	"daemonlab/specs/harness"
 )
 
@@ -79,7 +80,7 @@ func Open(work string, shares []Share, tools []*os.File) (*Cages, error) {
 			return nil, err
 		}
 	}
-	if err := CopyProgram("/proc/self/exe", c.program()); err != nil {
+	if err := tool.CopyProgram("/proc/self/exe", c.program()); err != nil {
 		return nil, err
 	}
 	ready := make(chan error)
@@ -237,18 +238,6 @@ func explain(err error) error {
 		return fmt.Errorf("%w: does this machine allow you user namespaces? See user_namespaces(7)", err)
 	}
 	return err
-}
-
-// CopyProgram copies an executable so that every user may execute it, whatever the umask.
-func CopyProgram(from, to string) error {
-	content, err := os.ReadFile(from)
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(to, content, 0o755); err != nil {
-		return err
-	}
-	return os.Chmod(to, 0o555)
 }
 
 // Path is where a command of the name is found in a cage.
