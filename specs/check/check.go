@@ -39,6 +39,16 @@ func Needs(t testing.TB, commands ...string) {
 	}
 }
 
+// Room makes a directory that every user may enter, as t.TempDir's is not: the daemon becomes nobody.
+func Room(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "room-")
+	Must(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	Must(t, os.Chmod(dir, 0o755))
+	return dir
+}
+
 // Build builds programs of the project into a file or directory.
 func Build(to string, packages ...string) error {
 	cmd := exec.Command("go", append([]string{"build", "-buildvcs=false", "-o", to}, packages...)...)

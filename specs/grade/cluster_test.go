@@ -80,7 +80,7 @@ func TestSlurm(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("slurmd has to be root")
 	}
-	dir := room(t)
+	dir := check.Room(t)
 	submissions, merged := filepath.Join(dir, "submissions"), filepath.Join(dir, "merged")
 	for i := range 200 {
 		folder := filepath.Join(submissions, fmt.Sprintf("student %d", i))
@@ -91,7 +91,7 @@ func TestSlurm(t *testing.T) {
 			add(t, filepath.Join(folder, "Makefile"), fmt.Sprintf("all:\n\texit %d\n", i%10))
 		}
 	}
-	cluster(t, room(t))
+	cluster(t, check.Room(t))
 	script, err := filepath.Abs("../../scripts/cluster/grade.sbatch")
 	must(t, err)
 	cmd := exec.Command("sbatch", "--wait", "--array=1-4", "--output="+dir+"/said-%a", script, submissions, dir+"/parts")

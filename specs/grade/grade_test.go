@@ -57,20 +57,10 @@ func buildKit() error {
 	return err
 }
 
-// room makes a directory that every user may enter.
-func room(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "grade-test-")
-	must(t, err)
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	must(t, os.Chmod(dir, 0o755))
-	return dir
-}
-
 // grade runs the grader and returns what it found. Its temporary files are in a directory that must be empty at the end.
 func grade(t *testing.T, out string, args ...string) class.Class {
 	t.Helper()
-	temporary := room(t)
+	temporary := check.Room(t)
 	cmd := exec.Command(filepath.Join(kit, "grade"), append(args, "--out", out)...)
 	cmd.Env = append(os.Environ(), "TMPDIR="+temporary)
 	said, err := cmd.CombinedOutput()
@@ -105,7 +95,7 @@ func mustLeaveNothing(t *testing.T) {
 func TestSample(t *testing.T) {
 	check.Slow(t)
 	check.Needs(t, "git", "go", "make", "gcc", "setsid")
-	dir := room(t)
+	dir := check.Room(t)
 	submissions := filepath.Join(dir, "submissions")
 	must(t, os.Mkdir(submissions, 0o755))
 	makeSample(t, submissions)

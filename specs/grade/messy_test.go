@@ -136,7 +136,7 @@ var packed = regexp.MustCompile(`\.(zip|tar|tgz|tar\.[a-z0-9]+)$`)
 func TestMessyClass(t *testing.T) {
 	check.Slow(t)
 	check.Needs(t, "go", "make", "gcc", "xz", "zstd")
-	dir := room(t)
+	dir := check.Room(t)
 	submissions, out, rubric := filepath.Join(dir, "class"), filepath.Join(dir, "out"), filepath.Join(dir, "rubric.json")
 	must(t, os.Mkdir(submissions, 0o755))
 	for name, entry := range messyClass {
@@ -214,7 +214,7 @@ func endAmid(t *testing.T, sig syscall.Signal, out string, args ...string) {
 	}
 	before := graded()
 	cmd := exec.Command(filepath.Join(kit, "grade"), args...)
-	cmd.Env = append(os.Environ(), "TMPDIR="+room(t))
+	cmd.Env = append(os.Environ(), "TMPDIR="+check.Room(t))
 	must(t, cmd.Start())
 	waitFor(t, "more to be graded", func() bool { return graded() >= before+4 })
 	must(t, cmd.Process.Signal(sig))
@@ -260,7 +260,7 @@ func gradeAgain(t *testing.T, dir, out string, args []string) {
 // TestInsideTheClass grades the folder that it is in, where the results are then, too, by the table beside it.
 func TestInsideTheClass(t *testing.T) {
 	check.Slow(t)
-	dir := filepath.Join(room(t), "class")
+	dir := filepath.Join(check.Room(t), "class")
 	must(t, os.MkdirAll(filepath.Join(dir, "ana"), 0o755))
 	add(t, dir+".csv", "name,points,reason\nana,70,oral\n")
 	for range 2 {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"daemonlab/specs/broken"
+	"daemonlab/specs/check"
 )
 
 var update = flag.Bool("update", false, "write the transcripts anew")
@@ -68,10 +69,7 @@ func TestTranscripts(t *testing.T) {
 // programOf builds a program of specs/broken, or writes a script.
 func programOf(t *testing.T, what string) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "transcripts-")
-	must(t, err)
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	must(t, os.Chmod(dir, 0o755))
+	dir := check.Room(t)
 	content, err := os.ReadFile(filepath.Join("..", "broken", what+".patch"))
 	if err != nil {
 		content, err = os.ReadFile(filepath.Join("testdata", what+".patch"))

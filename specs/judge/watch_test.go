@@ -53,11 +53,7 @@ func newWatched(t *testing.T) *watched {
 	t.Helper()
 	bin, err := suite()
 	must(t, err)
-	tmp, err := os.MkdirTemp("", "judge-test-") // t.TempDir is for its owner only, and the daemon becomes nobody
-	must(t, err)
-	t.Cleanup(func() { os.RemoveAll(tmp) })
-	must(t, os.Chmod(tmp, 0o755))
-	w := &watched{t: t, dir: filepath.Join(t.TempDir(), "bin"), tmp: tmp, said: gbytes.NewBuffer()}
+	w := &watched{t: t, dir: filepath.Join(t.TempDir(), "bin"), tmp: check.Room(t), said: gbytes.NewBuffer()}
 	must(t, os.Mkdir(w.dir, 0o755))
 	w.put("mqfiled", "/bin/false")
 	w.put("mqfile", "/bin/false")

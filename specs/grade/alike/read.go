@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"hash/fnv"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -44,20 +43,19 @@ func read(dir string, each func(file string, all []token)) (skipped []string, er
 			skip("with all that follows: too much")
 			return fs.SkipAll
 		}
-		f, err := root.Open(file)
-		if err != nil {
-			skip(err)
-			return nil
+		var text []byte
+		info, err := e.Info()
+		large := err == nil && info.Size() > maxFile
+		if err == nil && !large {
+			text, err = root.ReadFile(file)
 		}
-		defer f.Close()
-		text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 		switch {
 		case err != nil:
 			skip(err)
+		case large:
+			skip("larger than 1 MiB")
 		case bytes.IndexByte(text, 0) >= 0:
 			skip("no text")
-		case len(text) > maxFile:
-			skip("larger than 1 MiB")
 		default:
 			all := tokens(file, text, left)
 			files, left = files+1, left-len(all)

@@ -7,7 +7,6 @@ import (
 
 	"daemonlab/specs/finding"
 	"daemonlab/specs/grade/class"
-	"daemonlab/specs/rubric"
 )
 
 // JUnit's report as Jenkins reads it (junit-10.xsd of its xunit plugin): a suite for each submission, a case for each
@@ -64,46 +63,35 @@ func junitSubmission(s class.Submission, c class.Class) junitSuite {
 		Timestamp: c.Began.UTC().Format("2006-01-02T15:04:05")}
 	if message := explain(s, "en"); message != "" {
 		// A case of its own: none of the rows is at fault, and it may have none.
-		whole := junitCase{Name: string(s.Verdict), Class: suite.Name, Time: seconds(s.Build.Seconds)}
-		text := &junitMessage{Message: finding.Plain(s.Why), Text: message}
+		status := class.Failed
 		if s.Verdict == class.GraderFailed {
-			whole.Error = text
-		} else {
-			whole.Failure = text
+			status = class.Error
 		}
-		suite.Cases = append(suite.Cases, whole)
+		suite.add(string(s.Verdict), status, s.Build.Seconds, junitMessage{finding.Plain(s.Why), message})
 	}
 	for _, row := range c.Rubric {
 		if found, judged := s.Row(row.ID); judged {
-			suite.Cases = append(suite.Cases, junitRow(suite.Name, s, row, found))
-		}
-	}
-	suite.Tests = len(suite.Cases)
-	for _, t := range suite.Cases {
-		switch {
-		case t.Failure != nil:
-			suite.Failures++
-		case t.Error != nil:
-			suite.Errors++
-		case t.Skipped != nil:
-			suite.Skipped++
+			suite.add(row.ID, found.Status, found.Seconds, junitMessage{row.Title.EN, report(s, row, found, "en")})
 		}
 	}
 	return suite
 }
 
-func junitRow(name string, s class.Submission, row rubric.Row, found class.Row) junitCase {
-	t := junitCase{Name: row.ID, Class: name, Time: seconds(found.Seconds)}
-	message := &junitMessage{Message: row.Title.EN, Text: report(s, row, found, "en")}
-	switch found.Status {
+func (s *junitSuite) add(name, status string, took float64, m junitMessage) {
+	t := junitCase{Name: name, Class: s.Name, Time: seconds(took)}
+	switch status {
 	case class.Failed:
-		t.Failure = message
+		t.Failure = &m
+		s.Failures++
 	case class.Error:
-		t.Error = message
+		t.Error = &m
+		s.Errors++
 	case class.Skipped:
-		t.Skipped = message
+		t.Skipped = &m
+		s.Skipped++
 	}
-	return t
+	s.Cases = append(s.Cases, t)
+	s.Tests++
 }
 
 func seconds(s float64) string {
