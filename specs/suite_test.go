@@ -125,7 +125,7 @@ func (r row) fail(f finding.Finding) {
 		AddReportEntry(finding.Facts, server.Evidence(), ReportEntryVisibilityNever)
 	}
 	AddReportEntry(finding.Entry, f, ReportEntryVisibilityNever)
-	Fail(r.ID + ": " + r.Title.EN + "\n" + f.Text(r.Row, "en"))
+	Fail(r.ID + ": " + r.Title.EN + "\n" + f.Whole(r.Row, "en", 0))
 }
 
 // server is the one that the spec has started last.

@@ -51,11 +51,6 @@ func (f Finding) Brief(row rubric.Row, lang string, columns int) string {
 	return f.layOut(row, lang, columns, brief)
 }
 
-// Text lays out a finding and the row's hint.
-func (f Finding) Text(row rubric.Row, lang string) string {
-	return f.layOut(row, lang, 0, [5]int{})
-}
-
 // Whole lays out a finding and the row's hint in so many columns, 0 being any number, and all facts as they are.
 func (f Finding) Whole(row rubric.Row, lang string, columns int) string {
 	text := f.layOut(row, lang, columns, [5]int{})

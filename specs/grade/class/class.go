@@ -288,8 +288,9 @@ func (r Row) Shown() (text rubric.Text, facts []finding.Fact) {
 		return rubric.Text{EN: bounded(finding.Plain(r.Why.EN)), ES: bounded(finding.Plain(r.Why.ES))}, nil
 	}
 	withoutHint := *r.Finding
-	withoutHint.Do = rubric.Text{}
-	text = rubric.Text{EN: bounded(withoutHint.Text(rubric.Row{}, "en")), ES: bounded(withoutHint.Text(rubric.Row{}, "es"))}
+	withoutHint.Do, withoutHint.Facts = rubric.Text{}, nil
+	none := rubric.Row{}
+	text = rubric.Text{EN: bounded(withoutHint.Whole(none, "en", 0)), ES: bounded(withoutHint.Whole(none, "es", 0))}
 	for _, fact := range r.Finding.Facts {
 		facts = append(facts, finding.Fact{Of: fact.Of, Text: bounded(finding.Plain(fact.Text))})
 	}
