@@ -56,3 +56,70 @@ func dropFromBounding() error {
 	}
 	return nil
 }
+
+// filter has the kernel kill the process at mq_notify(2).
+func (o *orders) filter() error {
+	if !o.killAt {
+		return nil
+	}
+	return installFilter(killFilter)
+}
+
+// installFilter also works without CAP_SYS_ADMIN, but only with no_new_privs (seccomp(2)), which the program then sees.
+func installFilter(program []unix.SockFilter) error {
+	err := setFilter(program)
+	if !errors.Is(err, unix.EACCES) {
+		return err
+	}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("prctl PR_SET_NO_NEW_PRIVS: %w", err)
+	}
+	return setFilter(program)
+}
+
+// Offsets in struct seccomp_data, on the little-endian machines that the sigaction of sys_linux.go is for.
+const (
+	systemCall = 0  // nr
+	arch       = 4  // of the system call's numbers
+	first      = 16 // args[0], its lower half
+)
+
+const (
+	load      = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS
+	jumpEqual = unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K
+	give      = unix.BPF_RET | unix.BPF_K
+)
+
+// killFilter kills at mq_notify(2) and allows the rest.
+var killFilter = []unix.SockFilter{
+	{Code: load, K: systemCall},
+	{Code: jumpEqual, Jf: 1, K: unix.SYS_MQ_NOTIFY},
+	{Code: give, K: unix.SECCOMP_RET_KILL_PROCESS},
+	{Code: give, K: unix.SECCOMP_RET_ALLOW},
+}
+
+// prlimits are the numbers of prlimit(2) for each ABI of these machines, those of 32 bits and x32 among them.
+var prlimits = []struct{ arch, nr uint32 }{
+	{unix.AUDIT_ARCH_X86_64, 302}, {unix.AUDIT_ARCH_X86_64, 302 | 1<<30}, {unix.AUDIT_ARCH_I386, 340},
+	{unix.AUDIT_ARCH_AARCH64, 261}, {unix.AUDIT_ARCH_ARM, 369},
+}
+
+// ownLimitsFilter fails prlimit(2) of any process but the caller, named as 0. The kernel asks for the same user only,
+// not for the capabilities of the other process.
+func ownLimitsFilter() (program []unix.SockFilter) {
+	for i, prlimit := range prlimits {
+		program = append(program, []unix.SockFilter{
+			{Code: load, K: arch},
+			{Code: jumpEqual, Jf: 2, K: prlimit.arch},
+			{Code: load, K: systemCall},
+			{Code: jumpEqual, Jt: uint8(4*(len(prlimits)-i) - 3), K: prlimit.nr},
+		}...)
+	}
+	return append(program, []unix.SockFilter{
+		{Code: give, K: unix.SECCOMP_RET_ALLOW},
+		{Code: load, K: first},
+		{Code: jumpEqual, Jt: 1, K: 0},
+		{Code: give, K: unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)},
+		{Code: give, K: unix.SECCOMP_RET_ALLOW},
+	}...)
+}

@@ -90,6 +90,23 @@ func (o *orders) changeSecurebits() error {
 	return os.NewSyscallError("prctl PR_SET_SECUREBITS", unix.Prctl(unix.PR_SET_SECUREBITS, noSetuidFixup, 0, 0, 0))
 }
 
+// setSignals sets the disposition of every signal and the mask. Package os/signal would not do: it cannot reach the
+// signals that the runtime keeps, and the launcher's own handlers and whatever the suite was started with (nohup) would
+// show through.
+func (o *orders) setSignals() error {
+	for sig := syscall.Signal(1); sig <= 64; sig++ {
+		if sig == unix.SIGKILL || sig == unix.SIGSTOP {
+			continue
+		}
+		if err := setDisposition(sig, o.ignore.Has(sig)); err != nil {
+			return fmt.Errorf("rt_sigaction %v: %w", sig, err)
+		}
+	}
+	var mask unix.Sigset_t
+	mask.Val[0] = uint64(o.block)
+	return os.NewSyscallError("rt_sigprocmask", unix.PthreadSigmask(unix.SIG_SETMASK, &mask, nil))
+}
+
 // plant moves the given descriptors to their numbers. Any of these may be in use, by another given one or by the Go
 // runtime, so all are first copied out of the way. Everything else above 2 closes at exec: the numbers that the
 // launcher was given, what the suite may have leaked to it, and the copies.
