@@ -2,6 +2,7 @@
 package shard
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -39,8 +40,8 @@ func (s Shard) valid() bool {
 // fromEnvironment knows the tasks of a Slurm array (sbatch(1), --array), whose numbers may begin anywhere and go in
 // steps, and the pods of a Kubernetes indexed Job, which count from 0 and know no total: GRADE_SHARDS has it.
 func fromEnvironment() (s Shard, err error) {
-	number := func(name string) int {
-		n, convErr := strconv.Atoi(os.Getenv(name))
+	number := func(name, unset string) int {
+		n, convErr := strconv.Atoi(cmp.Or(os.Getenv(name), unset))
 		if convErr != nil {
 			err = errors.Join(err, fmt.Errorf("%s=%q is no number", name, os.Getenv(name)))
 		}
@@ -48,18 +49,15 @@ func fromEnvironment() (s Shard, err error) {
 	}
 	switch {
 	case os.Getenv("SLURM_ARRAY_TASK_ID") != "":
-		step := 1
-		if os.Getenv("SLURM_ARRAY_TASK_STEP") != "" {
-			step = number("SLURM_ARRAY_TASK_STEP")
-		}
-		away := number("SLURM_ARRAY_TASK_ID") - number("SLURM_ARRAY_TASK_MIN")
-		s.Count = number("SLURM_ARRAY_TASK_COUNT")
+		step := number("SLURM_ARRAY_TASK_STEP", "1")
+		away := number("SLURM_ARRAY_TASK_ID", "") - number("SLURM_ARRAY_TASK_MIN", "")
+		s.Count = number("SLURM_ARRAY_TASK_COUNT", "")
 		// An array of numbers at odd distances has no step, and a task cannot tell which of them it is.
 		if step >= 1 && away%step == 0 {
 			s.Index = away/step + 1
 		}
 	case os.Getenv("JOB_COMPLETION_INDEX") != "":
-		s = Shard{number("JOB_COMPLETION_INDEX") + 1, number("GRADE_SHARDS")}
+		s = Shard{number("JOB_COMPLETION_INDEX", "") + 1, number("GRADE_SHARDS", "")}
 	default:
 		return s, errors.New("shard: neither SLURM_ARRAY_TASK_ID nor JOB_COMPLETION_INDEX is in the environment")
 	}
