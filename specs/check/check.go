@@ -73,7 +73,8 @@ func Files(t testing.TB, dir, content string, mode fs.FileMode, names ...string)
 func Tree(t testing.TB, dir string) map[string]string {
 	t.Helper()
 	files := map[string]string{}
-	Must(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error { // fs.WalkDir refuses odd names
+	// fs.WalkDir would refuse names that are no UTF-8.
+	Must(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() {
 			return err
 		}

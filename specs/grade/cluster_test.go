@@ -108,7 +108,8 @@ func TestSlurm(t *testing.T) {
 	found := grade(t, merged, append([]string{"--merge"}, parts...)...)
 	built, failed := found.Count(class.Graded), found.Count(class.NoBuild)
 	if len(parts) != 4 || built != 4 || failed != 196 || len(found.Submissions) != 200 {
-		t.Errorf("%d submissions in %d parts, of which %d build and %d do not", len(found.Submissions), len(parts), built, failed)
+		t.Errorf("%d submissions in %d parts, of which %d build and %d do not",
+			len(found.Submissions), len(parts), built, failed)
 	}
 	waitFor(t, "the end of all tasks", func() bool {
 		left, err := exec.Command("squeue", "-h").Output()

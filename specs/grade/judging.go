@@ -101,7 +101,8 @@ func (a *attempt) judgeRows(ctx context.Context, log string, ids []string) ([]cl
 		Command: a.judgeCommand(ids), Trusted: true, Files: a.built, Fixed: true, Stdout: said, Stderr: complaints,
 		Env: cage.Environment(harness.OrdersVariable + "=" + strings.Join(a.cages.Confine(), " ")),
 	})
-	if keepErr := errors.Join(a.keep(log+".json", said.kept.Bytes()), a.keep(log+".log", complaints.kept.Bytes())); keepErr != nil {
+	keepErr := errors.Join(a.keep(log+".json", said.kept.Bytes()), a.keep(log+".log", complaints.kept.Bytes()))
+	if keepErr != nil {
 		return nil, keepErr
 	}
 	found := parseStream(said.kept.Bytes())
@@ -118,7 +119,8 @@ func (a *attempt) judgeRows(ctx context.Context, log string, ids []string) ([]cl
 	}
 	rows, open := finished(found, ids)
 	if len(rows) < len(ids) {
-		return nil, fmt.Errorf("the judge ended with %d before it had judged %s: %s", exit, open, oneLine(complaints.kept.String()))
+		return nil, fmt.Errorf("the judge ended with %d before it had judged %s: %s", exit, open,
+			oneLine(complaints.kept.String()))
 	}
 	return rows, nil
 }

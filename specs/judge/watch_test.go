@@ -82,7 +82,8 @@ func (w *watched) put(name, from string) {
 func (w *watched) sees(texts ...string) {
 	w.t.Helper()
 	for _, text := range texts {
-		NewWithT(w.t).Eventually(w.said).WithTimeout(harness.Stretched(2 * time.Minute)).Should(gbytes.Say(regexp.QuoteMeta(text)))
+		NewWithT(w.t).Eventually(w.said).WithTimeout(harness.Stretched(2 * time.Minute)).
+			Should(gbytes.Say(regexp.QuoteMeta(text)))
 	}
 }
 

@@ -103,7 +103,8 @@ func TestKeys(t *testing.T) {
 // hold says something when its cage has a process in another session, and waits for it.
 func hold() int {
 	cages.Run(context.Background(), cage.Job{
-		Command: []string{"/bin/sh", "-c", "setsid sleep 1000000 & echo ready; sleep 1000000"}, Env: cage.Environment(), Stdout: os.Stdout,
+		Command: []string{"/bin/sh", "-c", "setsid sleep 1000000 & echo ready; sleep 1000000"},
+		Env:     cage.Environment(), Stdout: os.Stdout,
 	})
 	return 1
 }

@@ -136,16 +136,18 @@ func TestMoodleAndCanvasImport(t *testing.T) {
 	}
 }
 
-// imports are the beginnings of the lines of each file. Canvas has none without a grade: an empty cell would take it away.
+// imports are the beginnings of the lines of each file. Canvas has none without a grade: an empty cell would take it
+// away.
 var imports = map[string][]string{
-	"canvas.csv": {"Student|ID|SIS User ID|SIS Login ID|Section|daemonlab", "Points Possible|||||100", "Núñez, Ana|11||||100",
-		"Núñez, Ana|12||||54", "Núñez, Ana|13||||0", "Núñez, Ana|15||||80", "'=nobody|||||0"},
-	"moodle.en.csv": {"Identifier|Full name|Grade|Last modified (grade)|Feedback comments", "Participant 11|Núñez, Ana|100",
-		"Participant 12|Núñez, Ana|54", "Participant 13|Núñez, Ana|0", "Participant 14|Núñez, Ana|", "Participant 15|Núñez, Ana|80",
-		"Participant 16|Núñez, Ana|", "|'=nobody|0"},
-	"moodle.es.csv": {"Identificador|Nombre completo|Calificación|Última modificación (calificación)|Comentarios de retroalimentación",
-		"Participante 11|Núñez, Ana|100", "Participante 12|Núñez, Ana|54", "Participante 13|Núñez, Ana|0", "Participante 14|Núñez, Ana|",
-		"Participante 15|Núñez, Ana|80", "Participante 16|Núñez, Ana|", "|'=nobody|0"},
+	"canvas.csv": {"Student|ID|SIS User ID|SIS Login ID|Section|daemonlab", "Points Possible|||||100",
+		"Núñez, Ana|11||||100", "Núñez, Ana|12||||54", "Núñez, Ana|13||||0", "Núñez, Ana|15||||80", "'=nobody|||||0"},
+	"moodle.en.csv": {"Identifier|Full name|Grade|Last modified (grade)|Feedback comments",
+		"Participant 11|Núñez, Ana|100", "Participant 12|Núñez, Ana|54", "Participant 13|Núñez, Ana|0",
+		"Participant 14|Núñez, Ana|", "Participant 15|Núñez, Ana|80", "Participant 16|Núñez, Ana|", "|'=nobody|0"},
+	"moodle.es.csv": {
+		"Identificador|Nombre completo|Calificación|Última modificación (calificación)|Comentarios de retroalimentación",
+		"Participante 11|Núñez, Ana|100", "Participante 12|Núñez, Ana|54", "Participante 13|Núñez, Ana|0",
+		"Participante 14|Núñez, Ana|", "Participante 15|Núñez, Ana|80", "Participante 16|Núñez, Ana|", "|'=nobody|0"},
 }
 
 func TestNothingIsLeftOfWhoeverIsNoStudentAnyMore(t *testing.T) {

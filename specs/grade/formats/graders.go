@@ -40,7 +40,8 @@ func gradescope(s class.Submission, rows []rubric.Row) object {
 			output = strings.TrimSpace(fmt.Sprintf("%d of %d points.\n%s", got, of, output))
 		}
 		if of < rubric.Total {
-			output += fmt.Sprintf("\n%d points could not be earned, because their tests could not run here.", rubric.Total-of)
+			output += fmt.Sprintf("\n%d points could not be earned, because their tests could not run here.",
+				rubric.Total-of)
 		}
 	}
 	g["output"], g["tests"] = output, tests
@@ -51,8 +52,8 @@ func gradescope(s class.Submission, rows []rubric.Row) object {
 // rows. What was not judged has neither points nor a status.
 func gradescopeTest(s class.Submission, row rubric.Row, number string) object {
 	found, judged := s.Row(row.ID)
-	t := object{"name": row.Title.EN, "number": number, "output": report(s, row, found, "en"), "output_format": plainText,
-		"visibility": visible, "tags": []string{row.ID, fmt.Sprintf("step %d", row.Step)}}
+	t := object{"name": row.Title.EN, "number": number, "output": report(s, row, found, "en"),
+		"output_format": plainText, "visibility": visible, "tags": []string{row.ID, fmt.Sprintf("step %d", row.Step)}}
 	switch {
 	case found.Status == class.Skipped || found.Status == class.Error:
 		t["output"] = strings.TrimSpace("Not judged: " + report(s, row, found, "en"))
