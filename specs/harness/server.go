@@ -419,6 +419,12 @@ func (s *Server) Works() bool {
 	return s.used != before || slices.ContainsFunc(tasks, func(t procfs.Status) bool { return t.State == 'D' })
 }
 
+// Sleeps reports whether no thread of the daemon runs or waits for a disk.
+func (s *Server) Sleeps() bool {
+	tasks, _ := s.Process.Tasks()
+	return !slices.ContainsFunc(tasks, func(t procfs.Status) bool { return t.State != 'S' })
+}
+
 // WaitForEnd waits for the daemon to end, reaps it and returns its wait status.
 func (s *Server) WaitForEnd(ctx context.Context) (unix.WaitStatus, error) {
 	select {
