@@ -57,12 +57,15 @@ func dropFromBounding() error {
 	return nil
 }
 
-// filter has the kernel kill the process at mq_notify(2).
+// filter has the kernel kill the process at mq_notify(2), or fail it at reads of a bad disk.
 func (o *orders) filter() error {
-	if !o.killAt {
-		return nil
+	switch {
+	case o.killAt:
+		return installFilter(killFilter)
+	case o.badFrom > 0:
+		return installFilter(badDiskFilter(uint32(o.badFrom)))
 	}
-	return installFilter(killFilter)
+	return nil
 }
 
 // installFilter also works without CAP_SYS_ADMIN, but only with no_new_privs (seccomp(2)), which the program then sees.
@@ -79,15 +82,17 @@ func installFilter(program []unix.SockFilter) error {
 
 // Offsets in struct seccomp_data, on the little-endian machines that the sigaction of sys_linux.go is for.
 const (
-	systemCall = 0  // nr
-	arch       = 4  // of the system call's numbers
-	first      = 16 // args[0], its lower half
+	systemCall = 0        // nr
+	arch       = 4        // of the system call's numbers
+	first      = 16       // args[0], its lower half
+	fourth     = 16 + 3*8 // args[3], its lower half
 )
 
 const (
-	load      = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS
-	jumpEqual = unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K
-	give      = unix.BPF_RET | unix.BPF_K
+	load        = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS
+	jumpEqual   = unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K
+	jumpAtLeast = unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K
+	give        = unix.BPF_RET | unix.BPF_K
 )
 
 // killFilter kills at mq_notify(2) and allows the rest.
@@ -96,6 +101,18 @@ var killFilter = []unix.SockFilter{
 	{Code: jumpEqual, Jf: 1, K: unix.SYS_MQ_NOTIFY},
 	{Code: give, K: unix.SECCOMP_RET_KILL_PROCESS},
 	{Code: give, K: unix.SECCOMP_RET_ALLOW},
+}
+
+// badDiskFilter fails pread64(2) at the offset and beyond, and allows the rest.
+func badDiskFilter(from uint32) []unix.SockFilter {
+	return []unix.SockFilter{
+		{Code: load, K: systemCall},
+		{Code: jumpEqual, Jt: 0, Jf: 3, K: unix.SYS_PREAD64},
+		{Code: load, K: fourth},
+		{Code: jumpAtLeast, Jt: 0, Jf: 1, K: from},
+		{Code: give, K: unix.SECCOMP_RET_ERRNO | uint32(unix.EIO)},
+		{Code: give, K: unix.SECCOMP_RET_ALLOW},
+	}
 }
 
 // prlimits are the numbers of prlimit(2) for each ABI of these machines, those of 32 bits and x32 among them.

@@ -32,6 +32,12 @@ func TestMain(m *testing.M) {
 	case "securebits":
 		bits, err := unix.PrctlRetInt(unix.PR_GET_SECUREBITS, 0, 0, 0, 0)
 		fmt.Println(bits, err)
+	case "read":
+		self, _ := os.Open("/proc/self/exe")
+		for _, offset := range []int64{0, 4095, 4096, 8192} {
+			_, err := self.ReadAt(make([]byte, 1), offset)
+			fmt.Println(errors.Unwrap(err))
+		}
 	case "notify":
 		_, _, errno := unix.Syscall(unix.SYS_MQ_NOTIFY, ^uintptr(0), 0, 0)
 		fmt.Println(errno)
@@ -239,6 +245,12 @@ func TestKillAtSystemCall(t *testing.T) {
 	out, err = run(t, "notify")
 	must(t, err)
 	equal(t, "mq_notify", out, "bad file descriptor\n")
+}
+
+func TestBadDisk(t *testing.T) {
+	out, err := run(t, "read", "--bad-from=4096")
+	must(t, err)
+	equal(t, "four reads", out, "<nil>\n<nil>\ninput/output error\ninput/output error\n")
 }
 
 func TestErrors(t *testing.T) {

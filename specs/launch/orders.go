@@ -29,6 +29,7 @@ type orders struct {
 	noFixup  bool // SECBIT_NO_SETUID_FIXUP
 	confine  bool
 	killAt   bool // mq_notify(2)
+	badFrom  uint // offset in files from which pread64(2) fails, 0: none
 
 	program string   // absolute
 	args    []string // with the name the program is called by
@@ -71,6 +72,7 @@ func parse(args []string) (*orders, error) {
 	f.BoolVar(&o.noFixup, "no-setuid-fixup", false, "set this securebit (capabilities(7))")
 	f.BoolVar(&o.confine, "confine", false, "take what only the suite may have from a program that is not trusted")
 	f.BoolVar(&o.killAt, "kill-at-notify", false, "have the kernel kill whoever calls mq_notify(2)")
+	f.UintVar(&o.badFrom, "bad-from", 0, "`OFFSET`, have every pread(2) there and beyond fail with EIO, as on a bad disk")
 	err := f.Parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
