@@ -302,6 +302,41 @@ func TestTheStepsCanBeTakenInTheirOrder(t *testing.T) {
 	}
 }
 
+func TestAHandoutIsTheReferenceButForItsTODOs(t *testing.T) {
+	eachLanguage(t, func(t *testing.T, o options) {
+		for _, p := range parts[o.language] {
+			todo := newTodos(o.lang)
+			files, regions, err := o.sources(p, todo)
+			must(t, err)
+			stands := map[string]bool{} // in the place of regions
+			for _, r := range regions {
+				for _, line := range r.todo {
+					stands[strings.TrimSpace(line)] = true
+				}
+			}
+			for _, f := range files {
+				source, err := os.ReadFile(filepath.Join(o.project, p.from, path.Base(f.path)))
+				must(t, err)
+				if p.solution {
+					source = todo.translate(f.path, source)
+				}
+				rest := strings.Split(string(withoutMarks(source)), "\n")
+				for line := range strings.Lines(string(f.content)) {
+					line = strings.Join(strings.Fields(line), " ") // gofmt aligns what is left anew
+					if stands[line] {
+						continue
+					}
+					at := slices.IndexFunc(rest, func(l string) bool { return strings.Join(strings.Fields(l), " ") == line })
+					if at < 0 {
+						t.Fatalf("%s: not of the reference, or not there: %s", f.path, line)
+					}
+					rest = rest[at+1:]
+				}
+			}
+		}
+	})
+}
+
 // aLink is one of Markdown, to a file.
 var aLink = regexp.MustCompile(`\]\(([^)#:]+)`)
 
