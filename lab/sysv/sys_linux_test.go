@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
-	"unsafe"
+
+	"golang.org/x/sys/unix"
 
 	"daemonlab/specs/check"
 )
@@ -17,20 +19,20 @@ func TestMatchesC(t *testing.T) {
 	dir := t.TempDir()
 	key, err := FileKey(dir, 255)
 	check.Must(t, err)
-	var ds msqidDS
+	ds, perm := reflect.TypeFor[msqidDS](), reflect.TypeFor[unix.SysvIpcPerm]()
 	program := "#define _GNU_SOURCE\n#include <assert.h>\n#include <stddef.h>\n#include <sys/msg.h>\nint main(void) {\n" +
 		fmt.Sprintf("assert(ftok(%q, 255) == %d);\n", dir, key)
 	for expression, value := range map[string]uintptr{
-		"sizeof(struct msqid_ds)":                  unsafe.Sizeof(ds),
-		"offsetof(struct msqid_ds, msg_perm.uid)":  unsafe.Offsetof(ds.perm.Uid),
-		"offsetof(struct msqid_ds, msg_perm.mode)": unsafe.Offsetof(ds.perm.Mode),
-		"offsetof(struct msqid_ds, msg_stime)":     unsafe.Offsetof(ds.stime),
-		"offsetof(struct msqid_ds, msg_rtime)":     unsafe.Offsetof(ds.rtime),
-		"offsetof(struct msqid_ds, __msg_cbytes)":  unsafe.Offsetof(ds.cbytes),
-		"offsetof(struct msqid_ds, msg_qnum)":      unsafe.Offsetof(ds.qnum),
-		"offsetof(struct msqid_ds, msg_qbytes)":    unsafe.Offsetof(ds.qbytes),
-		"offsetof(struct msqid_ds, msg_lspid)":     unsafe.Offsetof(ds.lspid),
-		"offsetof(struct msqid_ds, msg_lrpid)":     unsafe.Offsetof(ds.lrpid),
+		"sizeof(struct msqid_ds)":                  ds.Size(),
+		"offsetof(struct msqid_ds, msg_perm.uid)":  offset(perm, "Uid"),
+		"offsetof(struct msqid_ds, msg_perm.mode)": offset(perm, "Mode"),
+		"offsetof(struct msqid_ds, msg_stime)":     offset(ds, "stime"),
+		"offsetof(struct msqid_ds, msg_rtime)":     offset(ds, "rtime"),
+		"offsetof(struct msqid_ds, __msg_cbytes)":  offset(ds, "cbytes"),
+		"offsetof(struct msqid_ds, msg_qnum)":      offset(ds, "qnum"),
+		"offsetof(struct msqid_ds, msg_qbytes)":    offset(ds, "qbytes"),
+		"offsetof(struct msqid_ds, msg_lspid)":     offset(ds, "lspid"),
+		"offsetof(struct msqid_ds, msg_lrpid)":     offset(ds, "lrpid"),
 		"sizeof(long)":                             uintptr(long),
 		"MSG_INFO":                                 msgInfo, "MSG_NOERROR": NoError, "MSG_EXCEPT": Except,
 	} {
@@ -46,4 +48,12 @@ func TestMatchesC(t *testing.T) {
 	if err != nil {
 		t.Errorf("%v: %s", err, out)
 	}
+}
+
+func offset(structure reflect.Type, name string) uintptr {
+	field, found := structure.FieldByName(name)
+	if !found {
+		panic(name)
+	}
+	return field.Offset
 }
