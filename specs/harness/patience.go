@@ -21,10 +21,8 @@ var (
 )
 
 const (
-	// beat is how often the machine is looked at, and each startEvery beats a process is started. A start costs a processor
-	// some milliseconds, and a suite has thirty clocks.
-	beat       = 200 * time.Millisecond
-	startEvery = 3
+	// beat is how often the machine is measured. A measurement costs a processor about 1 ms.
+	beat = 200 * time.Millisecond
 	// longStart is when a process that the clock starts is looked at. A look reads all of /proc: one at each beat would take a
 	// slow machine's processors for itself.
 	longStart = 5 * time.Second
@@ -40,8 +38,7 @@ type clock struct {
 	once   sync.Once
 	mu     sync.Mutex
 	now    time.Duration
-	start  time.Duration // that the last process took to start
-	slow   float64       // how many times longer than usual that was, or how late the beat
+	slow   float64       // how many times longer than usual the last start took
 	begun  time.Time     // of the beat that is on
 	held   time.Duration // the longest that a beat came late
 	alarms map[*alarm]struct{}
@@ -56,7 +53,7 @@ var machine = clock{slow: 1, alarms: map[*alarm]struct{}{}}
 
 // Now is the time of a clock that goes only as fast as this machine does under its load. Its zero means nothing.
 func Now() time.Duration {
-	machine.once.Do(machine.begin)
+	machine.once.Do(machine.start)
 	machine.mu.Lock()
 	defer machine.mu.Unlock()
 	return machine.now
@@ -142,19 +139,16 @@ func (l limited) Err() error {
 	return context.Cause(l.Context)
 }
 
-// begin measures the machine once before the first beat, so the clock is right from its first instant.
-func (c *clock) begin() {
-	c.start = startProcess()
-	c.slow, c.begun = slowness(c.start), time.Now()
+// start measures the machine once before the first beat, so the clock is right from its first instant.
+func (c *clock) start() {
+	c.slow, c.begun = slowness(startProcess()), time.Now()
 	go c.run()
 }
 
 func (c *clock) run() {
-	for n := 1; ; n++ {
+	for {
 		time.Sleep(beat)
-		if n%startEvery == 0 {
-			c.start = startProcess()
-		}
+		startProcess()
 		c.advance()
 	}
 }
@@ -165,7 +159,7 @@ func (c *clock) advance() {
 	defer c.mu.Unlock()
 	passed := time.Since(c.begun)
 	late := passed - beat
-	c.slow, c.held = slowness(max(late, c.start)), max(c.held, late)
+	c.slow, c.held = slowness(late), max(c.held, late)
 	c.now += time.Duration(float64(passed) / c.slow)
 	c.begun = time.Now()
 	maps.DeleteFunc(c.alarms, func(a *alarm, _ struct{}) bool {
