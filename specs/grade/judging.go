@@ -25,7 +25,7 @@ const (
 	unusedProgram = "/bin/true"
 )
 
-var killedJudge = rubric.Text{EN: "the judge was killed while it judged this", ES: "algo mató al proceso que hacía esta prueba"}
+var killedJudge = rubric.Text{EN: "the process that judged this was killed", ES: "algo mató al proceso que hacía esta prueba"}
 
 // judge judges the programs as often as it is asked for. A submission that used up its time is not judged again.
 func (a *attempt) judge(ctx context.Context) error {
