@@ -94,7 +94,8 @@ func TestWhatAStartWaitsForIsTold(t *testing.T) {
 		}
 		said := ""
 		for deadline := time.Now().Add(5 * time.Second); !strings.HasPrefix(said, says) && time.Now().Before(deadline); {
-			said = whatItDoes(cmd.Process.Pid).EN
+			doing, _ := whatItDoes(cmd.Process.Pid)
+			said = doing.EN
 		}
 		unix.Kill(-cmd.Process.Pid, unix.SIGKILL)
 		cmd.Wait()
@@ -103,6 +104,29 @@ func TestWhatAStartWaitsForIsTold(t *testing.T) {
 		if !strings.HasPrefix(said, says) {
 			t.Errorf("of %q: %s", script, said)
 		}
+	}
+}
+
+func TestAStartThatGetsNoProcessorIsWaitedFor(t *testing.T) {
+	group, err := StarvedGroup(5)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer func() {
+		if err := RemoveGroup(group); err != nil {
+			t.Error(err)
+		}
+	}()
+	usual := Patience
+	Patience = time.Second
+	defer func() { Patience = usual }()
+	program := filepath.Join(t.TempDir(), "program")
+	script := "#!/bin/sh\necho 0 >" + group + "/cgroup.procs\nfor i in $(seq 200000); do :; done\n"
+	if err := os.WriteFile(program, []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if start, err := (Programs{Launcher: program}).Run(t.Context(), Setting{}, "mqfiled"); err != nil || start.Exit != 0 {
+		t.Errorf("%+v, %v", start, err)
 	}
 }
 

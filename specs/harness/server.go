@@ -189,53 +189,67 @@ var ErrSuite = errors.New("the suite could not start the program")
 
 func suiteFailed(err error) error { return fmt.Errorf("%w: %w", ErrSuite, err) }
 
+// waitWithin waits for the original process, and no longer for one that loops or sleeps than [Patience].
 func waitWithin(ctx context.Context, cmd *exec.Cmd) error {
+	const most = 4 // times as long for one that is held up
 	begin := time.Now()
 	done := make(chan struct{})
 	go func() {
 		waitForOwn(cmd)
 		close(done)
 	}()
-	ctx, cancel := WithTimeout(ctx, Patience)
-	defer cancel()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
+	for n := 1; ; n++ {
+		limited, cancel := WithTimeout(ctx, Patience)
+		select {
+		case <-done:
+			cancel()
+			return nil
+		case <-limited.Done():
+			cancel()
+		}
+		if doing, heldUp := whatItDoes(cmd.Process.Pid); !heldUp || n == most || ctx.Err() != nil {
+			cmd.Process.Kill()
+			<-done
+			return finding.Failed(ErrHangs, "the original process did not return within %v: %v",
+				time.Since(begin).Round(time.Millisecond), doing)
+		}
 	}
-	doing := whatItDoes(cmd.Process.Pid)
-	cmd.Process.Kill()
-	<-done
-	return finding.Failed(ErrHangs, "the original process did not return within %v: %v",
-		time.Since(begin).Round(time.Millisecond), doing)
 }
 
-// whatItDoes says whether a start that does not end runs, in which of its processes, or waits.
-func whatItDoes(original int) rubric.Text {
+// whatItDoes says whether a start that does not end runs, in which of its processes, or waits. It is held up if one of
+// them waits for a disk, or could run and has had the processor for less than a loop would have by now.
+func whatItDoes(original int) (doing rubric.Text, heldUp bool) {
 	itself, _ := proc.Process(original).Stat()
 	children, _ := proc.Children(original)
 	orphans, _, _ := adopted()
 	busiest := procfs.Stat{}
 	for _, s := range slices.Concat(children, orphans, []procfs.Stat{itself}) {
+		heldUp = heldUp || s.State == 'D'
 		if s.State == 'R' && s.UserTime+s.SysTime >= busiest.UserTime+busiest.SysTime {
 			busiest = s
 		}
 	}
-	const ticks = 100 // a second, see sysconf(3)
-	switch used := time.Duration(busiest.UserTime+busiest.SysTime) * time.Second / ticks; {
-	case busiest.Pid == 0:
+	const (
+		ticks = 100         // a second, see sysconf(3)
+		loop  = time.Second // of processor time
+	)
+	used := time.Duration(busiest.UserTime+busiest.SysTime) * time.Second / ticks
+	switch {
+	case busiest.Pid == 0 || heldUp:
 		in, _ := os.ReadFile(proc.Process(original).Path("wchan")) // the kernel function that it sleeps in, see proc(5)
 		switch {
 		case strings.Contains(string(in), "do_wait") && len(children) > 0:
-			return finding.Say("it waits for its child, PID %d, to end: wait(2)", children[0].Pid)
+			return finding.Say("it waits for its child, PID %d, to end: wait(2)", children[0].Pid), heldUp
 		case strings.Contains(string(in), "pipe_read"):
-			return finding.Say("it reads from a pipe that somebody holds open for writing and nobody writes to")
+			return finding.Say("it reads from a pipe that somebody holds open for writing and nobody writes to"), heldUp
 		}
-		return finding.Say("it waits")
+		return finding.Say("it waits"), heldUp
+	case used < loop:
+		return finding.Say("PID %d could run, and has had %v of processor time so far", busiest.Pid, used), true
 	case busiest.Pid == original:
-		return finding.Say("it is in an endless loop, %v of processor time so far", used)
+		return finding.Say("it is in an endless loop, %v of processor time so far", used), false
 	default:
-		return finding.Say("it waits for PID %d, which is in an endless loop, %v of processor time so far", busiest.Pid, used)
+		return finding.Say("it waits for PID %d, which is in an endless loop, %v of processor time so far", busiest.Pid, used), false
 	}
 }
 
