@@ -130,6 +130,57 @@ func TestAStartThatGetsNoProcessorIsWaitedFor(t *testing.T) {
 	}
 }
 
+// While other processes have the processors the clock nearly stands, and a daemon that only sleeps would have for ever.
+func TestTimeAsleepIsTheDaemonsOwn(t *testing.T) {
+	for script, inTime := range map[string]bool{"exec sleep 1000": false, "while :; do :; done": true} {
+		cmd := exec.Command("sh", "-c", script)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		daemon := &Server{Process: proc.Process(cmd.Process.Pid)}
+		watch := Stopwatch{now: Now() + time.Hour}
+		const limit = 100 * time.Millisecond
+		for n := 0; n < 300 && watch.Within(limit); n++ {
+			time.Sleep(5 * time.Millisecond)
+			watch.Look(daemon)
+		}
+		cmd.Process.Kill()
+		cmd.Wait()
+		if got := watch.Within(limit); got != inTime {
+			t.Errorf("%s: in time: %v, %+v", script, got, watch)
+		}
+	}
+}
+
+func TestTheClockIsSlowWhileADaemonWaitsForADisk(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "program")
+	build := exec.Command("gcc", "-w", "-x", "c", "-o", program, "-")
+	build.Stdin = strings.NewReader("int main() { if (vfork() == 0) for (;;) pause(); }") // its state is D, as at a disk
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Skipf("gcc: %v: %s", err, out)
+	}
+	cmd := exec.Command(program)
+	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		unix.Kill(-cmd.Process.Pid, unix.SIGKILL)
+		cmd.Wait()
+	}()
+	daemon := &Server{Place: Place{Queue: QueueName("disk")}, Process: proc.Process(cmd.Process.Pid)}
+	daemons.Store(daemon.Queue, daemon)
+	defer daemons.Delete(daemon.Queue)
+	for deadline := time.Now().Add(5 * time.Second); !waitForDisk() && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	watch := NewStopwatch()
+	time.Sleep(2 * time.Second)
+	if !watch.Within(time.Second) {
+		t.Errorf("more than a second has passed on the clock in %v", watch.Took())
+	}
+}
+
 func TestNobodyWaitsForADaemonThatHasEnded(t *testing.T) {
 	c, err := NewClient(Small)
 	if err != nil {

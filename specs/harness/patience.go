@@ -33,7 +33,8 @@ const (
 // clock goes slower as the machine does: in the time in which a process starts usualStart passes, however long it takes.
 // So it stands nearly still while a control group is throttled (cgroups(7), cpu.max), other processes have the
 // processor or a virtual machine is held up, and an emulated processor has a slow one. A limit on it gives a correct
-// program as much as it needs anywhere, and ends soon on an ordinary machine.
+// program as much as it needs anywhere, and ends soon on an ordinary machine. While a daemon waits for a disk, which
+// others may keep busy, it goes at a quarter of its speed.
 type clock struct {
 	once   sync.Once
 	mu     sync.Mutex
@@ -80,13 +81,26 @@ func HeldUp() time.Duration {
 
 // Stopwatch measures how long a program takes.
 type Stopwatch struct {
-	begun time.Time
-	now   time.Duration
+	begun  time.Time
+	now    time.Duration
+	asleep time.Duration
+	looked time.Time // to see whether the daemon sleeps
 }
 
 // NewStopwatch returns a running stopwatch.
 func NewStopwatch() Stopwatch {
-	return Stopwatch{time.Now(), Now()}
+	return Stopwatch{begun: time.Now(), now: Now()}
+}
+
+// Look adds the time since the last look, or glance if it is longer, to what a daemon has slept. That time no machine has
+// taken from it, however slow the clock of [Now] was.
+func (s *Stopwatch) Look(daemon *Server) {
+	const glance = 50 * time.Millisecond // longer ago it may have waited for a processor, as this program did
+	now := time.Now()
+	if !s.looked.IsZero() && daemon.Sleeps() {
+		s.asleep += min(now.Sub(s.looked), glance)
+	}
+	s.looked = now
 }
 
 // Took is the wall-clock time since the start.
@@ -94,14 +108,9 @@ func (s Stopwatch) Took() time.Duration {
 	return time.Since(s.begun).Round(time.Millisecond)
 }
 
-// Within reports whether at most limit has passed on the clock of [Now].
+// Within reports whether at most limit has passed on the clock of [Now], and asleep.
 func (s Stopwatch) Within(limit time.Duration) bool {
-	return Now()-s.now <= limit
-}
-
-// Left is what is left of a limit, on the clock of [Now].
-func (s Stopwatch) Left(limit time.Duration) time.Duration {
-	return limit - (Now() - s.now)
+	return max(Now()-s.now, s.asleep) <= limit
 }
 
 // Stretched lengthens a limit that cannot be on the clock of [Now] by the machine's slowness.
@@ -155,12 +164,15 @@ func (c *clock) run() {
 
 // advance ends a beat. A late timer counts as well: in a throttled group nothing else shows how late it was.
 func (c *clock) advance() {
+	passed, speed := time.Since(c.begun), 1.0
+	if waitForDisk() {
+		speed = 1.0 / 4
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	passed := time.Since(c.begun)
 	late := passed - beat
 	c.slow, c.held = slowness(late), max(c.held, late)
-	c.now += time.Duration(float64(passed) / c.slow)
+	c.now += time.Duration(float64(passed) / c.slow * speed)
 	c.begun = time.Now()
 	maps.DeleteFunc(c.alarms, func(a *alarm, _ struct{}) bool {
 		due := a.at <= c.now

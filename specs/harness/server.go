@@ -261,8 +261,7 @@ type Server struct {
 	PID     int
 	Process procfs.Process
 	program string
-	toEnd   bool   // it was told to end
-	used    uint64 // clock ticks of the processor, when [Server.Works] was asked
+	toEnd   bool // it was told to end
 	handle  *pidfd.Process
 	ended   context.Context // done when the daemon is
 }
@@ -423,20 +422,23 @@ func (s *Server) Continue() {
 	s.Signal(unix.SIGCONT)
 }
 
-// Works reports whether the daemon has used the processor, or waits for a disk, since the last call. On a busy machine
-// such a daemon may be late and yet correct; the clock of [Now] knows nothing of disks.
-func (s *Server) Works() bool {
-	stat, _ := s.Process.Stat()
-	tasks, _ := s.Process.Tasks()
-	before := s.used
-	s.used = stat.UserTime + stat.SysTime
-	return s.used != before || slices.ContainsFunc(tasks, func(t procfs.Status) bool { return t.State == 'D' })
-}
-
 // Sleeps reports whether no thread of the daemon runs or waits for a disk.
 func (s *Server) Sleeps() bool {
+	return !s.hasThread(func(state procfs.State) bool { return state != 'S' })
+}
+
+func (s *Server) hasThread(that func(procfs.State) bool) bool {
 	tasks, _ := s.Process.Tasks()
-	return !slices.ContainsFunc(tasks, func(t procfs.Status) bool { return t.State != 'S' })
+	return slices.ContainsFunc(tasks, func(t procfs.Status) bool { return that(t.State) })
+}
+
+// waitForDisk reports whether a daemon of the suite has a thread that waits for a disk.
+func waitForDisk() (waits bool) {
+	daemons.Range(func(_, daemon any) bool {
+		waits = daemon.(*Server).hasThread(func(state procfs.State) bool { return state == 'D' })
+		return !waits
+	})
+	return waits
 }
 
 // WaitForEnd waits for the daemon to end, reaps it and returns its wait status.
