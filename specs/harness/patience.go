@@ -33,8 +33,8 @@ const (
 // clock goes slower as the machine does: in the time in which a process starts usualStart passes, however long it takes.
 // So it stands nearly still while a control group is throttled (cgroups(7), cpu.max), other processes have the
 // processor or a virtual machine is held up, and an emulated processor has a slow one. A limit on it gives a correct
-// program as much as it needs anywhere, and ends soon on an ordinary machine. While a daemon waits for a disk, which
-// others may keep busy, it goes at a quarter of its speed.
+// program as much as it needs anywhere, and ends soon on an ordinary machine. While a program waits for a disk,
+// which others may keep busy, it goes at a quarter of its speed.
 type clock struct {
 	once   sync.Once
 	mu     sync.Mutex

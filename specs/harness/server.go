@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -432,10 +433,18 @@ func (s *Server) hasThread(that func(procfs.State) bool) bool {
 	return slices.ContainsFunc(tasks, func(t procfs.Status) bool { return that(t.State) })
 }
 
-// waitForDisk reports whether a daemon of the suite has a thread that waits for a disk.
+// waitForDisk reports whether a daemon, or what the suite has started, waits for a disk.
 func waitForDisk() (waits bool) {
+	const state = 'D' // uninterruptible, see proc(5)
+	own.Lock()
+	pids := slices.Collect(maps.Keys(own.pids))
+	own.Unlock()
+	waits = slices.ContainsFunc(pids, func(pid int) bool {
+		stat, _ := proc.Process(pid).Stat()
+		return stat.State == state
+	})
 	daemons.Range(func(_, daemon any) bool {
-		waits = daemon.(*Server).hasThread(func(state procfs.State) bool { return state == 'D' })
+		waits = waits || daemon.(*Server).hasThread(func(s procfs.State) bool { return s == state })
 		return !waits
 	})
 	return waits
