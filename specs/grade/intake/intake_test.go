@@ -4,8 +4,10 @@ import (
 	"archive/tar"
 	"archive/zip"
 	"bytes"
+	"compress/gzip"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -137,6 +139,23 @@ func TestHashChanges(t *testing.T) {
 	}
 }
 
+// longTar says that it has a TiB which nobody wants, and has as much of it as a submission may have read.
+func longTar(t *testing.T) string {
+	t.Helper()
+	zipped := func(write func(io.Writer) error) string {
+		var b bytes.Buffer
+		w := gzip.NewWriter(&b)
+		must(t, errors.Join(write(w), w.Close()))
+		return b.String()
+	}
+	return zipped(func(w io.Writer) error {
+		return tar.NewWriter(w).WriteHeader(&tar.Header{Name: "__MACOSX/x", Typeflag: tar.TypeReg, Size: 1 << 40})
+	}) + strings.Repeat(zipped(func(w io.Writer) error {
+		_, err := w.Write(make([]byte, 1<<20))
+		return err
+	}), 128)
+}
+
 func TestHostileArchives(t *testing.T) {
 	deep := tar.Header{Name: strings.Repeat("d/", 41) + "f"}
 	many := slices.Repeat([]tar.Header{{Name: "d/", Typeflag: tar.TypeDir}}, 10_001)
@@ -152,12 +171,14 @@ func TestHostileArchives(t *testing.T) {
 		"onto a link":            {tarOf(t, link("l", "../evil"), tar.Header{Name: "l"}), "through a link"},
 		"hard link out":          {tarOf(t, tar.Header{Name: "l", Linkname: "../outside", Typeflag: tar.TypeLink}), "through a link"},
 		"hard link of a link":    {tarOf(t, link("l", "../outside"), tar.Header{Name: "m", Linkname: "l", Typeflag: tar.TypeLink}), "through a link"},
+		"hard link of a folder":  {tarOf(t, tar.Header{Name: "d/", Typeflag: tar.TypeDir}, tar.Header{Name: "l", Linkname: "d", Typeflag: tar.TypeLink}), "through a link"},
 		"twice":                  {tarOf(t, tar.Header{Name: "Makefile"}, tar.Header{Name: "./Makefile"}), "twice"},
 		"deep":                   {tarOf(t, deep), "more files"},
 		"long path":              {tarOf(t, tar.Header{Name: strings.Repeat(strings.Repeat("d", 250)+"/", 20) + "f"}), "more files"},
 		"many":                   {tarOf(t, many...), "more files"},
 		"bomb":                   {bomb, "MiB"},
 		"bomb in an archive":     {zipOf(t, map[string]string{"in.zip": bomb}), "MiB"},
+		"long":                   {longTar(t), "MiB"},
 		"encrypted":              {encrypted(t), "encrypted"},
 		"long name":              {tarOf(t, tar.Header{Name: strings.Repeat("n", 256)}), "too long"},
 		"cut":                    {tarOf(t, tar.Header{Name: "Makefile"})[:514], "cannot be read"},

@@ -32,12 +32,13 @@ func (r *Refused) Error() string { return r.Why.EN }
 // bounds are of one submission or class.
 type bounds struct {
 	bytes, ratio int64 // bytes in all, and for each byte of an archive
+	read         int64 // bytes of tars: what lies between the files, and what is passed over, also takes time
 	files, depth int
 }
 
 var (
-	submissionBounds = bounds{bytes: 64 << 20, ratio: 200, files: 10_000, depth: 40}
-	classBounds      = bounds{bytes: 8 << 30, ratio: 200, files: 500_000, depth: 42}
+	submissionBounds = bounds{bytes: 64 << 20, read: 128 << 20, ratio: 200, files: 10_000, depth: 40}
+	classBounds      = bounds{bytes: 8 << 30, read: 16 << 30, ratio: 200, files: 500_000, depth: 42}
 )
 
 // grace is what may come of any archive, however small: some sources are mostly blanks.
@@ -126,8 +127,7 @@ func (u *unpacker) put(name string, info fs.FileInfo, target string, open func()
 	defer from.Close()
 	n, err := io.Copy(file, io.LimitReader(from, u.left.bytes+1))
 	if u.left.bytes -= n; u.left.bytes < 0 {
-		return refuse(finding.Say("its files take more than %d MiB, or far more than an archive of its size can hold",
-			submissionBounds.bytes>>20))
+		return tooLarge()
 	}
 	return errors.Join(err, file.Close(), u.root.Chtimes(clean, info.ModTime(), info.ModTime()))
 }
@@ -144,6 +144,11 @@ func leadsOut(name string, err error) error {
 }
 
 func refuse(why rubric.Text) error { return &Refused{why} }
+
+func tooLarge() error {
+	return refuse(finding.Say("its files take more than %d MiB, or far more than an archive of its size can hold",
+		submissionBounds.bytes>>20))
+}
 
 // archives unpacks the archives below a directory, each into the folder that it is in, and removes them.
 func (u *unpacker) archives(dir string) (any bool, err error) {
@@ -242,21 +247,35 @@ func (u *unpacker) by(command []string, file *os.File, to string) error {
 	return err
 }
 
+// bounded reads a tar as far as the bounds allow.
+type bounded struct {
+	tar  io.Reader
+	left *int64
+}
+
+func (b bounded) Read(p []byte) (int, error) {
+	n, err := b.tar.Read(p)
+	if *b.left -= int64(n); *b.left < 0 {
+		return 0, tooLarge()
+	}
+	return n, err
+}
+
 func (u *unpacker) tar(from io.Reader, to string) error {
-	archive := tar.NewReader(from)
+	archive := tar.NewReader(bounded{from, &u.left.read})
 	for {
 		header, err := archive.Next()
 		if err == io.EOF {
 			return nil
 		}
 		if err != nil {
-			return u.broken(err)
+			return u.archiveFault(err)
 		}
 		open := func() (io.ReadCloser, error) { return io.NopCloser(archive), nil }
 		switch header.Typeflag {
-		case tar.TypeLink: // a copy, by way of the first
+		case tar.TypeLink: // a copy, by way of the first, which no folder can be: EISDIR
 			open = func() (io.ReadCloser, error) {
-				first, err := u.root.Open(join(to, header.Linkname))
+				first, err := u.root.OpenFile(join(to, header.Linkname), os.O_RDWR, 0)
 				return first, leadsOut(header.Linkname, err)
 			}
 		case tar.TypeXGlobalHeader: // git archive
