@@ -47,7 +47,7 @@ columns, in any order:
 
   name            of the submission, or the student's number on the platform
   late            percent to take off, or days and percent of each: 20 or 2x10
-  points          replaces the result, lateness included
+  points          of 100; replaces the result, lateness included
   as              the command that builds it, if its trial by --as is to count
   reason          must not be empty
 

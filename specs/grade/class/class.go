@@ -102,7 +102,7 @@ type Trial struct {
 // Adjustment is what the instructor's table says of a submission.
 type Adjustment struct {
 	Late   int    `json:"late,omitempty"`   // percent of the points that are taken off
-	Points *int   `json:"points,omitempty"` // instead of those that were counted; nothing is taken off them
+	Points *int   `json:"points,omitempty"` // of 100, instead of those that were counted; nothing is taken off them
 	As     string `json:"as,omitempty"`     // it was built by this command
 	Reason string `json:"reason,omitempty"`
 }
@@ -166,10 +166,7 @@ func (c Class) NotJudged(rows []rubric.Row) string {
 func (s Submission) Points(rows []rubric.Row) (got, of int, given bool) {
 	got, of, given = s.Earned(rows)
 	if p := s.Adjust.Points; p != nil {
-		if !given {
-			of = rubric.Total
-		}
-		return *p, of, true
+		return *p, rubric.Total, true
 	}
 	return got - got*s.Adjust.Late/100, of, given // a part of a point is the student's
 }

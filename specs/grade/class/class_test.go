@@ -125,6 +125,7 @@ func TestPoints(t *testing.T) {
 		{"far too late", class.Graded, onlyA, class.Adjustment{Late: 100}, 0, 100, true},
 		{"late without points", class.NoBuild, nil, class.Adjustment{Late: 10}, 0, 100, true},
 		{"others' points", class.Graded, onlyA, class.Adjustment{Late: 10, Points: &fifty}, 50, 100, true},
+		{"others' points where a row was skipped", class.Graded, all(passed, skipped, failed), class.Adjustment{Points: &fifty}, 50, 100, true},
 		{"others' points where the grader failed", class.GraderFailed, nil, class.Adjustment{Points: &fifty}, 50, 100, true},
 		{"late where the grader failed", class.GraderFailed, nil, class.Adjustment{Late: 10}, 0, 0, false},
 	} {

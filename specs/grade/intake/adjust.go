@@ -15,6 +15,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"daemonlab/specs/grade/class"
+	"daemonlab/specs/rubric"
 )
 
 // Adjustments reads the instructor's table, which is beside the class and has its name with .csv. Without one nothing is
@@ -67,8 +68,8 @@ func adjustment(head, line []string, items []Item) (name class.Name, a class.Adj
 		case "points":
 			if value != "" {
 				points, atoiErr := strconv.Atoi(value)
-				if a.Points = &points; atoiErr != nil {
-					columnErr = fmt.Errorf("points %q: a whole number is needed", value)
+				if a.Points = &points; atoiErr != nil || points < 0 || points > rubric.Total {
+					columnErr = fmt.Errorf("points %q: a whole number from 0 to %d is needed", value, rubric.Total)
 				}
 			}
 		case "as":

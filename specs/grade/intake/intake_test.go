@@ -277,6 +277,8 @@ func TestAdjustments(t *testing.T) {
 		"name,late,reason\nJosé,1,Mac\nNúñez,2,Mac\n":                            "map[Jose\u0301:{1 nil  Mac} Nu\u0301ñez_3:{2 nil  Mac}]",
 		"name,points,reason\nCy,7,oral\n":                                        `nobody is called "Cy"`, // two are
 		"name;points;reason\nana;70,5;oral\n":                                    `points "70,5": a whole number`,
+		"name,points,reason\nana,110,bonus\n":                                    `points "110": a whole number from 0 to 100`,
+		"name,points,reason\nana,-5,late\n":                                      `points "-5": a whole number`,
 		"name,points,reason\nana,7,d\xedas\n":                                    "not UTF-8",
 		"name,late,reason\nana,20,\n":                                            "line 2: without a reason",
 		"name,late,reason\neva,20,ill\n":                                         `line 2: nobody is called "eva"`,
