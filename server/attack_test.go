@@ -14,7 +14,7 @@ import (
 	"daemonlab/specs/harness"
 )
 
-// What a client may try, and what a careless or a hostile setting does.
+// What a client may try, and what a careless or hostile environment does.
 
 func TestAQueueThatOthersMayNotSendToGetsNoAnswer(t *testing.T) {
 	s := start(t, place(t))
@@ -71,7 +71,7 @@ func TestALogThatIsSomebodyElsesIsRefused(t *testing.T) {
 	}
 }
 
-// A FIFO is looked at, not opened: its writer would get a broken pipe.
+// The server must not open a FIFO: its writer would get a broken pipe.
 func TestAFIFOsWriterIsNotDisturbed(t *testing.T) {
 	s := start(t, place(t))
 	fifo := filepath.Join(s.Root, "fifo")
@@ -82,7 +82,7 @@ func TestAFIFOsWriterIsNotDisturbed(t *testing.T) {
 		t.Error(e.Summary())
 	}
 	opened := make(chan error, 1)
-	go func() { // it waits for a reader, and no request is one
+	go func() { // waits for a reader; no request becomes one
 		f, err := os.OpenFile(fifo, os.O_WRONLY, 0)
 		f.Close()
 		opened <- err

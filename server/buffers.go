@@ -2,15 +2,15 @@ package main
 
 import "sync"
 
-// bufferSize is how much of a file is read at a time, in bytes, where messages are not longer. A request fits, too.
+// bufferSize is how much of a file is read at a time, in bytes, unless messages are longer. It holds any request too.
 const bufferSize = 64 << 10
 
 type buffer [bufferSize]byte
 
-// buffers are those to use again.
+// buffers recycles read buffers.
 var buffers = sync.Pool{New: func() any { return new(buffer) }}
 
-// messages is room for a whole number of messages.
+// messages returns room for a whole number of messages of the given size.
 func (b *buffer) messages(size int) []byte {
 	if size > bufferSize {
 		return make([]byte, size)

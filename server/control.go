@@ -10,7 +10,7 @@ import (
 	"daemonlab/lab/stdio"
 )
 
-// stopTimeout leaves a daemon the time that it gives its transfers, and some more.
+// stopTimeout is the daemon's grace for transfers, with a margin.
 const stopTimeout = 15 * time.Second
 
 func status(pidFile string) error {

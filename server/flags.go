@@ -54,10 +54,10 @@ func usageText() string {
 	return text
 }
 
-// errUsage means that the flags were wrong and that the user has been told.
+// errUsage means that the command line was wrong and the user has been told.
 var errUsage = errors.New("usage")
 
-// config is what the daemon has to know. File names are absolute.
+// config is the daemon's configuration. File names are absolute.
 type config struct {
 	Root    string
 	Queue   string
@@ -112,7 +112,7 @@ func parseFlags(args []string) (options, error) {
 		fmt.Fprintf(os.Stderr, "mqfiled: %v\n\n%s", err, usageText())
 		return o, errUsage
 	}
-	// Relative names are taken from where the command was typed. Abs would clean them: "link/.." is not ".".
+	// Relative names start where the command was typed. Abs would clean them, and "link/.." is not ".".
 	for _, name := range []*string{&o.Root, &o.PIDFile, &o.Log} {
 		if *name == "" || filepath.IsAbs(*name) {
 			continue

@@ -18,9 +18,10 @@ import (
 	"daemonlab/specs/harness"
 )
 
-// What one local user may try to keep others from being served, and the server from ending.
+// What one local user may try to deny service to others or to end the server.
 
-// leased makes a file below the root under a lease that its holder gives up for no request, and tells of each.
+// leased makes a file below the root and holds a lease on it that it never gives up; the channel gets each request to
+// do so.
 func leased(t *testing.T, s *harness.Server) (*os.File, <-chan os.Signal) {
 	t.Helper()
 	must(t, s.WriteFile("leased", []byte("content")))
@@ -80,7 +81,8 @@ func TestSIGTERMEndsTheWaitForALease(t *testing.T) {
 	}
 }
 
-// The kernel takes a path of PATH_MAX bytes with its NUL, see path_resolution(7): nothing may be added to it.
+// The kernel takes a path of PATH_MAX bytes including its NUL, see path_resolution(7): the server must add nothing to
+// it.
 func TestAPathMayHave4095Bytes(t *testing.T) {
 	s := start(t, place(t))
 	must(t, s.WriteFile("file", []byte("x")))
@@ -103,7 +105,7 @@ func TestALongPathLeavesRoomForTheReason(t *testing.T) {
 	}
 }
 
-// Dots after a symbolic link lead where the kernel takes them.
+// Dots after a symbolic link are for the kernel to resolve.
 func TestTheRootIsTakenAsItIsWritten(t *testing.T) {
 	p := place(t)
 	must(t, p.WriteFile("a/b/file", nil))
@@ -127,12 +129,12 @@ func TestAFileThatCannotBeReadIsNoEmptyFile(t *testing.T) {
 	}
 }
 
-// hangingLog is a FIFO as log, whose reader takes nothing.
+// hangingLog makes the log a FIFO whose reader takes nothing.
 func hangingLog(t *testing.T, p harness.Place) (reader *os.File) {
 	t.Helper()
 	must(t, os.RemoveAll(p.Log))
 	must(t, unix.Mkfifo(p.Log, 0o666))
-	must(t, os.Chmod(p.Log, 0o666)) // the account opens it again on SIGHUP
+	must(t, os.Chmod(p.Log, 0o666)) // the account reopens it on SIGHUP
 	reader, err := os.OpenFile(p.Log, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	must(t, err)
 	t.Cleanup(func() { reader.Close() })
@@ -166,7 +168,7 @@ func TestWhatALogThatHangsIsToGetIsBounded(t *testing.T) {
 	p := place(t)
 	reader := hangingLog(t, p)
 	s := start(t, p)
-	for begin := time.Now(); time.Since(begin) < 4*time.Second; { // the log is due 1 MiB at once and 256 KiB a second
+	for begin := time.Now(); time.Since(begin) < 4*time.Second; { // the log accepts 1 MiB at once and 256 KiB a second
 		flood(t, s, 1000)
 	}
 	must(t, s.Signal(unix.SIGTERM))
@@ -194,7 +196,7 @@ func TestALogThatIsAStrangersFIFOIsRefused(t *testing.T) {
 	}
 }
 
-// Whoever may send may register for notification as well, again and again.
+// Anybody who may send may also register for notification, again and again.
 func TestAStolenRegistrationDoesNotSlowDownService(t *testing.T) {
 	s := start(t, place(t))
 	must(t, s.WriteFile("file", []byte("x")))
@@ -213,7 +215,7 @@ func TestAStolenRegistrationDoesNotSlowDownService(t *testing.T) {
 		}
 	}()
 	defer func() { close(stop); <-stopped; thief.Close() }()
-	// The time is the subject: it is longer than a goroutine waits for the next request, so that each request notifies.
+	// Longer than a goroutine lingers, so that each request notifies.
 	const apart = 50 * time.Millisecond
 	c := client(t, harness.Small)
 	eventually(t, "the registration is stolen", func() bool {
@@ -234,7 +236,7 @@ func TestAStolenRegistrationDoesNotSlowDownService(t *testing.T) {
 	}
 }
 
-// The PID that a client of another PID namespace has there may be a stranger's here.
+// A client's PID in another PID namespace may be a stranger's here.
 func TestTheEndOfAStrangersProcessEndsNoTransfer(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can start a stranger's process")
@@ -251,21 +253,21 @@ func TestTheEndOfAStrangersProcessEndsNoTransfer(t *testing.T) {
 	must(t, err)
 	stranger.Process.Kill()
 	stranger.Wait()
-	// In which the contract has the end of a client noticed. That it must not be, no event tells.
+	// The contract's limit for noticing a client's end. That nothing happens has no event to wait for.
 	time.Sleep(2 * time.Second)
 	if e, err := c.Finish(t.Context(), "large"); err != nil || e.Last().Kind != wire.End {
 		t.Error(e.Summary(), err)
 	}
 }
 
-// Only lines that clients cause are bounded.
+// Only lines caused by clients are limited.
 func TestAFloodedLogHasTheServersOwnLines(t *testing.T) {
 	s := start(t, place(t))
 	flood(t, s, 20_000)
 	mustServe(t, s)
 	info, err := os.Stat(s.Log)
 	must(t, err)
-	if info.Size() > 4<<20 { // 1 MiB at once, and 256 KiB a second
+	if info.Size() > 4<<20 { // 1 MiB at once and 256 KiB a second
 		t.Errorf("the log has %d bytes", info.Size())
 	}
 	must(t, s.Signal(unix.SIGHUP))

@@ -3,12 +3,12 @@ package main
 import "golang.org/x/sys/unix"
 
 const (
-	// sensibleTransfers is twice as many as the reply queues that an IPC namespace has room for by default (queues_max), so
-	// that one user alone may have a transfer for each, see users.
+	// sensibleTransfers is twice the number of reply queues an IPC namespace allows by default (queues_max): one user
+	// alone, who gets half, may then have a transfer for each, see users.
 	sensibleTransfers = 512
 	// A transfer opens its reply queue, its file and its client's pidfd.
 	descriptorsPerTransfer = 3
-	// The rest of the daemon's descriptors: the streams, the request queue, log, PID file, root and runtime.
+	// Everything else the daemon has open: the streams, request queue, log, PID file, root, and the runtime's.
 	descriptorsOfServer = 32
 )
 
@@ -16,7 +16,7 @@ func defaultTransfers() int {
 	return min(maxTransfers(), sensibleTransfers)
 }
 
-// maxTransfers is the number of transfers at a time that the limit of open files leaves room for.
+// maxTransfers is the number of concurrent transfers that RLIMIT_NOFILE has room for.
 func maxTransfers() int {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
@@ -26,9 +26,9 @@ func maxTransfers() int {
 	return int(max(1, room))
 }
 
-// becomeBatch makes this thread SCHED_BATCH, see sched(7), and with it the daemon, which inherits that over fork and
-// exec; a policy that the starter has chosen stays. A thread that a request wakes then does not take the processor from
-// the client that sent it. That needs no privilege and takes nothing from others.
+// becomeBatch makes this thread SCHED_BATCH, see sched(7), and so the daemon, which inherits it over fork and exec; a
+// policy chosen by the starter stays. A thread woken by a request then does not preempt the client that sent it. This
+// needs no privilege and takes nothing from others.
 func becomeBatch() {
 	attr, err := unix.SchedGetAttr(0, 0)
 	if err == nil && attr.Policy == unix.SCHED_NORMAL {

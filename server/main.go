@@ -15,7 +15,7 @@ const (
 	statusFailed = 1
 	statusUsage  = 2
 	//lab:begin
-	statusNotRunning = 3 // as the Linux Standard Base has it for a status command
+	statusNotRunning = 3 // the Linux Standard Base's value for a status command
 	//lab:end
 )
 

@@ -14,11 +14,11 @@ import (
 
 //lab:begin ready backlog failure: make-queue
 
-// requestQueueDepth is how many requests may wait in the queue, where the system allows so many.
+// requestQueueDepth is how many requests the queue holds, where the system allows that many.
 const requestQueueDepth = 10
 
-// openRequestQueue makes the request queue, or takes over the one that an earlier server of this account left, with the
-// requests in it. It reports whether the queue is new.
+// openRequestQueue makes the request queue, or takes over the one that an earlier server of this account left, along
+// with its requests. isNew reports which.
 func openRequestQueue(name string) (q *mq.Blocking, isNew bool, err error) {
 	if err := mq.CheckName(name); err != nil {
 		return nil, false, err
@@ -37,8 +37,8 @@ func openRequestQueue(name string) (q *mq.Blocking, isNew bool, err error) {
 	return q, false, nil
 }
 
-// makeRequestQueue settles for a shallower queue where RLIMIT_MSGQUEUE has no room for a deep one. The queue is its
-// owner's alone until the server is registered, see register.
+// makeRequestQueue settles for a shallower queue where RLIMIT_MSGQUEUE has no room for a deep one. Nobody but its
+// owner may open the queue until the server is registered, see register.
 func makeRequestQueue(name string) (*mq.Blocking, error) {
 	limits, err := mq.SystemLimits()
 	if err != nil {
@@ -53,8 +53,8 @@ func makeRequestQueue(name string) (*mq.Blocking, error) {
 	}
 }
 
-// mustBeOurs refuses the queue of another user, who could read the requests, and one of another shape, which is no
-// request queue.
+// mustBeOurs refuses another user's queue, as its owner could read the requests, and a queue of another shape, which
+// is not a request queue.
 func mustBeOurs(q *mq.Blocking) error {
 	st, err := q.Stat()
 	attr, attrErr := q.Attr()
@@ -70,7 +70,8 @@ func mustBeOurs(q *mq.Blocking) error {
 	return nil
 }
 
-// register lets others send only once this process is registered: whoever may send may register, too, and only one can.
+// register opens the queue to others only once this process is registered: whoever may send may register, and only one
+// can.
 func (s *server) register(q *mq.Blocking) error {
 	if err := q.Notify(s.notified); err != nil {
 		return err
@@ -78,18 +79,18 @@ func (s *server) register(q *mq.Blocking) error {
 	return q.Chmod(wire.QueueMode)
 }
 
-// isStrangers reports whether a process that the server's account could not signal is registered: whoever may send could
-// do that. Every other holder, one that cannot be seen from here too, is taken for a server that runs.
+// isStrangers reports whether the registered process is one that the server's account may not signal: anybody who may
+// send can register. Any other holder, even one not visible from here, counts as a running server.
 func isStrangers(q *mq.Blocking) bool {
 	status, err := q.Status()
 	return err == nil && status.Registered() && unix.Kill(status.NotifyPID, 0) == unix.EPERM
 }
 
-// checkPeriod is how soon the server notices what others did to its queue.
+// checkPeriod is how soon the server notices interference with its queue.
 const checkPeriod = time.Second
 
-// checkQueue undoes what others did to the queue. Its owner and root can unlink it, and whoever may send can register for
-// it while this process is not registered. A goroutine asleep in mq_timedreceive(2) then gets the requests.
+// checkQueue repairs what others did to the queue. Its owner and root can unlink it, and anybody who may send can
+// register while this process is not registered: a goroutine blocked in mq_timedreceive(2) then gets the requests.
 func (s *server) checkQueue() {
 	q := s.queue.Load()
 	var wait time.Duration
@@ -105,15 +106,15 @@ func (s *server) checkQueue() {
 		}
 	}
 	if len(s.slots) < cap(s.slots) {
-		go s.drain(wait) // also where every goroutine that had requests to take is held up by a disk
+		go s.drain(wait) // also when a disk blocks every goroutine that had requests to take
 	}
 	if err != nil {
 		s.log.Printf("%v", err)
 	}
 }
 
-// replaceQueue makes the queue again under its name. The old one is closed first, since RLIMIT_MSGQUEUE may not have room
-// for both.
+// replaceQueue makes the queue again under its name. It closes the old one first, since RLIMIT_MSGQUEUE may not have
+// room for both.
 func (s *server) replaceQueue() error {
 	s.queue.Load().Close()
 	q, err := makeRequestQueue(s.Queue)
@@ -124,7 +125,7 @@ func (s *server) replaceQueue() error {
 	return s.serve()
 }
 
-// takeRest takes the requests that are in the queue.
+// takeRest returns the requests that are in the queue.
 func (s *server) takeRest() (rest []wire.Request) {
 	for {
 		r, err := s.receive(0)

@@ -19,17 +19,17 @@ import (
 type reply struct {
 	server  *server
 	queue   *mq.Queue
-	owner   uint32  // UID
+	owner   uint32  // UID of the queue's owner
 	msgSize int     // bytes
-	room    int     // messages, when it was opened
+	room    int     // messages, when opened
 	pid     int32   // of the client, as its request says
 	client  *client // nil before handOver
 }
 
-// openReply opens the client's queue for sending. It has to be one that others than its owner may send to as well: the
-// server's account may be able to write where the client itself may not.
+// openReply opens the client's queue for sending. Others than its owner must be allowed to send to it: the server's
+// account may be able to write where the client itself may not.
 func (s *server) openReply(r wire.Request) (*reply, error) {
-	if r.Reply == s.Queue { // told by the name: closing another descriptor of the request queue would end its registration
+	if r.Reply == s.Queue { // by name: closing another descriptor of the request queue would end its registration
 		return nil, fmt.Errorf("reply queue %q: is the request queue", r.Reply)
 	}
 	q, err := mq.Open(r.Reply, os.O_WRONLY, 0, nil)
@@ -53,14 +53,14 @@ func (s *server) openReply(r wire.Request) (*reply, error) {
 	return &reply{server: s, queue: q, owner: st.Uid, msgSize: attr.MsgSize, room: attr.MaxMsg - attr.CurMsgs, pid: r.PID}, nil
 }
 
-// holds reports whether the queue has room for a whole file of so many bytes.
+// holds reports whether the queue has room for a whole file of size bytes.
 func (r *reply) holds(size int64) bool {
 	const infoAndEnd = 2
 	return size <= int64(r.room-infoAndEnd)*int64(r.msgSize)
 }
 
-// handOver is called before a transfer may have to wait: another goroutine goes on with the request queue in the place of
-// this one, the client is watched, since it may die from now on, and the transfer counts among those of its user.
+// handOver prepares for blocking: another goroutine takes over the request queue, the client is watched, since it may
+// die from now on, and the transfer counts against its user's limit.
 func (r *reply) handOver() error {
 	if r.client != nil {
 		return nil
@@ -73,7 +73,7 @@ func (r *reply) handOver() error {
 	return nil
 }
 
-// pause waits, unless the transfer is to be cut.
+// pause waits for d, or until the transfer is cut.
 func (r *reply) pause(d time.Duration) error {
 	if err := r.handOver(); err != nil {
 		return err
@@ -86,7 +86,7 @@ func (r *reply) pause(d time.Duration) error {
 	}
 }
 
-// send sends one message, waiting for room.
+// send sends one message, blocking while the queue is full.
 func (r *reply) send(body []byte, kind uint) error {
 	err := r.queue.TrySend(body, kind)
 	if errors.Is(err, unix.EAGAIN) {
@@ -95,7 +95,7 @@ func (r *reply) send(body []byte, kind uint) error {
 	return err
 }
 
-// sendData sends bytes of the file in messages of the queue's size.
+// sendData sends b in messages of the queue's size.
 func (r *reply) sendData(b []byte) error {
 	for len(b) > 0 {
 		n := min(r.msgSize, len(b))
@@ -115,11 +115,11 @@ func (r *reply) await(body []byte, kind uint) error {
 	return r.client.wait(r.queue, body, kind)
 }
 
-// fail says why the exchange ends. A client that takes nothing, or that the server has no more time for, gets it only if
-// there is room at this moment.
+// fail tells the client why the exchange ends. A client that takes nothing, or that the server has no more time for,
+// gets it only if there is room right now.
 func (r *reply) fail(path string, reason error) {
 	text := path + ": " + reason.Error()
-	if len(text) > r.msgSize { // cut, it would have no reason
+	if len(text) > r.msgSize { // truncated, it would lose the reason
 		text = reason.Error()
 	}
 	body := wire.FailureText(text, r.msgSize)

@@ -12,13 +12,13 @@ import (
 
 //lab:begin errors confine
 
-// root is the served directory, held open: renaming it or mounting over it does not change what is served.
+// root is the served directory. It is held open, so renaming it or mounting over it does not change what is served.
 type root struct {
 	fd       int
 	fallback *os.Root // resolves names where a seccomp filter refuses openat2(2), as systemd's RestrictSUIDSGID= does
 }
 
-// openRoot opens the directory as the account, which has to be able to enter it.
+// openRoot opens the directory as the account, which must have search permission.
 func openRoot(dir string) (r root, err error) {
 	if r.fd, err = unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
 		return r, fmt.Errorf("root %q: %w", dir, err)
@@ -41,11 +41,11 @@ func openRoot(dir string) (r root, err error) {
 // file is a regular file, open for reading.
 type file struct {
 	fd   int
-	size int64 // bytes, when it was opened
+	size int64 // bytes, when opened
 }
 
 // open opens a regular file below the root; a leading slash means the root. Nothing else is opened: even an open that
-// is given up at once ends the wait of a FIFO's writer. O_NONBLOCK is for a FIFO put there in between; it also makes a
+// is closed at once wakes a FIFO's writer. O_NONBLOCK is for a FIFO put there between check and open; it also makes a
 // file under a lease fail with EAGAIN.
 func (r root) open(path string) (f file, err error) {
 	if path == "" {
@@ -75,7 +75,7 @@ func (r root) open(path string) (f file, err error) {
 	return f, err
 }
 
-// look refuses what is no regular file, without opening it.
+// look refuses anything but a regular file, without opening it.
 func (r root) look(name string) error {
 	if r.fallback != nil {
 		info, err := r.fallback.Stat(name)
@@ -85,7 +85,7 @@ func (r root) look(name string) error {
 		return mustBeRegular(info.Sys().(*syscall.Stat_t).Mode)
 	}
 	var st unix.Stat_t
-	if !strings.Contains(name, "/") { // which leads nowhere else, and costs a third of what follows
+	if !strings.Contains(name, "/") { // cannot leave the root, and costs a third of openat2
 		err := unix.Fstatat(r.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW)
 		if err == nil && mustBeRegular(st.Mode) == nil {
 			return nil
@@ -102,8 +102,8 @@ func (r root) look(name string) error {
 	return mustBeRegular(st.Mode)
 }
 
-// openat2 has the kernel refuse every path that leaves the root on its way, by "..", an absolute symbolic link or a
-// rename at the same time. It reports renames during the walk as EAGAIN, as it does a lease.
+// openat2 has the kernel refuse every path that leaves the root, by "..", an absolute symbolic link or a concurrent
+// rename. It reports renames during the walk as EAGAIN, as it does a lease.
 func (r root) openat2(path string, flags int) (fd int, err error) {
 	how := unix.OpenHow{
 		Flags:   uint64(flags | unix.O_CLOEXEC),
@@ -131,7 +131,7 @@ func (r root) openNow(name string, flags int) (int, error) {
 
 func explain(err error) error {
 	var pathErr *os.PathError
-	if errors.As(err, &pathErr) { // of os.Root: the name is said elsewhere
+	if errors.As(err, &pathErr) { // from os.Root: the caller names the file
 		err = pathErr.Err
 	}
 	switch {
@@ -157,7 +157,7 @@ func mustBeRegular(mode uint32) error {
 	return errors.New("not a regular file but a device")
 }
 
-// mustBeEmpty refuses files of /proc and the like, which say that they are empty and are not.
+// mustBeEmpty refuses files of /proc and the like, whose size is 0 although they have content.
 func (f file) mustBeEmpty() error {
 	n, err := unix.Pread(f.fd, make([]byte, 1), 0)
 	if n > 0 {
@@ -166,7 +166,7 @@ func (f file) mustBeEmpty() error {
 	return err
 }
 
-// read reads at the offset, nothing at the end of what was announced. A file that ends before has become shorter.
+// read reads at the offset, and nothing beyond the announced size. A file that ends earlier has shrunk.
 func (f file) read(b []byte, offset int64) (n int, err error) {
 	rest := f.size - offset
 	if rest == 0 {

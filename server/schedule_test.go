@@ -13,7 +13,7 @@ import (
 	"daemonlab/specs/harness"
 )
 
-// mustBeScheduled looks at every thread: the policy, and the nice value and timer slack that a starter would have left.
+// mustBeScheduled checks the policy of every thread, and that its nice value is 0 whatever the starter's was.
 func mustBeScheduled(t *testing.T, s *harness.Server, policy uint32) {
 	t.Helper()
 	threads, err := filepath.Glob("/proc/" + strconv.Itoa(s.PID) + "/task/*")

@@ -17,14 +17,14 @@ import (
 
 //lab:begin notify rearm threads concurrent malformed: receive
 
-// server takes requests from its queue and answers each on the reply queue that it names.
+// server takes requests from its queue and answers each on the reply queue it names.
 type server struct {
 	config
 	log       *log.Logger
 	root      root
 	queue     atomic.Pointer[mq.Blocking]
-	ownsQueue bool          // close unlinks the queue; false until readiness for one that was there before
-	slots     chan struct{} // one for each request being answered, or waited for
+	ownsQueue bool          // close unlinks the queue; for one that already existed, false until the server is ready
+	slots     chan struct{} // one for each request being answered, or goroutine about to take one
 	lingering chan struct{} // one for each goroutine that waits for the next request
 	users     *users
 	stopping  atomic.Bool // no more requests are taken
@@ -34,9 +34,9 @@ type server struct {
 	cut context.CancelCauseFunc
 }
 
-// lingerTime is how long a goroutine with nothing left to do waits for the next request. Under load most requests are
-// then handed to a receiver asleep in mq_timedreceive(2), and the kernel sends no notification, which costs more than
-// answering a small request.
+// lingerTime is how long an idle goroutine waits for the next request. Under load the kernel then hands most requests
+// to a receiver asleep in mq_timedreceive(2) and sends no notification, which would cost more than answering a small
+// request.
 const lingerTime = 20 * time.Millisecond
 
 func newServer(c config, logger *log.Logger) (*server, error) {
@@ -56,8 +56,8 @@ func newServer(c config, logger *log.Logger) (*server, error) {
 	return s, nil
 }
 
-// serve registers for notification, and serves the requests that an earlier server left in the queue: only a message
-// that comes to an empty queue notifies.
+// serve registers for notification, then serves the requests that an earlier server left in the queue: only a message
+// that arrives in an empty queue notifies.
 func (s *server) serve() error {
 	if err := s.register(s.queue.Load()); err != nil {
 		return err
@@ -66,9 +66,9 @@ func (s *server) serve() error {
 	return nil
 }
 
-// notified runs in a goroutine of its own, as SIGEV_THREAD has it, when a request has come to the empty queue. That used
-// up the registration. It is renewed BEFORE the queue is drained: the other way round, a request that comes between the
-// two notifies nobody, and neither does any later one, since the queue is no longer empty.
+// notified runs in a goroutine of its own, as with SIGEV_THREAD, when a request has arrived in the empty queue. That
+// used up the registration. It is renewed BEFORE the queue is drained: the other way round, a request that arrives
+// between the two notifies nobody, nor does any later one, since the queue is no longer empty.
 func (s *server) notified(event mq.Event) {
 	if event != mq.Arrived || s.stopping.Load() {
 		return
@@ -79,15 +79,15 @@ func (s *server) notified(event mq.Event) {
 	s.drain(0)
 }
 
-// drain answers requests, one after the other, until none comes in time. Before an answer that may block it hands the
-// request queue over to another goroutine, see handOver.
+// drain answers requests one after another until none arrives in time. Before it may block, it hands the request queue
+// over to another goroutine, see handOver.
 func (s *server) drain(wait time.Duration) {
 	for r, ok := s.next(wait); ok; r, ok = s.linger(max(wait, lingerTime)) {
 		s.answer(r)
 	}
 }
 
-// linger waits for the next request, unless enough others do.
+// linger waits for the next request, unless enough goroutines do already.
 func (s *server) linger(wait time.Duration) (r wire.Request, ok bool) {
 	select {
 	case s.lingering <- struct{}{}:
@@ -98,8 +98,8 @@ func (s *server) linger(wait time.Duration) (r wire.Request, ok bool) {
 	}
 }
 
-// next takes a slot and a request; answer gives the slot back. With all slots taken the requests stay in the queue, and
-// once that is full the kernel makes further clients wait in mq_send(3).
+// next takes a slot and a request; answer returns the slot. With all slots taken the requests stay in the queue, and
+// once that is full the kernel blocks further clients in mq_send(3).
 func (s *server) next(wait time.Duration) (r wire.Request, ok bool) {
 	s.slots <- struct{}{}
 	for !s.stopping.Load() {

@@ -20,7 +20,7 @@ import (
 	"daemonlab/specs/harness"
 )
 
-// What the contract asks of a server is proved by the specs. Here is what this server has besides.
+// The specs show what the contract asks of a server. These tests are for what this server has beyond it.
 
 var programs harness.Programs
 
@@ -59,7 +59,7 @@ func start(t *testing.T, p harness.Place, more ...string) *harness.Server {
 	return startIn(t, p, nil, more...)
 }
 
-// startIn gives the launcher further orders.
+// startIn starts the server with further orders to the launcher.
 func startIn(t *testing.T, p harness.Place, orders []string, more ...string) *harness.Server {
 	t.Helper()
 	setting := harness.Hostile()
@@ -101,7 +101,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// eventually fails the test when what it waits for does not become true.
+// eventually fails the test unless isTrue becomes true in time.
 func eventually(t *testing.T, what string, isTrue func() bool) {
 	t.Helper()
 	ctx, cancel := harness.WithTimeout(t.Context(), 10*time.Second)
@@ -114,7 +114,7 @@ func eventually(t *testing.T, what string, isTrue func() bool) {
 	}
 }
 
-// run runs the server where it is no daemon: --status, --stop, --help.
+// run runs the server as an ordinary command: --status, --stop, --help.
 func run(args ...string) (out string, status int) {
 	cmd := exec.Command(programs.Server, args...)
 	text, _ := cmd.CombinedOutput()
@@ -133,7 +133,7 @@ func TestHelpFitsAScreen(t *testing.T) {
 	}
 }
 
-// What nobody can read is not said to have been written.
+// Output that could not be written must not count as written.
 func TestLostOutputIsAnError(t *testing.T) {
 	s := start(t, place(t))
 	for _, command := range [][]string{{"--help"}, {"--status", "--pidfile", s.PIDFile}} {
@@ -190,7 +190,7 @@ func TestEachTransferIsOneLineInTheLog(t *testing.T) {
 		_, err := c.Fetch(t.Context(), s.Queue, path)
 		must(t, err)
 	}
-	run("--stop", "--pidfile", s.PIDFile) // which writes out the log
+	run("--stop", "--pidfile", s.PIDFile) // which flushes the log
 	log, err := os.ReadFile(s.Log)
 	must(t, err)
 	for _, want := range []string{`sent "some file" to "` + c.ReplyName(), "10 bytes in", `failed "missing"`, "no such file"} {
@@ -200,7 +200,7 @@ func TestEachTransferIsOneLineInTheLog(t *testing.T) {
 	}
 }
 
-// inMidTransfer has a client that has asked for a file and taken nothing of it yet.
+// inMidTransfer returns a client that has asked for a file and taken nothing of it yet.
 func inMidTransfer(t *testing.T, s *harness.Server, path string) *harness.Client {
 	t.Helper()
 	c := client(t, harness.Shape{Depth: 1, MsgSize: 4096})
@@ -240,7 +240,7 @@ func TestAFileThatGrowsIsSentAsInfoSaid(t *testing.T) {
 	}
 }
 
-// receives reports whether a thread of the daemon sleeps in mq_timedreceive(2), see proc_pid_syscall(5).
+// receives reports whether a thread of the daemon is blocked in mq_timedreceive(2), see proc_pid_syscall(5).
 func receives(t *testing.T, s *harness.Server) bool {
 	t.Helper()
 	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/syscall", s.PID))
@@ -254,7 +254,7 @@ func receives(t *testing.T, s *harness.Server) bool {
 	return false
 }
 
-// One notification tells of both: the first comes into an empty queue, and takes the worker away for long.
+// One notification announces both requests: the first arrives in an empty queue, and keeps the worker busy for long.
 func TestARequestBehindALongOneIsServed(t *testing.T) {
 	s := start(t, place(t))
 	must(t, s.WriteFile("large", make([]byte, 1<<20)))
@@ -287,10 +287,10 @@ func TestRequestsThatWaitAreRefusedAtTheEnd(t *testing.T) {
 	must(t, err)
 }
 
-// SIGTERM comes when the server has taken some of the requests that wait, and not yet the others: after how many it
-// looks for those depends on how many it has served.
+// SIGTERM arrives when the server has taken some of the waiting requests but not all; how many depends on how many it
+// has served.
 func TestEveryRequestIsAnsweredAtTheEnd(t *testing.T) {
-	path := strings.Repeat("./", 2000) + "small" // a long way to go for the kernel
+	path := strings.Repeat("./", 2000) + "small" // slow to resolve, even for the kernel
 	for served := range 16 {
 		s := start(t, place(t))
 		must(t, s.WriteFile("small", []byte("x")))
@@ -325,7 +325,7 @@ func TestAnUnlinkedQueueIsMadeAgain(t *testing.T) {
 	mustServeSoon(t, s)
 }
 
-// Whoever may send to the queue may register for its notification as well, when the server is not registered.
+// Anybody who may send to the queue may also register for its notification while the server is not registered.
 func TestAStolenRegistrationIsTakenBack(t *testing.T) {
 	s := start(t, place(t))
 	must(t, s.WriteFile("file", []byte("x")))
@@ -351,14 +351,14 @@ func TestAStolenRegistrationIsTakenBack(t *testing.T) {
 	})
 }
 
-// mustServeSoon gives the server the time in which it looks after its queue.
+// mustServeSoon waits until the server has next checked its queue, see checkPeriod.
 func mustServeSoon(t *testing.T, s *harness.Server) {
 	t.Helper()
 	ctx, cancel := harness.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	c := client(t, harness.Small)
 	for c.Request(ctx, s.Queue, "file") != nil && ctx.Err() == nil {
-		runtime.Gosched() // there is no queue of that name yet
+		runtime.Gosched() // no queue of that name exists yet
 	}
 	if e, err := c.Finish(ctx, "file"); err != nil || string(e.Content) != "x" {
 		t.Error(e.Summary(), err)
@@ -390,7 +390,7 @@ func TestForegroundTellsTheServiceManager(t *testing.T) {
 	must(t, cmd.Wait())
 }
 
-// What the manager does not take must not be waited for, as must not who has read the log and went away.
+// The server must not wait for a manager that does not read, nor for a reader of the log that is gone.
 func TestForegroundEndsWhateverHasGone(t *testing.T) {
 	p := place(t)
 	socket := filepath.Join(p.Dir, "log", "notify")
@@ -415,7 +415,7 @@ func TestForegroundEndsWhateverHasGone(t *testing.T) {
 	must(t, cmd.Wait())
 }
 
-// fill leaves a socket of datagrams no room.
+// fill fills the receive buffer of a datagram socket.
 func fill(t *testing.T, socket string) {
 	t.Helper()
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
@@ -439,7 +439,7 @@ func receive(t *testing.T, socket *net.UnixConn) string {
 	return string(buf[:n])
 }
 
-// listen has a socket that everybody may write to.
+// listen makes a datagram socket that everybody may write to.
 func listen(t *testing.T, name string) *net.UnixConn {
 	t.Helper()
 	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})

@@ -12,13 +12,13 @@ import (
 	"daemonlab/lab/mq"
 )
 
-// What the daemon tells the original of, as in "queue:/mqfiled".
+// What the daemon reports to the original as made, as in "queue:/mqfiled".
 const (
 	madeQueue   = "queue:"
 	madePIDFile = "pidfile:"
 )
 
-// unmake removes in the original process what a daemon left that did not get ready.
+// unmake removes, in the original process, what a daemon that failed to get ready left behind.
 func unmake(name string) {
 	//lab:begin failure
 	if queue, ok := strings.CutPrefix(name, madeQueue); ok && !isServed(queue) {
@@ -45,7 +45,7 @@ func isServed(queue string) bool {
 
 //lab:end
 
-// starter is whom the server tells how its start goes: the original process, or a service manager.
+// starter is told how the start goes: the original process, or a service manager.
 type starter interface {
 	Made(name string) error
 	Ready(catchCrashes func() error) error
@@ -60,7 +60,7 @@ func serveAsDaemon(d *daemon.Daemon) error {
 	return serve(c, d, log.Syslog("mqfiled"))
 }
 
-// serviceManager is the starter of a new-style daemon. It learns of a failed start from the exit status.
+// serviceManager is a new-style daemon's starter. It learns of a failed start from the exit status.
 type serviceManager struct{}
 
 func (serviceManager) Made(string) error { return nil }
@@ -71,8 +71,8 @@ func (serviceManager) Ready(catchCrashes func() error) error {
 	return daemon.NotifySystemd("READY=1")
 }
 
-// serve is the server's life. What root alone may do comes first, the PID file and the log, and everything that
-// clients meet is made by the account: the queue is its own, the root is what it can enter.
+// serve is the server's life. What only root may do, the PID file and the log, comes first; everything that clients
+// meet is made by the account, so that it owns the queue and the root is a directory it can enter.
 func serve(c config, st starter, openLog func() (log.Sink, error)) (err error) {
 	account := daemon.Account{UID: os.Getuid(), GID: os.Getgid()}
 	isRoot := unix.Geteuid() == 0
@@ -82,7 +82,7 @@ func serve(c config, st starter, openLog func() (log.Sink, error)) (err error) {
 		}
 	}
 	//lab:begin sighup sigterm
-	end, hangup := catchSignals() // before the PID file tells whom to signal
+	end, hangup := catchSignals() // before the PID file names a process to signal
 	//lab:end
 	//lab:begin pidfile instance
 	pidFile, err := daemon.LockPIDFile(c.PIDFile)
@@ -133,14 +133,14 @@ func serve(c config, st starter, openLog func() (log.Sink, error)) (err error) {
 
 //lab:begin
 
-// start makes the server serve, then tells its starter.
+// start begins service, then tells the starter.
 func (s *server) start(st starter) error {
 	if s.ownsQueue {
 		if err := st.Made(madeQueue + s.Queue); err != nil {
 			return err
 		}
 	}
-	// A stranger may have registered for a queue that was left: the first request ends that, and checkQueue registers.
+	// A stranger may have registered on a leftover queue: the first request ends that, and checkQueue registers.
 	if err := s.serve(); err != nil && !(errors.Is(err, unix.EBUSY) && isStrangers(s.queue.Load())) {
 		return err
 	}

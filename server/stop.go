@@ -15,14 +15,14 @@ import (
 //lab:begin sighup sigterm
 
 const (
-	// grace is how long transfers may go on after SIGTERM.
+	// grace is how long transfers may continue after SIGTERM.
 	grace = 5 * time.Second
-	// cutTime is how long those that are cut then have to say so.
+	// cutTime is how long transfers that are cut have to send FAILURE.
 	cutTime = 500 * time.Millisecond
 )
 
-// catchSignals has a channel for those that end the server alone: os/signal drops what a channel has no room for, and
-// many a SIGHUP may come while a slow disk opens the log.
+// catchSignals uses a channel of its own for the signals that end the server: os/signal drops what a channel has no
+// room for, and many a SIGHUP may arrive while a slow disk opens the log.
 func catchSignals() (end, hangup chan os.Signal) {
 	end, hangup = make(chan os.Signal, 1), make(chan os.Signal, 1)
 	signal.Notify(end, unix.SIGTERM, unix.SIGINT)
@@ -55,8 +55,8 @@ func (s *server) reopenLog() {
 	s.log.Printf("SIGHUP: log reopened")
 }
 
-// stop ends the service: no request is taken any more, those that wait are refused, and transfers may finish for the
-// time of grace.
+// stop ends the service: no more requests are taken, waiting ones are refused, and transfers have the grace period to
+// finish.
 func (s *server) stop() {
 	daemon.NotifySystemd("STOPPING=1")
 	s.stopping.Store(true)
@@ -66,12 +66,12 @@ func (s *server) stop() {
 		s.cut(errStopping)
 		s.waitForTransfers(running, cutTime)
 	}
-	s.refuse(s.takeRest()) // from clients that had the queue open
+	s.refuse(s.takeRest()) // from clients that still had the queue open
 	s.log.Printf("stopped")
 }
 
-// unlinkQueue removes the name of the queue, once: afterwards it may be a successor's. A queue that was there before
-// stays until this server is ready to serve its requests, and one that somebody unlinked may have a successor by now.
+// unlinkQueue removes the queue's name, once: afterwards it may be a successor's. A queue that already existed stays
+// until this server is ready to serve its requests, and one that somebody unlinked may have a successor by now.
 func (s *server) unlinkQueue() {
 	if s.ownsQueue {
 		if st, err := s.queue.Load().Stat(); err == nil && st.Nlink > 0 {
@@ -81,7 +81,7 @@ func (s *server) unlinkQueue() {
 	}
 }
 
-// refuse answers requests that come too late, so that no client waits for a server that has ended.
+// refuse answers requests that came too late, so that no client waits for a server that has ended.
 func (s *server) refuse(requests []wire.Request) {
 	for _, r := range requests {
 		if reply, err := s.openReply(r); err == nil {
@@ -91,8 +91,8 @@ func (s *server) refuse(requests []wire.Request) {
 	}
 }
 
-// waitForTransfers takes n slots, and with them the right to start a transfer. It returns how many it did not get in
-// time: the transfers that still run.
+// waitForTransfers takes n slots, and with them the right to start transfers. It returns how many it did not get in
+// time: the transfers still running.
 func (s *server) waitForTransfers(n int, limit time.Duration) int {
 	timeout := time.After(limit)
 	for ; n > 0; n-- {

@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-const installed = "/usr/local/bin/mqfiled" // as the units have it
+const installed = "/usr/local/bin/mqfiled" // as in the units
 
-// unit reads a unit of scripts/systemd and returns its content, with the server under test in its place.
+// unit returns the content of a unit of scripts/systemd, with the server under test in place of the installed one.
 func unit(t *testing.T, name string) string {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join("..", "scripts", "systemd", name))
@@ -31,7 +31,7 @@ func TestSystemdAcceptsTheUnits(t *testing.T) {
 	for _, name := range units {
 		file := filepath.Join(t.TempDir(), name)
 		must(t, os.WriteFile(file, []byte(unit(t, name)), 0o644))
-		// It also tells of other units of the machine, which are none of ours.
+		// verify also reports other units of the machine, which are not ours.
 		if out, err := exec.Command(analyze, "verify", "--man=no", file).CombinedOutput(); err != nil ||
 			strings.Contains(string(out), name) {
 			t.Errorf("verify %s: %v\n%s", name, err, out)

@@ -40,10 +40,11 @@ func (s *server) logAnswer(r wire.Request, sent int64, took time.Duration, err e
 
 var errShrunk = errors.New("the file became shorter while it was sent")
 
-// leasePause is how long a file under a lease is left alone before it is tried again.
+// leasePause is the time between attempts to open a file under a lease.
 const leasePause = 20 * time.Millisecond
 
-// open waits for the holder of a lease on the file to give it up, for which the kernel allows some time, see fcntl(2).
+// open waits for the holder of a lease to give it up; the kernel breaks it after /proc/sys/fs/lease-break-time, see
+// fcntl(2).
 func (s *server) open(reply *reply, path string) (file, error) {
 	for {
 		f, err := s.root.open(path)
@@ -56,8 +57,8 @@ func (s *server) open(reply *reply, path string) (file, error) {
 	}
 }
 
-// sendFile sends a file as long as it was when it was opened, and returns how many bytes of it were sent. Its beginning
-// is read before INFO wakes the client: when that comes to look for DATA, a small file is there whole.
+// sendFile sends as many bytes as the file had when it was opened, and returns how many were sent. It reads the
+// beginning before INFO wakes the client, so that a small file is complete when the client asks for DATA.
 func (s *server) sendFile(reply *reply, path string) (sent int64, err error) {
 	f, err := s.open(reply, path)
 	if err != nil {

@@ -23,9 +23,9 @@ import (
 	"daemonlab/specs/harness"
 )
 
-// One test for each line of the table in doc.go that the specs, which know only the contract, do not show.
+// One test for each line of doc.go's table that the specs, which know only the contract, do not show.
 
-// mustServe proves that the next request is served.
+// mustServe checks that the next request is served.
 func mustServe(t *testing.T, s *harness.Server) {
 	t.Helper()
 	must(t, s.WriteFile("next", []byte("next")))
@@ -81,7 +81,7 @@ func TestClientsThatDieAtAnyPoint(t *testing.T) {
 		must(t, victim.Start())
 		c := client(t, harness.Shape{Depth: 2, MsgSize: 4096})
 		c.PID = int32(victim.Process.Pid)
-		if taken == 0 { // before it is heard
+		if taken == 0 { // before the server reads the request
 			victim.Process.Kill()
 			victim.Wait()
 		}
@@ -107,7 +107,7 @@ func TestAServerThatWasStoppedCutsNoTransfer(t *testing.T) {
 	must(t, s.Stop(t.Context()))
 	taken, err := c.Next(t.Context())
 	must(t, err)
-	time.Sleep(stall * 11 / 10) // in which the time of --stall passes; no event tells of it in a stopped process
+	time.Sleep(stall * 11 / 10) // The time of --stall passes; a stopped process has no event to wait for.
 	must(t, s.Signal(unix.SIGCONT))
 	e, err := c.Finish(t.Context(), "large")
 	must(t, err)
@@ -197,7 +197,7 @@ func TestAFileThatVanishesInMidTransferIsSentWhole(t *testing.T) {
 }
 
 func TestADiskErrorInMidTransferFails(t *testing.T) {
-	const good = 64 << 10 // what every transfer reads first
+	const good = 64 << 10 // every transfer's first read
 	s := startIn(t, place(t), []string{"--bad-from", strconv.Itoa(good)})
 	must(t, s.WriteFile("file", make([]byte, 256<<10)))
 	e := fetch(t, s, "file")
@@ -228,7 +228,7 @@ func TestFewDescriptorsAreEnoughForAllTransfers(t *testing.T) {
 	must(t, s.WriteFile("large", make([]byte, size)))
 	clients := asking(t, s, 24, "large")
 	mustBeTaken(t, s)
-	fetch(t, s, "large") // or a refusal: it is of the same user as those that do not keep up
+	fetch(t, s, "large") // or a refusal: this client's user is the one whose clients do not read
 	if served, refused := finish(t, clients, "large", size); served < 5 {
 		t.Errorf("%d served, %d refused", served, refused)
 	}
@@ -261,7 +261,7 @@ func TestALogThatCannotBeOpenedAgainStays(t *testing.T) {
 	mustServe(t, s)
 }
 
-// ownAccount is for tests of RLIMIT_MSGQUEUE, which counts the queues of all processes of a user.
+// ownAccount returns an account for tests of RLIMIT_MSGQUEUE, which counts the queues of all processes of a user.
 func ownAccount(t *testing.T) string {
 	t.Helper()
 	const name = "daemon"
@@ -304,7 +304,7 @@ func TestAnUnlinkedQueueIsMadeAgainWhereThereIsRoomForOne(t *testing.T) {
 	}
 }
 
-// The request that lies in the unlinked queue needs a slot, and there is none: that must hold up nothing else.
+// The request in the unlinked queue needs a slot, and none is free: nothing else may be held up by that.
 func TestAnUnlinkedQueueDoesNotHoldUpTheEnd(t *testing.T) {
 	s := start(t, place(t), "--transfers", "1")
 	must(t, s.WriteFile("large", make([]byte, 1<<20)))
@@ -325,7 +325,7 @@ func TestAnUnlinkedQueuesSuccessorIsLeftToItsServer(t *testing.T) {
 	s := start(t, place(t))
 	second := place(t)
 	second.Queue = s.Queue
-	must(t, s.Stop(t.Context())) // it would make its queue again
+	must(t, s.Stop(t.Context())) // a running server would make its queue again
 	must(t, mq.Unlink(s.Queue))
 	start(t, second)
 	must(t, s.Signal(unix.SIGTERM))
@@ -337,8 +337,8 @@ func TestAnUnlinkedQueuesSuccessorIsLeftToItsServer(t *testing.T) {
 	}
 }
 
-// left is a queue with one request in it, of a server that was killed, for which this test's process is registered. That
-// is root's, the queue another user's.
+// left returns a queue with one request in it, as a killed server leaves it, for which this test's process is
+// registered. The process is root's, the queue another user's.
 func left(t *testing.T) (p harness.Place, waiting *harness.Client) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -383,7 +383,7 @@ func TestAQueueThatIsServedIsLeftToItsServer(t *testing.T) {
 	mustServe(t, s)
 }
 
-// mustEnd waits for a server that was told to end, and looks for what it may have left.
+// mustEnd waits for a server that was told to end, and checks what it left behind.
 func mustEnd(t *testing.T, s *harness.Server) {
 	t.Helper()
 	ctx, cancel := harness.WithTimeout(t.Context(), 6*time.Second+harness.Slack)
@@ -399,8 +399,8 @@ func mustEnd(t *testing.T, s *harness.Server) {
 	}
 }
 
-// load has clients fetch until stop is called, and tells of each file that came. It fails the test when a file came to
-// its end and was not whole.
+// load has clients fetch until stop is called; came gets a value for each file. It fails the test if a file that
+// reached its end was not whole.
 func load(t *testing.T, s *harness.Server, content []byte) (came <-chan bool, stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -421,7 +421,7 @@ func load(t *testing.T, s *harness.Server, content []byte) (came <-chan bool, st
 				}
 				select {
 				case files <- true:
-				default: // nobody waits for it
+				default: // nobody is waiting
 				}
 			}
 		})
@@ -429,7 +429,7 @@ func load(t *testing.T, s *harness.Server, content []byte) (came <-chan bool, st
 	return files, func() { cancel(); all.Wait() }
 }
 
-// afterUpTo waits until some files have come, no matter how many, so that others are under way.
+// afterUpTo waits until a random number of files has come, so that others are in progress.
 func afterUpTo(t *testing.T, most int, came <-chan bool) {
 	t.Helper()
 	ctx, cancel := harness.WithTimeout(t.Context(), 2*harness.Patience)
@@ -448,7 +448,7 @@ func TestSignalsAtRandomMoments(t *testing.T) {
 	content := bytes.Repeat([]byte("0123456789"), 6000)
 	must(t, p.WriteFile("file", content))
 	begin := time.Now()
-	for n := 0; n < 10 && (n == 0 || time.Since(begin) < 10*time.Second); n++ { // they take long on a slow machine
+	for n := 0; n < 10 && (n == 0 || time.Since(begin) < 10*time.Second); n++ { // a round takes long on a slow machine
 		s := start(t, p)
 		came, stop := load(t, s, content)
 		for range 5 {
@@ -462,7 +462,7 @@ func TestSignalsAtRandomMoments(t *testing.T) {
 		must(t, err)
 		stop()
 
-		s = start(t, p) // takes over the queue and the requests that the dead one left
+		s = start(t, p) // takes over the dead server's queue and requests
 		mustServe(t, s)
 		came, stop = load(t, s, content)
 		afterUpTo(t, 30, came)
@@ -472,7 +472,7 @@ func TestSignalsAtRandomMoments(t *testing.T) {
 	}
 }
 
-// listenAndHang makes a socket whose queue of connections is full.
+// listenAndHang makes a socket whose backlog of connections is full.
 func listenAndHang(t *testing.T, path string) {
 	t.Helper()
 	address := &unix.SockaddrUnix{Name: path}
@@ -494,7 +494,7 @@ func listenAndHang(t *testing.T, path string) {
 	}
 }
 
-// The log daemon is a socket of the test's own, at /dev/log of a mount namespace, and the journal one that hangs.
+// The log daemon is the test's own socket, at /dev/log of a mount namespace; the journal hangs.
 func TestSyslog(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can mount a /dev and a /run of the test's own")
@@ -521,7 +521,7 @@ func TestSyslog(t *testing.T) {
 		t.Errorf("first %q, want %q", line, begin+"ready: ")
 	}
 
-	syslog.Close() // it is started anew, as on each of its upgrades
+	syslog.Close() // restarted, as on each of its upgrades
 	must(t, os.Remove(dev+"/log"))
 	syslog = listen(t, dev+"/log")
 	defer syslog.Close()

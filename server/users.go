@@ -2,8 +2,8 @@ package main
 
 import "sync"
 
-// users keeps the clients of one user from taking all transfers by not reading: each may have half of those that the
-// others leave free, rounded up. A transfer that need not wait for its client does not count.
+// users keeps one user's clients from occupying all transfers by not reading: each user may have half of those that
+// the others leave free, rounded up. A transfer that need not wait for its client does not count.
 type users struct {
 	mu        sync.Mutex
 	free      int

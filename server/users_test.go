@@ -8,7 +8,7 @@ import (
 	"daemonlab/specs/harness"
 )
 
-// tiny holds nothing of a large file but its beginning.
+// tiny holds only the beginning of a large file.
 var tiny = harness.Shape{Depth: 1, MsgSize: 512}
 
 // asking returns clients that have asked for a file and taken nothing yet.
@@ -22,7 +22,7 @@ func asking(t *testing.T, s *harness.Server, n int, path string) (clients []*har
 	return clients
 }
 
-// finish finishes what the clients have asked for, and counts those that were served and those that were refused.
+// finish completes what the clients have asked for, and counts those served and those refused.
 func finish(t *testing.T, clients []*harness.Client, path string, size int) (served, refused int) {
 	t.Helper()
 	for _, c := range clients {
@@ -40,7 +40,7 @@ func finish(t *testing.T, clients []*harness.Client, path string, size int) (ser
 	return served, refused
 }
 
-// mustBeTaken waits until the server has taken all requests out of its queue.
+// mustBeTaken waits until the server has taken all requests.
 func mustBeTaken(t *testing.T, s *harness.Server) {
 	t.Helper()
 	eventually(t, "all requests are taken", func() bool {
@@ -50,7 +50,7 @@ func mustBeTaken(t *testing.T, s *harness.Server) {
 	})
 }
 
-// Users that need no account: all that counts is who owns a reply queue.
+// These users need no account: only the owner of a reply queue counts.
 func TestUsersWhoDoNotReadLeaveRoomForOthers(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can make a reply queue of another user")

@@ -22,8 +22,8 @@ var (
 	errTooMany    = errors.New("too many transfers of this user at once")
 )
 
-// client bounds the time that a transfer waits: until its client dies or takes nothing for the stall time, or the
-// server cuts its transfers.
+// client bounds how long a transfer blocks: until its client dies or takes nothing for the stall time, or the server
+// cuts its transfers.
 type client struct {
 	ctx     context.Context // ends with the client, or with the server's transfers; its cause says which
 	cancel  context.CancelCauseFunc
@@ -31,8 +31,8 @@ type client struct {
 	stall   time.Duration
 }
 
-// watch refers to the client's process by descriptor. A PID that no process has is not watched; neither is one that
-// cannot be opened, as a thread's, nor another user's, as the PID from another namespace may be here.
+// watch watches the client through a pidfd. It does not watch a PID that no process has, one that cannot be opened,
+// such as a thread's, or another user's, which a PID from another namespace may be here.
 func watch(parent context.Context, pid int32, owner uint32, stall time.Duration) *client {
 	c := &client{stall: stall}
 	c.ctx, c.cancel = context.WithCancelCause(parent)
@@ -40,7 +40,7 @@ func watch(parent context.Context, pid int32, owner uint32, stall time.Duration)
 	if err != nil {
 		return c
 	}
-	if !mayBe(pid, owner) { // asked before INFO is sent: /proc has no owner of a process that has ended since
+	if !mayBe(pid, owner) { // asked before INFO is sent: /proc shows no owner once the process has ended
 		process.Close()
 		return c
 	}
@@ -53,7 +53,8 @@ func watch(parent context.Context, pid int32, owner uint32, stall time.Duration)
 	return c
 }
 
-// mayBe reports whether the process may be the user's. /proc gives one that is not dumpable to root, see proc(5).
+// mayBe reports whether the process may be the user's. /proc shows root as owner of one that is not dumpable, see
+// proc(5).
 func mayBe(pid int32, owner uint32) bool {
 	var st unix.Stat_t
 	err := unix.Stat(fmt.Sprintf("/proc/%d", pid), &st)
@@ -71,7 +72,8 @@ func (c *client) wait(q *mq.Queue, body []byte, kind uint) error {
 	case c.ctx.Err() != nil:
 		return context.Cause(c.ctx)
 	}
-	// The time may have passed while this server was stopped: there is room, if the client took something meanwhile.
+	// The time may have passed while this server was stopped: there is room if the client has taken something
+	// meanwhile.
 	if err = q.TrySend(body, kind); errors.Is(err, unix.EAGAIN) {
 		err = fmt.Errorf("%w (%v)", errStalled, c.stall)
 	}
@@ -80,7 +82,7 @@ func (c *client) wait(q *mq.Queue, body []byte, kind uint) error {
 
 func (c *client) close() {
 	if c.process != nil {
-		c.process.Close() // before the slot is given back, which stands for its descriptor, too
+		c.process.Close() // before the slot is released, which stands for its descriptor, too
 	}
 	c.cancel(nil)
 }
