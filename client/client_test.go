@@ -16,18 +16,18 @@ import (
 	"daemonlab/specs/harness"
 )
 
-// enough is how long anything may take that should happen at once, or after the client's own 10 s.
+// enough is the limit for anything that should happen at once, or after the client's own 10 s.
 const enough = 30 * time.Second
 
 // client is a running mqfile.
 type client struct {
 	t              *testing.T
-	ctx            context.Context // ends when it has run for too long
+	ctx            context.Context // ends when the client has run for too long
 	cmd            *exec.Cmd
 	stdout, stderr bytes.Buffer
 }
 
-// result is how it ended.
+// result is how a client ended.
 type result struct {
 	code           int // -1 when a signal killed it
 	stdout, stderr string
@@ -48,19 +48,19 @@ func prepare(t *testing.T, args ...string) *client {
 	t.Cleanup(func() {
 		cancel()
 		if c.cmd.Process != nil {
-			c.cmd.Wait() // once more, where a test has waited
+			c.cmd.Wait() // harmless if a test has waited already
 		}
 	})
 	return c
 }
 
-// by has another program execute it.
+// by runs the program under another one, as its arguments.
 func (c *client) by(program ...string) *client {
 	c.cmd.Path, c.cmd.Args = program[0], append(program, c.cmd.Args...)
 	return c
 }
 
-// under makes a shell set something up before it becomes the program.
+// under runs a shell script first, which then executes the program.
 func (c *client) under(script string) *client {
 	return c.by("/bin/sh", "-c", script+`; exec "$0" "$@"`)
 }
@@ -88,13 +88,13 @@ func (c *client) wait() result {
 	return result{c.cmd.ProcessState.ExitCode(), c.stdout.String(), c.stderr.String()}
 }
 
-// run is start and wait.
+// run starts the client and waits for it.
 func (c *client) run() result {
 	c.t.Helper()
 	return c.start().wait()
 }
 
-// expect checks exit status and stderr, each whole.
+// expect checks the exit status and the whole of stderr.
 func (r result) expect(t *testing.T, code int, stderr string) {
 	t.Helper()
 	if r.code != code {
@@ -105,7 +105,7 @@ func (r result) expect(t *testing.T, code int, stderr string) {
 	}
 }
 
-// expectPart checks exit status and that stderr begins with mqfile's name, is one line and says what it should.
+// expectPart checks the exit status and that stderr is one line that begins with mqfile's name and contains part.
 func (r result) expectPart(t *testing.T, code int, part string) {
 	t.Helper()
 	if r.code != code {
@@ -125,7 +125,7 @@ func gone(t *testing.T, name string) {
 	}
 }
 
-// eventually waits for what happens in another process and tells nobody.
+// eventually polls for what happens in another process without an event.
 func eventually(t *testing.T, what string, happened func() bool) {
 	t.Helper()
 	NewWithT(t).Eventually(happened).WithContext(t.Context()).WithTimeout(harness.Stretched(enough)).Should(BeTrue(), what)

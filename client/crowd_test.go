@@ -18,17 +18,17 @@ import (
 	"daemonlab/specs/harness"
 )
 
-// These tests are not parallel: they need all the room that their user has.
+// These tests are not parallel: they need all of the user's RLIMIT_MSGQUEUE.
 
-// Ninety clients of one user transfer at once within the default limits, and those that come first leave room for
-// decent queues.
+// Ninety clients of one user transfer at once within the default limits, and the early ones leave room for decent
+// queues.
 func TestNinetyAtOnce(t *testing.T) {
 	if !inNamespaces(t) {
 		return
 	}
 	s := newServer(t)
 	limitQueues(t, 819_200)
-	if !fits(t, 8, 10, 10, 10, 10, 10, 10, 10, 10, 10) { // all but 4 KB of the limit, and the server's queue
+	if !fits(t, 8, 10, 10, 10, 10, 10, 10, 10, 10, 10) { // the limit but for 4 KB and the server's queue
 		t.Skip("other queues of this user leave no room for ninety clients: ls /dev/mqueue")
 	}
 	file := noise(20_000)
@@ -62,7 +62,7 @@ func TestNinetyAtOnce(t *testing.T) {
 	c.expectServed(e, file)
 }
 
-// fits reports whether there is room for queues of so many messages of 8192 bytes.
+// fits reports whether there is room for queues of these depths, with messages of 8192 bytes.
 func fits(t *testing.T, depths ...int) bool {
 	t.Helper()
 	if len(depths) == 0 {
@@ -138,7 +138,7 @@ func waiting(limit string) string {
 
 var replyQueue = regexp.MustCompile(`queue /mqfile-[^:]*`)
 
-// Whoever waits for room says so once, and is served when there is some.
+// A client that waits for room says so once, and is served when there is some.
 func TestWaitForRoom(t *testing.T) {
 	t.Parallel()
 	if !inNamespaces(t) {
@@ -146,7 +146,7 @@ func TestWaitForRoom(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		wait, says string
-		meanwhile  func(c *client, s, other *server) // once it says that it waits
+		meanwhile  func(c *client, s, other *server) // called once the client says that it waits
 		code       int
 		thenSays   string
 	}{

@@ -12,11 +12,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What the process ends with.
+// Exit statuses.
 const (
-	statusFailed   = 1   // the server said so, or this side could not do its part
-	statusUsage    = 2   // the command line
-	statusNoServer = 3   // none that answers
+	statusFailed   = 1   // the server said so, or this side failed
+	statusUsage    = 2   // bad command line
+	statusNoServer = 3   // no server answers
 	statusSignal   = 128 // plus the signal's number, as a shell counts
 )
 
@@ -34,8 +34,8 @@ func noServer(format string, args ...any) error {
 	return &exitError{statusNoServer, fmt.Errorf(format, args...)}
 }
 
-// report tells the user why the program ends and returns its exit status. A reader of our output that went away is no
-// error to speak of: a broken pipe ends as SIGPIPE would have ended it.
+// report tells the user why the program ends and returns its exit status. A broken pipe is no error to report: the
+// program ends as SIGPIPE would have ended it.
 func report(err error) int {
 	if err == nil {
 		return 0
@@ -54,8 +54,8 @@ func report(err error) int {
 	return exit.status
 }
 
-// printable makes one line of a text that a server or a file's name has chosen, without the control characters that a
-// terminal would obey.
+// printable makes text chosen by a server or by a file's name one line, without the control characters that a terminal
+// would obey.
 func printable(text string) string {
 	var b strings.Builder
 	for _, r := range text {

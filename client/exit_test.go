@@ -99,7 +99,7 @@ func TestForbiddenQueue(t *testing.T) {
 	defer q.Close()
 	must(t, q.Chmod(0o400))
 	c := s.command("a")
-	if os.Getuid() == 0 { // may do anything, so somebody else has to try
+	if os.Getuid() == 0 { // root may do anything, so another account has to try
 		c.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	}
 	c.run().expectPart(t, 3, "the server cannot be reached: queue "+s.Queue+": open: permission denied")
@@ -115,7 +115,7 @@ func TestQueueForSomethingElse(t *testing.T) {
 	prepare(t, "--queue", small, "a").run().expectPart(t, 3, "takes no request of 262 bytes")
 }
 
-// What nobody can read is not said to have been written.
+// Output that could not be written must not count as written.
 func TestLostHelp(t *testing.T) {
 	t.Parallel()
 	for script, reason := range map[string]string{
@@ -126,7 +126,7 @@ func TestLostHelp(t *testing.T) {
 	prepare(t, "--help").under("exec >/dev/null").run().expect(t, 0, "")
 }
 
-// With too few descriptors the program says so. With one more it does its work.
+// With too few descriptors the program says so; with one more it works.
 func TestFewDescriptors(t *testing.T) {
 	t.Parallel()
 	if raced {

@@ -12,7 +12,7 @@ import (
 	"daemonlab/lab/wire"
 )
 
-// fetch makes one whole exchange. What can fail on this side does so before the server is asked to work.
+// fetch runs one exchange. Whatever can fail on this side does so before the server is asked to work.
 func fetch(o options, left *leftovers, s *state) error {
 	name := replyName()
 	request, err := wire.Request{PID: int32(os.Getpid()), Reply: name, Path: o.path}.Append(nil)
@@ -54,7 +54,7 @@ func openServer(queue string) (*mq.Blocking, error) {
 	return q, nil
 }
 
-// send asks for the file. A server at its limit of work lets its queue fill and makes room later.
+// send sends the request. A busy server lets its queue fill and makes room later.
 func send(server *mq.Blocking, request []byte, s *state) (err error) {
 	s.await(func() { err = server.Send(request, 0) })
 	if errors.Is(err, unix.EMSGSIZE) {
@@ -66,8 +66,8 @@ func send(server *mq.Blocking, request []byte, s *state) (err error) {
 	return nil
 }
 
-// batchSize is how many bytes are written at once while the queue has more. Into a pipe that is a tenth faster than a
-// write(2) for each message.
+// batchSize is how many bytes are written at once while the queue has more. Into a pipe that is a tenth faster than
+// one write(2) per message.
 const batchSize = 128 << 10
 
 // transfer is one exchange after the request.
@@ -77,10 +77,10 @@ type transfer struct {
 	out      *bufio.Writer
 	left     *leftovers
 	state    *state
-	informed bool // INFO came
+	informed bool // INFO has come
 }
 
-// run takes responses until one ends the exchange.
+// run handles responses until one ends the exchange.
 func (t *transfer) run() error {
 	for {
 		kind, body, err := t.receive()
@@ -95,7 +95,7 @@ func (t *transfer) run() error {
 }
 
 // receive returns the next response; its body is valid until the next call. The body lies where out would put it, so
-// that writing it there copies nothing. While the server is waited for, no byte is kept from the reader of our output.
+// writing it copies nothing. Before it blocks, it flushes out.
 func (t *transfer) receive() (kind uint, body []byte, err error) {
 	if t.out.Available() < t.size {
 		if err := t.out.Flush(); err != nil {
@@ -114,8 +114,8 @@ func (t *transfer) receive() (kind uint, body []byte, err error) {
 	return kind, body[:n], err
 }
 
-// take handles one response and reports whether it was the last. The server is not trusted: it may be anybody's, and so
-// may be who sends to the reply queue.
+// take handles one response and reports whether it was the last. It trusts neither the server, which may be anybody's,
+// nor whoever else sends to the reply queue.
 func (t *transfer) take(kind uint, body []byte) (done bool, err error) {
 	switch {
 	case kind == wire.Failure && len(body) == 0:

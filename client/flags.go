@@ -38,16 +38,16 @@ Exit status: 0 done, 1 the server or this side failed, 2 usage, 3 no server or
 nothing from it for 10 s, 128+N ended by signal N.
 `
 
-// options is the command line.
+// options is the parsed command line.
 type options struct {
 	queue  string        // the server's, "/NAME"
 	output string        // "" for stdout
-	wait   time.Duration // for room for a reply queue
-	path   string        // as the server will see it; may be empty
+	wait   time.Duration // how long to wait for room for a reply queue
+	path   string        // as sent to the server; may be empty
 	print  string        // text to print instead
 }
 
-// parse reads the arguments. Flags may stand before and after PATH; after "--" PATH may begin with a dash.
+// parse parses the arguments. Flags may stand before and after PATH; after "--" PATH may begin with a dash.
 func parse(args []string) (options, error) {
 	o := options{queue: wire.DefaultQueue, wait: 30 * time.Second}
 	flags := flag.NewFlagSet("mqfile", flag.ContinueOnError)
@@ -73,7 +73,7 @@ func parse(args []string) (options, error) {
 	return o, nil
 }
 
-// parseAround lets flag, which stops at the first argument that is none, go on after it. It returns the others.
+// parseAround makes flag, which stops at the first argument that is not one, go on after it. It returns the others.
 func parseAround(flags *flag.FlagSet, args []string) (others []string, err error) {
 	for {
 		if err := flags.Parse(args); err != nil {

@@ -15,7 +15,7 @@ func main() {
 	os.Exit(report(run(os.Args[1:])))
 }
 
-// run does what the command line asks for. When it returns, no queue and no unfinished file is left.
+// run executes the command line. When it returns, no queue and no unfinished file is left.
 func run(args []string) error {
 	opts, err := parse(args)
 	if err != nil {
@@ -42,8 +42,8 @@ func run(args []string) error {
 
 //lab:begin
 
-// checkDescriptors fails when RLIMIT_NOFILE leaves fewer descriptors than the program may need. Go's runtime would end
-// with a stack when it got none for its timers, and mq_open(2) says EMFILE for want of bytes, too.
+// checkDescriptors fails when RLIMIT_NOFILE leaves fewer descriptors than the program may need. Go's runtime crashes
+// if it gets none for its timers, and mq_open(2) says EMFILE for RLIMIT_MSGQUEUE too.
 func checkDescriptors() error {
 	for range 8 {
 		fd, err := unix.FcntlInt(0, unix.F_DUPFD_CLOEXEC, 0)

@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// inNamespaces makes a test run itself again where its queues are counted anew: in a user namespace, which has limits
-// of its own, and an IPC namespace, which has queues of its own. It reports whether this is that run.
-// The queues count against the limit of the user outside as well.
+// inNamespaces reruns a test where its queues are counted afresh: in a user namespace, which has its own limits, and
+// an IPC namespace, which has its own queues. It reports whether this is that run. The queues count against the limit
+// of the user outside as well.
 func inNamespaces(t *testing.T) bool {
 	if os.Getenv(binaryEnv) != "" {
 		return true
@@ -38,7 +38,7 @@ func inNamespaces(t *testing.T) bool {
 	return false
 }
 
-// limitQueues sets how many bytes all queues of this user may cost.
+// limitQueues sets RLIMIT_MSGQUEUE, in bytes.
 func limitQueues(t *testing.T, bytes uint64) {
 	t.Helper()
 	var old unix.Rlimit

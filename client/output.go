@@ -16,22 +16,23 @@ import (
 // output is where the file's bytes go.
 type output struct {
 	file *os.File
-	path string // as the user knows it
+	path string // as the user wrote it
 
-	// A new file is made in dir under another name, which left knows, and gets its own at the end.
-	name string // "" when the bytes go straight to their place
+	// A new file is made in dir under a temporary name, which left knows, and gets its own at the end.
+	name string // "" when the bytes go straight to their destination
 	dir  int    // descriptor
 	left *leftovers
 }
 
-// openOutput opens stdout for "", else what path names. An existing device or FIFO is written through. A regular file
-// is made anew beside path and takes its place when it is complete.
+// openOutput opens stdout for "", else path. An existing device or FIFO is written through. A regular file is made
+// anew beside path and replaces it when complete.
 func openOutput(path string, left *leftovers) (*output, error) {
-	if path == "" || path == "/dev/stdout" { // not to be opened again: it may be a socket, or a file that others write to
+	if path == "" || path == "/dev/stdout" { // not reopened: it may be a socket, or a file that others write to
 		return &output{file: os.Stdout, path: "stdout"}, stdio.CheckStdout()
 	}
 	out := &output{path: path, left: left}
-	// The kernel resolves the path, so it may refuse a link that somebody planted in /tmp (protected_symlinks, proc(5)).
+	// The kernel resolves the path, so it can refuse a link that somebody planted in /tmp (protected_symlinks,
+	// proc(5)).
 	old, err := os.OpenFile(path, os.O_WRONLY|unix.O_NOCTTY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return out, out.create(path, nil)
@@ -52,9 +53,9 @@ func openOutput(path string, left *leftovers) (*output, error) {
 	return out, out.create(place, info.Sys().(*syscall.Stat_t))
 }
 
-// create makes the file, under a name that no other program uses. It has the mode of the one it replaces, if it
-// replaces one, before it has any contents. From here on the directory is known by its descriptor, and its entry is
-// replaced as it is, so no link that is made meanwhile leads elsewhere.
+// create makes the file under a unique name. If it replaces a file, it has that one's mode before it has any contents.
+// From here on the directory is known by its descriptor, and its entry is replaced as it is, so no link made meanwhile
+// can redirect it.
 func (o *output) create(place string, replaced *syscall.Stat_t) (err error) {
 	var dir string
 	dir, o.name = filepath.Split(place)
@@ -82,7 +83,7 @@ func (o *output) create(place string, replaced *syscall.Stat_t) (err error) {
 	return o.failed("chmod", unix.Fchmod(fd, replaced.Mode&0o777))
 }
 
-// unchanged reports whether the directory's entry is the file that was opened before, or none when there was none.
+// unchanged reports whether the directory's entry is still the file opened before, or still absent.
 func (o *output) unchanged(opened *syscall.Stat_t) bool {
 	var present unix.Stat_t
 	err := unix.Fstatat(o.dir, o.name, &present, unix.AT_SYMLINK_NOFOLLOW)
@@ -98,8 +99,8 @@ func (o *output) Write(p []byte) (int, error) {
 	return n, o.failed("write", err)
 }
 
-// commit makes sure that the bytes were taken, which some file systems tell only now, and that they are on the disk
-// before the file has its name: after a power cut it is there whole or not at all.
+// commit makes sure that the bytes were written, which some file systems report only now, and are on disk before the
+// file has its name: after a power cut it is there whole or not at all.
 func (o *output) commit() error {
 	if o.name != "" {
 		if err := o.file.Sync(); err != nil {
@@ -118,7 +119,7 @@ func (o *output) commit() error {
 	return nil
 }
 
-// failed names the user's file instead of the one beside it.
+// failed names the user's file instead of the temporary one.
 func (o *output) failed(op string, err error) error {
 	if err == nil {
 		return nil

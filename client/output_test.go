@@ -30,7 +30,7 @@ func TestNewFile(t *testing.T) {
 	expectFiles(t, dir, "file")
 }
 
-// A directory that files may be put into need not be one that can be listed.
+// A directory may allow new files and yet not be readable.
 func TestUnreadableDirectory(t *testing.T) {
 	t.Parallel()
 	if os.Getuid() == 0 {
@@ -45,7 +45,7 @@ func TestUnreadableDirectory(t *testing.T) {
 	expectFiles(t, dir, "file")
 }
 
-// Whatever ends a transfer before its end leaves the older file, and none beside it.
+// Whatever cuts a transfer short leaves the older file, and none beside it.
 func TestOldFileStays(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -58,7 +58,7 @@ func TestOldFileStays(t *testing.T) {
 		"SIGTERM": {nil, func(c *client, _ *exchange) { c.signal(unix.SIGTERM) }, 143, ""},
 		"the limit of a file's size": {func(c *client) { c.under("ulimit -f 1") }, nil, 1,
 			"mqfile: write FILE: file too large\n"},
-		// After a power cut there is a whole file or none: it is on the disk before it has its name.
+		// Written to disk before it has its name, the file is whole or absent after a power cut.
 		"a disk error": {func(c *client) {
 			strace, err := exec.LookPath("strace")
 			if err != nil {
@@ -91,7 +91,7 @@ func TestOldFileStays(t *testing.T) {
 	}
 }
 
-// Links lead to what is replaced, and stay.
+// A link is followed: its target is replaced, the link stays.
 func TestLinks(t *testing.T) {
 	t.Parallel()
 	s, dir := newServer(t), linkedFile(t)
@@ -105,7 +105,7 @@ func TestLinks(t *testing.T) {
 	expectMode(t, dir+"/links/second", fs.ModeSymlink|0o777)
 }
 
-// linkedFile makes files/file, and links/first that leads to it through links/second.
+// linkedFile makes files/file, and links/first, which leads to it through links/second.
 func linkedFile(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -117,7 +117,7 @@ func linkedFile(t *testing.T) (dir string) {
 	return dir
 }
 
-// Where the file goes is decided at the start, whatever becomes of links and directories until the end.
+// The destination is fixed at the start, whatever happens to links and directories meanwhile.
 func TestLinksChangedMeanwhile(t *testing.T) {
 	t.Parallel()
 	for what, c := range map[string]struct{ output, file, link, target string }{
@@ -133,7 +133,7 @@ func TestLinksChangedMeanwhile(t *testing.T) {
 			write(t, dir+"/other/file", "precious", 0o600)
 			running := s.fetch("-o", filepath.Join(dir, c.output), "PATH")
 			e := s.request()
-			os.Remove(filepath.Join(dir, c.link)) // there is none where a new file will be
+			os.Remove(filepath.Join(dir, c.link)) // absent where a new file is to be made
 			must(t, os.Symlink(c.target, filepath.Join(dir, c.link)))
 			e.serve([]byte("new"))
 			running.wait().expect(t, 0, received(3, 1))
@@ -167,7 +167,7 @@ func TestFIFO(t *testing.T) {
 	expectMode(t, fifo, fs.ModeNamedPipe|0o600)
 }
 
-// The file behind /dev/stdout belongs to the shell too: it is neither replaced nor written from its beginning.
+// The file behind /dev/stdout belongs to the shell too: it must be neither replaced nor written from offset 0.
 func TestDevStdout(t *testing.T) {
 	t.Parallel()
 	s, file := newServer(t), filepath.Join(t.TempDir(), "file")
@@ -178,7 +178,7 @@ func TestDevStdout(t *testing.T) {
 	expectFiles(t, filepath.Dir(file), "file")
 }
 
-// What cannot be written is said before the server is bothered.
+// An impossible output is reported before the server is asked.
 func TestImpossibleOutput(t *testing.T) {
 	t.Parallel()
 	s, dir := newServer(t), t.TempDir()
@@ -191,7 +191,7 @@ func TestImpossibleOutput(t *testing.T) {
 	expectFiles(t, dir, "dangling", "loop")
 }
 
-// A file that may not be written is not replaced either, although its directory would allow it.
+// A read-only file is not replaced, although its directory would allow it.
 func TestReadOnlyFile(t *testing.T) {
 	t.Parallel()
 	if os.Getuid() == 0 {
@@ -213,7 +213,7 @@ func TestClosedStdout(t *testing.T) {
 	s.empty()
 }
 
-// /dev/null is a place to write to, also as daemon(3) opens it, and nothing is read from stdin.
+// /dev/null is a valid stdout, also when opened for reading and writing as by daemon(3); nothing is read from stdin.
 func TestStdoutNowhere(t *testing.T) {
 	t.Parallel()
 	for _, script := range []string{"exec >/dev/null", "exec <>/dev/null >&0", "exec <&-"} {
@@ -224,7 +224,7 @@ func TestStdoutNowhere(t *testing.T) {
 	}
 }
 
-// brokenPipe is one that nobody reads any more.
+// brokenPipe returns the write end of a pipe without a reader.
 func brokenPipe(t *testing.T) *os.File {
 	t.Helper()
 	out, in, err := os.Pipe()
@@ -234,7 +234,7 @@ func brokenPipe(t *testing.T) *os.File {
 	return in
 }
 
-// A reader that has seen enough is no failure to speak of.
+// A reader that has seen enough is not an error.
 func TestBrokenPipe(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
@@ -248,7 +248,7 @@ func TestBrokenPipe(t *testing.T) {
 	gone(t, e.Request.Reply)
 }
 
-// Nobody reading stderr does not make a transfer that was complete a failure.
+// A complete transfer succeeds even if nobody reads stderr.
 func TestBrokenStderr(t *testing.T) {
 	t.Parallel()
 	s, file := newServer(t), filepath.Join(t.TempDir(), "file")

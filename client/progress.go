@@ -11,22 +11,22 @@ import (
 
 const stdout, stderr = 1, 2
 
-// A transfer that ends sooner than barDelay shows no bar; a longer one redraws it every barPeriod.
+// Transfers shorter than barDelay show no bar; longer ones redraw it every barPeriod.
 const (
 	barDelay  = 500 * time.Millisecond
 	barPeriod = 100 * time.Millisecond
 )
 
-// progress draws a bar on stderr while a transfer lasts, if a person can be there to see it.
+// progress draws a bar on stderr during a transfer, if stderr is a terminal.
 type progress struct {
 	state   *state
 	visible bool
 	began   time.Time // when the size was first known; zero before
-	before  uint64    // bytes received by then
-	drawn   int       // columns of the line in use
+	before  uint64    // bytes received until then
+	drawn   int       // columns of the current line
 }
 
-// newProgress makes a bar, which needs a terminal that does not also get the file.
+// newProgress makes a bar. It is visible only if stderr is a terminal that does not also get the file.
 func newProgress(s *state) *progress {
 	return &progress{state: s, visible: isTerminal(stderr) && !isTerminal(stdout)}
 }
@@ -36,7 +36,7 @@ func isTerminal(fd int) bool {
 	return err == nil
 }
 
-// draw replaces the line on the terminal.
+// draw redraws the bar.
 func (p *progress) draw() {
 	size, received := p.state.size.Load(), p.state.received.Load()
 	switch {
@@ -49,15 +49,15 @@ func (p *progress) draw() {
 	}
 }
 
-// erase takes the bar away.
+// erase removes the bar.
 func (p *progress) erase() {
 	if p.drawn > 0 {
 		p.show("")
 	}
 }
 
-// show writes a line over the last one, with blanks where that was longer, and goes back to its beginning. A terminal
-// that is stopped (Ctrl-S) is skipped: it would stop the watch for signals too.
+// show writes a line over the last one, pads it with blanks to the old length, and returns the cursor to column 0. It
+// skips a terminal that is stopped (Ctrl-S), which would block the watch for signals too.
 func (p *progress) show(line string) {
 	tty := []unix.PollFd{{Fd: stderr, Events: unix.POLLOUT}}
 	if n, err := unix.Poll(tty, 0); n == 0 || err != nil {
@@ -75,7 +75,7 @@ func terminalWidth() int {
 	return int(size.Col)
 }
 
-// line is what fits into so many columns of the facts and, if there is room, a bar. Rate is in bytes a second.
+// line returns the figures and, if there is room, a bar, in at most width columns. Rate is in bytes per second.
 func line(width int, received, size uint64, rate float64) string {
 	part := float64(received) / float64(size)
 	text := fmt.Sprintf("%3.0f%%  %s of %s  %s/s  ETA %s", 100*part, human(float64(received)), human(float64(size)),
@@ -87,7 +87,7 @@ func line(width int, received, size uint64, rate float64) string {
 	return text[:min(len(text), width-1)]
 }
 
-// human is a number of bytes in at most 10 columns.
+// human formats a number of bytes in at most 10 columns.
 func human(n float64) string {
 	if n < 1024 {
 		return fmt.Sprintf("%.0f B", n)
@@ -99,9 +99,9 @@ func human(n float64) string {
 	return fmt.Sprintf("%.1f %ciB", n, units[0])
 }
 
-// clock is a time to go as hours, minutes and seconds.
+// clock formats a remaining time as hours, minutes and seconds.
 func clock(seconds float64) string {
-	if !(seconds < 100*3600) { // also when nothing has come yet
+	if !(seconds < 100*3600) { // also NaN and infinity, while nothing has come
 		return "--:--"
 	}
 	return (time.Duration(seconds) * time.Second).String()

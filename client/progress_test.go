@@ -13,7 +13,7 @@ import (
 	"daemonlab/specs/harness"
 )
 
-// terminal is a pseudo-terminal that a person would sit at.
+// terminal is a pseudo-terminal as a person would use.
 type terminal struct {
 	t     *testing.T
 	slave *os.File
@@ -52,7 +52,7 @@ func (tty *terminal) watch(master *os.File) {
 	}
 }
 
-// close ends it for this process. The program must have ended.
+// close closes this process's side. The program must have ended.
 func (tty *terminal) close() {
 	tty.slave.Close()
 	<-tty.over
@@ -64,7 +64,7 @@ func (tty *terminal) written() string {
 	return string(tty.text)
 }
 
-// screen is what a person sees when all is over, and the widest that a line ever was.
+// screen returns what a person sees at the end, and the widest that any line was.
 func (tty *terminal) screen() (lines string, widest int) {
 	tty.close()
 	var done, line []byte
@@ -90,7 +90,7 @@ func (c *client) on(tty *terminal) *client {
 	return c
 }
 
-// A transfer that lasts shows how far it is, on a line that is gone at the end.
+// A long transfer shows its progress on a line that is gone at the end.
 func TestProgress(t *testing.T) {
 	t.Parallel()
 	for columns, facts := range map[int][]string{
@@ -132,7 +132,7 @@ func TestNoProgressWhenFast(t *testing.T) {
 	}
 }
 
-// halfway has a client at a bar that says 50 %.
+// halfway returns a client whose bar says 50 %.
 func halfway(t *testing.T, columns int) (*client, *exchange, *terminal) {
 	t.Helper()
 	s, tty := newServer(t), newTerminal(t, columns)
@@ -154,13 +154,13 @@ func TestSignalErasesProgress(t *testing.T) {
 	}
 }
 
-// Ctrl-S stops the terminal's output, not the program's end.
+// Ctrl-S stops the terminal's output but must not keep a signal from ending the program.
 func TestSignalWhileTerminalIsStopped(t *testing.T) {
 	t.Parallel()
 	c, _, tty := halfway(t, 80)
 	const suspend = 0 // TCOOFF
 	must(t, unix.IoctlSetInt(int(tty.slave.Fd()), unix.TCXONC, suspend))
-	time.Sleep(250 * time.Millisecond) // in which the bar would be drawn twice; that it is not, no event tells
+	time.Sleep(250 * time.Millisecond) // The bar would be drawn twice in this time; that it is not has no event to wait for.
 	c.signal(unix.SIGTERM)
 	c.wait().expect(t, 143, "")
 }

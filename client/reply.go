@@ -18,41 +18,42 @@ import (
 
 func replyName() string { return "/" + uniqueName() }
 
-// uniqueName is a name that nobody can guess, hence neither take beforehand nor, if it is a queue's, send to. The PID
-// tells a person whose it is.
+// uniqueName returns a name that nobody can guess and so neither take beforehand nor, if it is a queue's, send to. The
+// PID tells a person whose it is.
 func uniqueName() string {
 	var random [12]byte
-	if _, err := unix.Getrandom(random[:], 0); err != nil { // no crypto/rand: its first use takes 100 us
-		panic(err) // documented only for arguments that are wrong
+	if _, err := unix.Getrandom(random[:], 0); err != nil { // not crypto/rand: its first use takes 100 us
+		panic(err) // documented only for invalid arguments
 	}
 	return "mqfile-" + strconv.Itoa(os.Getpid()) + "-" + hex.EncodeToString(random[:])
 }
 
-// shape is the form of a queue: how many messages it holds, of how many bytes, and what it must leave free for others.
+// shape is a queue's depth and message size in bytes, and what it must leave free for others.
 type shape struct {
 	depth, size int
 	leaves      uint64
 }
 
-// shapes are those that a reply queue may have, best first. Half the size costs more speed than half the depth; with
+// shapes are the shapes a reply queue may have, best first. Half the size costs more speed than half the depth; with
 // ten messages in the queue neither side waits for the other, and beyond 64 KiB copying costs far more than the call.
 //
-// A shape is taken only if it leaves free the given part of RLIMIT_MSGQUEUE, which all queues of a user share, in
-// percent. So under the default limit a client that is alone has 10 x 8192, and 90 have room at once beside a server.
+// A shape is taken only if it leaves free the given percentage of RLIMIT_MSGQUEUE, which all queues of a user share.
+// So under the default limit a client that is alone gets 10 x 8192, and 90 at once have room beside a server.
 var shapes = []shape{
 	{10, 65536, 70}, {4, 65536, 70}, {2, 65536, 70},
 	{10, 8192, 70}, {4, 8192, 50}, {2, 8192, 38},
 	{2, 4096, 20}, {2, 2048, 7}, {2, 1024, 3}, {2, 512, 0}, {1, wire.MinMsgSize, 0},
 }
 
-// Nothing tells when a queue of another process goes, so a client that waits for room tries again and again, soon at
-// first, and each at moments of its own.
+// No event reports that another process's queue is gone, so a client that waits for room polls, often at first, with
+// jitter.
 const (
 	firstPause = 2 * time.Millisecond
 	lastPause  = 256 * time.Millisecond
 )
 
-// makeReply makes the queue for the responses, and waits for room as long as it may. It returns its message size, too.
+// makeReply makes the queue for the responses and returns it with its message size. It waits for room as long as it
+// may.
 func makeReply(name string, wait time.Duration, left *leftovers) (*mq.Blocking, int, error) {
 	q, size, err := tryShapes(shapes, name, left)
 	end := time.Now().Add(wait)
@@ -76,11 +77,11 @@ func makeReply(name string, wait time.Duration, left *leftovers) (*mq.Blocking, 
 	return q, size, nil
 }
 
-// noRoom reports whether a queue may be had when others have gone. EMFILE: RLIMIT_MSGQUEUE. ENOSPC: queues_max.
+// noRoom reports whether a queue may be had once others are gone. EMFILE: RLIMIT_MSGQUEUE. ENOSPC: queues_max.
 func noRoom(err error) bool { return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENOSPC) }
 
-// tryShapes makes the best queue that there is room for. No system call tells how much of RLIMIT_MSGQUEUE is free, but
-// mq_open(2) compares what is in use with the soft limit, so that is lowered by what must stay free.
+// tryShapes makes the best queue that there is room for. No system call reports how much of RLIMIT_MSGQUEUE is free,
+// but mq_open(2) compares usage with the soft limit, so it lowers that by what must stay free.
 func tryShapes(shapes []shape, name string, left *leftovers) (q *mq.Blocking, size int, err error) {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_MSGQUEUE, &limit); err != nil {
@@ -107,7 +108,7 @@ func tryShapes(shapes []shape, name string, left *leftovers) (q *mq.Blocking, si
 	return nil, 0, err
 }
 
-// create makes the queue, and lets any server send to it, whatever the umask says.
+// create makes the queue and lets any server send to it, whatever the umask.
 func create(name string, attr *mq.Attr, left *leftovers) (*mq.Blocking, error) {
 	left.Lock()
 	defer left.Unlock()
@@ -119,8 +120,8 @@ func create(name string, attr *mq.Attr, left *leftovers) (*mq.Blocking, error) {
 	return q, q.Chmod(wire.QueueMode)
 }
 
-// maxMessage is msgsize_max of mq_overview(7), 0 where it cannot be read. To try a larger size, and to read the file by
-// package os, would each take 60 us.
+// maxMessage returns msgsize_max of mq_overview(7), 0 where it cannot be read. Trying a larger size, or reading the
+// file through package os, would each take 60 us.
 func maxMessage() int {
 	fd, err := unix.Open("/proc/sys/fs/mqueue/msgsize_max", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {

@@ -20,12 +20,12 @@ func TestShapes(t *testing.T) {
 	}
 }
 
-// The request queue takes up 4452 bytes.
+// The request queue takes 4452 bytes of the limit.
 func testShapes(t *testing.T) {
 	s, dir := newServer(t), t.TempDir()
 	for _, c := range []struct {
 		msgMax, msgSizeMax int
-		limit              uint64 // bytes for all queues
+		limit              uint64 // bytes, for all queues
 		want               mq.Attr
 	}{
 		{10, 8192, 819200, mq.Attr{MaxMsg: 10, MsgSize: 8192}},
@@ -67,7 +67,7 @@ func testShapes(t *testing.T) {
 	expectFiles(t, dir)
 }
 
-// Whoever may send to the request queue may set locks on it, which must not look like other clients.
+// Anybody who may send to the request queue may lock it, which must not look like other clients.
 func TestLocksOnRequestQueue(t *testing.T) {
 	t.Parallel()
 	if !inNamespaces(t) {

@@ -8,7 +8,7 @@ import (
 	"daemonlab/specs/harness"
 )
 
-// server is the other side of the program under test: what a test makes of it, good or bad. Its queue holds one request.
+// server is the program's peer: whatever a test makes of it, good or bad. Its queue holds one request.
 type server struct {
 	t *testing.T
 	*harness.FakeServer
@@ -33,7 +33,7 @@ func (s *server) request() *exchange {
 	return &exchange{s.t, c}
 }
 
-// serveForEver is a server that knows one file.
+// serveForEver answers requests for PATH with the file until the test ends.
 func (s *server) serveForEver(file []byte) {
 	for {
 		c, err := s.Accept(s.t.Context(), "PATH")
@@ -56,8 +56,8 @@ func (s *server) empty() {
 	}
 }
 
-// exchange is one request and what is answered. What ends it also closes the reply queue, because all queues of a user
-// share one budget.
+// exchange is one request and its responses. Ending it closes the reply queue, because all queues of a user share one
+// budget.
 type exchange struct {
 	t *testing.T
 	*harness.Conversation
@@ -73,7 +73,7 @@ func (e *exchange) info(size int) {
 	e.send(wire.Info, wire.AppendInfo(nil, uint64(size)))
 }
 
-// data sends the bytes in as many messages as it takes and returns how many those were.
+// data sends the bytes and returns the number of messages.
 func (e *exchange) data(file []byte) (messages int) {
 	e.t.Helper()
 	for ; len(file) > 0; messages++ {
@@ -105,7 +105,7 @@ func (e *exchange) serve(file []byte) (messages int) {
 	return messages
 }
 
-// expectShape checks how many messages of how many bytes the reply queue holds.
+// expectShape checks the reply queue's depth and message size.
 func (e *exchange) expectShape(want mq.Attr) {
 	e.t.Helper()
 	_, got, err := harness.QueueStatus(e.Request.Reply)

@@ -8,23 +8,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// deadly are the signals that somebody ends a program with. Those that a fault raises too (SIGSEGV and the like) arrive
-// here only when kill(2) sent them.
+// deadly are the signals people use to end a program. Those that a fault raises too (SIGSEGV and the like) arrive here
+// only when sent by kill(2).
 var deadly = []os.Signal{
 	unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGALRM, unix.SIGUSR1, unix.SIGUSR2, unix.SIGXCPU,
 	unix.SIGABRT, unix.SIGILL, unix.SIGTRAP, unix.SIGBUS, unix.SIGFPE, unix.SIGSEGV, unix.SIGSYS, unix.SIGSTKFLT,
 }
 
-// harmless are signals that would end the program too, but are ignored, with the real-time signals. Write(2) then fails
-// with EPIPE or EFBIG, which says more than SIGPIPE or SIGXFSZ. Nobody ends a program with the others, and to catch a
-// signal takes two switches of threads, 25 us, to ignore one a system call.
+// harmless are signals that would end the program too, but are ignored, as are the real-time signals. Without SIGPIPE
+// and SIGXFSZ, write(2) fails with EPIPE or EFBIG, which says more. Nobody uses the others to end a program, and
+// catching a signal costs two thread switches, 25 us, where ignoring one costs a system call.
 var harmless = []os.Signal{unix.SIGPIPE, unix.SIGXFSZ, unix.SIGVTALRM, unix.SIGIO, unix.SIGPWR}
 
-// The real-time signals that os/signal takes. Go's runtime catches 33 and leaves 32 and 34, glibc's SIGRTMIN, to libc.
+// The real-time signals that os/signal handles. Go's runtime catches 33, and leaves 32 and 34 (glibc's SIGRTMIN) to
+// libc.
 const firstRealTime, lastRealTime = 35, 64
 
-// catchSignals returns the deadly signals that arrive from now on. SIGHUP and SIGINT stay ignored if the starter
-// ignored them, as nohup(1) and a shell's & do; Go's runtime has replaced the other ignored dispositions already.
+// catchSignals returns the channel of deadly signals. SIGHUP and SIGINT stay ignored if the starter ignored them, as
+// nohup(1) and a shell's & do; Go's runtime has already replaced any other ignored disposition.
 func catchSignals() <-chan os.Signal {
 	signal.Ignore(harmless...)
 	ignoreSignal(32)

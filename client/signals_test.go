@@ -14,7 +14,7 @@ var deadly = []syscall.Signal{
 	unix.SIGABRT, unix.SIGILL, unix.SIGTRAP, unix.SIGBUS, unix.SIGFPE, unix.SIGSEGV, unix.SIGSYS, unix.SIGSTKFLT,
 }
 
-// Every signal that ends the program leaves neither its queue nor an unfinished file.
+// Any signal that ends the program leaves neither its queue nor an unfinished file.
 func TestDeadlySignals(t *testing.T) {
 	t.Parallel()
 	for _, sig := range deadly {
@@ -40,7 +40,7 @@ func TestSignalWhileQueueIsFull(t *testing.T) {
 	c.wait().expect(t, 130, "")
 }
 
-// A reader that does not read must not make the program immune.
+// A reader that does not read must not make the program immune to signals.
 func TestSignalWhileOutputIsStuck(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]func(e *exchange, capacity int){
@@ -49,7 +49,7 @@ func TestSignalWhileOutputIsStuck(t *testing.T) {
 			e.data(noise(capacity + 1))
 		},
 		"stderr": func(e *exchange, _ int) {
-			e.failure(strings.Repeat("\x01", e.MsgSize)) // printed as more bytes than the pipe takes
+			e.failure(strings.Repeat("\x01", e.MsgSize)) // its printed form is larger than the pipe
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -93,7 +93,7 @@ func TestIgnoredSignals(t *testing.T) {
 	c.wait().expect(t, 0, received(1, 1))
 }
 
-// Signals that nobody ends a program with do not end it, so nothing can be left.
+// These signals must not end the program, or they would leave its queue behind.
 func TestHarmlessSignals(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)

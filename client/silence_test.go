@@ -15,8 +15,8 @@ import (
 	"daemonlab/specs/harness"
 )
 
-// A server that does nothing for 10 s, and one that does not even take the request. Meanwhile a client is stopped: it
-// cannot hear its server, which is no silence. All at once, so that the test takes 10 s.
+// One server does nothing for 10 s, another does not even take the request. Meanwhile a client is stopped: it cannot
+// hear its server, which does not count as silence. All run at once, so that the test takes 10 s.
 func TestSilence(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes long")
@@ -37,7 +37,7 @@ func TestSilence(t *testing.T) {
 	full.fill()
 	fullClient := full.fetch("PATH")
 
-	// The time itself is the subject: a client counts its 10 s second by second, and here begins the second one.
+	// A client counts its 10 s second by second; the sleep has to reach into the second one.
 	const more = 1500 * time.Millisecond
 	time.Sleep(more)
 	stoppedClient.signal(unix.SIGSTOP)
@@ -49,12 +49,12 @@ func TestSilence(t *testing.T) {
 		t.Errorf("a silence of 10 s ended after %v", took)
 	}
 	stoppedClient.signal(unix.SIGCONT)
-	time.Sleep(more) // in which it must not give up, which no event tells
+	time.Sleep(more) // It must not give up in this time; that has no event to wait for.
 	stoppedReply.serve([]byte("x"))
 	stoppedClient.wait().expect(t, 0, received(1, 1))
 }
 
-// The kernel wakes no client at a time of day: the clock may be set back while a client sleeps.
+// A client must not sleep until a time of day: the clock may be set back meanwhile.
 func TestNoTimeOfDay(t *testing.T) {
 	t.Parallel()
 	sending, receiving := newServer(t), newServer(t)
@@ -70,7 +70,7 @@ func TestNoTimeOfDay(t *testing.T) {
 	c.wait()
 }
 
-// expectNoDeadline looks at the fifth argument of the system call in which the client sleeps.
+// expectNoDeadline checks the fifth argument of the system call in which the client sleeps.
 func expectNoDeadline(t *testing.T, c *client, call int) {
 	t.Helper()
 	if args := c.sleepsIn(call); len(args) < 5 || args[4] != "0x0" {
@@ -78,7 +78,7 @@ func expectNoDeadline(t *testing.T, c *client, call int) {
 	}
 }
 
-// sleepsIn waits until a thread of the client sleeps in the system call, whose arguments it returns.
+// sleepsIn waits until a thread of the client sleeps in the system call, and returns the call's arguments.
 func (c *client) sleepsIn(call int) (args []string) {
 	c.t.Helper()
 	eventually(c.t, "the client sleeps", func() bool {
@@ -101,7 +101,7 @@ func (c *client) sleepsIn(call int) (args []string) {
 	return args
 }
 
-// fill leaves no room in the server's queue.
+// fill fills the server's queue.
 func (s *server) fill() {
 	s.t.Helper()
 	must(s.t, harness.SendRaw(s.t.Context(), s.Queue, []byte("filler")))
@@ -121,14 +121,14 @@ func TestFullQueue(t *testing.T) {
 	c.wait().expect(t, 0, received(1, 1))
 }
 
-// asleep reports whether the client has its reply queue, hence nothing left to do but to send.
+// asleep reports whether the client has its reply queue open, hence has only to send.
 func asleep(t *testing.T, c *client) bool {
 	t.Helper()
 	dir := fmt.Sprintf("/proc/%d/fd/", c.cmd.Process.Pid)
 	entries, err := os.ReadDir(dir)
 	must(t, err)
 	for _, entry := range entries {
-		link, _ := os.Readlink(dir + entry.Name()) // it may be closed again by now
+		link, _ := os.Readlink(dir + entry.Name()) // may be closed again by now
 		if replyName.MatchString(link) {
 			return true
 		}

@@ -15,7 +15,7 @@ type sigaction struct {
 
 var _ [32]byte = [unsafe.Sizeof(sigaction{})]byte{}
 
-// ignoreSignal is for signals that os/signal does not take.
+// ignoreSignal is for signals that os/signal does not handle.
 func ignoreSignal(n uintptr) {
 	ignore := sigaction{handler: 1} // SIG_IGN
 	unix.RawSyscall6(unix.SYS_RT_SIGACTION, n, uintptr(unsafe.Pointer(&ignore)), 0, unsafe.Sizeof(ignore.mask), 0, 0)

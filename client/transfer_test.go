@@ -12,7 +12,7 @@ import (
 	"daemonlab/lab/wire"
 )
 
-// noise is a file that is no text: all byte values, the same every time.
+// noise returns binary content: all byte values, the same every time.
 func noise(size int) []byte {
 	random := rand.New(rand.NewPCG(1, 2))
 	file := make([]byte, size)
@@ -37,7 +37,7 @@ func TestTransfer(t *testing.T) {
 	}
 }
 
-// replyName has the PID and at least 64 random bits.
+// replyName matches a PID and at least 64 random bits.
 var replyName = regexp.MustCompile(`^/mqfile-[0-9]+-[0-9a-f]{16,}$`)
 
 func TestRequest(t *testing.T) {
@@ -95,7 +95,7 @@ func TestFailure(t *testing.T) {
 	}
 }
 
-// What a server sends that does not keep to the contract.
+// Responses that violate the contract.
 func TestBadResponses(t *testing.T) {
 	t.Parallel()
 	type message struct {
@@ -140,7 +140,7 @@ func TestBadResponses(t *testing.T) {
 	}
 }
 
-// expectFiles checks which files a directory holds, hidden ones included.
+// expectFiles checks the entries of a directory, hidden ones included.
 func expectFiles(t *testing.T, dir string, names ...string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)

@@ -7,29 +7,30 @@ import (
 	"time"
 )
 
-// silenceLimit is how long the server may do nothing: neither take the request nor send the next response.
+// silenceLimit is how long the server may neither take the request nor send the next response.
 const silenceLimit = 10 * time.Second
 
-// state is what watch knows of the transfer that fetch makes in another goroutine.
+// state is what watch knows of the transfer that fetch runs in another goroutine.
 type state struct {
-	size     atomic.Uint64 // that INFO announced, in bytes; 0 before
-	received atomic.Uint64 // bytes of it
-	calls    atomic.Uint64 // beginnings and ends of calls that wait for the server; odd during one, 1 while sending
+	size     atomic.Uint64 // as INFO announced, in bytes; 0 before
+	received atomic.Uint64 // bytes
+	calls    atomic.Uint64 // begins and ends of calls that wait for the server; odd during one, 1 while sending
 	messages uint64        // DATA received; fetch's own until it returns
 }
 
-// await runs a call that sleeps until the server does something.
+// await runs a call that blocks until the server acts.
 func (s *state) await(call func()) {
 	s.calls.Add(1)
 	call()
 	s.calls.Add(1)
 }
 
-// watch runs fetch and returns how it ends: by itself, by a signal, or because the server is silent for too long. In
+// watch runs fetch and returns how it ends: by itself, by a signal, or because the server has been silent too long. In
 // the latter cases fetch may hang in a system call for the rest of the process.
 //
-// mq_timedsend(2) and mq_timedreceive(2) count by CLOCK_REALTIME, which may be set while they sleep, so fetch lets them
-// wait for ever and watch counts ticks. A process that is stopped (Ctrl-Z) has none, and cannot hear the server either.
+// mq_timedsend(2) and mq_timedreceive(2) take an absolute CLOCK_REALTIME deadline, and that clock may be set while
+// they sleep. So fetch waits without one and watch counts ticks. A stopped process (Ctrl-Z) has no ticks, and cannot
+// hear the server either.
 func watch(o options, left *leftovers, s *state, signals <-chan os.Signal) error {
 	bar, period := newProgress(s), time.Second
 	if bar.visible {
@@ -59,8 +60,8 @@ func watch(o options, left *leftovers, s *state, signals <-chan os.Signal) error
 	}
 }
 
-// obey ends the program when a signal comes. The others have a second to erase the bar and to return: they may hang in
-// a write to stderr that takes nothing, be it a terminal or a pipe, also after fetch has returned.
+// obey ends the program when a signal arrives. The other goroutines have a second to erase the bar and return: they
+// may hang in a write to a stderr, terminal or pipe, that takes nothing, also after fetch has returned.
 func obey(signals <-chan os.Signal, left *leftovers, done chan<- error) {
 	err := &exitError{status: statusSignal + int((<-signals).(syscall.Signal))}
 	left.removeForGood()
