@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The race detector allocates for itself, so this is for builds without it.
+// The race detector allocates too, so this test is for builds without it.
 func TestSteadyStateAllocatesNothing(t *testing.T) {
 	ctx, buf, handled := t.Context(), make([]byte, 16), make(chan bool)
 	q := newQueue(t, 1, 16)

@@ -12,7 +12,7 @@ import (
 	"daemonlab/lab/parts"
 )
 
-// One goroutine that never has to wait: the cost of the calls.
+// One goroutine that never blocks: the cost of the calls alone.
 func BenchmarkSendReceive(b *testing.B) {
 	for _, size := range []int{16, 1024, 8192} {
 		b.Run(fmt.Sprint(size, "B"), func(b *testing.B) {
@@ -29,7 +29,7 @@ func BenchmarkSendReceive(b *testing.B) {
 	}
 }
 
-// What a server does for a client's reply queue, but for the messages.
+// What a server does with a client's reply queue, without the messages.
 func BenchmarkOpenClose(b *testing.B) {
 	name := newQueue(b, 1, 16).Name()
 	b.ReportAllocs()
@@ -46,7 +46,7 @@ type end interface {
 	Close() error
 }
 
-// polling waits in the poller, for ever.
+// polling waits in the poller, without a deadline.
 type polling struct{ *mq.Queue }
 
 func (p polling) Send(msg []byte, prio uint) error {
@@ -57,7 +57,7 @@ func (p polling) Receive(buf []byte) (int, uint, error) {
 	return p.Queue.Receive(context.Background(), buf)
 }
 
-// openEnds opens the queues there and back, to wait in this way.
+// openEnds opens the two queues, there and back, to wait in the given way.
 func openEnds(way string, names []string) (ends [2]end, err error) {
 	for i, name := range names {
 		if way == "Blocking" {
@@ -72,7 +72,7 @@ func openEnds(way string, names []string) (ends [2]end, err error) {
 }
 
 func init() {
-	// Sends back what comes, until an empty message. The arguments are a way to wait and the names of the queues.
+	// Echoes messages until an empty one. The arguments are a way to wait and the names of the queues.
 	parts.Add("echo", func(args []string) error {
 		ends, err := openEnds(args[0], args[1:])
 		for n, buf := 1, make([]byte, 16); n > 0 && err == nil; {
@@ -84,7 +84,7 @@ func init() {
 	})
 }
 
-// A message to another process and one back, each waited for.
+// One message to another process and one back, with a wait for each.
 func BenchmarkPingPong(b *testing.B) {
 	for _, way := range []string{"Queue", "Blocking"} {
 		b.Run(way, func(b *testing.B) {

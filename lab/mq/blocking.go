@@ -11,15 +11,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Blocking is an open message queue that waits in the kernel, POSIX to the letter: a receiver that waits holds back a
-// notification, takes its turn among the processes that wait, is ended by a signal with EINTR (unless the handler was
-// installed with SA_RESTART, as all of Go's own are), and by an absolute deadline. Each waiting call costs a thread,
-// and neither a context nor Close ends it. All methods may be called by many goroutines at once.
+// Blocking is an open message queue whose calls block in the kernel, as in POSIX: a waiting receiver suppresses the
+// notification, takes its turn among the waiting processes, and returns on a signal with EINTR (unless the handler has
+// SA_RESTART, as all of Go's own have) or at an absolute deadline. Each blocked call occupies a thread, and neither a
+// context nor Close ends it. All methods may be called by many goroutines at once.
 //
-// A Blocking that is dropped without Close is closed as a dropped [Queue] is.
+// A Blocking that becomes unreachable without Close is closed as a [Queue] is.
 type Blocking struct {
 	handle
-	users atomic.Int64 // callers inside, and one for being open; who comes last closes the descriptor
+	users atomic.Int64 // callers inside, plus one for being open; the last one out closes the descriptor
 }
 
 func newBlocking(name string, fd int) *Blocking {
@@ -30,12 +30,12 @@ func newBlocking(name string, fd int) *Blocking {
 	return b
 }
 
-// Send is mq_send(3): it waits while the queue is full, or gives EAGAIN when O_NONBLOCK is set.
+// Send is mq_send(3): it blocks while the queue is full, or fails with EAGAIN if O_NONBLOCK is set.
 func (b *Blocking) Send(msg []byte, prio uint) error { return b.TimedSend(msg, prio, nil) }
 
-// TimedSend is mq_timedsend(3) to the letter; Go programs use [Blocking.SendUntil]. The deadline is absolute, by
-// CLOCK_REALTIME, and goes to the kernel as it is: EINVAL when it is no valid time, even if there is room; ETIMEDOUT when
-// it passes while the queue is full; nil waits for ever.
+// TimedSend is mq_timedsend(3) exactly; Go programs use [Blocking.SendUntil]. The deadline is absolute, on
+// CLOCK_REALTIME, and goes to the kernel unchanged: EINVAL if it is not a valid time, even if there is room; ETIMEDOUT
+// if it passes while the queue is full; nil means none.
 //
 // Further errors are *[Error] with EAGAIN, EINTR, EMSGSIZE, EINVAL (priority), EBADF and [os.ErrClosed].
 func (b *Blocking) TimedSend(msg []byte, prio uint, deadline *unix.Timespec) error {
@@ -47,8 +47,8 @@ func (b *Blocking) TimedSend(msg []byte, prio uint, deadline *unix.Timespec) err
 	return b.explainSend(len(msg), prio, failure(errno))
 }
 
-// SendUntil is TimedSend for Go's time: the zero time waits for ever, and any that is past gives ETIMEDOUT if the queue is
-// full.
+// SendUntil is TimedSend with Go's time: the zero time means no deadline, and a past one gives ETIMEDOUT if the queue
+// is full.
 func (b *Blocking) SendUntil(msg []byte, prio uint, deadline time.Time) error {
 	if deadline.IsZero() {
 		return b.TimedSend(msg, prio, nil)
@@ -57,12 +57,12 @@ func (b *Blocking) SendUntil(msg []byte, prio uint, deadline time.Time) error {
 	return b.TimedSend(msg, prio, &ts)
 }
 
-// Receive is mq_receive(3): it waits while the queue is empty, or gives EAGAIN when O_NONBLOCK is set.
+// Receive is mq_receive(3): it blocks while the queue is empty, or fails with EAGAIN if O_NONBLOCK is set.
 func (b *Blocking) Receive(buf []byte) (n int, prio uint, err error) { return b.TimedReceive(buf, nil) }
 
 // TimedReceive is mq_timedreceive(3). For the deadline see [Blocking.TimedSend].
 //
-// Further errors are *[Error] with EAGAIN, EINTR, EMSGSIZE (buf is shorter than MsgSize), EBADF and [os.ErrClosed].
+// Further errors are *[Error] with EAGAIN, EINTR, EMSGSIZE (buf shorter than MsgSize), EBADF and [os.ErrClosed].
 func (b *Blocking) TimedReceive(buf []byte, deadline *unix.Timespec) (n int, prio uint, err error) {
 	if !b.enter() {
 		return 0, 0, newError("receive", b.name, os.ErrClosed)
@@ -72,7 +72,7 @@ func (b *Blocking) TimedReceive(buf []byte, deadline *unix.Timespec) (n int, pri
 	return n, prio, b.explainReceive(len(buf), failure(errno))
 }
 
-// ReceiveUntil is TimedReceive for Go's time; see [Blocking.SendUntil].
+// ReceiveUntil is TimedReceive with Go's time; see [Blocking.SendUntil].
 func (b *Blocking) ReceiveUntil(buf []byte, deadline time.Time) (n int, prio uint, err error) {
 	if deadline.IsZero() {
 		return b.TimedReceive(buf, nil)
@@ -81,17 +81,17 @@ func (b *Blocking) ReceiveUntil(buf []byte, deadline time.Time) (n int, prio uin
 	return b.TimedReceive(buf, &ts)
 }
 
-// timespec gives a time before all that the kernel has a number for as one long past.
+// timespec maps times before the kernel's range to one long past.
 func timespec(t time.Time) unix.Timespec {
 	if t.Unix() < 0 {
 		return expired
 	}
-	ts, _ := unix.TimeToTimespec(t) // fails only where a timespec has 32 bits
+	ts, _ := unix.TimeToTimespec(t) // fails only with a 32-bit timespec
 	return ts
 }
 
-// SetAttr is mq_setattr(3): it sets or clears O_NONBLOCK as attr.NonBlock says, ignores the rest, and returns what
-// [Blocking.Attr] would have said before.
+// SetAttr is mq_setattr(3): it sets or clears O_NONBLOCK according to attr.NonBlock, ignores the other fields, and
+// returns the previous attributes.
 func (b *Blocking) SetAttr(attr Attr) (old Attr, err error) {
 	var set, was mqAttr
 	if attr.NonBlock {
@@ -101,9 +101,9 @@ func (b *Blocking) SetAttr(attr Attr) (old Attr, err error) {
 	return was.attr(), err
 }
 
-// Close is mq_close(3). It returns at once and ends this process's registration for the queue. Callers that sleep in
-// the kernel sleep on, as they do in C; the number of the descriptor is not used again before they are back, so none
-// of them can hit a stranger's file.
+// Close is mq_close(3). It returns at once and ends this process's registration for the queue. Calls blocked in the
+// kernel stay blocked, as in C; the descriptor's number is not reused before they return, so none of them can reach
+// another file.
 func (b *Blocking) Close() error {
 	if err := b.shut(); err != nil {
 		return err
@@ -117,8 +117,8 @@ func (b *Blocking) Close() error {
 	return nil
 }
 
-// replace closes the queue but keeps its number taken, by putting something else there. Without a descriptor to spare
-// the queue is closed by its last caller.
+// replace closes the queue but keeps its descriptor number taken, by putting something else there. If no descriptor
+// can be had for that, the last caller closes the queue.
 func replace(fd int) {
 	if other, err := unix.Eventfd(0, unix.EFD_CLOEXEC); err == nil {
 		unix.Dup3(other, fd, unix.O_CLOEXEC)

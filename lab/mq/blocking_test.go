@@ -41,7 +41,7 @@ func TestUntil(t *testing.T) {
 	}
 }
 
-// In C the number of a closed descriptor may at once be another file's, and a call that comes late goes there.
+// In C a closed descriptor's number may at once be another file's, and a late call reaches that file.
 func TestBlockingCloseWithCallersInside(t *testing.T) {
 	q := newQueue(t, 1, 16)
 	b := newBlocking(t, q)

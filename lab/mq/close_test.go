@@ -49,7 +49,7 @@ func TestEveryCallAfterClose(t *testing.T) {
 	}
 }
 
-// Senders, receivers, registrations and two closers, begun in no order.
+// Senders, receivers, registrations and two closers, started in no particular order.
 func TestCloseAtAnyMoment(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -103,7 +103,7 @@ func TestCloseAtAnyMoment(t *testing.T) {
 	}
 }
 
-// collected collects garbage until it is so.
+// collected runs the garbage collector until yes.
 func collected(t testing.TB, what string, yes func() bool) {
 	t.Helper()
 	eventually(t, what, func() bool {

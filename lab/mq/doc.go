@@ -1,44 +1,45 @@
 //go:build linux
 
-// Package mq gives POSIX message queues, [mq_overview(7)], to Go programs on Linux, without cgo.
+// Package mq provides POSIX message queues, [mq_overview(7)], to Go programs on Linux, without cgo.
 //
 // # Two ways to wait
 //
-// They are two types because O_NONBLOCK belongs to the open file description: Go's poller needs it set, and a call that
-// sleeps in the kernel needs it clear.
+// There are two types because O_NONBLOCK belongs to the open file description: Go's poller needs it set, and a call
+// that blocks in the kernel needs it clear.
 //
-// A [Blocking], made by [OpenBlocking], waits in the kernel, as C programs do. It is for the wait that is a thread's work:
-// a client for its answer, a server's few receivers for requests. A receiver asleep in the kernel is a receiver to POSIX:
-// the message is handed to it and no notification is sent, and sleepers take turns by the priority of their threads and
-// the length of their wait. The wait costs a thread, and ends with a message, a deadline or a signal.
+// A [Blocking], made by [OpenBlocking], blocks in the kernel, as C programs do. Use it where a wait is a thread's
+// whole job: a client waiting for its answer, a server's few receivers of requests. To POSIX, a receiver blocked in
+// the kernel is a receiver: it gets the message, no notification is sent, and waiters are served by thread priority
+// and then by length of wait. The wait occupies a thread, and ends with a message, a deadline or a signal.
 //
-// A [Queue], made by [Open], waits in Go's poller. It is for waits that are many, or that have to end when the program
-// says so: a server for room in the queue of every client. The wait costs a parked goroutine, and ends with its context
-// or Close. Beside sleepers in the kernel it gets what they leave: with one waiter of each kind, 9 of 2000 messages. It
-// is no receiver to POSIX, so a notification is sent all the same.
+// A [Queue], made by [Open], waits in Go's poller. Use it for many waits, or for waits that the program must be able
+// to end: a server waiting for room in each client's queue. The wait costs a parked goroutine, and ends with its
+// context or Close. Beside receivers blocked in the kernel it gets what they leave: with one of each kind, 9 of 2000
+// messages. To POSIX it is not a receiver, so notifications are still sent.
 //
-// daemonlab's server has its request queue as a Blocking and the clients' queues as Queues, its client both as Blocking.
+// daemonlab's server opens its request queue as a Blocking and the clients' queues as Queues, its client both as
+// Blocking.
 //
-// A message to another process and one back, each waited for (go test -bench PingPong; Linux 6.18, medians of seven rounds
-// in which each took its turn):
+// One message to another process and one back, with a wait for each (go test -bench PingPong; Linux 6.18, medians of
+// seven interleaved rounds):
 //
 //	                       on one processor    on two, and the range
 //	C, mq_receive               5.6 us           18 us, 6 to 44
 //	Blocking                    9.0 us            9 us, 8 to 15
 //	Queue                      14.2 us           22 us, 12 to 29
 //
-// On two processors the result depends on chance, and on which processor the kernel picks for the thread that it wakes:
-// waking an idle one costs more than all else. On one the difference is what each does: C and a Blocking make 2 system
-// calls a message, a Queue 5.5. Its mq_timedreceive says EAGAIN twice, to the caller and once more when the poller is
-// armed, and the scheduler calls epoll_pwait twice, to look and to sleep. The second of each cannot be spared: what
-// comes before the poller is armed would be missed, and the scheduler is Go's.
+// On two processors the result varies with the processor that the kernel picks for the thread it wakes: waking an idle
+// one costs more than everything else. On one processor the difference is the work done: C and a Blocking make 2
+// system calls per message, a Queue 5.5. Its mq_timedreceive fails with EAGAIN twice, for the caller and again after
+// the poller is armed, and the scheduler calls epoll_pwait twice, to poll and to sleep. Neither second call can be
+// saved: a message that arrives before the poller is armed would be missed, and the scheduler is Go's.
 //
 // # Deadlines
 //
-// A Queue's are those of the context: one that has ended ends every call. A Blocking's are those of mq_timedsend(3):
-// what can be done at once is done, however late it is. All errors of deadlines say Timeout and answer to
-// os.ErrDeadlineExceeded. Sending and receiving allocate nothing, but for a Queue's wait: what context.AfterFunc and
-// the poller need.
+// A Queue's deadline is its context's: a context that has ended fails every call. A Blocking's is that of
+// mq_timedsend(3): what can be done at once is done, however late. Every deadline error says Timeout and matches
+// os.ErrDeadlineExceeded. Sending and receiving allocate nothing, except that a Queue's wait needs what
+// context.AfterFunc and the poller allocate.
 //
 // # The ten calls
 //
@@ -55,19 +56,18 @@
 //
 // # Notification
 //
-// The kernel announces a message only when it comes to an empty queue, to one registered process, once. A program
-// that does not want to lose any registers again before it empties the queue, as the example of [Queue.Notify] does.
-// Whoever may send to a queue may register for it: where strangers may send, expect EBUSY, and see who is registered
-// with [Queue.Status].
+// The kernel announces a message only when it arrives in an empty queue, to one registered process, once. To lose
+// none, a program registers again before it drains the queue, as the example of [Queue.Notify] does. Anybody who may
+// send to a queue may register for it: where strangers may send, expect EBUSY, and look up who is registered with
+// [Queue.Status].
 //
 // # Names, limits, errors
 //
-// Names are those of mq_open(3): a slash, then 1 to 255 bytes without a slash; see [CheckName]. [SystemLimits]
-// reports what a process may have, [Cost] what a queue costs. In every error errors.As finds an
-// *[Error], which names the call and the queue, keeps the errno for errors.Is, and explains a limit with the figures in
-// force.
+// Names are those of mq_open(3): a slash, then 1 to 255 bytes without a slash; see [CheckName]. [SystemLimits] reports
+// the limits of this process, [Cost] what a queue costs. In every error errors.As finds an *[Error], which names the
+// call and the queue, keeps the errno for errors.Is, and explains a limit with the figures in force.
 //
-// The package is for Linux, and says so by build tags.
+// The package builds on Linux only, by build tags.
 //
 // [mq_overview(7)]: https://man7.org/linux/man-pages/man7/mq_overview.7.html
 package mq

@@ -10,28 +10,28 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Error tells which call failed on which queue. Err is the call's errno, [os.ErrClosed] or the context's error, all for
-// errors.Is; the errnos also answer to os.ErrNotExist, os.ErrExist and os.ErrPermission. Callers may share one.
+// Error says which call failed on which queue. Err is the call's errno, [os.ErrClosed] or the context's error, all for
+// errors.Is; the errnos also match os.ErrNotExist, os.ErrExist and os.ErrPermission. Callers may share one Error.
 type Error struct {
 	Op   string // "open", "send", "notify", ...
 	Name string
 	Err  error
 
-	note string // what Err alone does not say, with the figures of the moment
+	note string // what Err alone does not say, with the figures at the time
 }
 
 func newError(op, name string, err error) *Error { return &Error{Op: op, Name: name, Err: err} }
 
 func (e *Error) Error() string { return "queue " + printable(e.Name) + ": " + e.Op + ": " + e.reason() }
 
-// Unwrap gives Err.
+// Unwrap returns Err.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Timeout reports whether a deadline has ended the wait, for [os.IsTimeout] and [net.Error]: ETIMEDOUT or the
-// context's. EAGAIN is none.
+// Timeout reports whether a deadline ended the wait, for [os.IsTimeout] and [net.Error]: ETIMEDOUT or the context's.
+// EAGAIN is not a timeout.
 func (e *Error) Timeout() bool { return e.Err == unix.ETIMEDOUT || e.Err == context.DeadlineExceeded }
 
-// Is has every timeout answer to [os.ErrDeadlineExceeded].
+// Is makes every timeout match [os.ErrDeadlineExceeded].
 func (e *Error) Is(target error) bool { return target == os.ErrDeadlineExceeded && e.Timeout() }
 
 func (e *Error) reason() string {
@@ -53,7 +53,7 @@ func (e *Error) reason() string {
 
 func (e *Error) takesName() bool { return e.Op == "open" || e.Op == "unlink" }
 
-// badName explains what checkName says.
+// badName explains the errnos of checkName.
 var badName = map[unix.Errno]string{
 	unix.EINVAL:       "a name begins with a slash and has no NUL byte",
 	unix.ENOENT:       "the name ends after the slash",
@@ -61,7 +61,7 @@ var badName = map[unix.Errno]string{
 	unix.ENAMETOOLONG: "a name has at most 255 bytes after the slash",
 }
 
-// plain puts in words what strerror(3) says of something else.
+// plain has texts for errnos whose strerror(3) speaks of something else.
 var plain = map[saying]string{
 	{"open", unix.ENOENT}:       "no such queue",
 	{"unlink", unix.ENOENT}:     "no such queue",
@@ -85,7 +85,7 @@ type saying struct {
 	errno unix.Errno
 }
 
-// failure is nil for errno 0.
+// failure returns nil for errno 0.
 func failure(errno unix.Errno) error {
 	if errno == 0 {
 		return nil
@@ -93,7 +93,7 @@ func failure(errno unix.Errno) error {
 	return errno
 }
 
-// printable quotes a name only if it would spoil a line of text.
+// printable quotes a name only if it would garble a line of text.
 func printable(name string) string {
 	if quoted := strconv.Quote(name); name == "" || quoted != `"`+name+`"` {
 		return quoted

@@ -59,7 +59,7 @@ func TestErrorTexts(t *testing.T) {
 	long, buf, short, never := make([]byte, 17), make([]byte, 16), make([]byte, 15), &unix.Timespec{Nsec: -1}
 	timedOut := err2(b.TimedReceive(buf, &past))
 	_, noStatus := w.Status()
-	must(t, q.NotifySignal(0, 0)) // takes the place of a registration
+	must(t, q.NotifySignal(0, 0)) // replaces a registration
 	for _, c := range []struct {
 		want error
 		text string

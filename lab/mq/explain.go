@@ -9,12 +9,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The texts made here name the figures in force. They are taken when the call fails, because later they may differ.
+// These texts give the figures in force, read when the call fails: later they may differ.
 
 // maxPriority is MQ_PRIO_MAX - 1.
 const maxPriority = 32767
 
-// explainOpen tells which of the limits of mq_overview(7) a call of mq_open(2) met.
+// explainOpen says which of the limits of mq_overview(7) stopped mq_open(2).
 func explainOpen(name string, flags int, attr *Attr, errno unix.Errno) error {
 	e := newError("open", name, errno)
 	switch errno {
@@ -35,20 +35,20 @@ func explainOpen(name string, flags int, attr *Attr, errno unix.Errno) error {
 	return e
 }
 
-// badShape is empty where the attributes are not to blame.
+// badShape returns "" if the attributes are not to blame.
 func badShape(a Attr) string {
 	l, err := SystemLimits()
 	switch {
 	case a.MaxMsg <= 0 || a.MsgSize <= 0:
 		return fmt.Sprintf("%d x %d bytes: both must be positive", a.MaxMsg, a.MsgSize)
-	case err != nil || a.MaxMsg <= l.MsgMax && a.MsgSize <= l.MsgSizeMax: // it was something else
+	case err != nil || a.MaxMsg <= l.MsgMax && a.MsgSize <= l.MsgSizeMax: // some other reason
 		return ""
 	}
 	return fmt.Sprintf("%d x %d bytes: the system allows %d x %d (msg_max, msgsize_max)", a.MaxMsg, a.MsgSize,
 		l.MsgMax, l.MsgSizeMax)
 }
 
-// canOpen tells the two meanings of EMFILE apart: where another descriptor can be had, the bytes were short.
+// canOpen tells the two meanings of EMFILE apart: if another descriptor can be had, RLIMIT_MSGQUEUE was the limit.
 func canOpen() bool {
 	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
 	if err == nil {
@@ -75,8 +75,8 @@ func noBytes(attr *Attr) string {
 		" (RLIMIT_MSGQUEUE)", a.MaxMsg, a.MsgSize, Cost(a.MaxMsg, a.MsgSize), limit, os.Getuid())
 }
 
-// attrOrDefault reads the system's files only for a queue made without attributes: a program that looks for a shape
-// that there is room for fails several times in a row.
+// attrOrDefault reads the system's files only for a queue made without attributes: a program that searches for a shape
+// that fits fails several times in a row.
 func attrOrDefault(attr *Attr) (Attr, error) {
 	if attr != nil {
 		return *attr, nil
@@ -112,9 +112,9 @@ func (h *handle) explainReceive(size int, err error) error {
 	return h.explainWait("receive", "a buffer of %d bytes, the queue's messages have up to %d", size, err)
 }
 
-// explainWait compares the size with the queue's.
+// explainWait compares the message's or buffer's size with the queue's.
 func (h *handle) explainWait(op, sizes string, size int, err error) *Error {
-	if err == unix.EBADF && h.isClosed() { // [Blocking.Close] had replaced the descriptor when the call came to it
+	if err == unix.EBADF && h.isClosed() { // [Blocking.Close] had replaced the descriptor before the call used it
 		err = os.ErrClosed
 	}
 	e := newError(op, h.name, err)
@@ -126,12 +126,12 @@ func (h *handle) explainWait(op, sizes string, size int, err error) *Error {
 	return e
 }
 
-// explain is for the calls that use the descriptor briefly, and have it still.
+// explain is for calls that still hold the descriptor.
 func (h *handle) explain(op string, err error) error {
 	e := newError(op, h.name, err)
 	if op == "notify" && err == unix.EBUSY {
 		switch s, err := readStatus(h.fd); {
-		case err != nil || s.NotifyPID == 0: // opened with O_WRONLY, or the process is not seen from here
+		case err != nil || s.NotifyPID == 0: // opened with O_WRONLY, or the process is in another PID namespace
 		case s.NotifyPID == os.Getpid():
 			e.note = "this process is registered already"
 		default:

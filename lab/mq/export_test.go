@@ -1,6 +1,6 @@
 package mq
 
-// What the tests look at from outside, and nothing else does.
+// For the tests only.
 
 // Pending counts the registrations that have not ended, Sockets the netlink sockets that serve them.
 func Pending() int {

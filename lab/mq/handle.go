@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Attr is struct mq_attr. MaxMsg (messages) and MsgSize (bytes a message) are chosen when the queue is made; CurMsgs
-// (messages in the queue) and NonBlock (O_NONBLOCK on this open file description) are only told.
+// Attr is struct mq_attr. MaxMsg (messages) and MsgSize (bytes per message) are chosen when the queue is made; CurMsgs
+// (messages in the queue) and NonBlock (O_NONBLOCK on this open file description) are read-only.
 type Attr struct {
 	MaxMsg, MsgSize, CurMsgs int
 	NonBlock                 bool
@@ -21,9 +21,9 @@ type Attr struct {
 type handle struct {
 	name        string
 	fd          int
-	full, empty *Error // made once: a full or an empty queue is no reason to allocate
+	full, empty *Error // allocated once: a full or an empty queue must not cost an allocation
 
-	mu     sync.RWMutex // held for reading by calls that cannot sleep long, for writing to set closed
+	mu     sync.RWMutex // read-locked by calls that cannot sleep long, write-locked to set closed
 	closed bool
 }
 
@@ -32,7 +32,7 @@ func (h *handle) init(name string, fd int) {
 	h.full, h.empty = newError("send", name, unix.EAGAIN), newError("receive", name, unix.EAGAIN)
 }
 
-// use runs f with the descriptor, which stays open meanwhile.
+// use calls f with the descriptor and keeps it open meanwhile.
 func (h *handle) use(op string, f func(fd int) error) error {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
@@ -63,8 +63,8 @@ func (h *handle) isClosed() bool {
 	return h.closed
 }
 
-// TrySend is mq_send(3) with O_NONBLOCK, whether that is set or not: a full queue gives EAGAIN at once. Since it never
-// sleeps, it is quicker: Go's scheduler need not be told of it.
+// TrySend is mq_send(3) with O_NONBLOCK, whether that is set or not: a full queue gives EAGAIN at once. It never
+// blocks, so it is faster: Go's scheduler need not be told.
 func (h *handle) TrySend(msg []byte, prio uint) error {
 	return h.explainSend(len(msg), prio, h.trySend(msg, prio))
 }
@@ -94,7 +94,7 @@ func (h *handle) tryReceive(buf []byte) (int, uint, error) {
 	return n, prio, failure(errno)
 }
 
-// Name is the name that the queue was opened by. It may be unlinked since, or belong to another queue.
+// Name returns the name the queue was opened by. It may since be unlinked, or belong to another queue.
 func (h *handle) Name() string { return h.name }
 
 // Attr is mq_getattr(3).
@@ -108,9 +108,9 @@ func (a *mqAttr) attr() Attr {
 	return Attr{MaxMsg: a.maxMsg, MsgSize: a.msgSize, CurMsgs: a.curMsgs, NonBlock: a.flags&unix.O_NONBLOCK != 0}
 }
 
-// Status reads the line that mqueuefs shows for the queue. It uses the descriptor that is open already, because
-// closing another descriptor of the queue, also one that came from opening its file, would end this process's
-// registration. A queue opened with O_WRONLY gives EBADF.
+// Status reads the line that mqueuefs shows for the queue. It uses the open descriptor, because closing any other of
+// the queue, even one from opening its file, would end this process's registration. A queue opened with O_WRONLY gives
+// EBADF.
 func (h *handle) Status() (Status, error) {
 	var s Status
 	err := h.use("status", func(fd int) (err error) {
@@ -120,20 +120,20 @@ func (h *handle) Status() (Status, error) {
 	return s, err
 }
 
-// Chmod is fchmod(2) with the permission bits of mode. It sets them whatever the umask, which [Open] does not.
+// Chmod is fchmod(2) with the permission bits of mode. Unlike [Open] it is not subject to the umask.
 func (h *handle) Chmod(mode os.FileMode) error {
 	return h.use("chmod", func(fd int) error { return unix.Fchmod(fd, uint32(mode.Perm())) })
 }
 
-// Stat is fstat(2): who owns the queue, who may open it, and whether it still has a name (Nlink 0: it was unlinked).
+// Stat is fstat(2): the queue's owner and mode, and whether it still has a name (Nlink 0: unlinked).
 func (h *handle) Stat() (unix.Stat_t, error) {
 	var st unix.Stat_t
 	err := h.use("stat", func(fd int) error { return unix.Fstat(fd, &st) })
 	return st, err
 }
 
-// Control calls f with the descriptor, for what the package does not offer. The descriptor stays the handle's: f must
-// not close it, keep it, sleep, or call other methods. Closing a duplicate ends this process's registration.
+// Control calls f with the descriptor, for what the package does not offer. The handle keeps ownership: f must not
+// close it, keep it, block, or call other methods. Closing a duplicate ends this process's registration.
 func (h *handle) Control(f func(fd uintptr)) error {
 	return h.use("control", func(fd int) error {
 		f(uintptr(fd))

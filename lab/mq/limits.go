@@ -18,12 +18,12 @@ type Limits struct {
 	MsgMax         int    // messages in a queue, for processes without CAP_SYS_RESOURCE (msg_max)
 	MsgSizeMax     int    // bytes in a message, likewise (msgsize_max)
 	QueuesMax      int    // queues in the IPC namespace, likewise (queues_max)
-	MsgDefault     int    // messages in a queue made without attributes, if MsgMax allows them
-	MsgSizeDefault int    // bytes in a message of such a queue, if MsgSizeMax allows them
-	MsgQueueBytes  uint64 // what all queues made by this user may cost together (RLIMIT_MSGQUEUE); see Cost
+	MsgDefault     int    // messages in a queue made without attributes, if MsgMax allows
+	MsgSizeDefault int    // bytes in a message of such a queue, if MsgSizeMax allows
+	MsgQueueBytes  uint64 // total cost of this user's queues (RLIMIT_MSGQUEUE); see Cost
 }
 
-// SystemLimits reads the limits of /proc/sys/fs/mqueue and RLIMIT_MSGQUEUE.
+// SystemLimits reads /proc/sys/fs/mqueue and RLIMIT_MSGQUEUE.
 func SystemLimits() (Limits, error) {
 	var l Limits
 	var err error
@@ -61,10 +61,10 @@ func readNumber(file string, value *int) error {
 	return nil
 }
 
-// Cost is what a queue is charged against RLIMIT_MSGQUEUE of the user who makes it, in bytes, from its making until
-// the last descriptor of it is closed: the messages, a struct msg_msg for each, and a posix_msg_tree_node for each of
-// at most 32768 priorities (the kernel's mqueue_get_inode). Sizes that are not positive cost nothing, because the
-// kernel refuses them. Each of the two structures is six words of a 64-bit kernel.
+// Cost is what a queue counts, in bytes, against RLIMIT_MSGQUEUE of the user who makes it, until its last descriptor
+// is closed: the messages, a struct msg_msg for each, and a posix_msg_tree_node for each of at most 32768 priorities
+// (the kernel's mqueue_get_inode). Each of the two structures is six words of a 64-bit kernel. Sizes that are not
+// positive cost nothing, because the kernel refuses them.
 func Cost(maxMsg, msgSize int) uint64 {
 	const record = 6 * 8
 	if maxMsg <= 0 || msgSize <= 0 {

@@ -18,11 +18,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// patience bounds a wait for what must happen; it is more than the slowest machine needs.
+// patience bounds a wait for what must happen; even the slowest machine needs less.
 const patience = 5 * time.Minute
 
-// TestMain plays a part in another process when a test asks for it, and otherwise sees to it that the tests leave
-// neither descriptors nor goroutines nor registrations behind.
+// TestMain plays a part in another process when a test asks for it; otherwise it checks that the tests leak neither
+// descriptors nor goroutines nor registrations.
 func TestMain(m *testing.M) {
 	parts.Play()
 	warmUp()
@@ -49,7 +49,7 @@ func warmUp() {
 }
 
 func leftOver(files, goroutines int) int {
-	sockets := mq.Sockets() - 1 // each more than the first has a descriptor and a goroutine, and stays
+	sockets := mq.Sockets() - 1 // each beyond the first has a descriptor and a goroutine, and stays
 	if poll(func() bool {
 		return mq.Pending() == 0 && descriptors("") <= files+sockets && runtime.NumGoroutine() <= goroutines+sockets
 	}) {
@@ -61,13 +61,13 @@ func leftOver(files, goroutines int) int {
 	return 1
 }
 
-// descriptors counts the open files of this process, with a name those of that queue.
+// descriptors counts this process's open files; with a name, those of that queue.
 func descriptors(name string) (n int) {
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
 		panic(err)
 	}
-	for _, e := range entries { // the one that reads them is closed again, and has no link
+	for _, e := range entries { // the one that reads them is closed by now and has no link
 		if target, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil && (name == "" || target == name) {
 			n++
 		}
@@ -79,8 +79,8 @@ var names atomic.Int64
 
 func newName() string { return fmt.Sprintf("/mq-test-%d-%d", os.Getpid(), names.Add(1)) }
 
-// create waits for room: RLIMIT_MSGQUEUE counts the queues of all programs that the user runs, in the namespaces below
-// this one too, and some of them may be tests that use it up.
+// create waits for room: RLIMIT_MSGQUEUE counts the queues of all the user's programs, including those in namespaces
+// below this one, and some of them may be tests that use it up.
 func create(name string, attr *mq.Attr) (q *mq.Queue, err error) {
 	poll(func() bool {
 		q, err = mq.Open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600, attr)
@@ -89,7 +89,7 @@ func create(name string, attr *mq.Attr) (q *mq.Queue, err error) {
 	return q, err
 }
 
-// newQueue makes a queue that goes with the test.
+// newQueue makes a queue that is removed with the test.
 func newQueue(t testing.TB, maxMsg, msgSize int) *mq.Queue {
 	t.Helper()
 	name := newName()
@@ -102,7 +102,7 @@ func newQueue(t testing.TB, maxMsg, msgSize int) *mq.Queue {
 	return q
 }
 
-// reopen opens a queue once more, to wait in the poller.
+// reopen opens a queue again, to wait in the poller.
 func reopen(t testing.TB, name string, flags int) *mq.Queue {
 	t.Helper()
 	q, err := mq.Open(name, flags, 0, nil)
@@ -111,7 +111,7 @@ func reopen(t testing.TB, name string, flags int) *mq.Queue {
 	return q
 }
 
-// newBlocking opens a queue once more, to wait in the kernel.
+// newBlocking opens a queue again, to wait in the kernel.
 func newBlocking(t testing.TB, q *mq.Queue) *mq.Blocking {
 	t.Helper()
 	b, err := mq.OpenBlocking(q.Name(), os.O_RDWR, 0, nil)
@@ -129,7 +129,7 @@ func must(t testing.TB, errs ...error) {
 	}
 }
 
-// err2 is the error of a receive.
+// err2 returns the error of a receive.
 func err2(_ int, _ uint, err error) error { return err }
 
 func wantError(t testing.TB, err, want error) {
@@ -139,7 +139,7 @@ func wantError(t testing.TB, err, want error) {
 	}
 }
 
-// next gives what comes through the channel.
+// next returns the next value from the channel.
 func next[T any](t testing.TB, c <-chan T) T {
 	t.Helper()
 	select {
@@ -151,7 +151,7 @@ func next[T any](t testing.TB, c <-chan T) T {
 	}
 }
 
-// poll asks until the answer is yes.
+// poll repeats the question until the answer is yes.
 func poll(yes func() bool) bool {
 	deadline := time.Now().Add(patience)
 	for time.Now().Before(deadline) {
@@ -170,7 +170,7 @@ func eventually(t testing.TB, what string, yes func() bool) {
 	}
 }
 
-// parked waits until n goroutines wait in a queue's Send or Receive.
+// parked waits until n goroutines are parked in a queue's Send or Receive.
 func parked(t testing.TB, n int) {
 	t.Helper()
 	stacks := make([]byte, 1<<20)
@@ -187,7 +187,7 @@ func parked(t testing.TB, n int) {
 	})
 }
 
-// thread is a goroutine with a thread of its own.
+// thread is a goroutine locked to a thread.
 type thread struct {
 	tid  int
 	done chan error
@@ -204,7 +204,7 @@ func onThread(f func() error) thread {
 	return thread{<-tid, done}
 }
 
-// asleep waits until the thread sleeps in a system call that has the number.
+// asleep waits until the thread sleeps in the system call with this number.
 func (th thread) asleep(t testing.TB, trap int) {
 	t.Helper()
 	eventually(t, "the thread sleeps in the kernel", func() bool {

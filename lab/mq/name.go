@@ -13,9 +13,9 @@ const (
 	pathMax = 4096 // PATH_MAX, with the NUL that ends a name
 )
 
-// CheckName says without a system call what [Open] would say to the name: nil, or an *[Error] with EINVAL (no leading
-// slash, or a NUL byte), ENOENT (nothing after the slash), EACCES (another slash, or the names . and ..) or
-// ENAMETOOLONG (more than 255 bytes after the slash). All other bytes are legal, spaces and newlines too.
+// CheckName returns, without a system call, what [Open] would say of the name: nil, or an *[Error] with EINVAL (no
+// leading slash, or a NUL byte), ENOENT (nothing after the slash), EACCES (another slash, or the names . and ..) or
+// ENAMETOOLONG (more than 255 bytes after the slash). All other bytes are valid, even spaces and newlines.
 func CheckName(name string) error {
 	if errno := checkName(name); errno != 0 {
 		return newError("open", name, errno)
@@ -40,8 +40,7 @@ func checkName(name string) unix.Errno {
 	return 0
 }
 
-// kernelName takes the slash from a name: mq_open(3) wants it, mq_open(2) refuses it. The rest is the kernel's to
-// judge.
+// kernelName strips the slash: mq_open(3) wants it, mq_open(2) refuses it. The rest is for the kernel to judge.
 func kernelName(name string) (string, unix.Errno) {
 	short, slash := strings.CutPrefix(name, "/")
 	if !slash || strings.IndexByte(short, 0) >= 0 {

@@ -10,14 +10,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The kernel knows no function to call. What it does for SIGEV_THREAD is to keep a cookie of 32 bytes and to put it
-// on a netlink socket, its last byte telling the event, when the registration ends. glibc has a thread that reads the
-// socket; here goroutines do. See mq_notify(2) and the kernel's do_mq_notify.
+// The kernel cannot call a function. For SIGEV_THREAD it keeps a cookie of 32 bytes and writes it to a netlink socket
+// when the registration ends, with the event in the last byte. In glibc a thread reads the socket; here goroutines do.
+// See mq_notify(2) and the kernel's do_mq_notify.
 
 const cookieSize = 32 // NOTIFY_COOKIE_LEN
 
-// cookie is the number of a registration, zeroes, and the event in the last byte. A number, not a pointer: the cookie
-// may be read when the Queue is long closed. None but the kernel can send to the socket, which has no address.
+// cookie holds the registration's number, zeroes, and the event in the last byte. A number, not a pointer: the cookie
+// may be read long after the Queue is closed. Only the kernel can send to the socket, which has no address.
 type cookie [cookieSize]byte
 
 // registry holds the registrations that have not ended.
@@ -30,13 +30,13 @@ type registry struct {
 
 type registration struct {
 	f     func(Event)
-	owner *handle // keeps a queue that is registered from the garbage collector
+	owner *handle // keeps a registered queue from the garbage collector
 	on    *socket
 }
 
 var notifications = registry{pending: make(map[uint64]registration)}
 
-// register has the entry in place before the kernel knows of it: the cookie may be read before mq_notify returns.
+// register adds the entry before the kernel knows of it: the cookie may be read before mq_notify returns.
 func (r *registry) register(h *handle, fd int, f func(Event)) error {
 	id, on, err := r.add(h, f)
 	if err != nil {
@@ -67,7 +67,7 @@ func (r *registry) add(h *handle, f func(Event)) (id uint64, on int, err error) 
 	return r.last, s.fd, nil
 }
 
-// remove gives the function of a registration, or nil for a number that is none of ours. The caller has locked mu.
+// remove removes a registration and returns its function, nil if the number is not ours. The caller has locked mu.
 func (r *registry) remove(id uint64) func(Event) {
 	reg, ok := r.pending[id]
 	if ok {
@@ -77,13 +77,13 @@ func (r *registry) remove(id uint64) func(Event) {
 	return reg.f
 }
 
-// answer gives the function that a cookie calls for, or nil. The caller has locked mu.
+// answer returns the function that a cookie calls for, or nil. The caller has locked mu.
 func (r *registry) answer(c *cookie) (func(Event), Event) {
 	raceAcquire()
 	return r.remove(binary.NativeEndian.Uint64(c[:])), Event(c[cookieSize-1])
 }
 
-// roomy gives a socket that can take one more registration without putting mq_notify to sleep. The caller has locked mu.
+// roomy returns a socket that can take one more registration without blocking mq_notify. The caller has locked mu.
 func (r *registry) roomy() (*socket, error) {
 	for _, s := range r.sockets {
 		if s.charged >= s.capacity {
@@ -102,8 +102,8 @@ func (r *registry) roomy() (*socket, error) {
 	return s, nil
 }
 
-// catchUp reads the cookies that the reader has not come to: what is unread is charged, and where every processor is
-// busy Go's poller looks only every 10 ms. The caller has locked mu.
+// catchUp reads cookies that the reader has not got to: unread ones are charged, and while every processor is busy
+// Go's poller runs only every 10 ms. The caller has locked mu.
 func (r *registry) catchUp(s *socket) {
 	var c cookie
 	for {
@@ -116,18 +116,18 @@ func (r *registry) catchUp(s *socket) {
 	}
 }
 
-// chargeOf is more than what one registration takes of the socket's receive buffer, from mq_notify until its cookie is
-// read: 832 bytes on Linux 6.18, somewhat more where the kernel is built with larger packets. When the buffer is full
-// mq_notify sleeps, whatever O_NONBLOCK says (netlink_attachskb).
+// chargeOf is an upper bound of what one registration takes of the socket's receive buffer, from mq_notify until its
+// cookie is read: 832 bytes on Linux 6.18, somewhat more where the kernel is built with larger packets. When the
+// buffer is full mq_notify sleeps, whatever O_NONBLOCK says (netlink_attachskb).
 const chargeOf = 2048
 
-// socket is a netlink socket that cookies come to. It is made by this process and close-on-exec, so no other reads
-// its cookies, and lives as long as the process: closing it would not end the registrations made with it.
+// socket is a netlink socket that cookies arrive on. This process made it, close-on-exec, so nobody else reads its
+// cookies, and it is never closed: that would not end the registrations made with it.
 type socket struct {
 	fd                int
 	file              *os.File
 	capacity, charged int    // registrations; guarded by the registry
-	next              func() // serve, as a value made once: starting it allocates nothing
+	next              func() // serve as a value, made once: starting it allocates nothing
 	cookie            cookie // read last
 }
 
@@ -146,12 +146,12 @@ func newSocket() (*socket, error) {
 	return s, nil
 }
 
-// serve reads cookies until one has a function to call, leaves the socket to a successor, and becomes the goroutine
-// that the function runs in. So the function begins right after the read, and what it does delays no other.
+// serve reads cookies until one has a function to call, starts its successor on the socket, and runs the function
+// itself. So the function starts right after the read, and delays no other.
 func (s *socket) serve() {
 	for {
 		if _, err := s.file.Read(s.cookie[:]); err != nil {
-			return // somebody closed the descriptor behind the package's back; mq_notify will say so
+			return // somebody closed the descriptor behind the package's back; mq_notify will report it
 		}
 		notifications.mu.Lock()
 		f, ev := notifications.answer(&s.cookie)

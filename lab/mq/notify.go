@@ -9,12 +9,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Event is what became of a registration.
+// Event is how a registration ended.
 type Event int
 
 const (
-	Arrived Event = 1 // a message came to the empty queue; the registration is used up
-	Removed Event = 2 // the registration ended without one: Unnotify, or a Close of any descriptor of the queue
+	Arrived Event = 1 // a message arrived in the empty queue
+	Removed Event = 2 // no message: Unnotify, or a Close of any descriptor of the queue
 )
 
 func (ev Event) String() string {
@@ -27,18 +27,18 @@ func (ev Event) String() string {
 	return "Event(" + strconv.Itoa(int(ev)) + ")"
 }
 
-// Notify is mq_notify(3) with SIGEV_THREAD: it registers this process, and f runs once, in a goroutine of its own,
-// with [Arrived] or [Removed]. That holds for every call that returns nil: f runs exactly once, and may run before
-// Notify has returned.
+// Notify is mq_notify(3) with SIGEV_THREAD: it registers this process, and f runs in a goroutine of its own, with
+// [Arrived] or [Removed]. For every call that returns nil f runs exactly once, and it may run before Notify has
+// returned.
 //
-// A message is announced only if it comes to an empty queue, and only once. So f first calls Notify again, then takes
-// messages until EAGAIN: whatever came before the new registration is taken by that loop, whatever comes after the
-// queue was empty is announced. Draining first loses the message that comes in between. It follows that f must not
-// expect to find a message, nor to run alone. A goroutine that waits in [Queue.Receive] does not hold back the
-// notification; one that waits in [Blocking.Receive] does, and gets the message.
+// A message is announced only if it arrives in an empty queue, and only once. So f first calls Notify again, then
+// receives until EAGAIN: the loop takes whatever came before the new registration, and whatever comes after the queue
+// was empty is announced. Draining first loses the message that comes in between. It follows that f must not expect to
+// find a message, nor to run alone. A goroutine that waits in [Queue.Receive] does not suppress the notification; one
+// that waits in [Blocking.Receive] does, and gets the message.
 //
-// One registration a queue is possible: EBUSY says that somebody else has it, or this process already. Closing any
-// descriptor of the queue in this process removes it, also one opened by its path under /dev/mqueue.
+// A queue has at most one registration: EBUSY means that another process, or this one, already has it. Closing any
+// descriptor of the queue in this process removes it, even one opened by its path under /dev/mqueue.
 func (h *handle) Notify(f func(Event)) error {
 	if f == nil {
 		return h.explain("notify", unix.EINVAL)
@@ -47,22 +47,22 @@ func (h *handle) Notify(f func(Event)) error {
 }
 
 // NotifySignal is mq_notify(3) with SIGEV_SIGNAL: the next message to the empty queue sends sig to this process, with
-// value in its siginfo, where signalfd(2) can read it; os/signal cannot. Ask for the signal with signal.Notify
-// before, because most end a process that does not expect them. No function tells of a removal.
+// value in its siginfo, where signalfd(2) can read it; os/signal cannot. Call signal.Notify first, because most
+// signals end a process that does not catch them. A removal is not announced.
 func (h *handle) NotifySignal(sig syscall.Signal, value uintptr) error {
 	ev := sigevent{value: value, signo: int32(sig), notify: int32(SigevSignal)}
 	return h.use("notify", func(fd int) error { return failure(sysNotify(fd, &ev)) })
 }
 
-// NotifyNone is mq_notify(3) with SIGEV_NONE: it takes the place of a registration, until the next message to the
-// empty queue uses it up, and tells nobody.
+// NotifyNone is mq_notify(3) with SIGEV_NONE: it occupies the registration until the next message to the empty queue
+// uses it up, and announces nothing.
 func (h *handle) NotifyNone() error {
 	ev := sigevent{notify: int32(SigevNone)}
 	return h.use("notify", func(fd int) error { return failure(sysNotify(fd, &ev)) })
 }
 
-// Unnotify is mq_notify(3) with NULL: it removes this process's registration, whatever kind it is and whichever
-// descriptor it was made through. Without one nothing happens.
+// Unnotify is mq_notify(3) with NULL: it removes this process's registration of any kind, made through any descriptor.
+// Without one it does nothing.
 func (h *handle) Unnotify() error {
 	return h.use("notify", func(fd int) error { return failure(sysNotify(fd, nil)) })
 }

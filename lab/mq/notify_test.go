@@ -29,8 +29,8 @@ func want(t testing.TB, events <-chan mq.Event, ev mq.Event) {
 	}
 }
 
-// registered reports whether this process is registered. A message that is announced ends the registration before its
-// mq_send returns, so the answer needs no waiting.
+// registered reports whether this process is registered. An announced message ends the registration before its mq_send
+// returns, so there is nothing to wait for.
 func registered(t testing.TB, q *mq.Queue) bool {
 	t.Helper()
 	s, err := q.Status()
@@ -66,7 +66,7 @@ func init() {
 	})
 }
 
-// What a handler does holds up neither another handler nor itself.
+// A handler that blocks delays no other, and it may close its own queue.
 func TestHandlersAreFree(t *testing.T) {
 	q, other := newQueue(t, 1, 16), newQueue(t, 1, 16)
 	release := make(chan bool)
@@ -100,7 +100,7 @@ func TestRegisteredQueueIsNotCollected(t *testing.T) {
 	events := func() <-chan mq.Event {
 		q, err := mq.Open(b.Name(), os.O_RDWR, 0, nil)
 		must(t, err)
-		waiting := receive(q, context.Background()) // so that it has an os.File, which is closed when it is collected
+		waiting := receive(q, context.Background()) // gives it an os.File, which is closed when collected
 		parked(t, 1)
 		must(t, b.Send(nil, 0), next(t, waiting))
 		events := make(chan mq.Event, 1)
@@ -116,7 +116,7 @@ func TestRegisteredQueueIsNotCollected(t *testing.T) {
 	collected(t, "the forgotten queue", func() bool { return descriptors(b.Name()) == 2 })
 }
 
-// What a registration has taken of its socket's buffer is free at its end.
+// A registration returns what it took of its socket's buffer.
 func TestManyRegistrationsOneAfterTheOther(t *testing.T) {
 	q, sockets := newQueue(t, 1, 16), mq.Sockets()
 	for range 300 {

@@ -10,10 +10,10 @@ import (
 
 // Open is mq_open(3) for a [Queue], which waits in Go's poller.
 //
-// Flags are O_RDONLY, O_WRONLY or O_RDWR of package os with, if wanted, O_CREATE and O_EXCL. The descriptor is always
-// close-on-exec and O_NONBLOCK. Perm is the mode of a new queue, less the umask (see [Queue.Chmod]). Attr gives the
-// MaxMsg and MsgSize of a new queue; nil takes the system's (10 messages of 8192 bytes, if nobody changed it). Both
-// are ignored for a queue that exists.
+// Flags are O_RDONLY, O_WRONLY or O_RDWR of package os, optionally with O_CREATE and O_EXCL. The descriptor is always
+// close-on-exec and O_NONBLOCK. Perm is the mode of a new queue, less the umask (see [Queue.Chmod]). Attr gives a new
+// queue's MaxMsg and MsgSize; nil means the system's defaults (10 messages of 8192 bytes unless changed). Both are
+// ignored if the queue exists.
 //
 // Errors are *[Error] with the errno of mq_open(3): ENOENT, EEXIST, EACCES, EINVAL (name or attributes),
 // ENAMETOOLONG, EMFILE (descriptors, or the bytes of RLIMIT_MSGQUEUE), ENOSPC (queues_max). The text has the figures
@@ -26,8 +26,8 @@ func Open(name string, flags int, perm os.FileMode, attr *Attr) (*Queue, error) 
 	return newQueue(name, fd), nil
 }
 
-// OpenBlocking is mq_open(3) for a [Blocking], which waits in the kernel. It does as [Open] but sets O_NONBLOCK only
-// when flags have it (syscall.O_NONBLOCK).
+// OpenBlocking is mq_open(3) for a [Blocking], which blocks in the kernel. It works as [Open] but sets O_NONBLOCK only
+// if flags have it (syscall.O_NONBLOCK).
 func OpenBlocking(name string, flags int, perm os.FileMode, attr *Attr) (*Blocking, error) {
 	fd, err := open(name, flags, perm, attr)
 	if err != nil {
@@ -37,9 +37,9 @@ func OpenBlocking(name string, flags int, perm os.FileMode, attr *Attr) (*Blocki
 }
 
 // Inherit makes a [Queue] of a descriptor that this process got from another, by exec or over a socket. Name is for
-// messages to people. On success the Queue owns the descriptor and has made it close-on-exec and O_NONBLOCK; the
-// latter is seen by everybody who shares the open file description. On failure the descriptor is as it was: EBADF
-// says that it is none, or not a queue's.
+// error messages. On success the Queue owns the descriptor and has made it close-on-exec and O_NONBLOCK, which
+// everybody who shares the open file description sees. On failure the descriptor is unchanged: EBADF means that it is
+// not open, or not a queue.
 func Inherit(fd int, name string) (*Queue, error) {
 	if err := inherit(fd, name); err != nil {
 		return nil, err
@@ -50,7 +50,7 @@ func Inherit(fd int, name string) (*Queue, error) {
 	return newQueue(name, fd), nil
 }
 
-// InheritBlocking does as [Inherit] but leaves O_NONBLOCK as it is.
+// InheritBlocking works as [Inherit] but leaves O_NONBLOCK as it is.
 func InheritBlocking(fd int, name string) (*Blocking, error) {
 	if err := inherit(fd, name); err != nil {
 		return nil, err
@@ -58,8 +58,8 @@ func InheritBlocking(fd int, name string) (*Blocking, error) {
 	return newBlocking(name, fd), nil
 }
 
-// Unlink is mq_unlink(3): the name goes at once, the queue with the last descriptor. Who may not remove it gets
-// EACCES, as POSIX has it, not the kernel's EPERM.
+// Unlink is mq_unlink(3): the name goes at once, the queue with its last descriptor. Without permission it fails with
+// EACCES, as POSIX says, not with the kernel's EPERM.
 func Unlink(name string) error {
 	short, errno := kernelName(name)
 	if errno == 0 {

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Importers on other systems are told by the compiler, and not by what is undefined.
+// On other systems the compiler must say that the package is for Linux, not that names are undefined.
 func TestEveryFileIsForLinux(t *testing.T) {
 	other := build.Default
 	other.GOOS = "darwin"
@@ -18,7 +18,7 @@ func TestEveryFileIsForLinux(t *testing.T) {
 	}
 }
 
-// duplicate gives a descriptor of the same open file description, as a child or the far end of a socket gets it.
+// duplicate returns a descriptor of the same open file description, as a child or the far end of a socket gets it.
 func duplicate(t testing.TB, b *mq.Blocking) (fd int) {
 	t.Helper()
 	must(t, b.Control(func(own uintptr) {
@@ -41,7 +41,7 @@ func TestInheritTakesADescriptor(t *testing.T) {
 			t.Errorf("flags %#x, %v", flags, err)
 		}
 	}))
-	_, err = b.SetAttr(mq.Attr{}) // who shares the open file description may do so
+	_, err = b.SetAttr(mq.Attr{}) // anybody who shares the open file description may do so
 	must(t, err)
 	wantError(t, err2(q.TryReceive(make([]byte, 16))), unix.EAGAIN)
 	must(t, q.Send(t.Context(), []byte("x"), 0), q.Close())

@@ -11,28 +11,29 @@ import (
 )
 
 // Queue is an open message queue that waits in Go's poller: a waiting call costs a parked goroutine, not a thread, and
-// ends with its context or Close. All methods may be called by many goroutines at once. The package's documentation
-// says when to use it, and when [Blocking].
+// ends with its context or Close. All methods may be called by many goroutines at once. The package comment says when
+// to use it, and when [Blocking].
 //
-// A Queue that is dropped without Close is closed when the garbage collector finds it, as an [os.File] is, unless this
-// process is registered through it. As every close of a descriptor, that ends the process's registration for the queue.
+// A Queue that becomes unreachable without Close is closed by the garbage collector, as an [os.File] is, unless this
+// process is registered through it. Like any close of a descriptor, that ends the process's registration for the
+// queue.
 type Queue struct {
 	handle
 
 	once  sync.Once
-	waits *waits // made by the first caller that has to wait; refers to nothing of the Queue, so that it can be dropped
+	waits *waits // made by the first caller that has to wait; does not refer to the Queue, so that it can be collected
 }
 
 func newQueue(name string, fd int) *Queue {
 	q := new(Queue)
 	q.init(name, fd)
-	// A runtime.AddCleanup would add 0.7 us to an Open that takes 2.5, where this adds 0.3.
+	// runtime.AddCleanup would add 0.7 us to an Open that takes 2.5 us; this adds 0.3 us.
 	runtime.SetFinalizer(q, (*Queue).Close)
 	return q
 }
 
 // Send is mq_send(3), and with a context that has a deadline mq_timedsend(3): it waits while the queue is full.
-// Priorities are 0 to 32767, the highest is received first; equal ones keep their order.
+// Priorities are 0 to 32767; the highest is received first, equal ones in order.
 //
 // Errors are *[Error] with EMSGSIZE (longer than MsgSize), EINVAL (priority), EBADF (not open for writing),
 // [os.ErrClosed], or the context's. A context that has ended ends the call even if there is room.
@@ -50,8 +51,8 @@ func (q *Queue) Send(ctx context.Context, msg []byte, prio uint) error {
 // Receive is mq_receive(3), and with a context that has a deadline mq_timedreceive(3): it waits while the queue is
 // empty, then takes the oldest message of the highest priority into buf, which must have room for MsgSize bytes.
 //
-// Errors are *[Error] with EMSGSIZE (buf is too short, even if the message is not), EBADF (not open for reading),
-// [os.ErrClosed], or the context's. A context that has ended ends the call even if a message is there.
+// Errors are *[Error] with EMSGSIZE (buf too short for MsgSize, even if not for the message), EBADF (not open for
+// reading), [os.ErrClosed], or the context's. A context that has ended ends the call even if a message is there.
 func (q *Queue) Receive(ctx context.Context, buf []byte) (n int, prio uint, err error) {
 	if err := ctx.Err(); err != nil {
 		return 0, 0, newError("receive", q.name, err)
@@ -63,9 +64,9 @@ func (q *Queue) Receive(ctx context.Context, buf []byte) (n int, prio uint, err 
 	return n, prio, q.explainReceive(len(buf), err)
 }
 
-// Close is mq_close(3). Callers that wait on this Queue end with [os.ErrClosed]; a registration of this process for
-// the queue ends, also one made through another descriptor, and its function is told [Removed]. The function may still
-// run after Close has returned. A second Close gives [os.ErrClosed].
+// Close is mq_close(3). Callers that wait on this Queue get [os.ErrClosed]. It ends this process's registration for
+// the queue, even one made through another descriptor, whose function gets [Removed] and may still run after Close has
+// returned. A second Close gives [os.ErrClosed].
 func (q *Queue) Close() error {
 	if err := q.shut(); err != nil {
 		return err

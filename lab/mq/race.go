@@ -4,8 +4,8 @@ package mq
 
 import "sync/atomic"
 
-// passed tells the race detector what it cannot see: a message received happens after it was sent, and a handler
-// runs after the message that it announces. The os package does the same for its reads and writes.
+// passed tells the race detector of orderings it cannot see: a message is received after it was sent, and a handler
+// runs after the message that it announces. Package os does the same for its reads and writes.
 var passed atomic.Int64
 
 func raceRelease() { passed.Add(1) }

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// This is the only file of the package that imports unsafe: the six system calls of mq_overview(7), with nothing
-// added but what is needed to call them from Go.
+// The only file of the package that imports unsafe: the six system calls of mq_overview(7), with only what it takes to
+// call them from Go.
 
 // mqAttr is struct mq_attr: eight longs, of which the kernel zeroes the last four.
 type mqAttr struct {
@@ -26,20 +26,20 @@ type sigevent struct {
 	_             [48]byte
 }
 
-// The kernel copies so many bytes.
+// The kernel copies this many bytes.
 var (
 	_ [64]byte = [unsafe.Sizeof(mqAttr{})]byte{}
 	_ [64]byte = [unsafe.Sizeof(sigevent{})]byte{}
 )
 
-// rawLimit is the longest buffer handed to the kernel behind the scheduler's back. Copying it takes a few
-// microseconds, for which a stop of the world can wait.
+// rawLimit is the longest buffer passed to the kernel without telling the scheduler. Copying it takes a few
+// microseconds, which a stop-the-world can wait for.
 const rawLimit = 64 << 10
 
-// expired is a deadline that is always past: a call that has it does not sleep, even without O_NONBLOCK.
+// expired is always past: a call with this deadline does not sleep, even without O_NONBLOCK.
 var expired unix.Timespec
 
-// sysOpen and sysUnlink take a name as kernelName gives it.
+// sysOpen and sysUnlink take a name as returned by kernelName.
 func sysOpen(name string, flags int, perm uint32, attr *mqAttr) (int, unix.Errno) {
 	p := append([]byte(name), 0)
 	fd, _, errno := unix.Syscall6(unix.SYS_MQ_OPEN, uintptr(unsafe.Pointer(&p[0])), uintptr(flags), uintptr(perm),
@@ -60,8 +60,8 @@ func sysGetSetAttr(fd int, set, old *mqAttr) unix.Errno {
 	return errno
 }
 
-// sysTrySend is mq_timedsend(2) that never sleeps, even if O_NONBLOCK was cleared by whoever shares the open file
-// description: its deadline is past. The scheduler is not told. EAGAIN says that the queue is full.
+// sysTrySend is mq_timedsend(2) with a past deadline: it never sleeps, even if somebody who shares the open file
+// description has cleared O_NONBLOCK. The scheduler is not told. EAGAIN means that the queue is full.
 func sysTrySend(fd int, msg []byte, prio uint) unix.Errno {
 	if len(msg) > rawLimit {
 		return orAgain(sysSend(fd, msg, prio, &expired))
@@ -72,7 +72,7 @@ func sysTrySend(fd int, msg []byte, prio uint) unix.Errno {
 	return orAgain(errno)
 }
 
-// sysTryReceive is mq_timedreceive(2) that never sleeps; see sysTrySend. EAGAIN says that the queue is empty.
+// sysTryReceive is mq_timedreceive(2) that never sleeps; see sysTrySend. EAGAIN means that the queue is empty.
 func sysTryReceive(fd int, buf []byte) (int, uint, unix.Errno) {
 	if len(buf) > rawLimit {
 		n, prio, errno := sysReceive(fd, buf, &expired)
@@ -88,7 +88,7 @@ func sysTryReceive(fd int, buf []byte) (int, uint, unix.Errno) {
 	return int(n), uint(prio), 0
 }
 
-// sysSend is mq_timedsend(2) as it is: it may sleep, so the scheduler is told.
+// sysSend is mq_timedsend(2): it may sleep, so the scheduler is told.
 func sysSend(fd int, msg []byte, prio uint, deadline *unix.Timespec) unix.Errno {
 	raceRelease()
 	_, _, errno := unix.Syscall6(unix.SYS_MQ_TIMEDSEND, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(msg))),
@@ -96,7 +96,7 @@ func sysSend(fd int, msg []byte, prio uint, deadline *unix.Timespec) unix.Errno 
 	return errno
 }
 
-// sysReceive is mq_timedreceive(2) as it is: it may sleep, so the scheduler is told.
+// sysReceive is mq_timedreceive(2): it may sleep, so the scheduler is told.
 func sysReceive(fd int, buf []byte, deadline *unix.Timespec) (int, uint, unix.Errno) {
 	var prio uint32
 	n, _, errno := unix.Syscall6(unix.SYS_MQ_TIMEDRECEIVE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(buf))),
@@ -127,10 +127,10 @@ func sysNotifyThread(fd, socket int, c *cookie) unix.Errno {
 	return errno
 }
 
-// priority keeps a number too great for the kernel's unsigned int too great, instead of cutting it to a valid one.
+// priority keeps a number too large for the kernel's unsigned int too large, instead of truncating it to a valid one.
 func priority(prio uint) uintptr { return uintptr(min(prio, math.MaxUint32)) }
 
-// orAgain is EAGAIN also for a call that only its expired deadline kept from sleeping.
+// orAgain turns ETIMEDOUT into EAGAIN: only the expired deadline kept the call from sleeping.
 func orAgain(errno unix.Errno) unix.Errno {
 	if errno == unix.ETIMEDOUT {
 		return unix.EAGAIN

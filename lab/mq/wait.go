@@ -12,22 +12,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// waits is a queue's place in Go's poller. It is made by the first caller that has to wait, so that a queue that is
-// opened, used and closed without waiting never costs an epoll_ctl(2).
+// waits is a queue's registration with Go's poller. The first caller that has to wait makes it, so that a queue that
+// is opened, used and closed without waiting never costs an epoll_ctl(2).
 type waits struct {
 	file          *os.File
 	send, receive direction
 }
 
-// direction is one of the two ways to wait. The poller has one deadline for a file and direction, so one caller at a
-// time has its turn there; the others wait for theirs in the order of arrival.
+// direction is reading or writing. The poller has one deadline per file and direction, so one caller at a time waits
+// there; the others queue in order of arrival.
 type direction struct {
 	turn  chan struct{}
 	block func(attempt func(fd uintptr) (done bool)) error // RawConn.Read or Write: attempt, park, repeat
 	expel func(time.Time) error                            // SetReadDeadline or SetWriteDeadline
 }
 
-// poll gives the queue's place in the poller.
+// poll returns the queue's registration with the poller, made at need.
 func (q *Queue) poll() (*waits, error) {
 	q.mu.RLock()
 	defer q.mu.RUnlock()
@@ -38,8 +38,8 @@ func (q *Queue) poll() (*waits, error) {
 	return q.waits, nil
 }
 
-// newWaits registers the descriptor with Go's poller, which takes only what is O_NONBLOCK: set again, because whoever
-// shares the open file description may have cleared it. [os.File.Fd] of a duplicate does.
+// newWaits registers the descriptor with Go's poller, which accepts only O_NONBLOCK. That is set again, because
+// whoever shares the open file description may have cleared it, as [os.File.Fd] of a duplicate does.
 func newWaits(fd int, name string) *waits {
 	unix.SetNonblock(fd, true)
 	file := os.NewFile(uintptr(fd), name)
@@ -74,9 +74,9 @@ func (q *Queue) waitReceive(ctx context.Context, buf []byte) (n int, prio uint, 
 	return n, prio, err
 }
 
-// wait attempts the call until it is done, the context ends or the queue is closed.
+// wait repeats the attempt until it is done, the context ends or the queue is closed.
 func (q *Queue) wait(ctx context.Context, d *direction, attempt func(fd int) unix.Errno) error {
-	defer runtime.KeepAlive(q) // while somebody waits, it is not dropped
+	defer runtime.KeepAlive(q) // not collected while somebody waits
 	select {
 	case d.turn <- struct{}{}:
 	case <-ctx.Done():
@@ -94,7 +94,7 @@ func (q *Queue) wait(ctx context.Context, d *direction, attempt func(fd int) uni
 		errno = attempt(int(fd))
 		return errno != unix.EAGAIN
 	})
-	if !stop() { // the deadline that expels this caller must not meet the next
+	if !stop() { // this caller's deadline must not hit the next one
 		<-expelled
 		d.expel(time.Time{})
 	}

@@ -16,7 +16,7 @@ func receive(q *mq.Queue, ctx context.Context) <-chan error {
 	return done
 }
 
-// exchange has a receiver wait with the context, and sends it what it waits for.
+// exchange has a receiver wait with ctx, and sends it a message.
 func exchange(t testing.TB, q *mq.Queue, ctx context.Context) {
 	t.Helper()
 	done := receive(q, ctx)
@@ -24,7 +24,7 @@ func exchange(t testing.TB, q *mq.Queue, ctx context.Context) {
 	must(t, q.Send(t.Context(), nil, 0), next(t, done))
 }
 
-// A message longer than a RawSyscall may copy takes another way.
+// A message too long for a RawSyscall takes another path.
 func TestLongBuffers(t *testing.T) {
 	q, huge := newQueue(t, 1, 100), make([]byte, 1<<20)
 	must(t, q.TrySend([]byte("x"), 7))
@@ -37,7 +37,7 @@ func TestLongBuffers(t *testing.T) {
 
 func TestTriesNeverSleepWithoutONonblock(t *testing.T) {
 	q := newQueue(t, 1, 16)
-	must(t, q.Control(func(fd uintptr) { must(t, unix.SetNonblock(int(fd), false)) })) // whoever shares it may do so
+	must(t, q.Control(func(fd uintptr) { must(t, unix.SetNonblock(int(fd), false)) })) // anybody who shares it may do so
 	b := newBlocking(t, q)
 	buf := make([]byte, 16)
 	wantError(t, err2(q.TryReceive(buf)), unix.EAGAIN)
@@ -54,7 +54,7 @@ func TestTriesNeverSleepWithoutONonblock(t *testing.T) {
 	}
 }
 
-// Under the race detector this fails unless it is told of the order that messages and notifications make.
+// The race detector fails this test unless it is told that messages and notifications order memory accesses.
 func TestMessagesOrderMemory(t *testing.T) {
 	q := newQueue(t, 1, 16)
 	shared := 0
@@ -79,7 +79,7 @@ func TestMessagesOrderMemory(t *testing.T) {
 }
 
 func TestContextEndsItsOwnCallerOnly(t *testing.T) {
-	for first := range 2 { // which has its turn, while the other waits for his
+	for first := range 2 { // which one waits in the poller, while the other queues
 		q := newQueue(t, 1, 16)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
@@ -105,7 +105,7 @@ func TestEndedContextEndsTheCallAtOnce(t *testing.T) {
 	wantError(t, err2(q.Receive(ctx, make([]byte, 16))), context.Canceled)
 }
 
-// A cancellation that races with a message must not reach into the next call.
+// A cancellation that races with a message must not affect the next call.
 func TestNoDeadlineIsLeftForTheNext(t *testing.T) {
 	q := newQueue(t, 1, 16)
 	for range 200 {

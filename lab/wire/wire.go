@@ -1,12 +1,12 @@
-// Package wire is the layout of what client and server say to each other.
+// Package wire is the format of the messages between client and server.
 //
 // A request is this C structure in native byte order, sent up to and including the NUL of path:
 //
 //	struct request { int32_t pid; char reply[256]; char path[4096]; };
 //
-// A response is a bare body; what it is travels as the message's priority, the way System V used mtype.
-// A POSIX queue hands out the highest priority first, so a type that must not overtake another needs the lower number:
-// End is below Data.
+// A response is a bare body; its type travels as the message's priority, the way System V used mtype. A POSIX queue
+// delivers the highest priority first, so a type that must not overtake another needs the lower number: End is below
+// Data.
 package wire
 
 import (
@@ -20,11 +20,11 @@ import (
 	"daemonlab/lab/mq"
 )
 
-// The types of a response, which are the priorities that it is sent with.
+// The types of a response, used as message priorities.
 const (
 	End     uint = 1 // empty body: the file is complete
 	Data    uint = 2 // the next bytes of the file
-	Failure uint = 3 // UTF-8 text: why the exchange ends here
+	Failure uint = 3 // UTF-8 text: why the exchange ends
 	Info    uint = 4 // the file's size in bytes, uint64
 )
 
@@ -36,16 +36,16 @@ const (
 	replyOffset = 4
 	pathOffset  = replyOffset + replySize
 
-	// RequestSize is the longest request: the message size of a request queue.
+	// RequestSize is the length of the longest request: the message size of a request queue.
 	RequestSize = pathOffset + pathSize
-	// InfoSize is the size of the body of an Info response.
+	// InfoSize is the length of an Info response's body.
 	InfoSize = 8
-	// MinMsgSize is the smallest message size that a reply queue may have.
+	// MinMsgSize is the smallest allowed message size of a reply queue.
 	MinMsgSize = 256
 )
 
 const (
-	// DefaultQueue is the request queue of a server that was not told another.
+	// DefaultQueue is the request queue used unless --queue names another.
 	DefaultQueue = "/mqfiled"
 	// QueueMode is the mode of request and reply queues: the owner reads, anybody may send.
 	QueueMode = 0o622
@@ -61,8 +61,8 @@ type Request struct {
 	Path  string // the file, below the server's root
 }
 
-// Append adds the request's message to b. It fails when the reply queue's name is not one, or when a string holds a
-// NUL or is too long for its field.
+// Append appends the request's message to b. It fails if Reply is not a queue name, or if a string contains a NUL or
+// is too long for its field.
 func (r Request) Append(b []byte) ([]byte, error) {
 	if err := mq.CheckName(r.Reply); err != nil {
 		return b, err
@@ -90,7 +90,7 @@ func fits(what, s string, size int) error {
 	return nil
 }
 
-// ParseRequest reads one message of a request queue. An empty path is well formed: it is answered, not dropped.
+// ParseRequest parses one message of a request queue. An empty path is well formed: it gets an answer.
 func ParseRequest(b []byte) (Request, error) {
 	if len(b) <= pathOffset {
 		return Request{}, malformed("%d bytes, a request has at least %d", len(b), pathOffset+1)
@@ -116,12 +116,12 @@ func ParseRequest(b []byte) (Request, error) {
 	return Request{PID: pid, Reply: string(reply), Path: string(path)}, nil
 }
 
-// AppendInfo adds the body of an Info response to b; size is in bytes.
+// AppendInfo appends the body of an Info response to b; size is in bytes.
 func AppendInfo(b []byte, size uint64) []byte {
 	return binary.NativeEndian.AppendUint64(b, size)
 }
 
-// ParseInfo reads the body of an Info response: a size in bytes.
+// ParseInfo parses the body of an Info response and returns the size in bytes.
 func ParseInfo(b []byte) (uint64, error) {
 	if len(b) != InfoSize {
 		return 0, malformed("INFO of %d bytes, it has %d", len(b), InfoSize)
@@ -129,7 +129,7 @@ func ParseInfo(b []byte) (uint64, error) {
 	return binary.NativeEndian.Uint64(b), nil
 }
 
-// FailureText is the body of a Failure response: reason as UTF-8 without NUL, cut to limit bytes between two runes.
+// FailureText returns the body of a Failure response: reason as UTF-8 without NUL, cut to limit bytes between runes.
 func FailureText(reason string, limit int) []byte {
 	text := strings.ToValidUTF8(strings.ReplaceAll(reason, "\x00", "?"), "?")
 	if len(text) <= limit {

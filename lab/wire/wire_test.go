@@ -32,7 +32,7 @@ func TestRequestRoundTrip(t *testing.T) {
 		if err != nil || got != want {
 			t.Errorf("got %+v, %v; want %+v", got, err, want)
 		}
-		if len(b) != 4+256+len(want.Path)+1 { // up to the NUL of path
+		if len(b) != 4+256+len(want.Path)+1 { // up to and including the NUL of path
 			t.Errorf("%+v is sent in %d bytes", want, len(b))
 		}
 	}
@@ -109,7 +109,7 @@ func TestFailureText(t *testing.T) {
 	}
 }
 
-// The offsets are those of the C compiler on this machine, not of our reading of it.
+// The offsets come from this machine's C compiler, not from our reading of it.
 func TestLayoutIsThatOfTheCStructure(t *testing.T) {
 	gcc, err := exec.LookPath("gcc")
 	if err != nil {
