@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Stderr is the log of a program in the foreground. Where its reader has gone lines are lost: SIGPIPE would end the
-// program, which os/signal has so for descriptors 1 and 2.
+// Stderr is the log of a program in the foreground. Without a reader, lines are lost: SIGPIPE, which os/signal lets
+// through for descriptors 1 and 2, must not end the program.
 func Stderr() (Sink, error) {
 	signal.Ignore(unix.SIGPIPE)
 	return stderr{}, nil
@@ -28,7 +28,7 @@ type file struct {
 	fd int
 }
 
-// write loses what a FIFO has no room for.
+// write drops what a FIFO has no room for.
 func (f file) write(lines []byte) error {
 	n, err := unix.Write(f.fd, lines)
 	if err == nil && n < len(lines) {
@@ -40,18 +40,19 @@ func (f file) write(lines []byte) error {
 func (f file) catchCrashes() error { return setCrashOutput(f.File) }
 func (f file) close()              { f.Close() }
 
-// setCrashOutput leaves the file O_NONBLOCK, which File.Fd undoes: a log that hangs keeps no crash from its end.
+// setCrashOutput leaves the file O_NONBLOCK, which File.Fd would clear: a log that hangs must not keep a crash from
+// ending.
 func setCrashOutput(f *os.File) error {
 	err := debug.SetCrashOutput(f, debug.CrashOptions{})
 	unix.SetNonblock(int(f.Fd()), true)
 	return err
 }
 
-// File returns what opens a log file, as whoever the process is then. A file that root makes is given to the user uid
-// and the group gid, whom the daemon will become.
+// File returns a function that opens the log file, with the process's privileges at that time. A file that root makes
+// is given to user uid and group gid, which the daemon will become.
 //
-// One that is there has to be this user's or uid's, with one link: by a symbolic or a hard link somebody could have root
-// write into another file. A device is taken as it is.
+// An existing file must be this user's or uid's, with one link: through a symbolic or hard link somebody could have
+// root write into another file. A device is taken as it is.
 func File(path string, uid, gid int) func() (Sink, error) {
 	return func() (Sink, error) {
 		fd, err := openFile(path, uid, gid)
@@ -75,7 +76,7 @@ func openFile(path string, uid, gid int) (fd int, err error) {
 		}
 	case err == unix.EEXIST:
 		fd, err = unix.Open(path, flags, 0)
-		if err == unix.ENOENT { // log rotation has renamed it in between
+		if err == unix.ENOENT { // log rotation has renamed it meanwhile
 			return openFile(path, uid, gid)
 		}
 	}

@@ -12,10 +12,10 @@ import (
 )
 
 const (
-	// flushDelay is how long a line may be held back for batching: a line costs whoever logs it no system call.
+	// flushDelay is how long a line may be held back for batching: whoever logs it makes no system call.
 	flushDelay = 5 * time.Millisecond
-	// rate and burst bound what the log may grow, in bytes a second and at once. Lines beyond are lost, and counted in the
-	// next that is written; so are those that the log's disk does not take.
+	// rate and burst bound the growth of the log, in bytes a second and at once. Lines beyond are lost, as are those
+	// that the log's disk does not take; the next line written says how many.
 	rate  = 256 << 10
 	burst = 1 << 20
 	// maxOutside is how much of a text from outside is logged, in bytes.
@@ -35,10 +35,10 @@ type Logger struct {
 	credit  int // bytes that may be logged now
 	counted time.Time
 	sink    Sink
-	old     Sink // to be closed by writeOut, which may be writing to it
+	old     Sink // for writeOut to close, which may still be writing to it
 	closed  bool
 
-	wake chan struct{} // capacity 1: there is something to do for writeOut
+	wake chan struct{} // capacity 1: writeOut has something to do
 	done chan struct{} // closed when everything is written
 }
 
@@ -49,8 +49,8 @@ type Sink interface {
 	close()
 }
 
-// Open starts a logger on what open returns, now and on every Reopen. Each line begins with the time, the program's name
-// and its PID.
+// Open starts a logger on what open returns, now and at each Reopen. Each line begins with the time, the program's
+// name and its PID.
 func Open(program string, open func() (Sink, error)) (*Logger, error) {
 	s, err := open()
 	if err != nil {
@@ -67,7 +67,7 @@ func (l *Logger) Printf(format string, args ...any) {
 	l.print(false, format, args)
 }
 
-// Boundedf logs a line that others can cause as often as they like. Beyond the log's rate it is lost.
+// Boundedf logs a line that others can cause at will. Lines beyond the log's rate are lost.
 func (l *Logger) Boundedf(format string, args ...any) {
 	l.print(true, format, args)
 }
@@ -136,14 +136,14 @@ func (l *Logger) write(sink Sink, lines []byte, lost int) bool {
 	return sink.write(lines) == nil
 }
 
-// CatchCrashes has the runtime write the text and stack of a panic or fatal signal to the log, from now on.
+// CatchCrashes makes the runtime write the text and stack of a panic or fatal signal to the log from now on.
 func (l *Logger) CatchCrashes() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.sink.catchCrashes()
 }
 
-// Reopen opens the log again, for log rotation, and has crashes caught there. On an error the old one stays in use.
+// Reopen reopens the log, for log rotation, and redirects crashes there. On an error the old one stays in use.
 func (l *Logger) Reopen() error {
 	s, err := l.open()
 	if err != nil {
@@ -153,7 +153,7 @@ func (l *Logger) Reopen() error {
 	defer l.mu.Unlock()
 	if l.old == nil {
 		l.old = l.sink
-	} else { // writeOut has one to close already: descriptors must not pile up while a slow disk keeps it
+	} else { // writeOut has one to close already: descriptors must not pile up behind a slow disk
 		l.sink.close()
 	}
 	l.sink = s
@@ -173,7 +173,7 @@ func (l *Logger) Close() {
 	}
 }
 
-// Outside is a text from outside, as a name that a client sent: quoted, and cut.
+// Outside returns a text from outside, such as a name sent by a client, quoted and truncated.
 type Outside string
 
 func (o Outside) String() string {

@@ -18,15 +18,16 @@ const (
 	syslogCritical = 3<<3 | 2
 )
 
-// syslog sends each line as a datagram to the machine's log daemon, by a socket call rather than by log/syslog: that
-// package needs net, and net needs cgo wherever a C compiler is found.
+// syslog sends each line as a datagram to the machine's log daemon. It uses the socket calls, not log/syslog: that
+// package needs net, and net uses cgo wherever a C compiler is found.
 type syslog struct {
 	program string
-	fd      int         // -1: nobody has answered there yet
-	catches atomic.Bool // crashes: again whenever it is connected anew
+	fd      int         // -1: no log daemon has answered yet
+	catches atomic.Bool // crashes; again after each reconnection
 }
 
-// Syslog returns what opens the log of the machine. A log daemon that does not answer may come up later: it never fails.
+// Syslog returns a function that opens the machine's log. It never fails: a log daemon that does not answer may start
+// later.
 func Syslog(program string) func() (Sink, error) {
 	return func() (Sink, error) {
 		s := &syslog{program: program, fd: -1}
@@ -47,7 +48,7 @@ func (s *syslog) connect() error {
 	return err
 }
 
-// connectUnix waits for no log daemon: one that hangs accepts no connection.
+// connectUnix does not wait: a log daemon that hangs accepts no connection.
 func connectUnix(path string, kind int) (int, error) {
 	fd, err := unix.Socket(unix.AF_UNIX, kind|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -60,7 +61,7 @@ func connectUnix(path string, kind int) (int, error) {
 	return fd, nil
 }
 
-// write sends the lines without the time that they begin with, which the log daemon adds itself.
+// write sends the lines without their time, which the log daemon adds itself.
 func (s *syslog) write(lines []byte) error {
 	for line := range bytes.Lines(lines) {
 		_, text, _ := bytes.Cut(bytes.TrimSuffix(line, []byte("\n")), []byte(" "))
@@ -71,7 +72,7 @@ func (s *syslog) write(lines []byte) error {
 	return nil
 }
 
-// send connects again to a log daemon that was started anew, as syslog(3) does.
+// send reconnects to a restarted log daemon, as syslog(3) does.
 func (s *syslog) send(message []byte) error {
 	if s.fd < 0 {
 		if err := s.connect(); err != nil {
@@ -87,8 +88,8 @@ func (s *syslog) send(message []byte) error {
 	return err
 }
 
-// catchCrashes connects to the journal, which makes lines of the pieces that the runtime writes. Other log daemons take
-// datagrams alone, and get the pieces.
+// catchCrashes connects to the journal, which joins the pieces that the runtime writes into lines. Other log daemons
+// take only datagrams, and get the pieces.
 func (s *syslog) catchCrashes() error {
 	s.catches.Store(true)
 	f := s.openForCrashes()
@@ -101,7 +102,7 @@ func (s *syslog) catchCrashes() error {
 
 func (s *syslog) openForCrashes() *os.File {
 	if fd, err := connectUnix(journalSocket, unix.SOCK_STREAM); err == nil {
-		// Identifier, unit, priority, level prefix, and where else it goes: as sd_journal_stream_fd(3) begins.
+		// Identifier, unit, priority, level prefix, and other destinations: the header of sd_journal_stream_fd(3).
 		unix.Write(fd, fmt.Appendf(nil, "%s\n\n%d\n0\n0\n0\n0\n", s.program, syslogCritical))
 		return os.NewFile(uintptr(fd), journalSocket)
 	}

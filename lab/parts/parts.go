@@ -1,4 +1,4 @@
-// Package parts has a program, most often of tests, play parts in other processes, for what one process cannot show.
+// Package parts lets a program, usually a test, play parts in other processes, for what one process cannot show.
 package parts
 
 import (
@@ -8,16 +8,16 @@ import (
 	"strings"
 )
 
-// variable tells a process which part it plays.
+// variable tells a process which part to play.
 const variable = "DAEMONLAB_PART"
 
 var parts = map[string]func(args []string) error{}
 
-// Add makes a part known, in an init function. Its error, if any, goes to stderr, and makes the exit status 1.
+// Add registers a part; call it in an init function. Its error, if any, goes to stderr and makes the exit status 1.
 func Add(name string, play func(args []string) error) { parts[name] = play }
 
-// Play plays the part that this process was started for, and exits. In any other process it does nothing. It is called
-// first in main or TestMain.
+// Play plays the part this process was started for, and exits. In any other process it does nothing. Call it first in
+// main or TestMain.
 func Play() {
 	part := os.Getenv(variable)
 	if part == "" {
@@ -30,14 +30,15 @@ func Play() {
 	os.Exit(0)
 }
 
-// Command prepares another process for a part. Under the race detector it does not sleep for a second at its exit.
+// Command returns the command for another process that plays a part. It avoids the race detector's one-second sleep at
+// exit.
 func Command(part string, args ...string) *exec.Cmd {
-	cmd := exec.Command("/proc/self/exe", args...) // a path that is good also where the binary's directory is closed
+	cmd := exec.Command("/proc/self/exe", args...) // works even if the binary's directory is closed to this user
 	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0", variable+"="+part)
 	return cmd
 }
 
-// Run plays a part to its end, and gives what it has printed.
+// Run plays a part to its end and returns what it printed.
 func Run(part string, args ...string) (string, error) {
 	out, err := Command(part, args...).CombinedOutput()
 	said := strings.TrimSpace(string(out))

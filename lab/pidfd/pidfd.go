@@ -1,5 +1,5 @@
-// Package pidfd refers to processes by descriptor. A PID may name another process a moment later; a descriptor from
-// pidfd_open(2) names one process for good, and reports its end without a child or a signal. Linux 5.10 or newer.
+// Package pidfd refers to processes by descriptor. A PID may be another process's a moment later; a descriptor from
+// pidfd_open(2) stays with one process, and reports the end even of one that is not a child. Linux 5.10 or newer.
 package pidfd
 
 import (
@@ -17,7 +17,7 @@ type Process struct {
 	file *os.File
 }
 
-// Open refers to the process that has the PID now. The error matches unix.ESRCH when there is none.
+// Open opens the process that has the PID now. The error matches unix.ESRCH if there is none. The caller closes it.
 func Open(pid int) (*Process, error) {
 	fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
 	if err != nil {
@@ -26,10 +26,10 @@ func Open(pid int) (*Process, error) {
 	return &Process{pid: pid, file: os.NewFile(uintptr(fd), "pidfd")}, nil
 }
 
-// PID returns what the process was opened by.
+// PID returns the PID given to Open.
 func (p *Process) PID() int { return p.pid }
 
-// Close ends a Wait that is under way, with os.ErrClosed.
+// Close makes a concurrent Wait return os.ErrClosed.
 func (p *Process) Close() error { return p.file.Close() }
 
 // Signal sends sig to the process. The error matches unix.ESRCH when it has ended and was reaped.
@@ -46,8 +46,8 @@ func (p *Process) Signal(sig unix.Signal) error {
 	return nil
 }
 
-// Wait returns nil when the process has ended, which a zombie has as well, or ctx's error. It costs no thread: a pidfd
-// is readable from the process's end on, and the goroutine is parked in Go's poller until then.
+// Wait returns nil when the process has ended, a zombie included, or ctx's error. It costs no thread: a pidfd becomes
+// readable when the process ends, and the goroutine is parked in Go's poller until then.
 func (p *Process) Wait(ctx context.Context) error {
 	interrupted := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
@@ -78,8 +78,8 @@ func (p *Process) Wait(ctx context.Context) error {
 	return closedOr(err, pollErr)
 }
 
-// closedOr tells what a RawConn's own error means: without a deadline the file can only have been closed, which the
-// poller's internal error does not match.
+// closedOr translates a RawConn's own error: without a deadline the file can only have been closed, which the poller's
+// internal error does not match.
 func closedOr(connErr, callErr error) error {
 	if connErr != nil {
 		return os.ErrClosed

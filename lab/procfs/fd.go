@@ -11,13 +11,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// FileID names a file whatever it is called.
+// FileID identifies a file whatever its name.
 type FileID struct {
 	Dev uint64 // device, as in stat(2)
 	Ino uint64 // inode
 }
 
-// String is device and inode as /proc/locks has them: `fe:00:9978011`.
+// String returns device and inode as /proc/locks has them: `fe:00:9978011`.
 func (id FileID) String() string {
 	return fmt.Sprintf("%02x:%02x:%d", unix.Major(id.Dev), unix.Minor(id.Dev), id.Ino)
 }
@@ -26,9 +26,9 @@ func (id FileID) String() string {
 type Descriptor struct {
 	Number int
 	Target string // what /proc/PID/fd/N points to: a path, `pipe:[6664]`, `/name` of a message queue
-	ID     FileID // of the file itself, even when it was renamed or deleted
+	ID     FileID // of the file itself, even if renamed or deleted
 	Mode   uint32 // type and permissions, as in stat(2)
-	Rdev   uint64 // the device, when the file is one
+	Rdev   uint64 // device number, if the file is a device
 	Flags  OpenFlags
 	Locks  []Lock // held through this open file (FLOCK, OFDLCK), or on it by this process (POSIX)
 }
@@ -38,12 +38,12 @@ func (d Descriptor) IsNull() bool {
 	return d.Mode&unix.S_IFMT == unix.S_IFCHR && d.Rdev == unix.Mkdev(1, 3)
 }
 
-// String is the descriptor on one line: `7 -> /tmp/planted O_RDWR (fe:00:4711)`.
+// String returns the descriptor on one line: `7 -> /tmp/planted O_RDWR (fe:00:4711)`.
 func (d Descriptor) String() string {
 	return fmt.Sprintf("%d -> %s %v (%v)", d.Number, d.Target, d.Flags, d.ID)
 }
 
-// Descriptors lists what the process has open, by ascending number, leaving out descriptors closed meanwhile.
+// Descriptors lists the process's open descriptors in ascending order, without those closed meanwhile.
 func (p Process) Descriptors() ([]Descriptor, error) {
 	nums, err := numbers(p.Path("fd"))
 	if err = p.unlessEnded("fd", len(nums) == 0, err); err != nil {
@@ -51,12 +51,13 @@ func (p Process) Descriptors() ([]Descriptor, error) {
 	}
 	fds, err := living(nums, p.Descriptor)
 	if err == nil && len(fds) < len(nums) {
-		_, err = p.Stat() // the process itself must not be what is gone
+		_, err = p.Stat() // it must not be the process itself that is gone
 	}
 	return fds, err
 }
 
-// Descriptor reads one descriptor. The file is not opened, so a FIFO, a terminal or a message queue is not disturbed.
+// Descriptor reads one descriptor. It does not open the file, so a FIFO, a terminal or a message queue is not
+// disturbed.
 func (p Process) Descriptor(n int) (Descriptor, error) {
 	num := strconv.Itoa(n)
 	target, err := os.Readlink(p.Path("fd", num))
@@ -73,7 +74,7 @@ func (p Process) Descriptor(n int) (Descriptor, error) {
 	return d, err
 }
 
-// parseFDInfo parses /proc/PID/fdinfo/N. What a kind of file adds has no common form and is passed over.
+// parseFDInfo parses /proc/PID/fdinfo/N. Lines specific to one kind of file have no common form and are skipped.
 func parseFDInfo(text string) (d Descriptor, err error) {
 	f := fields{values: map[string]string{}}
 	for line := range strings.Lines(text) {
@@ -94,7 +95,7 @@ func parseFlags(value string) (OpenFlags, error) {
 
 // Lock is a lock on a file, or a wait for one.
 type Lock struct {
-	Waiting bool   // not held: blocked by the lock of the same number
+	Waiting bool   // not held: blocked by the lock with the same number
 	Kind    string // FLOCK (flock(2)), POSIX (fcntl(2) F_SETLK), OFDLCK (F_OFD_SETLK), LEASE, DELEG, ACCESS
 	Access  string // READ, WRITE, UNLCK
 	PID     int    // who took it, -1 for OFDLCK; an FLOCK can outlive it in a child
@@ -106,8 +107,8 @@ func (f FS) Locks() ([]Lock, error) { return load(filepath.Join(f.mount, "locks"
 
 func parseLocks(text string) ([]Lock, error) { return table(text, parseLock) }
 
-// parseLock parses what the kernel's lock_get_status writes, `1: FLOCK  ADVISORY  WRITE 708 00:13:13361 0 EOF`, where
-// a lock that waits has `->` before the kind.
+// parseLock parses the format of the kernel's lock_get_status, `1: FLOCK ADVISORY WRITE 708 00:13:13361 0 EOF`; a lock
+// that waits has `->` before the kind.
 func parseLock(line string) (l Lock, err error) {
 	words := strings.Fields(line)
 	if len(words) > 1 && words[1] == "->" {

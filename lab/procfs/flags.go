@@ -11,8 +11,8 @@ import (
 // OpenFlags are the file status flags of an open file and its descriptor's close-on-exec flag, as fdinfo shows them.
 type OpenFlags uint64
 
-// openFlagNames holds the flags of several bits before those that are part of them. Those that act on open(2) alone,
-// such as O_CREAT, the kernel does not keep.
+// openFlagNames has flags of several bits before the flags they contain. The kernel does not keep flags that only
+// open(2) uses, such as O_CREAT.
 var openFlagNames = []struct {
 	bits OpenFlags
 	name string
@@ -23,8 +23,8 @@ var openFlagNames = []struct {
 	{unix.O_NONBLOCK, "O_NONBLOCK"}, {unix.O_PATH, "O_PATH"},
 }
 
-// String names the flags: `O_RDWR|O_CLOEXEC`. O_LARGEFILE is left out: the kernel adds it to every open(2) of a
-// 64-bit program. Bits without a name follow in octal.
+// String names the flags: `O_RDWR|O_CLOEXEC`. O_LARGEFILE is left out: the kernel adds it to every open(2) of a 64-bit
+// program. Bits without a name follow in octal.
 func (f OpenFlags) String() string {
 	names := []string{[]string{"O_RDONLY", "O_WRONLY", "O_RDWR", "O_ACCMODE"}[f&unix.O_ACCMODE]}
 	rest := f &^ (unix.O_ACCMODE | largeFile())
@@ -40,7 +40,7 @@ func (f OpenFlags) String() string {
 	return strings.Join(names, "|")
 }
 
-// largeFile is the kernel's O_LARGEFILE, which Go's packages have as 0 on 64-bit machines.
+// largeFile is the kernel's O_LARGEFILE; Go's packages say 0 on 64-bit machines.
 func largeFile() OpenFlags {
 	if runtime.GOARCH == "arm64" {
 		return 0o400000 // arch/arm64/include/uapi/asm/fcntl.h

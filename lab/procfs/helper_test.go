@@ -20,7 +20,7 @@ import (
 
 var proc = New("/proc")
 
-// The main goroutine, which plays the helper, stays on the thread-group leader.
+// Keeps the main goroutine, which plays the helper, on the thread-group leader.
 func init() {
 	runtime.LockOSThread()
 	parts.Add("helper", help)
@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// help is a subject of the tests, which may be called as its argument says. Its umask is 027, and one of its threads
+// help is a process for the tests to read; its argument says what it calls. Its umask is 027, and one of its threads
 // blocks SIGUSR1.
 func help(args []string) error {
 	unix.Umask(0o27)
@@ -54,14 +54,14 @@ func help(args []string) error {
 	return err
 }
 
-// subject is a process to look at. It ends when its standard input does.
+// subject is a process to read. It ends when its standard input does.
 type subject struct {
 	Process
 	cmd   *exec.Cmd
 	stdin io.Closer
 }
 
-// start runs cmd, which prints the PID to look at when it is ready.
+// start runs cmd, which prints the PID to read when it is ready.
 func start(t *testing.T, cmd *exec.Cmd) subject {
 	t.Helper()
 	stdin, err := cmd.StdinPipe()
@@ -80,7 +80,7 @@ func start(t *testing.T, cmd *exec.Cmd) subject {
 
 func helper(args ...string) *exec.Cmd { return parts.Command("helper", args...) }
 
-// end lets the subject end, without waiting for it: it stays a zombie.
+// end lets the subject end but does not wait for it: it stays a zombie.
 func (s subject) end(t *testing.T) {
 	t.Helper()
 	s.stdin.Close()

@@ -33,7 +33,7 @@ func (p Process) LiveEnviron() (Environment, error) {
 	if err != nil {
 		return Environment{}, err
 	}
-	exe, err := elf.Open(p.Path("exe")) // the very file, even when its name was removed
+	exe, err := elf.Open(p.Path("exe")) // opens the file itself, even if its name was removed
 	if err != nil {
 		return Environment{}, fmt.Errorf("%s: %w", name, err)
 	}
@@ -69,8 +69,8 @@ type variable struct {
 	read   func(mem *memory, addr uint64) ([]string, error)
 }
 
-// findVariable looks in the order of the dynamic linker, the executable before the libraries. It returns nil when
-// nobody has the variable.
+// findVariable searches in the dynamic linker's order, the executable before the libraries. It returns nil if none has
+// the variable.
 func (p Process) findVariable(exe *elf.File, name string, mem *memory) (*variable, error) {
 	entry, err := p.entryPoint(mem)
 	if err != nil {
@@ -83,9 +83,9 @@ func (p Process) findVariable(exe *elf.File, name string, mem *memory) (*variabl
 	if err = p.unlessEnded("maps", len(mappings) == 0, err); err != nil {
 		return nil, err
 	}
-	var failed error // counts only when no other library has it
+	var failed error // counts only if no other library has it
 	for _, m := range mappings {
-		if m.path == name { // the executable, which without CAP_CHECKPOINT_RESTORE cannot be opened here if it was removed
+		if m.path == name { // the executable; if removed it cannot be opened here without CAP_CHECKPOINT_RESTORE
 			continue
 		}
 		v, err := p.libcVariable(m, mem)
@@ -97,8 +97,8 @@ func (p Process) findVariable(exe *elf.File, name string, mem *memory) (*variabl
 	return nil, failed
 }
 
-// entryPoint is where the program begins in memory, as the kernel says to the dynamic linker in the auxiliary vector
-// (getauxval(3)).
+// entryPoint returns the program's entry point in memory, as the kernel gives it to the dynamic linker in the
+// auxiliary vector (getauxval(3)).
 func (p Process) entryPoint(mem *memory) (uint64, error) {
 	auxv, err := os.ReadFile(p.Path("auxv"))
 	if err != nil {
@@ -113,8 +113,8 @@ func (p Process) entryPoint(mem *memory) (uint64, error) {
 	return 0, fmt.Errorf("%s: no AT_ENTRY", p.Path("auxv"))
 }
 
-// programVariable finds the variable that the executable itself defines, whose symbols are the bias off. A dynamic
-// program's must be exported, for libc would not use another of that name.
+// programVariable finds the variable if the executable itself defines it; bias is added to its symbols. In a dynamic
+// program it must be exported, for libc would not use it otherwise.
 func programVariable(exe *elf.File, name string, bias uint64) (*variable, error) {
 	if v, err := exportedVariable(exe, name, bias); v != nil || err != nil {
 		return v, err
@@ -148,8 +148,8 @@ func exportedVariable(image *elf.File, name string, bias uint64) (*variable, err
 	return &variable{bias + symbols[i].Value, name + ": environ", readStrings}, nil
 }
 
-// isEnviron recognizes both names that libc has for it. Programs that use neither by name may still have it as the
-// target of a copy relocation, under both.
+// isEnviron recognizes libc's two names for it. A program that uses neither by name may still have it as the target of
+// a copy relocation, under both.
 func isEnviron(s elf.Symbol) bool {
 	return (s.Name == "environ" || s.Name == "__environ") && isObject(s) && elf.ST_BIND(s.Info) != elf.STB_LOCAL
 }
@@ -158,7 +158,7 @@ func isObject(s elf.Symbol) bool {
 	return elf.ST_TYPE(s.Info) == elf.STT_OBJECT && s.Section != elf.SHN_UNDEF
 }
 
-// libcVariable finds the variable in the library whose first page is m; nil when m is no such thing.
+// libcVariable finds the variable in the library whose first page is m; nil if m is not a library's.
 func (p Process) libcVariable(m mapping, mem *memory) (*variable, error) {
 	if m.offset != 0 || !path.IsAbs(m.path) {
 		return nil, nil
@@ -166,8 +166,8 @@ func (p Process) libcVariable(m mapping, mem *memory) (*variable, error) {
 	if magic, _ := mem.read(m.start, uint64(len(elf.ELFMAG))); string(magic) != elf.ELFMAG {
 		return nil, nil // a device's memory, or data
 	}
-	// map_files leads to the very file but needs CAP_CHECKPOINT_RESTORE. A path whose file was replaced ends in
-	// ` (deleted)`.
+	// map_files leads to the file itself but needs CAP_CHECKPOINT_RESTORE. The path of a replaced file ends in `
+	// (deleted)`.
 	lib, err := elf.Open(p.Path("map_files", fmt.Sprintf("%x-%x", m.start, m.end)))
 	if err != nil {
 		lib, err = elf.Open(p.Path("root", m.path))
@@ -187,7 +187,7 @@ func (p Process) libcVariable(m mapping, mem *memory) (*variable, error) {
 
 // mapping is one line of /proc/PID/maps.
 type mapping struct {
-	start, end uint64 // addresses; end is the first one behind it
+	start, end uint64 // addresses; end is exclusive
 	offset     uint64 // bytes into the file
 	path       string // as the kernel writes it: newline as \012, ` (deleted)` at the end; `[stack]`; empty
 }

@@ -17,10 +17,10 @@ import (
 type memory struct {
 	*os.File
 	word uint64 // size of a pointer in the program, in bytes
-	left uint64 // how much may still be read, in bytes
+	left uint64 // bytes that may still be read
 }
 
-// maxRead bounds what is read of a process: memory that is no environment must not be read for ever.
+// maxRead bounds what is read of a process, in bytes: memory that is not an environment could go on without end.
 const maxRead = 256 << 20
 
 var errTooMuch = errors.New("too much for an environment")
@@ -35,7 +35,7 @@ func (m *memory) read(addr, n uint64) ([]byte, error) {
 	m.left -= n
 	buf := make([]byte, n)
 	_, err := m.ReadAt(buf, int64(addr))
-	if err == io.EOF { // its memory went with the process
+	if err == io.EOF { // the process has ended, and its memory with it
 		err = unix.ESRCH
 	}
 	return buf, err
@@ -50,7 +50,7 @@ func (m *memory) words(addr, n uint64) ([]uint64, error) {
 	return m.decode(buf), err
 }
 
-// decode makes words of their bytes.
+// decode converts bytes to words.
 func (m *memory) decode(buf []byte) (words []uint64) {
 	for word := range slices.Chunk(buf, int(m.word)) {
 		if m.word == 4 {
@@ -62,7 +62,7 @@ func (m *memory) decode(buf []byte) (words []uint64) {
 	return words
 }
 
-// readStrings reads what a C `char **` variable points to: addresses of strings up to a null pointer, or nothing.
+// readStrings reads the value of a C `char **` variable: pointers to strings up to a null pointer, or nothing.
 func readStrings(m *memory, addr uint64) ([]string, error) {
 	head, err := m.words(addr, 1)
 	if err != nil || head[0] == 0 {

@@ -1,11 +1,11 @@
 // Package procfs reads the facts of a process from proc(5) as typed values.
 //
-// Every parser is strict: what it cannot read is an error naming file and line or field, never a value silently left
-// out. Kernel units (kB, octal, clock ticks) are converted or named in the field's comment.
+// Every parser is strict: what it cannot parse is an error that names file and line or field, never a value silently
+// omitted. Kernel units (kB, octal, clock ticks) are converted or named in the field's comment.
 //
-// Reading never disturbs the process: nothing is attached to or stopped, and no descriptor of it is opened. So a
-// process may change between two reads; take facts that must agree from one call. A process that ends while being
-// read gives an error that [Gone] recognizes.
+// Reading never disturbs the process: it is neither traced nor stopped, and none of its files are opened. So a process
+// may change between two reads; take facts that must agree from one call. If a process ends while being read, the
+// error is one that [Gone] recognizes.
 //
 // Facts behind ptrace(2)'s access check (descriptors, environment, links) need the same user and a dumpable process, or
 // CAP_SYS_PTRACE.
@@ -44,7 +44,7 @@ func (f FS) Process(pid int) Process {
 	return Process{pid, filepath.Join(f.mount, strconv.Itoa(pid))}
 }
 
-// PID returns the number by which the process was asked for.
+// PID returns the PID given to [FS.Process].
 func (p Process) PID() int { return p.pid }
 
 // Path returns the name of one of the process's files, for reports: /proc/4711/status.
@@ -52,10 +52,10 @@ func (p Process) Path(elem ...string) string {
 	return filepath.Join(append([]string{p.dir}, elem...)...)
 }
 
-// Cwd returns the working directory as the process's root sees it; ` (deleted)` follows when it was removed.
+// Cwd returns the working directory as seen from the process's root; ` (deleted)` follows if it was removed.
 func (p Process) Cwd() (string, error) { return p.link("cwd") }
 
-// Exe returns the executable; ` (deleted)` follows when it was removed.
+// Exe returns the executable; ` (deleted)` follows if it was removed.
 func (p Process) Exe() (string, error) { return p.link("exe") }
 
 func (p Process) link(name string) (string, error) {
@@ -63,7 +63,7 @@ func (p Process) link(name string) (string, error) {
 	return target, p.unlessEnded(name, false, err)
 }
 
-// Environ reads /proc/PID/environ: the environment that the last exec gave the process. A program that changed its
+// Environ reads /proc/PID/environ: the environment that the last exec gave the process. A program that has changed its
 // variables, or forked and cleaned up without exec, still shows this block; see [Process.LiveEnviron]. An entry may be
 // empty or have no `=`.
 func (p Process) Environ() ([]string, error) {
@@ -96,20 +96,20 @@ func (f FS) Stats() ([]Stat, error) {
 	return living(pids, func(pid int) (Stat, error) { return f.Process(pid).Stat() })
 }
 
-// Children returns the Stat of every child of pid, zombies included. It looks at each process's parent, for
+// Children returns the Stat of every child of pid, zombies included. It checks every process's parent, since
 // task/TID/children exists only with CONFIG_PROC_CHILDREN and is unreliable unless the children are stopped (proc(5)).
 func (f FS) Children(pid int) ([]Stat, error) {
 	all, err := f.Stats()
 	return slices.DeleteFunc(all, func(s Stat) bool { return s.PPid != pid }), err
 }
 
-// Gone reports whether err means that the process, thread or descriptor does not exist any more: ENOENT when its
-// directory is opened, ESRCH when a file opened before is read.
+// Gone reports whether err means that the process, thread or descriptor no longer exists: ENOENT when its directory is
+// opened, ESRCH when a file opened before is read.
 func Gone(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH)
 }
 
-// Ended reports whether the process has ended. A zombie has: only its parent's wait(2) is missing.
+// Ended reports whether the process has ended. A zombie has; it is only not yet reaped.
 func (p Process) Ended() (bool, error) {
 	s, err := p.Stat()
 	if Gone(err) {
@@ -118,7 +118,7 @@ func (p Process) Ended() (bool, error) {
 	return err == nil && s.State.Ended(), err
 }
 
-// unlessEnded makes ESRCH of the ways in which the kernel answers for a zombie, whose memory and descriptors are gone:
+// unlessEnded returns ESRCH for the answers that the kernel gives for a zombie, whose memory and descriptors are gone:
 // an empty file, or EACCES for an ordinary user.
 func (p Process) unlessEnded(file string, empty bool, err error) error {
 	if Gone(err) || err == nil && !empty {
@@ -162,7 +162,7 @@ func numbers(dir string) ([]int, error) {
 	return nums, nil
 }
 
-// load reads and parses a file, and names it in an error.
+// load reads and parses a file; errors name it.
 func load[T any](path string, parse func(text string) (T, error)) (v T, err error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -187,13 +187,13 @@ func table[T any](text string, parse func(line string) (T, error)) (rows []T, er
 	return rows, nil
 }
 
-// fields are the values of a file of one record by their names. It keeps the first error of their conversion.
+// fields are the values of a one-record file by name. It keeps the first conversion error.
 type fields struct {
 	values map[string]string
 	err    error
 }
 
-// field converts the value of one name.
+// field converts the value of the given name.
 func field[T any](f *fields, name string, parse func(string) (T, error)) (v T) {
 	value, ok := f.values[name]
 	err := errMissing

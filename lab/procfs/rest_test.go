@@ -36,7 +36,7 @@ func TestParseMaps(t *testing.T) {
 	}
 }
 
-// A directory laid out like /proc serves as well, and errors carry its names.
+// A directory laid out like /proc works too, and errors carry its names.
 func TestOtherMount(t *testing.T) {
 	dir := t.TempDir()
 	must(t, os.MkdirAll(filepath.Join(dir, "7"), 0o700))
@@ -51,8 +51,8 @@ func TestOtherMount(t *testing.T) {
 	equal(t, "error", fmt.Sprint(err), want)
 }
 
-// FuzzParsers gives any text to every parser, and puts it between the parentheses of a stat: as a name it must come out
-// again and change no other field.
+// FuzzParsers gives any text to every parser, and puts it between the parentheses of a stat: as a name it must come
+// out unchanged and affect no other field.
 func FuzzParsers(f *testing.F) {
 	for _, text := range append(hostileComms, statusText, statText("cat"),
 		"pos:\t0\nflags:\t0100000\nlock:\t1: FLOCK  ADVISORY  WRITE 708 00:13:13361 0 EOF\n",

@@ -42,12 +42,12 @@ func (s SignalSet) Signals() (signals []syscall.Signal) {
 	return signals
 }
 
-// String is the mask as in /proc/PID/status and its names: `0000000000010000 (SIGCHLD)`.
+// String returns the mask as in /proc/PID/status and its names: `0000000000010000 (SIGCHLD)`.
 func (s SignalSet) String() string {
 	return describe(uint64(s), lastSignal, func(bit int) string { return SignalName(syscall.Signal(bit + 1)) })
 }
 
-// SignalName returns SIGTERM, SIGRTMIN+2 or, for the two that libc keeps to itself, "signal 32".
+// SignalName returns SIGTERM, SIGRTMIN+2 or, for the two that libc reserves, "signal 32".
 func SignalName(sig syscall.Signal) string {
 	switch {
 	case sig == lastSignal:
@@ -99,8 +99,8 @@ func NewCapSet(caps ...int) CapSet {
 // Has reports whether capability c (unix.CAP_*) is in the set.
 func (s CapSet) Has(c int) bool { return s>>c&1 != 0 }
 
-// String is the mask as in /proc/PID/status and its names: `0000000000000400 (CAP_NET_BIND_SERVICE)`. Those of a newer
-// kernel have numbers.
+// String returns the mask as in /proc/PID/status and its names: `0000000000000400 (CAP_NET_BIND_SERVICE)`.
+// Capabilities of a newer kernel appear as numbers.
 func (s CapSet) String() string {
 	return describe(uint64(s), max(len(capNames), bits.Len64(uint64(s))), func(bit int) string {
 		if bit < len(capNames) {
@@ -110,7 +110,7 @@ func (s CapSet) String() string {
 	})
 }
 
-// describe renders a set of so many bits as its mask and its names. One of more than half of them is told by what it
+// describe renders a set of n bits as its mask and names. A set of more than half of them is described by what it
 // lacks.
 func describe(mask uint64, size int, name func(bit int) string) string {
 	var in, out []string

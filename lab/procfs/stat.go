@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Stat is the part of /proc/PID/stat that tells who a process is and where it belongs.
+// Stat is the part of /proc/PID/stat that says who a process is and where it belongs.
 type Stat struct {
 	Pid      int
 	Comm     string // at most 15 bytes, which may be spaces, parentheses and newlines
@@ -21,7 +21,7 @@ type Stat struct {
 	UserTime uint64 // CPU time, clock ticks (sysconf(_SC_CLK_TCK), 100 a second)
 	SysTime  uint64 // CPU time in the kernel, clock ticks
 
-	ChildFaults uint64 // minor page faults of the children that it has waited for
+	ChildFaults uint64 // minor page faults of children it has waited for
 }
 
 // TTY is the device number of a controlling terminal, 0 for none.
@@ -35,13 +35,14 @@ func (t TTY) String() string {
 	return fmt.Sprintf("%d:%d", unix.Major(uint64(t)), unix.Minor(uint64(t)))
 }
 
-// SessionLeader reports whether the process leads its session, so that a terminal it opens may become its own.
+// SessionLeader reports whether the process leads its session, so that a terminal it opens may become its controlling
+// one.
 func (s Stat) SessionLeader() bool { return s.Session == s.Pid }
 
 // Stat reads /proc/PID/stat.
 func (p Process) Stat() (Stat, error) { return load(p.Path("stat"), parseStat) }
 
-// statNames are proc_pid_stat(5)'s names of what follows comm, as far as it is read.
+// statNames are proc_pid_stat(5)'s names of the fields after comm, as far as they are read.
 var statNames = strings.Fields("state ppid pgrp session tty_nr tpgid flags minflt cminflt majflt cmajflt utime stime")
 
 // statFields is how many fields follow comm, in every kernel since 3.5.

@@ -14,11 +14,11 @@ type Status struct {
 	State     State
 	Tgid      int // the process
 	Pid       int // the thread; equal to Tgid in the thread-group leader
-	PPid      int // 0 when the parent is outside of this PID namespace
+	PPid      int // 0 if the parent is outside this PID namespace
 	TracerPid int // 0 when nothing traces it
 	Uid, Gid  IDs
 	Groups    []int  // supplementary groups, ascending
-	Umask     int    // -1 when the process has none any more (a zombie)
+	Umask     int    // -1 if it no longer has one (a zombie)
 	VmRSS     uint64 // resident memory in bytes; 0 for zombies and kernel threads, which have no memory
 	Threads   int
 
@@ -64,8 +64,8 @@ func parseState(text string) (State, error) {
 // Status reads /proc/PID/status.
 func (p Process) Status() (Status, error) { return load(p.Path("status"), parseStatus) }
 
-// parseStatus parses /proc/PID/status. Fields that [Status] lacks are passed over, as newer kernels add some; the others
-// must be there, but for two.
+// parseStatus parses /proc/PID/status. Unknown fields are skipped, as newer kernels add some; all others but two are
+// required.
 func parseStatus(text string) (Status, error) {
 	f := fields{values: map[string]string{}}
 	for line := range strings.Lines(text) {
@@ -138,7 +138,7 @@ func mask[T ~uint64](value string) (T, error) {
 	return T(bits), err
 }
 
-// comms has what the kernel's proc_task_name makes of a newline and a backslash in a comm.
+// comms undoes the kernel's proc_task_name: it escapes newline and backslash in a comm.
 var comms = strings.NewReplacer(`\\`, `\`, `\n`, "\n")
 
 func unescape(comm string) (string, error) { return comms.Replace(comm), nil }

@@ -91,7 +91,7 @@ func TestStatusOfSelf(t *testing.T) {
 	}
 }
 
-// Every process of the machine is a fixture, the kernel threads among them.
+// Every process of the machine is a fixture, kernel threads included.
 func TestStatusOfAll(t *testing.T) {
 	all, err := proc.Stats()
 	must(t, err)
@@ -112,7 +112,7 @@ func TestTasks(t *testing.T) {
 		if task.Pid == p.PID() {
 			leader++
 		}
-		if task.SigBlk == NewSignalSet(syscall.SIGUSR1) { // a thread just made blocks all for a moment
+		if task.SigBlk == NewSignalSet(syscall.SIGUSR1) { // a new thread blocks all signals for a moment
 			blocking++
 			equal(t, "Pid of the thread that blocks is the leader's", task.Pid == p.PID(), false)
 		}

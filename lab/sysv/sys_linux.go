@@ -8,8 +8,8 @@ import (
 	_ "daemonlab/lab/only64"
 )
 
-// This is the only file of the package that imports unsafe: the four system calls of sysvipc(7), with nothing added but
-// what is needed to call them from Go. Those that may sleep tell the scheduler, so all go through unix.Syscall.
+// The only file of the package that imports unsafe: the four system calls of sysvipc(7), with only what it takes to
+// call them from Go. Some may sleep and must tell the scheduler, so all use unix.Syscall.
 
 // msqidDS is struct msqid_ds of msgctl(2), on 64-bit machines. Times are seconds since 1970.
 type msqidDS struct {
@@ -27,7 +27,7 @@ const (
 	msgStatAny = 13 // MSG_STAT_ANY, Linux 4.17
 )
 
-// long is the size of the type, which struct msgbuf has in front of the text.
+// long is the size of C's long, which precedes the text in struct msgbuf.
 const long = int(unsafe.Sizeof(int(0)))
 
 func sysGet(key Key, flags int) (Queue, unix.Errno) {
@@ -48,7 +48,7 @@ func sysReceive(q Queue, m []byte, size, selector, flags int) (int, unix.Errno) 
 	return int(n), errno
 }
 
-// sysControl is msgctl(2). The result is a queue's number of msgStatAny, the highest index in use of msgInfo.
+// sysControl is msgctl(2). For msgStatAny it returns a queue's ID, for msgInfo the highest index in use.
 func sysControl(id, op int, ds *msqidDS) (int, unix.Errno) {
 	n, _, errno := unix.Syscall(unix.SYS_MSGCTL, uintptr(id), uintptr(op), uintptr(unsafe.Pointer(ds)))
 	return int(int32(n)), errno

@@ -1,4 +1,4 @@
-// Package sysv gives System V message queues, [sysvipc(7)], to Go programs on Linux, without cgo.
+// Package sysv provides System V message queues, [sysvipc(7)], to Go programs on Linux, without cgo.
 //
 //	msgget                     Get
 //	msgsnd                     Queue.Send
@@ -7,10 +7,10 @@
 //	        IPC_SET            Queue.Set
 //	        IPC_RMID           Queue.Remove
 //
-// A queue is a number, no descriptor: good in every process of the IPC namespace, never opened, closed or inherited, and
-// the kernel checks permissions at every call. It stays until somebody removes it, whatever becomes of the processes.
-// There is no timeout, no poll(2) and no notification: Send and Receive wait in the kernel, each on a thread of its own,
-// until there is room or a message, or until the queue is removed.
+// A queue is a number, not a descriptor: valid in every process of the IPC namespace, never opened, closed or
+// inherited, and the kernel checks permissions at every call. It stays until somebody removes it, whatever becomes of
+// the processes. There is no timeout, no poll(2) and no notification: Send and Receive block in the kernel, each on a
+// thread of its own, until there is room or a message, or until the queue is removed.
 //
 // For new programs package mq is nearly always the better choice.
 //
@@ -32,13 +32,13 @@ import (
 // Key is the number by which unrelated programs find a queue, where a POSIX queue has a name.
 type Key int32
 
-// Private, IPC_PRIVATE, is no key: Get makes a new queue that can be found by its number only.
+// Private, IPC_PRIVATE, is not a key: Get makes a new queue that can be found only by its ID.
 const Private Key = unix.IPC_PRIVATE
 
 // String is the key as ipcs(1) shows it.
 func (k Key) String() string { return fmt.Sprintf("0x%08x", uint32(k)) }
 
-// Set reads a key from a command line, see flag.Value: 123 or 0x7b, but not IPC_PRIVATE, by which nobody finds a queue.
+// Set parses a key for flag.Value: 123 or 0x7b, but not IPC_PRIVATE, by which nobody finds a queue.
 func (k *Key) Set(s string) error {
 	n, err := strconv.ParseInt(s, 0, 64)
 	if err != nil || n < math.MinInt32 || n > math.MaxUint32 || n == int64(Private) {
@@ -48,8 +48,8 @@ func (k *Key) Set(s string) error {
 	return nil
 }
 
-// FileKey is ftok(3): 8 bits of the project, 8 of the file's device and 16 of its inode. So two files can have one key,
-// and a file that is replaced has another.
+// FileKey is ftok(3): 8 bits of the project, 8 of the file's device and 16 of its inode. So two files can have the
+// same key, and replacing a file changes its key.
 func FileKey(path string, project byte) (Key, error) {
 	var st unix.Stat_t
 	if err := unix.Stat(path, &st); err != nil {
@@ -58,7 +58,7 @@ func FileKey(path string, project byte) (Key, error) {
 	return Key(uint32(project)<<24 | uint32(st.Dev&0xff)<<16 | uint32(st.Ino&0xffff)), nil
 }
 
-// Queue is a queue's number. It holds a count of uses, so that of a removed queue is not soon another's.
+// Queue is a queue's ID. It contains a sequence number, so a removed queue's ID is not reused soon.
 type Queue int
 
 // Flags of the calls, by the names of C.
@@ -69,13 +69,13 @@ const (
 	NoError   = 0o10000         // Receive, MSG_NOERROR: cut a message that is longer than the buffer
 	Except    = 0o20000         // Receive, MSG_EXCEPT: the oldest message of any type but the one given
 
-	// Interruptible lets a signal handler end a wait with EINTR, as in C. Without it Send and Receive wait on: Go's
-	// runtime sends signals to its own threads, and the kernel never restarts these two calls (signal(7)).
+	// Interruptible lets a signal handler end a wait with EINTR, as in C. Without it Send and Receive retry: Go's
+	// runtime signals its own threads, and the kernel never restarts these two calls (signal(7)).
 	Interruptible = 1 << 30
 )
 
-// Get finds the queue that has the key, or makes it, msgget(2). A new one has the mode perm, from which no umask is
-// taken. For a queue that exists perm is the access wanted; 0 asks for none.
+// Get finds the queue that has the key, or makes it, msgget(2). A new queue gets mode perm, without the umask. For an
+// existing queue perm is the access wanted; 0 asks for none.
 func Get(key Key, flags int, perm uint32) (Queue, error) {
 	q, errno := sysGet(key, flags|int(perm&0o777))
 	if errno != 0 {
@@ -84,8 +84,8 @@ func Get(key Key, flags int, perm uint32) (Queue, error) {
 	return q, nil
 }
 
-// Send puts a message into the queue, msgsnd(2). The type must be positive; the text may be empty. It waits while the
-// texts would take more than the queue's MaxBytes. A text longer than MaxBytes itself waits for ever.
+// Send puts a message into the queue, msgsnd(2). The type must be positive; the text may be empty. It blocks while the
+// texts would exceed the queue's MaxBytes. A text longer than MaxBytes itself blocks for ever.
 func (q Queue) Send(mtype int, text []byte, flags int) error {
 	m := borrow(len(text))
 	defer buffers.Put(m)
@@ -94,7 +94,7 @@ func (q Queue) Send(mtype int, text []byte, flags int) error {
 	return q.wait("msgsnd", flags, func() unix.Errno { return sysSend(q, *m, len(text), flags&^Interruptible) })
 }
 
-// Receive takes a message out of the queue, msgrcv(2), and returns its length and type. The selector says which:
+// Receive takes a message from the queue, msgrcv(2), and returns its length and type. The selector says which:
 //
 //	0         the oldest
 //	positive  the oldest of this type, or with Except of any other type
@@ -115,10 +115,11 @@ func (q Queue) Receive(buf []byte, selector, flags int) (n, mtype int, err error
 	return n, int(binary.NativeEndian.Uint64(*m)), nil
 }
 
-// buffers are recycled: the kernel wants type and text side by side, and new ones make a transfer take 2.5 times as long.
+// buffers are recycled: the kernel wants type and text adjacent, and allocating makes a transfer take 2.5 times as
+// long.
 var buffers = sync.Pool{New: func() any { return &[]byte{} }}
 
-// borrow gives room for a type and a text of size bytes. Of two longs and more Go aligns the first as one.
+// borrow returns room for a type and a text of size bytes. With two or more longs, Go aligns the first as a long.
 func borrow(size int) *[]byte {
 	m := buffers.Get().(*[]byte)
 	if len(*m) < long+size {
@@ -127,7 +128,7 @@ func borrow(size int) *[]byte {
 	return m
 }
 
-// wait makes a call that may wait.
+// wait makes a call that may block.
 func (q Queue) wait(op string, flags int, call func() unix.Errno) error {
 	for {
 		if errno := call(); errno != unix.EINTR || flags&Interruptible != 0 {
@@ -152,17 +153,17 @@ type Status struct {
 	Sent, Received int64 // seconds since 1970, 0 before the first
 }
 
-// Status asks for the queue's state: IPC_STAT without its need of permission to read, as /proc/sysvipc/msg shows it to
-// everybody. Linux 4.17.
+// Status returns the queue's state. It is IPC_STAT without the need for read permission, as /proc/sysvipc/msg shows it
+// to everybody. Linux 4.17.
 func (q Queue) Status() (Status, error) {
 	s, errno := statAt(int(q))
-	if errno == 0 && s.ID != q { // the place in the kernel's table is another queue's
+	if errno == 0 && s.ID != q { // the slot in the kernel's table is another queue's
 		errno = unix.EINVAL
 	}
 	return s, q.failed("msgctl MSG_STAT_ANY", errno)
 }
 
-// statAt takes an index in the kernel's table, which the lower bits of a queue's number are.
+// statAt takes an index into the kernel's table: the low bits of a queue's ID.
 func statAt(index int) (Status, unix.Errno) {
 	var ds msqidDS
 	id, errno := sysControl(index, msgStatAny, &ds)
@@ -178,7 +179,7 @@ func Queues() (all []Status, err error) {
 		return nil, os.NewSyscallError("msgctl MSG_INFO", errno)
 	}
 	for index := range highest + 1 {
-		if s, errno := statAt(index); errno == 0 { // else there is none at this place
+		if s, errno := statAt(index); errno == 0 { // else the slot is free
 			all = append(all, s)
 		}
 	}
@@ -186,7 +187,7 @@ func Queues() (all []Status, err error) {
 }
 
 // Set changes owner, mode and size of the queue to those of s, IPC_SET. Only its owner and its creator may; more than
-// msgmnb bytes take CAP_SYS_RESOURCE. Messages that do not fit any more stay.
+// msgmnb bytes needs CAP_SYS_RESOURCE. Messages that no longer fit stay.
 func (q Queue) Set(s Status) error {
 	ds := msqidDS{qbytes: uint64(s.MaxBytes)}
 	ds.perm.Uid, ds.perm.Gid, ds.perm.Mode = s.UID, s.GID, s.Mode
@@ -194,8 +195,8 @@ func (q Queue) Set(s Status) error {
 	return q.failed("msgctl IPC_SET", errno)
 }
 
-// Remove removes the queue with all its messages, IPC_RMID, at once: those who wait for it wake with EIDRM. Only its
-// owner and its creator may.
+// Remove removes the queue with all its messages, IPC_RMID, at once: waiters fail with EIDRM. Only its owner and its
+// creator may.
 func (q Queue) Remove() error {
 	_, errno := sysControl(int(q), unix.IPC_RMID, nil)
 	return q.failed("msgctl IPC_RMID", errno)
@@ -214,7 +215,7 @@ func (q Queue) failed(op string, errno unix.Errno) error {
 	return fmt.Errorf("queue %d: %s: %w", q, op, err)
 }
 
-// noQueue is what the kernel says of a queue that is no more. errors.Is matches os.ErrNotExist and the errno.
+// noQueue is the kernel's error for a queue that no longer exists. errors.Is matches os.ErrNotExist and the errno.
 type noQueue struct{ unix.Errno }
 
 func (noQueue) Error() string        { return "no such queue" }

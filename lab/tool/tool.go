@@ -1,5 +1,5 @@
-// Package tool is what the project's command-line tools have in common. The server and the client, which students
-// write, do without it.
+// Package tool is shared by the project's command-line tools. The server and the client, which students write, do not
+// use it.
 package tool
 
 import (
@@ -16,8 +16,8 @@ import (
 	"golang.org/x/term"
 )
 
-// Parse parses the flags of the tool that f is named after, and calls check for what flags cannot say. It tells the user
-// of an error, or prints the usage that --help asks for: all that is left is to exit with [UsageStatus].
+// Parse parses the flags of the tool that f is named after, and calls check for what flags cannot say. It reports an
+// error to the user, or prints the usage that --help asks for: the caller only has to exit with [UsageStatus].
 func Parse(f *flag.FlagSet, args []string, usage string, check func() error) error {
 	f.SetOutput(io.Discard)
 	err := f.Parse(args)
@@ -33,7 +33,7 @@ func Parse(f *flag.FlagSet, args []string, usage string, check func() error) err
 	return err
 }
 
-// wrong is what package flag says of a command line, and what is said instead.
+// wrong maps messages of package flag to ours.
 var wrong = []struct {
 	said   *regexp.Regexp
 	en, es string
@@ -45,7 +45,7 @@ var wrong = []struct {
 	{regexp.MustCompile(`^invalid (?:boolean )?value (".*") for (?:flag )?-(.*?): `), "--$2 $1: ", "--$2 $1: "},
 }
 
-// UsageError is what to tell of a wrong command line, with the flags as users type them, in English or in Spanish.
+// UsageError is a message about a wrong command line, with flags as users type them, in English or Spanish.
 func UsageError(err error, lang string) string {
 	text, see := err.Error(), " (see --help)"
 	if lang == "es" {
@@ -60,7 +60,7 @@ func UsageError(err error, lang string) string {
 	return text + see
 }
 
-// Rest parses flags after the other arguments, which it returns.
+// Rest parses flags that follow the other arguments, which it returns.
 func Rest(f *flag.FlagSet) (others []string, err error) {
 	for err == nil && f.NArg() > 0 {
 		others = append(others, f.Arg(0))
@@ -77,7 +77,7 @@ func UsageStatus(err error) int {
 	return 2
 }
 
-// ExitStatus is that of a process that was waited for, as a shell has it: 128 and the number of the signal that ended it.
+// ExitStatus is the exit status as a shell has it: 128 plus the signal's number if a signal ended the process.
 func ExitStatus(state *os.ProcessState) int {
 	if status := state.Sys().(syscall.WaitStatus); status.Signaled() {
 		return 128 + int(status.Signal())
@@ -85,7 +85,7 @@ func ExitStatus(state *os.ProcessState) int {
 	return state.ExitCode()
 }
 
-// TerminalSize is the size of the terminal on stdout; elsewhere $COLUMNS, or what fits on a page.
+// TerminalSize returns the size of the terminal on stdout; without one, $COLUMNS, or what fits on a page.
 func TerminalSize() (columns, rows int) {
 	if columns, rows, err := term.GetSize(syscall.Stdout); err == nil && columns > 0 && rows > 0 {
 		return columns, rows
@@ -105,7 +105,7 @@ func CopyProgram(from, to string) error {
 	return errors.Join(os.WriteFile(to, content, 0o755), os.Chmod(to, 0o755))
 }
 
-// WriteFile writes a file that appears whole or not at all; with durable also when the machine stops.
+// WriteFile writes a file that appears whole or not at all; if durable, also across a crash of the machine.
 func WriteFile(file string, content []byte, durable bool) error {
 	f, err := os.CreateTemp(filepath.Dir(file), ".new-*")
 	if err != nil {

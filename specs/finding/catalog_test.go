@@ -15,7 +15,7 @@ import (
 	"testing"
 )
 
-// texts are those that the specs and what they stand on say, by the place of their first use.
+// texts are the texts of the specs and their packages, by the place of their first use.
 func texts(t *testing.T) map[string]string {
 	found := map[string]string{}
 	for _, dir := range []string{"..", "../harness", "../judge", "../grade", "../grade/intake", "../trace", "../trace/birth",
@@ -33,7 +33,7 @@ func texts(t *testing.T) map[string]string {
 	return found
 }
 
-// saying has the place of the text among the arguments of what says one.
+// saying gives the index of the text among the arguments of each function that takes one.
 var saying = map[string]int{"say": 0, "finding.Say": 0, "finding.Failed": 1, "errors.New": 0}
 
 func collect(t *testing.T, path string, found map[string]string) {
@@ -65,7 +65,7 @@ func collect(t *testing.T, path string, found map[string]string) {
 
 var verb = regexp.MustCompile(`%[-+# 0]*[0-9.]*[a-zA-Z%]`)
 
-// words reports whether a text has any: what else is in one is the same in all languages.
+// words reports whether a text has any; all else is the same in every language.
 func words(text string) bool {
 	return regexp.MustCompile(`[a-z]{2}`).MatchString(verb.ReplaceAllString(text, ""))
 }

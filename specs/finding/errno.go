@@ -14,13 +14,13 @@ import (
 	"daemonlab/specs/rubric"
 )
 
-// Failure is an error with words of its own in both languages.
+// Failure is an error with texts in both languages.
 type Failure struct {
 	Text rubric.Text
-	Err  error // what it is, for errors.Is
+	Err  error // the sentinel, for errors.Is
 }
 
-// Failed makes one of a sentinel.
+// Failed makes a Failure of a sentinel.
 func Failed(err error, text string, args ...any) error {
 	return &Failure{Say(text, args...), err}
 }
@@ -28,7 +28,8 @@ func Failed(err error, text string, args ...any) error {
 func (f *Failure) Error() string { return f.Text.EN }
 func (f *Failure) Unwrap() error { return f.Err }
 
-// Words is what an error says. Go and the kernel speak English: what an errno says is put in as Spanish systems do.
+// Words returns the text of an error. Go and the kernel speak English: an errno's text is replaced by the Spanish
+// locale's.
 func Words(err error) rubric.Text {
 	if err == nil {
 		return rubric.Text{EN: "no error", ES: "sin error"}
@@ -37,7 +38,7 @@ func Words(err error) rubric.Text {
 		return failure.Text
 	}
 	if program := (*exec.Error)(nil); errors.As(err, &program) {
-		reason := unix.ENOENT // also of what is not on the PATH
+		reason := unix.ENOENT // also for what is not in PATH
 		errors.As(err, &reason)
 		return rubric.Text{EN: fmt.Sprintf("cannot run %q: %v", program.Name, reason),
 			ES: fmt.Sprintf("no se puede ejecutar %q: %s", program.Name, Words(reason).ES)}
@@ -59,7 +60,7 @@ func Words(err error) rubric.Text {
 	return text
 }
 
-// ofQueue says why a call on a queue has failed.
+// ofQueue explains why a call on a queue failed.
 func ofQueue(err *mq.Error) string {
 	switch {
 	case err.Timeout():
@@ -80,7 +81,7 @@ func ofQueue(err *mq.Error) string {
 	return cmp.Or(strerror[errno], errno.Error())
 }
 
-// strerror is what strerror(3) says in a Spanish locale, of what a spec meets.
+// strerror has strerror(3)'s Spanish texts of the errnos that specs meet.
 var strerror = map[unix.Errno]string{
 	unix.EPERM: "operación no permitida", unix.ENOENT: "no existe el fichero o el directorio", unix.ESRCH: "no existe el proceso",
 	unix.EINTR: "llamada al sistema interrumpida", unix.EIO: "error de entrada/salida", unix.EBADF: "descriptor de fichero erróneo",

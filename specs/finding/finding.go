@@ -1,5 +1,5 @@
-// Package finding is what the specs say of a program, as a value: it goes from the spec to the judge, the grader and the
-// class page as it is, and becomes text once, in the language of whoever reads it.
+// Package finding represents what the specs say of a program as values: they go from the spec to the judge, the grader
+// and the class page unchanged, and become text once, in the reader's language.
 package finding
 
 import (
@@ -9,26 +9,26 @@ import (
 	"daemonlab/specs/rubric"
 )
 
-// Finding is what a spec found wrong. It is written for the person whose program it is.
+// Finding is what a spec found wrong. It is written for the program's author.
 type Finding struct {
 	Did   rubric.Text `json:"did"`             // what the spec did
 	Wants rubric.Text `json:"wants"`           // what the contract asks
 	Saw   rubric.Text `json:"saw"`             // the evidence, as the kernel shows it
-	Cause rubric.Text `json:"cause,omitzero"`  // what probably causes it; empty: nothing likelier than the row's hint
+	Cause rubric.Text `json:"cause,omitzero"`  // the probable cause; empty: nothing likelier than the row's hint
 	Do    rubric.Text `json:"do,omitzero"`     // what to do, where the row's hint would mislead
-	See   string      `json:"see,omitempty"`   // the row whose fault this is, and which hides what there is to judge here
+	See   string      `json:"see,omitempty"`   // the row whose fault this is and which hides this one
 	Hangs bool        `json:"hangs,omitempty"` // the start did not return
-	Facts []Fact      `json:"facts,omitempty"` // what else the kernel and the program itself say
+	Facts []Fact      `json:"facts,omitempty"` // further evidence from the kernel and the program
 }
 
-// Fact is a piece of evidence in no language: a file of /proc, the end of a log, what was written to stderr.
+// Fact is evidence in no language: a file of /proc, the end of a log, output on stderr.
 type Fact struct {
 	Of   rubric.Text `json:"of"`
 	Text string      `json:"text"`
 }
 
-// Names of the entries that carry values through Ginkgo's report: a [Finding], its facts, and a [rubric.Text] that says why a spec
-// judged nothing, or how it judged.
+// Names of the report entries that carry values through Ginkgo's report: a [Finding], its facts, and a [rubric.Text]
+// that says why a spec judged nothing, or how it judged.
 const (
 	Entry     = "finding"
 	Facts     = "facts" // a list of [Fact], for the finding of the same spec
@@ -43,15 +43,15 @@ var labels = map[string][5]string{
 	"es": {"se hizo", "se pide", "se vio", "quizá", "haz"},
 }
 
-// Brief is how many lines of a part are shown to who reads one finding among others.
+// brief is how many lines of each part are shown when there are other findings.
 var brief = [5]int{3, 3, 9, 4, 5}
 
-// Brief lays out a finding and the row's hint in at most 24 lines of so many columns.
+// Brief formats a finding and the row's hint in at most 24 lines of the given width.
 func (f Finding) Brief(row rubric.Row, lang string, columns int) string {
 	return f.layOut(row, lang, columns, brief)
 }
 
-// Whole lays out a finding and the row's hint in so many columns, 0 being any number, and all facts as they are.
+// Whole formats a finding and the row's hint in the given width, 0 meaning any, with all facts unchanged.
 func (f Finding) Whole(row rubric.Row, lang string, columns int) string {
 	text := f.layOut(row, lang, columns, [5]int{})
 	for _, fact := range f.Facts {
@@ -60,12 +60,12 @@ func (f Finding) Whole(row rubric.Row, lang string, columns int) string {
 	return text
 }
 
-// Line is what was seen, as far as it fits into one line.
+// Line returns what was seen, as far as it fits on one line.
 func (f Finding) Line(lang string, columns int) string {
 	return Clip(strings.Join(strings.Fields(Plain(f.Saw.In(lang))), " "), columns)
 }
 
-// Hint is what to do: the row's hint if there is nothing better.
+// Hint returns what to do: the row's hint unless the finding has a better one.
 func (f Finding) Hint(row rubric.Row) rubric.Text {
 	if f.Do.EN != "" || f.See != "" {
 		return f.Do
@@ -73,7 +73,7 @@ func (f Finding) Hint(row rubric.Row) rubric.Text {
 	return row.Hint
 }
 
-// layOut writes the parts that there are, each in at most so many lines; 0 bounds nothing.
+// layOut writes the parts that are not empty, each in at most the given number of lines; 0 means no limit.
 func (f Finding) layOut(row rubric.Row, lang string, columns int, most [5]int) string {
 	var b strings.Builder
 	width := 0
@@ -102,7 +102,7 @@ func (f Finding) layOut(row rubric.Row, lang string, columns int, most [5]int) s
 	return b.String()
 }
 
-// What a program has a part of a finding show is bounded, in lines and bytes: nobody reads more.
+// Limits, in lines and bytes, on what a program can put into a finding.
 const (
 	maxPartLines = 30
 	maxPart      = 3000

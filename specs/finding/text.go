@@ -18,16 +18,17 @@ import (
 //go:embed es.json
 var catalog []byte
 
-// spanish has each text of the specs, a format of fmt, in Spanish.
+// spanish maps each text of the specs, a format of fmt, to Spanish.
 var spanish = func() (texts map[string]string) {
 	if err := json.Unmarshal(catalog, &texts); err != nil {
-		panic(err) // the file is part of the program, and its test reads it
+		panic(err) // the file is embedded, and a test reads it
 	}
 	return texts
 }()
 
-// Say is a text in both languages: es.json has the Spanish one. A [rubric.Text] among the arguments is put in in its
-// language, so is whatever has one, an error, a bool and what of procfs has words; everything else is as it is.
+// Say returns a text in both languages: es.json has the Spanish one. Arguments that have a Spanish form (a
+// [rubric.Text], an error, a bool, values of procfs) are inserted in the text's language; others are formatted as they
+// are.
 func Say(text string, args ...any) rubric.Text {
 	return rubric.Text{EN: format("en", text, args), ES: format("es", cmp.Or(spanish[text], text), args)}
 }
@@ -37,8 +38,8 @@ func Same(text string, args ...any) rubric.Text {
 	return rubric.Text{EN: format("en", text, args), ES: format("es", text, args)}
 }
 
-// Usage is that of a tool with a flag --lang, in its language. Where the flag is given, as a student's folder gives it,
-// nothing is said of it.
+// Usage returns a tool's usage in the language of --lang. Where the script gives the flag, as in a student's folder,
+// the usage omits it.
 func Usage(f *flag.FlagSet, usage rubric.Text) string {
 	text := usage.In(f.Lookup("lang").Value.String())
 	f.Visit(func(given *flag.Flag) {
@@ -51,7 +52,7 @@ func Usage(f *flag.FlagSet, usage rubric.Text) string {
 
 var langLine = regexp.MustCompile(`(?m)^ *--lang .*\n`)
 
-// counted is a verb of fmt, and what it counts in English or Spanish.
+// counted matches a verb of fmt and the English or Spanish noun it counts.
 var counted = regexp.MustCompile(`%[^a-zA-Z%]*[a-zA-Z](?: (?:bytes|messages|threads|calls|requests|descriptors|mensajes|hilos|llamadas)\b)?`)
 
 func format(lang, text string, args []any) string {
@@ -66,7 +67,7 @@ func format(lang, text string, args []any) string {
 	for i, arg := range args {
 		said[i] = arg
 		switch arg := arg.(type) {
-		case nil: // an error that is none
+		case nil: // a nil error
 			said[i] = rubric.Text{EN: "none", ES: "ninguno"}.In(lang)
 		case rubric.Text:
 			said[i] = arg.In(lang)
@@ -87,17 +88,17 @@ func format(lang, text string, args []any) string {
 
 var yesNo = map[bool]rubric.Text{true: {EN: "yes", ES: "sí"}, false: {EN: "no", ES: "no"}}
 
-// ofProcfs has the words that lab/procfs puts beside the numbers of /proc.
+// ofProcfs translates the words that lab/procfs puts beside numbers of /proc.
 var ofProcfs = strings.NewReplacer(
 	"(none)", "(ninguna)", "(all)", "(todas)", "(all but ", "(todas menos ",
 	"signal ", "señal ", "capability ", "capacidad ", "effective ", "efectivo ", "saved ", "guardado ", "file system ", "de ficheros ",
 )
 
-// Plain makes text of a program's fit to be shown: what does not print, directs text or is no UTF-8 is escaped, so that
-// it drives no terminal and reads as it is. Lines and tabs stay.
+// Plain makes a program's text safe to show: unprintable characters, direction marks and invalid UTF-8 are escaped, so
+// that it cannot control the terminal and reads in order. Newlines and tabs stay.
 func Plain(text string) string { return Escape(text, "\n\t") }
 
-// Escape writes what does not print as Go would, but for the characters to keep.
+// Escape escapes unprintable characters as Go does, except those to keep.
 func Escape(text, keep string) string {
 	var b strings.Builder
 	for text != "" {
@@ -115,7 +116,7 @@ func Escape(text, keep string) string {
 	return b.String()
 }
 
-// Clip cuts a line to so many columns.
+// Clip truncates a line to the given width.
 func Clip(line string, columns int) string {
 	if utf8.RuneCountInString(line) <= columns {
 		return line
@@ -123,8 +124,8 @@ func Clip(line string, columns int) string {
 	return string([]rune(line)[:max(columns-1, 0)]) + "…"
 }
 
-// Fold breaks a line that has more columns between words. A word longer than a line is broken behind a sign that joins
-// its parts, else anywhere.
+// Fold breaks a line longer than width between words. A word longer than a line is broken after a joining sign, else
+// anywhere.
 func Fold(line string, columns int) (lines []string) {
 	for utf8.RuneCountInString(line) > columns {
 		head := string([]rune(line)[:columns])
