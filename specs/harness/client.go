@@ -14,7 +14,7 @@ import (
 	"daemonlab/specs/rubric"
 )
 
-// Running is a client program that runs.
+// Running is a running client program.
 type Running struct {
 	Args   []string
 	PID    int
@@ -23,7 +23,7 @@ type Running struct {
 	stderr capped
 }
 
-// Ended is how a client program has ended.
+// Ended is how a client program ended.
 type Ended struct {
 	Args   []string
 	Exit   int // status, or 128 plus the signal's number
@@ -31,7 +31,7 @@ type Ended struct {
 	Stderr string
 }
 
-// Text says how it ended.
+// Text describes the end.
 func (e Ended) Text() rubric.Text {
 	return finding.Say("exit status %d, %d bytes on stdout, stderr: %.500q", e.Exit, len(e.Stdout), e.Stderr)
 }
@@ -62,8 +62,8 @@ func (r *Running) Signal(sig unix.Signal) error {
 	return r.cmd.Process.Signal(sig)
 }
 
-// Wait waits until the client has ended. When ctx ends first it is ended: by SIGTERM, so that it can remove its queue,
-// and soon by SIGKILL. A queue that it leaves then is removed, which would take its user's room for ever.
+// Wait waits until the client has ended. If ctx ends first, it ends the client by SIGTERM, so that it can remove its
+// queue, and soon by SIGKILL. A queue that is then left is removed, as it would take its user's room for ever.
 func (r *Running) Wait(ctx context.Context) Ended {
 	var left []string
 	told := make(chan struct{})
@@ -91,7 +91,7 @@ func (r *Running) End() Ended {
 	return r.Wait(ctx)
 }
 
-// Queues are those that the client has open to receive from.
+// Queues returns the queues that the client has open for receiving.
 func (r *Running) Queues() (names []string) {
 	fds, _ := proc.Process(r.PID).Descriptors()
 	for _, fd := range fds {

@@ -19,11 +19,11 @@ import (
 	"daemonlab/specs/rubric"
 )
 
-// endings are the statuses of adopted processes that were reaped, by PID.
+// endings are the wait statuses of reaped adopted processes, by PID.
 var endings sync.Map
 
-// Ending says how the daemon has ended, if it has without having been told to: by which signal or with which status, and,
-// after a fault in a C program, in which line, as far as the kernel's log may be read.
+// Ending says how the daemon ended, if it ended unasked: by which signal or with which status and, after a fault in a
+// C program, on which line, as far as the kernel's log may be read.
 func (s *Server) Ending() (how rubric.Text, ended bool) {
 	if s.toEnd || s.Alive() {
 		return rubric.Text{}, false
@@ -48,7 +48,7 @@ func sayEnding(pid int, status unix.WaitStatus, program string) rubric.Text {
 	return how
 }
 
-// endingOfLast says, on a line of its own, how the last process of a start has ended that left none, and by which signal.
+// endingOfLast says, on a line of its own, how the last process of a start that left none ended, and by which signal.
 func endingOfLast(ended []procfs.Stat, program string) (how rubric.Text, by unix.Signal) {
 	if len(ended) == 0 {
 		return how, 0 // not adopted: it ended before its parent
@@ -71,12 +71,12 @@ func endingOfLast(ended []procfs.Stat, program string) (how rubric.Text, by unix
 	return how, status.Signal()
 }
 
-// segfault is what the kernel logs of a fault that ends a process, see arch/x86/mm/fault.c and print_vma_addr in
-// mm/memory.c: the instruction's place in the file, and before Linux 6.11 only where the file was mapped.
+// segfault matches the kernel's log of a fault that ends a process, see arch/x86/mm/fault.c and print_vma_addr in
+// mm/memory.c: the instruction's offset in the file; before Linux 6.11 only where the file was mapped.
 var segfault = regexp.MustCompile(`([^ ]+)\[(\d+)\]: .* ip ([0-9a-f]+) .* in [^\[]*\[(?:([0-9a-f]+),)?([0-9a-f]+)\+[0-9a-f]+\]`)
 
-// crashLine names function, file and line of the instruction at which a process got a signal, which probably is the last
-// that the kernel logged of such a program: it names the thread. Empty if that is not to be had.
+// crashLine returns function, file and line of the instruction at which a process got a signal, "" if unknown. It
+// takes the last fault logged for such a program, which is probably the one: the log names the thread.
 func crashLine(pid int, program string) string {
 	const readAll = 3 // SYSLOG_ACTION_READ_ALL; it needs CAP_SYSLOG where dmesg_restrict is 1
 	log := make([]byte, 1<<20)
@@ -109,14 +109,14 @@ func crashLine(pid int, program string) string {
 		return ""
 	}
 	place, _, _ = strings.Cut(place, " ") // (discriminator 1)
-	if strings.HasSuffix(place, "?") {    // it was built without -g
+	if strings.HasSuffix(place, "?") {    // built without -g
 		return function + "()"
 	}
 	return fmt.Sprintf("%s() (%s)", function, place)
 }
 
-// addressIn is an instruction's address in the program's symbol table: of its place in the file, or of its distance from
-// where the executable segment was mapped.
+// addressIn returns an instruction's address in the program's symbol table, from its offset in the file or in the
+// executable segment's mapping.
 func addressIn(program, ip, place, base string) (uint64, bool) {
 	file, err := elf.Open(program)
 	if err != nil {

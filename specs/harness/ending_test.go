@@ -41,7 +41,7 @@ func TestALineIsNamedInWhichAProgramEnded(t *testing.T) {
 	}
 }
 
-// Of a process whose first thread has ended /proc says that it is a zombie.
+// If a process's first thread has ended, /proc calls the process a zombie.
 func TestAProcessLivesAsLongAsAThread(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "program")
 	if err := os.WriteFile(program+".c", []byte("#include <pthread.h>\n#include <unistd.h>\n"+
@@ -68,7 +68,7 @@ func TestAProcessLivesAsLongAsAThread(t *testing.T) {
 	}
 }
 
-// Rows are judged several at a time, and the queues of all of them count against one limit.
+// Rows are judged in parallel, and the queues of all count against one limit.
 func TestAProgramWithoutRoomForItsQueueIsStartedAgain(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "program")
 	script := "#!/bin/sh\n[ -e $0.again ] || { touch $0.again; echo 'mqfiled: /q: Too many open files' >&2; exit 1; }\n"
@@ -130,7 +130,8 @@ func TestAStartThatGetsNoProcessorIsWaitedFor(t *testing.T) {
 	}
 }
 
-// While other processes have the processors the clock nearly stands, and a daemon that only sleeps would have for ever.
+// While other processes use the processors the clock nearly stands still, and a daemon that only sleeps would have for
+// ever.
 func TestTimeAsleepIsTheDaemonsOwn(t *testing.T) {
 	for script, inTime := range map[string]bool{"exec sleep 1000": false, "while :; do :; done": true} {
 		cmd := exec.Command("sh", "-c", script)
@@ -155,7 +156,7 @@ func TestTimeAsleepIsTheDaemonsOwn(t *testing.T) {
 func TestTheClockIsSlowWhileADaemonWaitsForADisk(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "program")
 	build := exec.Command("gcc", "-w", "-x", "c", "-o", program, "-")
-	build.Stdin = strings.NewReader("int main() { if (vfork() == 0) for (;;) pause(); }") // its state is D, as at a disk
+	build.Stdin = strings.NewReader("int main() { if (vfork() == 0) for (;;) pause(); }") // in state D, as when waiting for a disk
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Skipf("gcc: %v: %s", err, out)
 	}

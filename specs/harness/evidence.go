@@ -9,10 +9,10 @@ import (
 	"daemonlab/specs/rubric"
 )
 
-// maxEvidence bounds each part of a report, in bytes: a program may write a log without end.
+// maxEvidence bounds each part of a report, in bytes: a program may write an endless log.
 const maxEvidence = 4000
 
-// Evidence is the state of a daemon for a report: log, status and descriptors, as far as they can be read.
+// Evidence is a daemon's state for a report: log, status and descriptors, as far as they can be read.
 func (s *Server) Evidence() (facts []finding.Fact) {
 	add := func(of rubric.Text, text string) {
 		if text != "" {
@@ -35,7 +35,7 @@ func (s *Server) Evidence() (facts []finding.Fact) {
 	return facts
 }
 
-// clip leaves as much as a report shows.
+// clip truncates text to what a report shows.
 func clip(text string) string {
 	if len(text) <= maxEvidence {
 		return text
@@ -51,7 +51,7 @@ func readTail(path string) string {
 	defer file.Close()
 	skipped, err := file.Seek(-maxEvidence, io.SeekEnd)
 	if err != nil {
-		skipped, _ = file.Seek(0, io.SeekStart) // it is shorter, or one of /proc
+		skipped, _ = file.Seek(0, io.SeekStart) // it is shorter, or a file of /proc
 	}
 	text, err := io.ReadAll(io.LimitReader(file, maxEvidence))
 	if err != nil {
@@ -63,7 +63,7 @@ func readTail(path string) string {
 	return string(text)
 }
 
-// interesting leaves the lines of a status file that the contract is about.
+// interesting keeps the lines of a status file that the contract is about.
 func interesting(status string) string {
 	var kept []string
 	for line := range strings.Lines(status) {

@@ -16,8 +16,8 @@ import (
 	"daemonlab/specs/rubric"
 )
 
-// Shape is the depth of a queue in messages and their size in bytes. Its size counts against RLIMIT_MSGQUEUE, which all
-// processes of the user share, so specs take the smallest that shows what they want.
+// Shape is a queue's depth in messages and their size in bytes. It counts against RLIMIT_MSGQUEUE, which all processes
+// of the user share, so specs take the smallest that serves.
 type Shape struct{ Depth, MsgSize int }
 
 // Small is enough for an exchange whose messages are received at once.
@@ -25,17 +25,17 @@ var Small = Shape{Depth: 4, MsgSize: 512}
 
 var queueNumber atomic.Int64
 
-// QueueName returns a name that no other queue has.
+// QueueName returns an unused queue name.
 func QueueName(what string) string {
 	return fmt.Sprintf("/spec-%s-%d-%d", what, os.Getpid(), queueNumber.Add(1))
 }
 
-// Client is a client that does what a spec says, so that a server is judged without anybody's client.
+// Client is a client controlled by a spec, so that judging a server needs no client program.
 type Client struct {
-	PID      int32 // what its requests say
+	PID      int32 // as its requests say
 	Priority uint  // of its requests
 	Shape    Shape
-	asked    string // the queue of its last request
+	asked    string // request queue of its last request
 	reply    *mq.Queue
 	buf      []byte
 }
@@ -56,8 +56,8 @@ func NewClientNamed(name string, shape Shape) (*Client, error) {
 	return c, reply.Chmod(wire.QueueMode)
 }
 
-// makeQueue waits for room in the user's budget (RLIMIT_MSGQUEUE), which other processes may hold for a while. It polls,
-// since the kernel tells nobody when they give it back.
+// makeQueue waits for room in the user's budget (RLIMIT_MSGQUEUE), which other processes may hold for a while. It
+// polls: the kernel reports to nobody when they release it.
 func makeQueue(name string, attr *mq.Attr) (*mq.Queue, error) {
 	for deadline := Now() + Patience; ; time.Sleep(10 * time.Millisecond) {
 		q, err := mq.Open(name, os.O_RDONLY|os.O_CREATE|os.O_EXCL, wire.QueueMode, attr)
@@ -88,7 +88,7 @@ func (c *Client) Fill() error {
 	return err
 }
 
-// ReplyName is the name of the reply queue.
+// ReplyName returns the name of the reply queue.
 func (c *Client) ReplyName() string {
 	return c.reply.Name()
 }
@@ -109,7 +109,7 @@ func (c *Client) Request(ctx context.Context, queue, path string) error {
 	return sendAt(ctx, queue, message, c.Priority)
 }
 
-// SendRaw puts any message into a request queue, waiting for room for a while.
+// SendRaw sends any message to a request queue, waiting a while for room.
 func SendRaw(ctx context.Context, queue string, message []byte) error {
 	return sendAt(ctx, queue, message, 0)
 }
@@ -133,7 +133,7 @@ type Message struct {
 
 var kindNames = map[uint]string{wire.Info: "INFO", wire.Failure: "FAILURE", wire.Data: "DATA", wire.End: "END"}
 
-// Text says what came.
+// Text describes the message.
 func (m Message) Text() rubric.Text {
 	name, known := kindNames[m.Kind]
 	switch {
@@ -190,20 +190,20 @@ type Exchange struct {
 	Path     string
 	Messages []Message
 	Content  []byte        // of the DATA messages
-	Slowest  time.Duration // the longest time that the client took nothing
-	Came     time.Time     // when the last message did
+	Slowest  time.Duration // longest time in which the client received nothing
+	Came     time.Time     // when the last message came
 }
 
 // ErrEndless means that a server has sent far more than any spec's file holds.
 var ErrEndless = errors.New("the server goes on sending")
 
-// The most that a spec wants to receive in one exchange, and some more.
+// Upper bounds, with a margin, of what a spec receives in one exchange.
 const (
 	maxMessages = 100_000
 	maxContent  = 32 << 20 // bytes
 )
 
-// Fetch makes a whole exchange, until FAILURE or END.
+// Fetch runs a whole exchange, until FAILURE or END.
 func (c *Client) Fetch(ctx context.Context, queue, path string) (Exchange, error) {
 	if err := c.Request(ctx, queue, path); err != nil {
 		return Exchange{Path: path}, err
@@ -211,12 +211,12 @@ func (c *Client) Fetch(ctx context.Context, queue, path string) (Exchange, error
 	return c.Finish(ctx, path)
 }
 
-// Finish receives until FAILURE or END. Between two messages may be as much time as ctx, or 5 s.
+// Finish receives until FAILURE or END. It waits for each message until ctx ends, or 5 s.
 func (c *Client) Finish(ctx context.Context, path string) (Exchange, error) {
 	return c.FinishSlowly(ctx, path, 0, 0)
 }
 
-// FinishSlowly receives until FAILURE or END, at first only one message each period.
+// FinishSlowly receives until FAILURE or END, at first only one message per period.
 func (c *Client) FinishSlowly(ctx context.Context, path string, period, while time.Duration) (Exchange, error) {
 	e := Exchange{Path: path}
 	ctx, cancel := c.whileItLives(ctx)
@@ -251,7 +251,7 @@ func (e *Exchange) add(m Message) {
 	}
 }
 
-// Begin receives the first messages only.
+// Begin receives only the first messages.
 func (c *Client) Begin(ctx context.Context, messages int) (e Exchange, err error) {
 	ctx, cancel := c.whileItLives(ctx)
 	defer cancel()
@@ -277,7 +277,7 @@ func (c *Client) nextWithin(ctx context.Context, limit time.Duration) (Message, 
 	return m, err
 }
 
-// whileItLives is done, too, when the daemon that was asked has ended: it sends no more than is in the queue already.
+// whileItLives ends also when the daemon that was asked has ended: it sends no more than is already in the queue.
 func (c *Client) whileItLives(ctx context.Context) (lives context.Context, cancel func()) {
 	lives, giveUp := context.WithCancelCause(ctx)
 	s, known := daemons.Load(c.asked)
@@ -296,7 +296,7 @@ func (e Exchange) Last() Message {
 	return e.Messages[len(e.Messages)-1]
 }
 
-// Failed reports whether the server said FAILURE, and what.
+// Failed reports whether the server said FAILURE, and returns its text.
 func (e Exchange) Failed() (string, bool) {
 	last := e.Last()
 	return string(last.Body), last.Kind == wire.Failure
@@ -304,7 +304,7 @@ func (e Exchange) Failed() (string, bool) {
 
 const maxWords = 20
 
-// Summary shows the messages, a run of DATA as one.
+// Summary lists the messages, a run of DATA as one.
 func (e Exchange) Summary() rubric.Text {
 	if len(e.Messages) == 0 {
 		return finding.Say("no message")
@@ -338,8 +338,8 @@ func (e Exchange) Summary() rubric.Text {
 	return words
 }
 
-// QueueStatus reads what mqueuefs says of a queue, through a descriptor of the suite's own: no mount is needed, and no
-// registration of another process is touched by it.
+// QueueStatus reads a queue's line of mqueuefs through a descriptor of the suite's own: that needs no mount, and
+// affects no other process's registration.
 func QueueStatus(name string) (mq.Status, mq.Attr, error) {
 	q, err := mq.Open(name, os.O_RDONLY, 0, nil)
 	if err != nil {
@@ -351,7 +351,7 @@ func QueueStatus(name string) (mq.Status, mq.Attr, error) {
 	return status, attr, errors.Join(statusErr, attrErr)
 }
 
-// QueueExists reports whether there is a queue of that name.
+// QueueExists reports whether a queue of that name exists.
 func QueueExists(name string) bool {
 	q, err := mq.Open(name, os.O_WRONLY, 0, nil)
 	if err == nil {

@@ -14,14 +14,14 @@ import (
 	"daemonlab/specs/rubric"
 )
 
-// CannotLook says why this process may not see what a daemon has open, as ptrace(2) puts it; empty if it may.
+// CannotLook says why this process may not see a daemon's open files, by ptrace(2)'s rules; "" if it may.
 func CannotLook(pid int) (why rubric.Text) {
 	status, err := proc.Process(os.Getpid()).Status()
 	if err != nil || status.CapEff.Has(unix.CAP_SYS_PTRACE) {
 		return why
 	}
 	if os.Geteuid() != 0 {
-		var st unix.Stat_t // what a process has that is not dumpable belongs to root, see proc(5)
+		var st unix.Stat_t // the files of a process that is not dumpable belong to root, see proc(5)
 		if unix.Stat(proc.Process(pid).Path("fd"), &st) != nil || int(st.Uid) == os.Geteuid() {
 			return why
 		}
@@ -32,16 +32,16 @@ func CannotLook(pid int) (why rubric.Text) {
 		"ordinary user, or run the container with --cap-add SYS_PTRACE")
 }
 
-// OwnNamespaces reports whether this process has queues and mounts to itself, as it has where the judge may make an IPC
-// and a mount namespace for each row.
+// OwnNamespaces reports whether this process has queues and mounts to itself, as it does where the judge may make an
+// IPC and a mount namespace for each row.
 func OwnNamespaces() bool {
 	ours, err := os.Readlink("/proc/self/ns/ipc")
 	outer, outerErr := os.Readlink(fmt.Sprintf("/proc/%d/ns/ipc", os.Getppid()))
 	return err == nil && outerErr == nil && ours != outer
 }
 
-// MountOwnQueues has /dev/mqueue show the queues of this process's own IPC namespace, if it has one. What is mounted
-// there is the outer namespace's.
+// MountOwnQueues makes /dev/mqueue show this process's own IPC namespace, if it has one. What is mounted there belongs
+// to the outer namespace.
 func MountOwnQueues() error {
 	if !OwnNamespaces() || !HasMqueuefs() {
 		return nil
@@ -59,8 +59,8 @@ func HasMqueuefs() bool {
 	return unix.Statfs(QueueDir, &fs) == nil && fs.Type == mqueueMagic
 }
 
-// Account is one that a server started by root becomes. It is not looked up by lab/daemon: the programs that judge are
-// handed to students, and have nothing of what these are to write.
+// Account is one that a server started by root becomes. This does not use lab/daemon: students get the judging
+// programs, which must contain nothing of what they are to write.
 func Account(name string) (uid, gid int, err error) {
 	account, err := user.Lookup(name)
 	if err == nil {
@@ -81,7 +81,7 @@ func QueueMode(name string) (uint32, error) {
 	return st.Mode & 0o7777, err
 }
 
-// MakeQueueOf makes a request queue that belongs to another user, who lets everybody do everything with it.
+// MakeQueueOf makes a request queue owned by another user and open to everybody.
 func MakeQueueOf(name string, uid int) error {
 	attr := &mq.Attr{MaxMsg: 1, MsgSize: wire.RequestSize}
 	q, err := mq.Open(name, os.O_RDONLY|os.O_CREATE|os.O_EXCL, 0o600, attr)

@@ -12,8 +12,8 @@ import (
 	"daemonlab/specs/finding"
 )
 
-// FakeServer is a request queue behind which the spec itself is the server, so that a client is judged without
-// anybody's server.
+// FakeServer is a request queue for which the spec itself is the server, so that judging a client needs no server
+// program.
 type FakeServer struct {
 	Queue    string
 	requests *mq.Queue
@@ -36,17 +36,17 @@ func (f *FakeServer) Close() {
 	f.requests.Close()
 }
 
-// Conversation is one request and the way to answer it.
+// Conversation is one request and the means to answer it.
 type Conversation struct {
 	Request wire.Request
 	Mode    uint32        // of the reply queue
 	MsgSize int           // of the reply queue, in bytes
-	Silence time.Duration // the longest from the request or a response to the next one
+	Silence time.Duration // longest time between the request or a response and the next one
 	since   time.Time
 	reply   *mq.Queue
 }
 
-// Accept waits for a request, for the path if it is as it should be. The caller closes the conversation.
+// Accept waits for a request and checks it, path included. The caller closes the conversation.
 func (f *FakeServer) Accept(ctx context.Context, path string) (*Conversation, error) {
 	buf := make([]byte, wire.RequestSize)
 	n, _, err := f.requests.Receive(ctx, buf)
@@ -70,7 +70,7 @@ func (f *FakeServer) Accept(ctx context.Context, path string) (*Conversation, er
 	return &Conversation{Request: request, Mode: mode, MsgSize: attr.MsgSize, since: came, reply: reply}, errors.Join(err, modeErr)
 }
 
-// Send sends one response, waiting for room for a while.
+// Send sends one response, waiting a while for room.
 func (c *Conversation) Send(ctx context.Context, kind uint, body []byte) error {
 	ctx, cancel := WithTimeout(ctx, max(Patience, 5*time.Second))
 	defer cancel()
@@ -79,7 +79,7 @@ func (c *Conversation) Send(ctx context.Context, kind uint, body []byte) error {
 	return err
 }
 
-// IsTaken reports whether the client has taken all that was sent.
+// IsTaken reports whether the client has received everything sent.
 func (c *Conversation) IsTaken() bool {
 	attr, err := c.reply.Attr()
 	return err == nil && attr.CurMsgs == 0

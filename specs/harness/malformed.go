@@ -18,7 +18,7 @@ const (
 	pathAt  = replyAt + 256
 )
 
-// parseRequest reads a request for a path. Of a message that is none it says what is wrong, field by field.
+// parseRequest parses a request for a path. If the message is not one, the error says what is wrong, field by field.
 func parseRequest(message []byte, path string) (wire.Request, error) {
 	request, err := wire.ParseRequest(message)
 	if err == nil {
@@ -26,7 +26,7 @@ func parseRequest(message []byte, path string) (wire.Request, error) {
 	}
 	whole := pathAt + len(path) + 1
 	reply := bytes.IndexByte(message, '/')
-	behind := max(reply, 0) + max(bytes.IndexByte(message[max(reply, 0):], 0), 0) // the reply queue's name may have the path in it
+	behind := max(reply, 0) + max(bytes.IndexByte(message[max(reply, 0):], 0), 0) // a misplaced reply queue name may contain the path
 	at := bytes.Index(message[behind:], []byte(path))
 	if at >= 0 {
 		at += behind

@@ -8,7 +8,7 @@ import (
 	"daemonlab/lab/wire"
 )
 
-// What is wrong with a request is told by what it looks like, even where the reply queue's name has the path in it.
+// The error follows from what the message looks like, even if the reply queue's name contains the path.
 func TestAMalformedRequestIsExplained(t *testing.T) {
 	right, err := wire.Request{PID: 1, Reply: "/mqfile-1", Path: "file"}.Append(nil)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxOutput bounds what is kept of what a client writes, in bytes. It is more than a spec has it write.
+// maxOutput is how much of a client's output is kept, in bytes: more than any spec has it write.
 const maxOutput = 1 << 20
 
 // capped keeps the first maxOutput bytes that are written to it and drops the rest.
@@ -18,8 +18,8 @@ func (c *capped) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// errorPipe is the stderr of a program that leaves a daemon, or of its launcher. Until the program has ended nobody reads
-// the pipe: one that writes more than fits in, a thousand times the line that it may write, stands still and fills no disk.
+// errorPipe is the stderr of a program that leaves a daemon, or of its launcher. Nobody reads the pipe until the
+// program has ended: one that writes more than fits, a thousand times the line it may write, blocks and fills no disk.
 type errorPipe struct {
 	reader, writer *os.File
 }
@@ -34,11 +34,11 @@ func (p errorPipe) close() {
 	p.writer.Close()
 }
 
-// text is what is in the pipe when the program has ended. A daemon may have kept the pipe open, and must neither stand
-// still nor get SIGPIPE for it, so all that comes later is read away.
+// text returns what is in the pipe when the program has ended. A daemon that has kept the pipe open must neither block
+// nor get SIGPIPE for it, so later output is read and dropped.
 func (p errorPipe) text() string {
 	p.writer.Close()
-	buf, n := make([]byte, 64<<10), 0 // what a pipe holds, pipe(7)
+	buf, n := make([]byte, 64<<10), 0 // a pipe's capacity, pipe(7)
 	if conn, err := p.reader.SyscallConn(); err == nil {
 		conn.Read(func(fd uintptr) bool { // without waiting
 			n, _ = unix.Read(int(fd), buf)
@@ -52,7 +52,7 @@ func (p errorPipe) text() string {
 	return string(buf[:max(n, 0)])
 }
 
-// Output is what a start may write to, and tells who has written: a socket, of which the kernel knows each sender.
+// Output collects the output of a start by writer: a socket, since the kernel tells who sent each piece.
 type Output struct {
 	reader, writer *os.File
 }
@@ -71,7 +71,7 @@ func NewOutput() (*Output, error) {
 	return o, unix.SetNonblock(fds[1], false) // for the program
 }
 
-// By is what a process has written so far that nobody has read.
+// By returns the unread output of a process so far.
 func (o *Output) By(pid int) (text string) {
 	buf, control := make([]byte, 4096), make([]byte, unix.CmsgSpace(unix.SizeofUcred))
 	conn, err := o.reader.SyscallConn()
@@ -85,7 +85,7 @@ func (o *Output) By(pid int) (text string) {
 				return true
 			}
 			messages, _ := unix.ParseSocketControlMessage(control[:size])
-			for _, m := range messages { // a read never goes from one sender to the next, see unix(7)
+			for _, m := range messages { // a read never mixes senders, see unix(7)
 				if sender, err := unix.ParseUnixCredentials(&m); err == nil && int(sender.Pid) == pid {
 					text += string(buf[:n])
 				}

@@ -11,37 +11,37 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Limits on programs are in time of [Now].
+// Limits on programs are durations on the clock of [Now].
 var (
-	// Patience is how long a program may take for what the contract wants at once. It bounds a failing spec and costs a
-	// passing one nothing.
+	// Patience is the limit for what the contract wants at once. It bounds a failing spec and costs a passing one
+	// nothing.
 	Patience = 5 * time.Second
-	// Slack is what is added to a limit of the contract in seconds: what a busy machine may take to notice.
+	// Slack is added to limits that the contract states in seconds: a busy machine may take that long to notice.
 	Slack = time.Second
 )
 
 const (
-	// beat is how often the machine is measured. A measurement costs a processor about 1 ms.
+	// beat is the period at which the machine is measured. A measurement costs a processor about 1 ms.
 	beat = 200 * time.Millisecond
-	// longStart is when a process that the clock starts is looked at. A look reads all of /proc: one at each beat would take a
-	// slow machine's processors for itself.
+	// longStart is after how long the clock checks on a process it started. The check reads all of /proc: at each beat
+	// it would occupy a slow machine's processors.
 	longStart = 5 * time.Second
-	// usualStart is more than an idle machine takes to start a process, which is a millisecond or two.
+	// usualStart is more than an idle machine's time to start a process, a millisecond or two.
 	usualStart = 4 * time.Millisecond
 )
 
-// clock goes slower as the machine does: in the time in which a process starts usualStart passes, however long it takes.
-// So it stands nearly still while a control group is throttled (cgroups(7), cpu.max), other processes have the
-// processor or a virtual machine is held up, and an emulated processor has a slow one. A limit on it gives a correct
-// program as much as it needs anywhere, and ends soon on an ordinary machine. While a program waits for a disk,
-// which others may keep busy, it goes at a quarter of its speed.
+// clock slows down with the machine: while a process starts, usualStart passes, however long it takes. So it nearly
+// stands still while a control group is throttled (cgroups(7), cpu.max), other processes have the processor or a
+// virtual machine is held up, and it is slow on an emulated processor. A limit on it gives a correct program what it
+// needs anywhere, and ends soon on an ordinary machine. While a program waits for a disk, which others may keep busy,
+// it runs at a quarter speed.
 type clock struct {
 	once   sync.Once
 	mu     sync.Mutex
 	now    time.Duration
 	slow   float64       // how many times longer than usual the last start took
-	begun  time.Time     // of the beat that is on
-	held   time.Duration // the longest that a beat came late
+	begun  time.Time     // when the current beat began
+	held   time.Duration // the latest that a beat was late
 	alarms map[*alarm]struct{}
 }
 
@@ -52,7 +52,7 @@ type alarm struct {
 
 var machine = clock{slow: 1, alarms: map[*alarm]struct{}{}}
 
-// Now is the time of a clock that goes only as fast as this machine does under its load. Its zero means nothing.
+// Now reads a clock that runs only as fast as this machine under its load. Only differences mean anything.
 func Now() time.Duration {
 	machine.once.Do(machine.start)
 	machine.mu.Lock()
@@ -68,7 +68,7 @@ func Slowness() float64 {
 	return machine.slow
 }
 
-// HeldUp returns the longest time, since the last call, that this machine kept a process from running, or took to
+// HeldUp returns the longest time since its last call for which this machine kept a process from running or took to
 // start one.
 func HeldUp() time.Duration {
 	Now()
@@ -79,12 +79,12 @@ func HeldUp() time.Duration {
 	return held.Round(time.Millisecond)
 }
 
-// Stopwatch measures how long a program takes.
+// Stopwatch measures the time a program takes.
 type Stopwatch struct {
 	begun  time.Time
 	now    time.Duration
 	asleep time.Duration
-	looked time.Time // to see whether the daemon sleeps
+	looked time.Time // when it was last checked whether the daemon sleeps
 }
 
 // NewStopwatch returns a running stopwatch.
@@ -92,8 +92,8 @@ func NewStopwatch() Stopwatch {
 	return Stopwatch{begun: time.Now(), now: Now()}
 }
 
-// Look adds the time since the last look, or glance if it is longer, to what a daemon has slept. That time no machine has
-// taken from it, however slow the clock of [Now] was.
+// Look adds the time since the last look, at most glance, to the daemon's sleep. The machine has not taken that time
+// from it, however slow the clock of [Now] was.
 func (s *Stopwatch) Look(daemon *Server) {
 	const glance = 50 * time.Millisecond // longer ago it may have waited for a processor, as this program did
 	now := time.Now()
@@ -103,22 +103,22 @@ func (s *Stopwatch) Look(daemon *Server) {
 	s.looked = now
 }
 
-// Took is the wall-clock time since the start.
+// Took returns the wall-clock time since the start.
 func (s Stopwatch) Took() time.Duration {
 	return time.Since(s.begun).Round(time.Millisecond)
 }
 
-// Within reports whether at most limit has passed on the clock of [Now], and asleep.
+// Within reports whether at most limit has passed, on the clock of [Now] or asleep.
 func (s Stopwatch) Within(limit time.Duration) bool {
 	return max(Now()-s.now, s.asleep) <= limit
 }
 
-// Stretched lengthens a limit that cannot be on the clock of [Now] by the machine's slowness.
+// Stretched scales a limit that cannot use the clock of [Now] by the machine's slowness.
 func Stretched(d time.Duration) time.Duration {
 	return time.Duration(float64(d) * Slowness())
 }
 
-// AfterFunc calls f in a goroutine of its own when d has passed on the clock of [Now], unless stop was called before.
+// AfterFunc calls f in a goroutine of its own once d has passed on the clock of [Now], unless stop is called before.
 func AfterFunc(d time.Duration, f func()) (stop func()) {
 	a := &alarm{Now() + d, f}
 	machine.mu.Lock()
@@ -141,14 +141,14 @@ func WithTimeout(parent context.Context, d time.Duration) (context.Context, cont
 	}
 }
 
-// limited has context.DeadlineExceeded as its error, as a context with a deadline does.
+// limited reports context.DeadlineExceeded, as a context with a deadline does.
 type limited struct{ context.Context }
 
 func (l limited) Err() error {
 	return context.Cause(l.Context)
 }
 
-// start measures the machine once before the first beat, so the clock is right from its first instant.
+// start measures the machine once before the first beat, so the clock is right from the start.
 func (c *clock) start() {
 	c.slow, c.begun = slowness(startProcess()), time.Now()
 	go c.run()
@@ -162,7 +162,7 @@ func (c *clock) run() {
 	}
 }
 
-// advance ends a beat. A late timer counts as well: in a throttled group nothing else shows how late it was.
+// advance ends a beat. A late timer counts too: in a throttled group nothing else shows the delay.
 func (c *clock) advance() {
 	passed, speed := time.Since(c.begun), 1.0
 	if waitForDisk() {
@@ -201,8 +201,8 @@ func startProcess() time.Duration {
 	return time.Since(begin)
 }
 
-// killStopped kills what the clock starts if it is stopped: the clock would stand still with it. It may be in vfork(2)
-// yet, a copy of this program for which this one waits. If Go's runtime stops the world then, this waits as well, and
+// killStopped kills the clock's process if somebody has stopped it: the clock would stop with it. It may still be in
+// vfork(2), a copy of this program for which this one waits. If Go's runtime then stops the world, this waits too, and
 // the judge's own limit ends the row.
 func killStopped(done <-chan struct{}) {
 	for {
@@ -221,7 +221,7 @@ func killStopped(done <-chan struct{}) {
 	}
 }
 
-// runs reports whether a process executes a program.
+// runs reports whether a process executes the given program.
 func runs(pid int, program string) bool {
 	exe, err := os.Stat(proc.Process(pid).Path("exe"))
 	want, wantErr := os.Stat(program)

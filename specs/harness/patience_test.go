@@ -14,8 +14,8 @@ import (
 
 const partVariable = "HARNESS_TEST_PART"
 
-// TestMain has this program show, when a test asks for it, how far the clock goes in a second and how long a process is
-// held up meanwhile.
+// TestMain makes this program report, when a test asks for it, how far the clock goes in a second and how long a
+// process is held up meanwhile.
 func TestMain(m *testing.M) {
 	if os.Getenv(partVariable) == "" {
 		os.Exit(m.Run())
@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 	fmt.Println(watch.Within(time.Second), harness.HeldUp() > 100*time.Millisecond)
 }
 
-// clockOf runs this program in a group with so many percent of a processor, beside a loop that uses them up.
+// clockOf runs this program in a group with that percentage of a processor, beside a loop that uses it up.
 func clockOf(t *testing.T, percent float64) string {
 	t.Helper()
 	group, err := harness.StarvedGroup(percent)
@@ -69,7 +69,7 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
-// What the suite starts itself, as the clock does, is never taken for something that a program has left.
+// Processes the suite starts itself, as the clock does, never count as left by a program.
 func TestOwnProcessesAreNotAdopted(t *testing.T) {
 	if err := harness.AdoptOrphans(); err != nil {
 		t.Fatal(err)

@@ -7,28 +7,28 @@ import (
 	"path/filepath"
 )
 
-// Programs are the files of what is judged, and of the launcher.
+// Programs are the paths of the programs judged, and of the launcher.
 type Programs struct {
 	Server   string
 	Client   string
 	Launcher string
 }
 
-// The variables that name programs; what they leave out is built from this module.
+// Variables that name programs; those not named are built from this module.
 const (
 	ServerVariable   = "SPECS_SERVER"
 	ClientVariable   = "SPECS_CLIENT"
 	LauncherVariable = "SPECS_LAUNCHER"
-	RowVariable      = "SPECS_ROW"           // not in a flag: programs may read the command lines of others
+	RowVariable      = "SPECS_ROW"           // not a flag: programs may read the command lines of others
 	OrdersVariable   = "SPECS_LAUNCH_ORDERS" // for the launcher, at each start of a program, separated by spaces
 )
 
-// Untrusted reports whether the programs are started with orders that confine them.
+// Untrusted reports whether the programs are started confined.
 func Untrusted() bool {
 	return os.Getenv(OrdersVariable) != ""
 }
 
-// FindPrograms takes the programs that the environment names and builds the others into dir.
+// FindPrograms takes the programs named by the environment and builds the others into dir.
 func FindPrograms(dir string) (p Programs, err error) {
 	for _, program := range []struct {
 		file              *string
@@ -48,7 +48,7 @@ func FindPrograms(dir string) (p Programs, err error) {
 
 func find(variable, pkg, file string) (string, error) {
 	if named := os.Getenv(variable); filepath.IsAbs(named) {
-		return named, nil // it may be gone when it is used: that is then found
+		return named, nil // if it is gone later, that is found then
 	} else if named != "" {
 		path, err := exec.LookPath(named)
 		if err != nil {

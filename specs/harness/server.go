@@ -24,17 +24,17 @@ import (
 	"daemonlab/specs/rubric"
 )
 
-// Place is where a server is to work: a directory of its own, a queue name of its own.
+// Place is where a server works: a directory and a queue name of its own.
 type Place struct {
 	Dir     string // removed at the end
-	Root    string // what is served
+	Root    string // the served directory
 	Queue   string
 	PIDFile string
 	Log     string
 }
 
-// NewPlace makes the directory. Anybody may write where the log is, since the account that a daemon becomes has to make
-// a new log file after a rotation.
+// NewPlace makes the directory. Anybody may write to the log's directory, since the account that a daemon becomes has
+// to make a new log file after a rotation.
 func NewPlace() (Place, error) {
 	dir, err := os.MkdirTemp("", "specs-")
 	if err != nil {
@@ -64,12 +64,12 @@ func (p Place) WriteFile(name string, content []byte) error {
 	return errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, content, 0o644), os.Chmod(path, 0o644))
 }
 
-// WriteHole puts a file below the root whose bytes are all 0 and on no disk.
+// WriteHole puts a sparse file below the root: all bytes are 0 and none are on disk.
 func (p Place) WriteHole(name string, size int64) error {
 	return errors.Join(p.WriteFile(name, nil), os.Truncate(filepath.Join(p.Root, name), size))
 }
 
-// Args are the flags that put a server there.
+// Args returns the flags that make a server use the place.
 func (p Place) Args() []string {
 	return []string{"--root", p.Root, "--queue", p.Queue, "--pidfile", p.PIDFile, "--log", p.Log}
 }
@@ -79,16 +79,16 @@ type Start struct {
 	Args    []string
 	Exit    int    // status, 128 plus the signal's number if one ended it, -1 if it had to be killed
 	Stderr  string // what it said
-	Session int    // that it was started in
+	Session int    // in which it was started
 	PID     int
-	Files   []procfs.FileID // that it was started with
+	Files   []procfs.FileID // with which it was started
 }
 
 // ErrHangs means that the original process did not return.
 var ErrHangs = errors.New("the original process did not return")
 
-// Run starts a program in a setting and waits until the process that was started has ended. One that says EMFILE is
-// started again when there is room for a request queue: rows that are judged beside it may have had RLIMIT_MSGQUEUE.
+// Run starts a program in a setting and waits for the original process. A start that fails with EMFILE is repeated
+// when there is room for a request queue: rows judged in parallel may have used up RLIMIT_MSGQUEUE.
 func (p Programs) Run(ctx context.Context, s Setting, program string, args ...string) (Start, error) {
 	const starts = 3
 	for n := 1; ; n++ {
@@ -134,7 +134,7 @@ func (p Programs) runOnce(ctx context.Context, s Setting, program string, args .
 	}
 	if err := startOwn(cmd); err != nil {
 		stderr.close()
-		if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.ENOMEM) { // what the program has left can have used all up
+		if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.ENOMEM) { // what the program has left may have used up all
 			return Start{}, err
 		}
 		return Start{}, suiteFailed(err)
@@ -157,7 +157,7 @@ func (p Programs) runOnce(ctx context.Context, s Setting, program string, args .
 	return start, err
 }
 
-// refused is why the kernel does not execute a program that is there, 0 if the launcher failed at something else.
+// refused returns why the kernel does not execute an existing program, 0 if the launcher failed at something else.
 func refused(said string) unix.Errno {
 	for _, errno := range []unix.Errno{unix.ENOENT, unix.ENOEXEC} {
 		if strings.HasPrefix(said, "launch: exec ") && strings.HasSuffix(said, errno.Error()+"\n") {
@@ -167,7 +167,7 @@ func refused(said string) unix.Errno {
 	return 0
 }
 
-// filesOf are the files that a command is started with.
+// filesOf returns the files that a command is started with.
 func filesOf(cmd *exec.Cmd) (ids []procfs.FileID, err error) {
 	files := slices.Clone(cmd.ExtraFiles)
 	for _, standard := range []any{cmd.Stdin, cmd.Stdout, cmd.Stderr} {
@@ -185,14 +185,14 @@ func filesOf(cmd *exec.Cmd) (ids []procfs.FileID, err error) {
 	return ids, nil
 }
 
-// ErrSuite means that the suite itself could not do what it wanted: no program is to blame.
+// ErrSuite means that the suite itself failed: no program is to blame.
 var ErrSuite = errors.New("the suite could not start the program")
 
 func suiteFailed(err error) error { return fmt.Errorf("%w: %w", ErrSuite, err) }
 
-// waitWithin waits for the original process, and no longer for one that loops or sleeps than [Patience].
+// waitWithin waits for the original process, but only [Patience] for one that loops or sleeps.
 func waitWithin(ctx context.Context, cmd *exec.Cmd) error {
-	const most = 4 // times as long for one that is held up
+	const most = 4 // times Patience, for one that is held up
 	begin := time.Now()
 	done := make(chan struct{})
 	go func() {
@@ -217,8 +217,8 @@ func waitWithin(ctx context.Context, cmd *exec.Cmd) error {
 	}
 }
 
-// whatItDoes says whether a start that does not end runs, in which of its processes, or waits. It is held up if one of
-// them waits for a disk, or could run and has had the processor for less than a loop would have by now.
+// whatItDoes reports whether a start that does not end is running, in which of its processes, or waiting. It is held
+// up if one of them waits for a disk, or is runnable and has had less processor time than a loop would have by now.
 func whatItDoes(original int) (doing rubric.Text, heldUp bool) {
 	itself, _ := proc.Process(original).Stat()
 	children, _ := proc.Children(original)
@@ -254,7 +254,7 @@ func whatItDoes(original int) (doing rubric.Text, heldUp bool) {
 	}
 }
 
-// Server is a daemon that runs.
+// Server is a running daemon.
 type Server struct {
 	Place
 	Start   Start
@@ -287,7 +287,7 @@ func (p Programs) StartServerBy(ctx context.Context, place Place, s Setting, arg
 	if start.Exit != 0 {
 		_, ended, _ := adopted()
 		how, by := endingOfLast(ended, p.Server)
-		if by == 0 { // of a daemon that exits the original has told
+		if by == 0 { // if the daemon exited, the original has said why
 			how = rubric.Text{}
 		}
 		err := errNotStarted
@@ -314,12 +314,12 @@ func (p Programs) StartServerBy(ctx context.Context, place Place, s Setting, arg
 	return server, nil
 }
 
-// ErrHungUp means that the daemon was ended by SIGHUP when the original, which leads the session of the hostile setting, did.
+// ErrHungUp means that SIGHUP ended the daemon when the original, the session leader in the hostile setting, exited.
 var ErrHungUp = errors.New("the daemon was killed by SIGHUP")
 
 var errNotStarted = errors.New("the start failed")
 
-// ErrCrashed means that a signal has ended a process of a start.
+// ErrCrashed means that a signal ended a process of a start.
 var ErrCrashed = errors.New("the start crashed")
 
 func (s Start) said() rubric.Text {
@@ -333,7 +333,7 @@ func (s Start) said() rubric.Text {
 	return finding.Same("stderr: %.500q", s.Stderr)
 }
 
-// ended says how the original process has ended.
+// ended says how the original process ended.
 func (s Start) ended(program string) rubric.Text {
 	if s.Exit > 128 {
 		sig := unix.Signal(s.Exit - 128)
@@ -346,7 +346,7 @@ func (s Start) ended(program string) rubric.Text {
 	return finding.Say("the original process returned %d", s.Exit)
 }
 
-// findDaemon picks the daemon among the processes that the start has left: the one registered for notification, else
+// findDaemon picks the daemon from the processes that the start has left: the one registered for notification, else
 // the one that the PID file names, else the last of the line.
 func (p Place) findDaemon(program string) (int, error) {
 	left, ended, err := adopted()
@@ -388,7 +388,7 @@ func (s *Server) Signal(sig unix.Signal) error {
 	return s.handle.Signal(sig)
 }
 
-// Stop sends SIGSTOP and returns when every thread of the daemon has stopped.
+// Stop sends SIGSTOP and returns once every thread of the daemon has stopped.
 func (s *Server) Stop(ctx context.Context) error {
 	if err := s.Signal(unix.SIGSTOP); err != nil {
 		return err
@@ -407,7 +407,7 @@ func (s *Server) Stop(ctx context.Context) error {
 	}
 }
 
-// FavourMain gives every thread of the daemon but the main one a low priority, so that the main one runs first.
+// FavourMain lowers the priority of every thread of the daemon but the main one, so that the main one runs first.
 func (s *Server) FavourMain() error {
 	tasks, err := s.Process.Tasks()
 	for _, t := range tasks {
@@ -455,7 +455,7 @@ func (s *Server) WaitForEnd(ctx context.Context) (unix.WaitStatus, error) {
 	select {
 	case <-s.ended.Done():
 		status, err := wait4(s.PID, 0)
-		if err == unix.ECHILD { // not adopted: it was the child of another process that is left
+		if err == unix.ECHILD { // not adopted: a child of another remaining process
 			err = nil
 		}
 		return status, os.NewSyscallError("wait4", err)

@@ -13,18 +13,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Setting is what a program is started in.
+// Setting is the environment a program is started in.
 type Setting struct {
 	Hostile      bool     // everything that a starter can leave behind, see Hostile
 	Cwd          string   // working directory, the suite's own if empty
-	KillAtNotify bool     // the kernel kills whoever calls mq_notify(2)
-	Output       *Output  // stdout and stderr, if they are of interest; not in the hostile setting
+	KillAtNotify bool     // the kernel kills the caller of mq_notify(2)
+	Output       *Output  // stdout and stderr, if of interest; not in the hostile setting
 	Orders       []string // further orders to the launcher
 }
 
-// Hostile is the setting of every spec that looks at a daemon: files open at low and high numbers, signals ignored and
-// blocked, a strict umask, variables of no use, supplementary groups if it is root's, and a controlling terminal, which
-// is stdin and stdout, too: a starter's /dev/null there would look like the daemon's own.
+// Hostile is the setting of every spec about a daemon: files open at low and high numbers, signals ignored and
+// blocked, a strict umask, useless variables, supplementary groups if started by root, and a controlling terminal,
+// which is also stdin and stdout: a starter's /dev/null there would look like the daemon's own.
 func Hostile() Setting {
 	return Setting{Hostile: true}
 }
@@ -49,7 +49,7 @@ type hostileFiles struct {
 
 var hostile = sync.OnceValues(openHostileFiles)
 
-// openHostileFiles makes a file that has lost its name for each descriptor to plant, and a terminal.
+// openHostileFiles opens an unlinked file for each descriptor to plant, and a terminal.
 func openHostileFiles() (h hostileFiles, err error) {
 	for range plantedAt {
 		file, err := os.CreateTemp("", "specs-planted-")
@@ -61,7 +61,7 @@ func openHostileFiles() (h hostileFiles, err error) {
 	}
 	h.master, h.terminal, err = OpenTerminal()
 	if err == nil {
-		go io.Copy(io.Discard, h.master) // nobody is to wait for a reader of what it writes
+		go io.Copy(io.Discard, h.master) // a writer must not block for want of a reader
 	}
 	return h, err
 }
@@ -84,18 +84,18 @@ func OpenTerminal() (master, terminal *os.File, err error) {
 	return master, terminal, err
 }
 
-// BeyondLimit is a hostile setting in which a file is open far above RLIMIT_NOFILE, which the starter has lowered since,
-// and tells at which descriptor. The program may find the descriptor, but cannot count up to it.
+// BeyondLimit is a hostile setting with a file open far above RLIMIT_NOFILE, which the starter has lowered since; it
+// returns the descriptor. The program may find the descriptor, but not by counting up to the limit.
 func BeyondLimit() (Setting, int) {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		limit.Max = 1024
 	}
-	at := int(min(limit.Max-2, 100_003)) // Go raises its own limit to one below the greatest
+	at := int(min(limit.Max-2, 100_003)) // Go raises its own limit to one below the hard one
 	return Setting{Hostile: true, Orders: []string{"--plant", fmt.Sprintf("3:%d", at), "--rlimit", "nofile=256:256"}}, at
 }
 
-// Command is what starts a program in a setting: the launcher, which executes it.
+// Command returns the command that starts a program in a setting: the launcher, which executes it.
 func (p Programs) Command(s Setting, program string, args ...string) (*exec.Cmd, error) {
 	cmd := exec.Command(p.Launcher, strings.Fields(os.Getenv(OrdersVariable))...)
 	if s.Hostile {
@@ -126,7 +126,7 @@ func (p Programs) Command(s Setting, program string, args ...string) (*exec.Cmd,
 	return cmd, err
 }
 
-// plainEnvironment is the suite's own, without what tells that it is one.
+// plainEnvironment is the suite's own, without what identifies the suite.
 func plainEnvironment() (orders []string) {
 	for _, variable := range os.Environ() {
 		if strings.HasPrefix(variable, "SPECS_") {

@@ -13,19 +13,19 @@ const TamperedStatus = 3
 
 var tampered atomic.Bool
 
-// Tampered reports whether this process, since [WithstandSignals], or a child that [Now] measures the machine by was
-// stopped. What was seen then proves nothing: a program under test had all the time that it wanted.
+// Tampered reports whether this process, since [WithstandSignals], or a child that measures the machine for [Now] was
+// stopped. Then nothing seen proves anything: a program under test had all the time it wanted.
 func Tampered() bool {
 	return tampered.Load()
 }
 
-// WithstandSignals has this process go on whatever signals it gets from now, but for SIGKILL and SIGSTOP: a program under
-// test may send it any. Ignored in earnest they would be for its children, too.
+// WithstandSignals makes this process survive every signal but SIGKILL and SIGSTOP: a program under test may send any.
+// They are caught and not ignored, which its children would inherit.
 func WithstandSignals() {
-	signal.Reset() // whoever has asked for one gets it no more
+	signal.Reset() // earlier subscribers get none from now on
 	signals, continued := make(chan os.Signal, 1), make(chan os.Signal, 1)
 	signal.Notify(signals)
-	signal.Notify(continued, unix.SIGCONT) // which alone ends a stop, signal(7)
+	signal.Notify(continued, unix.SIGCONT) // only this ends a stop, signal(7)
 	go func() {
 		for {
 			select {

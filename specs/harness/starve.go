@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// StarvedGroup makes a control group (cgroups(7)) that has so many percent of a processor. Who writes 0 to its
-// cgroup.procs enters it. The caller calls [RemoveGroup] once the processes have ended.
+// StarvedGroup makes a control group (cgroups(7)) with that percentage of a processor. A process enters it by writing
+// 0 to its cgroup.procs. The caller calls [RemoveGroup] once the processes have ended.
 func StarvedGroup(percent float64) (dir string, err error) {
 	if dir, err = newGroup("/sys/fs/cgroup", "cpu.max", percent); err != nil {
 		var errV1 error
@@ -22,7 +22,7 @@ func StarvedGroup(percent float64) (dir string, err error) {
 	return dir, nil
 }
 
-// RemoveGroup removes a control group. Its last process may still be ending, of which version 1 tells nobody.
+// RemoveGroup removes a control group. It retries: the last process may still be ending, and version 1 reports no end.
 func RemoveGroup(dir string) error {
 	for deadline := Now() + Patience; ; time.Sleep(10 * time.Millisecond) {
 		err := os.Remove(dir)
@@ -39,7 +39,7 @@ func newGroup(hierarchy, quota string, percent float64) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	f, err := os.OpenFile(filepath.Join(group, quota), os.O_WRONLY, 0) // which exists, unless this is no control group
+	f, err := os.OpenFile(filepath.Join(group, quota), os.O_WRONLY, 0) // exists, unless this is not a control group
 	if err == nil {
 		defer f.Close()
 		_, err = fmt.Fprint(f, int(percent*1000))

@@ -17,10 +17,10 @@ type Syslog struct {
 	dev  string
 }
 
-// devices are what a program may want of /dev.
+// devices are those a program may need in /dev.
 var devices = []string{"null", "zero", "full", "random", "urandom", "tty"}
 
-// NewSyslog mounts a directory, which it makes, over /dev. It needs a mount namespace that nobody else is in, see
+// NewSyslog mounts a directory, which it makes, over /dev. It needs a mount namespace shared with nobody, see
 // [OwnNamespaces]. The caller closes the log daemon.
 func NewSyslog(dev string) (*Syslog, error) {
 	socket := filepath.Join(dev, "log")
@@ -48,7 +48,7 @@ func bind(from, to string) error {
 	return os.NewSyscallError("mount "+to, unix.Mount(from, to, "", unix.MS_BIND|unix.MS_REC, ""))
 }
 
-// Line waits for a line from whoever logs.
+// Line waits for a line from any sender.
 func (s *Syslog) Line(ctx context.Context) (string, error) {
 	ctx, cancel := WithTimeout(ctx, Patience)
 	defer cancel()
@@ -58,7 +58,7 @@ func (s *Syslog) Line(ctx context.Context) (string, error) {
 	return string(line[:n]), err
 }
 
-// Close gives /dev back. Programs that still run keep theirs.
+// Close unmounts it from /dev. Programs that still run keep theirs.
 func (s *Syslog) Close() {
 	s.conn.Close()
 	unix.Unmount("/dev", unix.MNT_DETACH)

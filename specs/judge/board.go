@@ -16,8 +16,8 @@ import (
 	"daemonlab/specs/rubric"
 )
 
-// board is what --watch knows of the rows, and shows: on a terminal's alternate screen, which gives back what was there
-// before, elsewhere as a line for each change.
+// board is what --watch knows of the rows, and its display: a terminal's alternate screen, which restores what was
+// there before, elsewhere a line for each change.
 type board struct {
 	rows     []rubric.Row
 	lang     string
@@ -27,7 +27,7 @@ type board struct {
 	mu      sync.Mutex
 	results map[string]result
 	running map[string]bool
-	fresh   map[string]bool // judged in this round: what is known of the others was so
+	fresh   map[string]bool // judged in this round: the status of the others is from an earlier one
 	errors  string          // of the last build, if it failed
 	state   rubric.Text
 }
@@ -61,7 +61,7 @@ func newBoard(rows []rubric.Row, lang string) *board {
 	return b
 }
 
-// close leaves the points where the user goes on to work.
+// close leaves the points on the user's screen.
 func (b *board) close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -71,8 +71,8 @@ func (b *board) close() {
 	}
 }
 
-// round begins one: nothing is known of the programs as they are now. It returns the rows to judge, first those that
-// have not passed.
+// round begins a round: nothing is known of the programs as they are now. It returns the rows to judge, first those
+// that have not passed.
 func (b *board) round() (red, others []rubric.Row) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -92,7 +92,7 @@ func (b *board) isRed(row rubric.Row) bool {
 	return status != statusPassed && status != statusSkipped
 }
 
-// note notes that a row has begun, or its result, unless it was broken off.
+// note records that a row has begun, or its result unless it was interrupted.
 func (b *board) note(r result, counts bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -108,7 +108,7 @@ func (b *board) note(r result, counts bool) {
 	b.show(finding.Say("judging"), news)
 }
 
-// rest says at the end of a round what is waited for.
+// rest says at the end of a round what it waits for.
 func (b *board) rest(programsAreThere bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -158,7 +158,7 @@ func (b *board) points() string {
 	return finding.Say("%d of %d points", r.Score, r.Max).In(b.lang)
 }
 
-// show draws the screen; where there is none it writes what is new.
+// show draws the screen; without one it prints what is new.
 func (b *board) show(state rubric.Text, news string) {
 	b.state = state
 	if b.terminal {
@@ -173,7 +173,7 @@ func (b *board) draw() {
 	os.Stdout.WriteString("\x1b[H" + strings.Join(b.lines(width, height), "\x1b[K\r\n") + "\x1b[K\x1b[J")
 }
 
-// lines are the points, the rows by step and, as far as there is room, what is wrong with the first that fails.
+// lines are the points, the rows by step and, as far as there is room, the first failed row's fault.
 func (b *board) lines(width, height int) []string {
 	head := finding.Clip(b.points()+"   "+b.state.In(b.lang), width)
 	out := append([]string{bold + head + plain, ""}, b.steps(width)...)
@@ -185,7 +185,7 @@ func (b *board) lines(width, height int) []string {
 	return append(out, "", finding.Clip(finding.Say("Ctrl-C ends").In(b.lang), width))
 }
 
-// wrong is what to look at first: why it does not build, or the first row that failed.
+// wrong is what to look at first: why the build failed, or the first row that failed.
 func (b *board) wrong(columns int) string {
 	if b.errors != "" {
 		return finding.Plain(b.errors)

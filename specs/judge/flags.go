@@ -82,7 +82,7 @@ type options struct {
 	list            bool
 	watch, stream   bool
 	verbose, next   bool
-	sources, build  string // with watch: the command that makes the programs of what is in the directory
+	sources, build  string // with watch: the command that builds the programs from the directory
 }
 
 func parseFlags(args []string) (options, error) {
@@ -136,7 +136,8 @@ func parseFlags(args []string) (options, error) {
 	return o, o.findPrograms()
 }
 
-// findPrograms takes what is not named from beside this program, where the script has built it.
+// findPrograms takes programs not named on the command line from this program's directory, where the script builds
+// them.
 func (o *options) findPrograms() error {
 	self, err := os.Executable()
 	if err != nil {
@@ -160,7 +161,7 @@ func (o *options) findPrograms() error {
 	return nil
 }
 
-// choose returns the rows that were asked for, all if none was named.
+// choose returns the rows asked for, all if none is named.
 func (o *options) choose(all []rubric.Row) ([]rubric.Row, error) {
 	for _, id := range o.ids {
 		if _, ok := rubric.Find(all, id); !ok {

@@ -20,10 +20,10 @@ import (
 	"daemonlab/specs/harness"
 )
 
-// A queue that nobody removes counts against RLIMIT_MSGQUEUE of its user until the next boot: programs that leave theirs
-// behind would soon leave no room for those that are right.
+// A queue that nobody removes counts against its user's RLIMIT_MSGQUEUE until the next boot: programs that leave
+// theirs would soon leave no room for correct ones.
 
-// ownQueues are the namespaces that each row gets, so that its queues end with it; 0 where this user may not make any.
+// ownQueues are the namespaces of each row, so that its queues end with it; 0 where this user may not make any.
 var ownQueues = sync.OnceValue(func() uintptr {
 	const flags = unix.CLONE_NEWIPC | unix.CLONE_NEWNS
 	probe := exec.Command("/proc/self/exe", "--help")
@@ -34,7 +34,7 @@ var ownQueues = sync.OnceValue(func() uintptr {
 	return flags
 })
 
-// queues are those of this user, as far as mqueuefs is mounted.
+// queues returns this user's queues, if mqueuefs is mounted.
 func queues() map[string]bool {
 	if !harness.HasMqueuefs() {
 		return nil
@@ -50,8 +50,8 @@ func queues() map[string]bool {
 	return found
 }
 
-// removeLeft removes what the programs under test have left: the queues that were not there before and that no process
-// has open.
+// removeLeft removes what the programs under test have left: queues that did not exist before and that no process has
+// open.
 func removeLeft(before map[string]bool) {
 	left := queues()
 	for name := range before {
@@ -70,7 +70,7 @@ func removeLeft(before map[string]bool) {
 	}
 }
 
-// tellOfQueues says that there are queues already, which leave less room.
+// tellOfQueues tells the user of existing queues, which leave less room.
 func tellOfQueues(lang string) {
 	const most = 5
 	if names := slices.Sorted(maps.Keys(queues())); len(names) > 0 {
@@ -79,8 +79,8 @@ func tellOfQueues(lang string) {
 	}
 }
 
-// keep copies the programs under test. One that removes its own file fails the row in which it does: restore puts it
-// back, for the next row and for its author.
+// keep copies the programs under test. One that removes its own file fails that row: restore puts the file back, for
+// the next row and for its author.
 func keep(dir string, programs ...string) (restore func() error, err error) {
 	for _, path := range programs {
 		if err := tool.CopyProgram(path, filepath.Join(dir, filepath.Base(path))); err != nil {

@@ -1,7 +1,7 @@
 // Command judge runs the specs against a server and a client and says which rows of the contract they meet.
 //
-// Each row is judged by a process of its own, several at a time. What a program does to the one that judges it, or
-// leaves behind, cannot touch another row; and a row that does not end is ended, with everything it started.
+// Each row is judged by a process of its own, several in parallel. What a program does to its judging process, or
+// leaves behind, cannot affect another row; and a row that does not end is ended, with everything it started.
 package main
 
 import (
@@ -26,7 +26,7 @@ import (
 const (
 	exitPassed = 0
 	exitFailed = 1
-	exitError  = 2 // the suite could not run, or was used wrongly
+	exitError  = 2 // the suite could not run, or bad usage
 )
 
 func main() {
@@ -53,12 +53,12 @@ func run(args []string) (status int, err error) {
 		list(rows, o.lang)
 		return exitPassed, nil
 	}
-	// What a program leaves when the process that judges it has ended comes to this one.
+	// This process adopts what a program leaves when its judging process has ended.
 	if err := harness.AdoptOrphans(); err != nil {
 		return exitError, err
 	}
 	ctx, cancel := context.Background(), func() {}
-	if o.stream { // who reads it ends this process in earnest; any other signal is from a program under test
+	if o.stream { // a reader of the stream uses SIGKILL; any other signal comes from a program under test
 		harness.WithstandSignals()
 	} else {
 		ctx, cancel = signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
@@ -92,7 +92,7 @@ func run(args []string) (status int, err error) {
 	return report.exitStatus(), nil
 }
 
-// judgeInTurn judges the rows, with --next step by step as long as none fails for a fault of its own.
+// judgeInTurn judges the rows; with --next step by step, until one fails for a fault of its own.
 func judgeInTurn(ctx context.Context, o options, rows []rubric.Row, p progress) (results []result, err error) {
 	groups := [][]rubric.Row{rows}
 	if o.next {
@@ -119,14 +119,14 @@ func bySteps(rows []rubric.Row) (groups [][]rubric.Row) {
 	return groups
 }
 
-// stream tells of each row on stdout, for who may have to end the judge before it has judged all. That is this process's
-// alone: the programs under test and the suite have others.
+// stream reports each row on stdout, for a reader that may have to kill the judge before it is done. Only this process
+// has that stdout: the programs under test and the suite have others.
 func stream() progress {
 	var mu sync.Mutex
 	out := json.NewEncoder(os.Stdout)
 	return func(r result) {
 		mu.Lock()
 		defer mu.Unlock()
-		out.Encode(r) // nobody may be listening any more
+		out.Encode(r) // the reader may be gone
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"daemonlab/specs/rubric"
 )
 
-// report is the result as JSON. A row that was skipped counts neither in score nor in max.
+// report is the result as JSON. Skipped rows count neither in score nor in max.
 type report struct {
 	Score int      `json:"score"`
 	Max   int      `json:"max"`
@@ -58,8 +58,8 @@ func (r report) exitStatus() int {
 	return exitPassed
 }
 
-// print shows a table by step, in which a row that failed says what was seen, and then the first that failed: one fault
-// at a time is enough for who has to mend it. With all each is shown, and whole.
+// print shows a table by step, with what was seen for each failed row, and then the first failed row in detail: one
+// fault at a time is enough for its author. With all, every failure is shown in full.
 func (r report) print(o options) {
 	columns, _ := tool.TerminalSize()
 	tell := func(before string, text rubric.Text) {
@@ -87,7 +87,7 @@ func (r report) print(o options) {
 		r.count(statusFailed), r.count(statusSkipped), r.count(statusError), r.Score, r.Max))
 }
 
-// failed are the rows that failed, those first of which something was seen.
+// failed returns the rows that failed, those with something seen first.
 func (r report) failed() (failed []result) {
 	for _, s := range r.Specs {
 		if s.Status == statusFailed || s.Status == statusError {
@@ -105,7 +105,7 @@ func rank(s result) int {
 	return 1
 }
 
-// isToMend is false where what another row is about has to come first.
+// isToMend is false if another row has to be mended first.
 func (s result) isToMend() bool {
 	return s.Status == statusError || s.Status == statusFailed && (s.Finding == nil || s.Finding.See == "")
 }
@@ -134,7 +134,7 @@ func (r report) table(lang string, columns int) {
 	}
 }
 
-// line is what the table says of a row: what it is about, or what was seen instead.
+// line is a row's line in the table: its title, or what was seen instead.
 func (s result) line(lang string) string {
 	switch {
 	case s.Finding != nil:

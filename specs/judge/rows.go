@@ -22,7 +22,7 @@ import (
 	"daemonlab/specs/rubric"
 )
 
-// The ways in which a row can end.
+// How a row can end.
 const (
 	statusPassed  = "passed"
 	statusFailed  = "failed"
@@ -46,24 +46,24 @@ type result struct {
 
 	row     rubric.Row
 	skipped []rubric.Text // why specs of it were skipped
-	notes   []rubric.Text // what specs say of how they judged
+	notes   []rubric.Text // the specs' remarks on how they judged
 }
 
 const (
-	// rowLimit bounds what a row may take, on the harness's clock. A program that hangs wherever it can makes a row take
-	// several of the harness's patience; this is for one that outwits the harness.
+	// rowLimit bounds a row's time, on the harness's clock. A program that hangs wherever it can makes a row take
+	// several times the harness's Patience; this limit is for one that outwits the harness.
 	rowLimit = 2 * time.Minute
 	// rowEnds is when a machine is too slow for a verdict.
 	rowEnds = 10 * rowLimit
 )
 
-// slowest are the rows whose contract has long waits in it. They begin first, beside the others.
+// slowest are the rows whose contract has long waits. They start first, beside the others.
 var slowest = []string{"exit", "sigterm", "cleanup", "stuck", "failure", "instance", "ready"}
 
-// progress hears of each row when it has begun and when it has been judged, from several goroutines.
+// progress is told, from several goroutines, when a row begins and when it has been judged.
 type progress func(result)
 
-// judge judges the rows, several at a time, and returns the results in the order of the rows.
+// judge judges the rows, several in parallel, and returns the results in the order of the rows.
 func judge(ctx context.Context, o options, rows []rubric.Row, p progress) ([]result, error) {
 	dir, err := os.MkdirTemp("", "specs-judge-")
 	if err != nil {
@@ -100,7 +100,7 @@ func judge(ctx context.Context, o options, rows []rubric.Row, p progress) ([]res
 	return results, errors.Join(harness.KillAdopted(), restore())
 }
 
-// hangs are the rows in which the server's start did not return. After some the others are spared the wait.
+// hangs are the rows in which the server's start did not return. After a few the others are spared the wait.
 type hangs struct {
 	mu   sync.Mutex
 	rows []string
@@ -116,7 +116,7 @@ func (h *hangs) note(r result) {
 	}
 }
 
-// enough is the verdict on a row of the server, if its start has hung often enough.
+// enough returns the verdict on a row of a server whose start has hung often enough.
 func (h *hangs) enough(row rubric.Row) (result, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -147,8 +147,8 @@ func newResult(row rubric.Row, status string, why rubric.Text) result {
 
 // judgeRow runs the specs of one row in a process of their own.
 func (o options) judgeRow(ctx context.Context, row rubric.Row) result {
-	// The suite's process writes what it found to a file without a name: the program under test cannot open it, as long
-	// as it can trace neither that process nor this one (proc(5), /proc/pid/fd).
+	// The suite's process writes its findings to an unlinked file: the program under test cannot open it, as long as
+	// it can trace neither that process nor this one (proc(5), /proc/pid/fd).
 	fd, err := unix.MemfdCreate("report", unix.MFD_CLOEXEC)
 	if err != nil {
 		return newResult(row, statusError, finding.Words(os.NewSyscallError("memfd_create", err)))
@@ -162,11 +162,11 @@ func (o options) judgeRow(ctx context.Context, row rubric.Row) result {
 	cmd := exec.CommandContext(ctx, o.suite, fmt.Sprintf("-ginkgo.json-report=/proc/%d/fd/%d", os.Getpid(), fd),
 		"-ginkgo.no-color", "-ginkgo.silence-skips",
 		"-ginkgo.timeout="+(2*rowEnds).String(), // it does not know the harness's clock
-		"-ginkgo.fail-fast")                     // a row holds as a whole, or not
+		"-ginkgo.fail-fast")                     // a row passes as a whole or not at all
 	cmd.Env = append(os.Environ(), harness.ServerVariable+"="+o.server, harness.ClientVariable+"="+o.client,
 		harness.LauncherVariable+"="+o.launcher, harness.RowVariable+"="+row.ID)
-	// A process group of its own keeps a Ctrl-C for this program alone, which passes it on: a second interrupt would
-	// have the suite skip its cleaning up. Only after a while it is killed.
+	// A process group of its own keeps a Ctrl-C for this program, which passes it on: a second interrupt would make
+	// the suite skip its cleanup. It is killed only after a while.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Unshareflags: ownQueues()}
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = harness.Stretched(10 * time.Second)
@@ -208,24 +208,24 @@ func read(report io.ReaderAt) (specs types.SpecReports, err error) {
 	return specs, nil
 }
 
-// full reports whether there is no room for files. In a cage there are only the program and the suite, which needs little.
+// full reports whether there is no room for files. A cage holds only the program and the suite, which needs little.
 func full(dir string) bool {
 	var fs unix.Statfs_t
 	return unix.Statfs(dir, &fs) == nil && (fs.Bavail*uint64(fs.Bsize) < 1<<20 || fs.Ffree < 100)
 }
 
-// killed reports whether a signal ended the suite's process. Its own faults do not, so it was the program's, which runs
-// beside it.
+// killed reports whether a signal ended the suite's process. The suite's own faults do not, so it was the program,
+// which runs beside it.
 func killed(state *os.ProcessState) bool {
 	return state != nil && state.Sys().(syscall.WaitStatus).Signaled()
 }
 
-// interrupted reports whether a signal that ends had the suite stop, which is not ours as long as we go on.
+// interrupted reports whether a terminating signal stopped the suite; it is not ours as long as we continue.
 func interrupted(specs types.SpecReports) bool {
 	return slices.ContainsFunc(specs, func(s types.SpecReport) bool { return s.State == types.SpecStateInterrupted })
 }
 
-// conclude makes one verdict of the row's specs: points are for a row that holds as a whole.
+// conclude makes one verdict of the row's specs: a row earns its points as a whole.
 func (r *result) conclude(specs types.SpecReports) {
 	passed, judged := 0, true
 	for _, s := range specs {
@@ -233,7 +233,7 @@ func (r *result) conclude(specs types.SpecReports) {
 		for _, entry := range s.ReportEntries {
 			var text rubric.Text
 			if err := json.Unmarshal([]byte(entry.Value.AsJSON), &text); err != nil {
-				continue // it is a finding's
+				continue // belongs to a finding
 			}
 			switch entry.Name {
 			case finding.Noted:
@@ -263,7 +263,7 @@ func (r *result) conclude(specs types.SpecReports) {
 	}
 }
 
-// fail takes over what a failed spec says. A finding is the program's fault, anything else the suite's.
+// fail takes over a failed spec's message. A finding is the program's fault, anything else the suite's.
 func (r *result) fail(s types.SpecReport) {
 	var found *finding.Finding
 	var facts []finding.Fact

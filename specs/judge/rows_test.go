@@ -14,7 +14,7 @@ func TestARowThatCannotBeJudgedCountsNeitherWay(t *testing.T) {
 		s := types.SpecReport{State: state, LeafNodeType: types.NodeTypeIt, LeafNodeText: "does it"}
 		s.Failure.Message = message
 		if entry != "" {
-			// As the suite's process sends it.
+			// as the suite's process sends it
 			sent, err := types.WrapEntryValue(value).MarshalJSON()
 			must(t, err)
 			var came types.ReportEntryValue

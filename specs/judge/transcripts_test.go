@@ -16,7 +16,7 @@ import (
 
 var update = flag.Bool("update", false, "write the transcripts anew")
 
-// transcripts are whole outputs as a student sees them, so that a change of wording is seen where it is read.
+// transcripts are whole outputs as a student sees them, so that a change of wording shows up in review.
 var transcripts = []struct {
 	name    string
 	program string // a patch of specs/broken, or a shell script
@@ -43,7 +43,7 @@ func TestTranscripts(t *testing.T) {
 			server := programOf(t, c.program)
 			for _, lang := range []string{"en", "es"} {
 				cmd := exec.Command(filepath.Join(bin, "judge"), append([]string{"--server", server, "--lang", lang}, c.args...)...)
-				cmd.Env = append(os.Environ(), "COLUMNS=1000") // where a line is broken depends on the length of a PID
+				cmd.Env = append(os.Environ(), "COLUMNS=1000") // else line breaks depend on the length of a PID
 				out, err := cmd.Output()
 				if cmd.ProcessState == nil {
 					t.Fatal(err)
@@ -89,8 +89,8 @@ func programOf(t *testing.T, what string) string {
 	return file
 }
 
-// settled has what differs from run to run written as it never is: numbers of processes and queues, times, inodes. The
-// function in which a daemon ended goes: of ten faults in 5 s the kernel logs no more (printk_ratelimit).
+// settled replaces what differs from run to run: numbers of processes and queues, times, inodes. It drops the function
+// in which a daemon ended: the kernel logs at most ten faults in 5 s (printk_ratelimit).
 func settled(text string) string {
 	for _, r := range [][2]string{
 		{`/tmp/specs-(planted-)?\d+`, "/tmp/specs-${1}1"},
@@ -108,7 +108,7 @@ func settled(text string) string {
 	return text
 }
 
-// mustBeSpanish finds words that no Spanish text has, but in what a program or the kernel says.
+// mustBeSpanish finds English words, except in what a program or the kernel says.
 func mustBeSpanish(t *testing.T, text string) {
 	t.Helper()
 	quoted := regexp.MustCompile("(?s)\"[^\"]*\"|`[^`]*`|(?m)^--- .*|/[^ ]*")

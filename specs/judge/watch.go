@@ -18,7 +18,7 @@ import (
 	"daemonlab/specs/rubric"
 )
 
-// watch judges the rows whenever a program has changed, first those that failed. It ends when ctx does.
+// watch judges the rows whenever a program changes, first those that failed. It ends when ctx does.
 func watch(ctx context.Context, o options, rows []rubric.Row) (status int, err error) {
 	programs := finder(func() []string { return []string{o.server, o.client} })
 	b := newBoard(rows, o.lang)
@@ -42,7 +42,7 @@ func watch(ctx context.Context, o options, rows []rubric.Row) (status int, err e
 	return b.report().exitStatus(), nil
 }
 
-// round judges all rows, of copies of the programs, so that they can be built anew meanwhile. That ends the round.
+// round judges all rows on copies of the programs, so that they can be rebuilt meanwhile; a rebuild ends the round.
 func (o options) round(ctx context.Context, programs finder, seen []look, b *board) error {
 	dir, err := os.MkdirTemp("", "specs-watch-")
 	if err != nil {
@@ -78,7 +78,7 @@ func (o options) round(ctx context.Context, programs finder, seen []look, b *boa
 	return err
 }
 
-// keepBuilt builds the programs whenever a source has changed. That they have changed is then seen like any build.
+// keepBuilt builds the programs whenever a source changes. The changed programs are then noticed as after any build.
 func (o options) keepBuilt(ctx context.Context, b *board) {
 	of := finder(func() []string { return sources(o.sources) })
 	seen, _ := of.look()
@@ -91,9 +91,9 @@ func (o options) keepBuilt(ctx context.Context, b *board) {
 	}
 }
 
-// A finder finds the files whose changes matter. What a compiler or an editor does to a file differs: some write into it,
-// some rename another to its place, some remove the directory before. So a file has changed when it looks different, and
-// is looked at again and again.
+// A finder finds the files whose changes matter. Compilers and editors change a file in different ways: some write
+// into it, some rename another over it, some remove the directory first. So a file has changed when its state differs,
+// which is polled.
 type finder func() (files []string)
 
 func sources(root string) (files []string) {
@@ -110,7 +110,7 @@ func sources(root string) (files []string) {
 	return files
 }
 
-// look is how a file looks.
+// look is the state of a file.
 type look struct {
 	file     string
 	inode    uint64
@@ -118,7 +118,7 @@ type look struct {
 	modified unix.Timespec
 }
 
-// look is what tells one state of the files from another. There are programs when all can be executed.
+// look describes the state of the files, for comparison. There are programs when all can be executed.
 func (find finder) look() (state []look, programs bool) {
 	programs = true
 	for _, file := range find() {
@@ -130,10 +130,10 @@ func (find finder) look() (state []look, programs bool) {
 	return state, programs
 }
 
-// quiet is how long nothing must happen to a file before it is taken for whole.
+// quiet is how long a file must be left alone before it counts as complete.
 const quiet = 200 * time.Millisecond
 
-// await returns when the files look different from what was seen and are whole, or when ctx ends.
+// await returns when the files differ from what was seen and are complete, or when ctx ends.
 func (find finder) await(ctx context.Context, seen []look) error {
 	for before := seen; ; {
 		select {
@@ -149,7 +149,7 @@ func (find finder) await(ctx context.Context, seen []look) error {
 	}
 }
 
-// isBeingWritten reports whether somebody has a file open to write to it, which refuses a lease (fcntl(2)).
+// isBeingWritten reports whether somebody has the file open for writing, which makes a lease fail (fcntl(2)).
 func isBeingWritten(file string) bool {
 	f, err := os.OpenFile(file, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {

@@ -23,7 +23,7 @@ import (
 
 var must = check.Must
 
-// suite is the judge with what it needs, and the reference.
+// suite is a directory with the judge and what it needs, and the reference.
 var suite = sync.OnceValues(func() (dir string, err error) {
 	if dir, err = os.MkdirTemp("", "judge-test-"); err != nil {
 		return "", err
@@ -44,7 +44,7 @@ func TestMain(m *testing.M) {
 type watched struct {
 	t    *testing.T
 	cmd  *exec.Cmd
-	dir  string // of the programs, which are false(1) in the beginning
+	dir  string // of the programs, initially false(1)
 	tmp  string // for the judge's temporary files
 	said *gbytes.Buffer
 }
@@ -69,7 +69,7 @@ func newWatched(t *testing.T) *watched {
 	return w
 }
 
-// put builds a program the way go build does: beside it, and renamed.
+// put installs a program as go build does: written beside it, then renamed.
 func (w *watched) put(name, from string) {
 	w.t.Helper()
 	content, err := os.ReadFile(from)
@@ -78,7 +78,7 @@ func (w *watched) put(name, from string) {
 	must(w.t, os.Rename(filepath.Join(w.dir, "new"), filepath.Join(w.dir, name)))
 }
 
-// sees waits until the output has had the texts, in their order, and forgets it up to there.
+// sees waits until the output contains the texts, in order, and drops it up to there.
 func (w *watched) sees(texts ...string) {
 	w.t.Helper()
 	for _, text := range texts {
@@ -87,7 +87,7 @@ func (w *watched) sees(texts ...string) {
 	}
 }
 
-// mustEnd proves that the judge ends with the status and leaves nothing.
+// mustEnd checks that the judge ends with the status and leaves nothing.
 func (w *watched) mustEnd(status int) {
 	w.t.Helper()
 	w.cmd.Wait()

@@ -10,18 +10,18 @@ import (
 	"daemonlab/lab/procfs"
 )
 
-// rootMayKeep are the capabilities by which a program that root starts can become another user and look after its files.
+// rootMayKeep are the capabilities that let a program started by root become another user and handle its files.
 // Without the others it can neither mount nor trace a process that has more than it has.
 var rootMayKeep = procfs.NewCapSet(
 	unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_FOWNER, unix.CAP_FSETID, unix.CAP_KILL, unix.CAP_SETGID,
 	unix.CAP_SETUID, unix.CAP_SETPCAP, unix.CAP_IPC_OWNER,
 )
 
-// victim is the oom_score_adj of who is to be killed first (proc(5)).
+// victim is the oom_score_adj of the first process to kill (proc(5)).
 const victim = "1000"
 
-// confineProgram takes from the program what only the suite may have, for when it is not trusted. The launcher itself
-// keeps it until it executes the program.
+// confineProgram takes from an untrusted program what only the suite may have. The launcher itself keeps it until it
+// executes the program.
 func (o *orders) confineProgram() error {
 	if !o.confine {
 		return nil
@@ -40,7 +40,7 @@ func (o *orders) confineProgram() error {
 	return installFilter(ownLimitsFilter())
 }
 
-// dropFromBounding bounds what an exec by root gives (capabilities(7)).
+// dropFromBounding limits what an exec by root grants (capabilities(7)).
 func dropFromBounding() error {
 	for c := range 64 {
 		if rootMayKeep.Has(c) {
@@ -57,7 +57,7 @@ func dropFromBounding() error {
 	return nil
 }
 
-// filter has the kernel kill the process at mq_notify(2), or fail it at reads of a bad disk.
+// filter makes the kernel kill the process at mq_notify(2), or fail its reads as from a bad disk.
 func (o *orders) filter() error {
 	switch {
 	case o.killAt:
@@ -68,7 +68,7 @@ func (o *orders) filter() error {
 	return nil
 }
 
-// installFilter also works without CAP_SYS_ADMIN, but only with no_new_privs (seccomp(2)), which the program then sees.
+// installFilter also works without CAP_SYS_ADMIN, but only with no_new_privs (seccomp(2)), which the program can see.
 func installFilter(program []unix.SockFilter) error {
 	err := setFilter(program)
 	if !errors.Is(err, unix.EACCES) {
@@ -115,14 +115,14 @@ func badDiskFilter(from uint32) []unix.SockFilter {
 	}
 }
 
-// prlimits are the numbers of prlimit(2) for each ABI of these machines, those of 32 bits and x32 among them.
+// prlimits are the numbers of prlimit(2) for each ABI of these machines, including 32-bit and x32.
 var prlimits = []struct{ arch, nr uint32 }{
 	{unix.AUDIT_ARCH_X86_64, 302}, {unix.AUDIT_ARCH_X86_64, 302 | 1<<30}, {unix.AUDIT_ARCH_I386, 340},
 	{unix.AUDIT_ARCH_AARCH64, 261}, {unix.AUDIT_ARCH_ARM, 369},
 }
 
-// ownLimitsFilter fails prlimit(2) of any process but the caller, named as 0. The kernel asks for the same user only,
-// not for the capabilities of the other process.
+// ownLimitsFilter fails prlimit(2) of any process but the caller, named as 0. The kernel checks only that the user is
+// the same, not the other process's capabilities.
 func ownLimitsFilter() (program []unix.SockFilter) {
 	for i, prlimit := range prlimits {
 		program = append(program, []unix.SockFilter{

@@ -24,7 +24,7 @@ import (
 // launcher is the program under test.
 var launcher string
 
-// helperEnv names the part that this test binary plays as a program that is launched.
+// helperEnv names the part that this test binary plays as the launched program.
 const helperEnv = "LAUNCH_TEST_HELPER"
 
 func TestMain(m *testing.M) {
@@ -60,13 +60,13 @@ func build(m *testing.M) int {
 	return m.Run()
 }
 
-// target is cat(1), which changes nothing of what it was given and waits for its input to end.
+// target is cat(1), which leaves its setting alone and waits for its input to end.
 type target struct {
 	procfs.Process
 	cmd *exec.Cmd
 }
 
-// start has the launcher start cat and returns when that has said something back, so is what now runs.
+// start makes the launcher start cat and returns when that has echoed something, so is now running.
 func start(t *testing.T, given []*os.File, orders ...string) target {
 	t.Helper()
 	cmd := exec.Command(launcher, append(orders, "--", "cat")...)
@@ -123,7 +123,7 @@ func (p target) limit(t *testing.T, resource int) (limit unix.Rlimit) {
 	return limit
 }
 
-// hostileFiles opens one file of each kind that can be told by device and inode, and a terminal.
+// hostileFiles opens one file of each kind that device and inode identify, and a terminal.
 func hostileFiles(t *testing.T) (file, pipe, socket, terminal *os.File) {
 	t.Helper()
 	file, err := os.CreateTemp(t.TempDir(), "")
@@ -146,7 +146,7 @@ func hostileFiles(t *testing.T) (file, pipe, socket, terminal *os.File) {
 	return file, pipe, socket, terminal
 }
 
-// checkFiles proves that the target has the planted files at their numbers, the standard ones, and no others.
+// checkFiles checks that the target has the planted files at their numbers, the standard ones, and no others.
 func checkFiles(t *testing.T, p target, planted map[int]*os.File) {
 	t.Helper()
 	fds, err := p.Descriptors()
@@ -206,7 +206,7 @@ func TestPlain(t *testing.T) {
 	equal(t, "environment", vars, os.Environ())
 }
 
-// A limit that was not ordered is the one that the launcher was started with, though Go has raised it since.
+// A limit not set by an order is the one the launcher was started with, though Go has raised it since.
 func TestLimitIsHandedOn(t *testing.T) {
 	p := start(t, nil, "--rlimit=nofile=100:200", "--", launcher)
 	equal(t, "RLIMIT_NOFILE", p.limit(t, unix.RLIMIT_NOFILE), unix.Rlimit{Cur: 100, Max: 200})
@@ -282,7 +282,7 @@ func TestConfine(t *testing.T) {
 	equal(t, "CapAmb", status.CapAmb, 0)
 	for _, c := range []int{unix.CAP_SYS_PTRACE, unix.CAP_SYS_ADMIN, unix.CAP_SYS_RESOURCE, unix.CAP_DAC_READ_SEARCH} {
 		equal(t, "has capability", status.CapPrm.Has(c), false)
-		if os.Geteuid() == 0 { // nobody else gets it by executing a program
+		if os.Geteuid() == 0 { // only root gets it by executing a program
 			equal(t, "could have it", status.CapBnd.Has(c), false)
 		}
 	}

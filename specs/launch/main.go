@@ -1,14 +1,15 @@
 // Command launch starts a program in a setting as bad as a starter may leave it. It sets everything up in its own
-// process and then executes the program, so that the suite's process, where an ignored signal or a low descriptor could
-// not be undone, stays as it was.
+// process and then executes the program, so that the suite's process, where an ignored signal or a low descriptor
+// could not be undone, is unaffected.
 //
 //	launch [order]... -- program [argument]...
 //
 // What the orders do not name is plain: no descriptor above 2, no signal blocked or ignored. The program has the
 // launcher's PID and whatever user, namespaces and standard files the suite started the launcher with.
 //
-// An error of the launcher's own is one line that begins `launch: `, with exit status 125: it is the suite's fault and
-// never the program's. With --failures it is on a descriptor that the program, which may say the same, does not have.
+// An error of the launcher itself is one line that begins `launch: `, with exit status 125: it is the suite's fault
+// and never the program's. With --failures it goes to a descriptor that the program, which may print the same, does
+// not have.
 package main
 
 import (
@@ -22,7 +23,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// exitFailed is the status by which env(1), timeout(1) and others tell their own failure from the program's.
+// exitFailed is the status by which env(1), timeout(1) and others distinguish their own failure from the program's.
 const exitFailed = 125
 
 func main() {
@@ -36,8 +37,8 @@ func main() {
 	os.Exit(exitFailed)
 }
 
-// launch returns only when something failed. The order matters: a terminal needs its descriptor before that is moved,
-// descriptors may lie above the limit that follows, and after the signals nothing may come that Go needs them for.
+// launch returns only on failure. The order matters: a terminal needs its descriptor before that is moved, descriptors
+// may lie above the limit that follows, and once signals are set, nothing may follow that Go needs them for.
 func (o *orders) launch() error {
 	for _, step := range []func() error{
 		o.takeTerminal, o.changeUmask, o.plant, o.limit, o.changeSecurebits, o.confineProgram, o.setSignals, o.filter,
@@ -73,7 +74,7 @@ func (o *orders) changeUmask() error {
 
 func (o *orders) limit() error {
 	for _, l := range o.limits {
-		// x/sys tells package syscall, which then does not restore RLIMIT_NOFILE at exec.
+		// x/sys notifies package syscall, which then does not restore RLIMIT_NOFILE at exec.
 		if err := unix.Setrlimit(l.resource, &l.Rlimit); err != nil {
 			return fmt.Errorf("setrlimit %s: %w", l.name, err)
 		}
@@ -81,7 +82,7 @@ func (o *orders) limit() error {
 	return nil
 }
 
-// changeSecurebits changes those of the calling thread, which are the ones that execve looks at.
+// changeSecurebits changes those of the calling thread, which are the ones that execve uses.
 func (o *orders) changeSecurebits() error {
 	if !o.noFixup {
 		return nil
@@ -90,9 +91,9 @@ func (o *orders) changeSecurebits() error {
 	return os.NewSyscallError("prctl PR_SET_SECUREBITS", unix.Prctl(unix.PR_SET_SECUREBITS, noSetuidFixup, 0, 0, 0))
 }
 
-// setSignals sets the disposition of every signal and the mask. Package os/signal would not do: it cannot reach the
-// signals that the runtime keeps, and the launcher's own handlers and whatever the suite was started with (nohup) would
-// show through.
+// setSignals sets every signal's disposition, and the mask. Package os/signal would not do: it cannot reach the
+// signals that the runtime reserves, and the launcher's own handlers and inherited dispositions (nohup) would show
+// through.
 func (o *orders) setSignals() error {
 	for sig := syscall.Signal(1); sig <= 64; sig++ {
 		if sig == unix.SIGKILL || sig == unix.SIGSTOP {
@@ -135,7 +136,7 @@ func (o *orders) plant() error {
 	return nil
 }
 
-// copyAbove duplicates fd, closing at exec, at a number that no planting uses.
+// copyAbove duplicates fd, close-on-exec, at a number that no planting uses.
 func (o *orders) copyAbove(fd int) (int, error) {
 	for above := 3; ; {
 		dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, above)

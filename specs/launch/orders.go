@@ -16,13 +16,13 @@ import (
 	"daemonlab/lab/procfs"
 )
 
-// orders are what the command line asks for.
+// orders is the parsed command line.
 type orders struct {
 	failures int // descriptor
 	planted  []planting
 	block    procfs.SignalSet
 	ignore   procfs.SignalSet
-	umask    int // -1: as it is
+	umask    int // -1: unchanged
 	env      []string
 	terminal int // descriptor, -1: none
 	limits   []limit
@@ -32,10 +32,10 @@ type orders struct {
 	badFrom  uint // offset in files from which pread64(2) fails, 0: none
 
 	program string   // absolute
-	args    []string // with the name the program is called by
+	args    []string // including argv[0]
 }
 
-// planting puts a descriptor that the launcher was given at another number.
+// planting puts a given descriptor at another number.
 type planting struct{ from, to int }
 
 type limit struct {
@@ -49,7 +49,7 @@ var resources = map[string]int{
 	"nproc": unix.RLIMIT_NPROC, "data": unix.RLIMIT_DATA,
 }
 
-// parse reads the command line. Lists are separated by commas; an order given twice adds to the first.
+// parse parses the command line. Lists are comma-separated; repeating an order adds to it.
 func parse(args []string) (*orders, error) {
 	o := &orders{failures: 2, umask: -1, terminal: -1}
 	f := flag.NewFlagSet("launch", flag.ContinueOnError)
