@@ -26,7 +26,7 @@ func parseRequest(message []byte, path string) (wire.Request, error) {
 	}
 	whole := pathAt + len(path) + 1
 	reply := bytes.IndexByte(message, '/')
-	behind := max(reply, 0) + max(bytes.IndexByte(message[max(reply, 0):], 0), 0) // a misplaced reply queue name may contain the path
+	behind := max(reply, 0) + max(bytes.IndexByte(message[max(reply, 0):], 0), 0) // the reply queue may have the path in its name
 	at := bytes.Index(message[behind:], []byte(path))
 	if at >= 0 {
 		at += behind

@@ -40,7 +40,7 @@ func (h *Holder) Write(pid int) error {
 	return errors.Join(err, h.file.Truncate(int64(len(line))))
 }
 
-// WaitForReader waits until another process opens the file, done is closed, or [Patience] is over.
+// WaitForReader waits until another process opens the file, done is closed, or [Slack] is over.
 func (h *Holder) WaitForReader(ctx context.Context, done <-chan struct{}) {
 	ctx, cancel := WithTimeout(ctx, Slack)
 	defer cancel()
