@@ -21,7 +21,7 @@ func outcome(s class.Submission, rows []rubric.Row) string {
 	got, of, given := s.Points(rows)
 	switch {
 	case s.Verdict == class.NotOne:
-		return s.Why
+		return oneLine(s.Why)
 	case !given:
 		return fmt.Sprintf("the grader failed: %.60s", oneLine(s.Why))
 	case s.Verdict != class.Graded:
@@ -57,7 +57,7 @@ func printLooks(c class.Class) {
 				fmt.Print("needs a look, with what grades it as it was probably meant, apart from the points:\n\n")
 			}
 			if said = true; i == 0 {
-				fmt.Printf("%v: %s\n", s.Name, look.Why.EN)
+				fmt.Printf("%v: %s\n", s.Name, finding.Plain(look.Why.EN))
 			}
 			if look.Command != "" {
 				fmt.Printf("    %s\n", finding.Plain(look.Command))

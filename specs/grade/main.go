@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"daemonlab/lab/tool"
+	"daemonlab/specs/finding"
 	"daemonlab/specs/grade/cage"
 	"daemonlab/specs/grade/class"
 	"daemonlab/specs/grade/intake"
@@ -33,7 +34,7 @@ func main() {
 	cage.Init()
 	status, err := run(os.Args[1:])
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "grade: %v\n", err)
+		fmt.Fprintf(os.Stderr, "grade: %s\n", finding.Plain(err.Error()))
 	}
 	os.Exit(status)
 }

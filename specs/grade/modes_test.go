@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode"
 
 	"daemonlab/specs/grade/class"
 	"daemonlab/specs/grade/class/classtest"
@@ -62,6 +63,18 @@ func TestRescoreAndMergeFromTheCommandLine(t *testing.T) {
 	c, err := class.Load(out)
 	if err != nil || len(c.Submissions) != 6 || c.Rubric[0].Points != rows[0].Points {
 		t.Errorf("%d submissions, %d points for the first row, %v", len(c.Submissions), c.Rubric[0].Points, err)
+	}
+}
+
+// Names and what building says are strangers'.
+func TestNothingDrivesTheTerminal(t *testing.T) {
+	c := classtest.Class(30)
+	for i := range c.Submissions {
+		c.Submissions[i].Why += " \x1b]2;x\a\u202e"
+	}
+	text, status := said(t, "--rescore", publish(t, c))
+	if odd := strings.IndexFunc(text, func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }); status != 0 || odd >= 0 {
+		t.Errorf("--rescore ends with %d and shows %.40q", status, text[max(0, odd):])
 	}
 }
 

@@ -113,9 +113,9 @@ func (a *attempt) takeIn(context.Context) error {
 	return fault{class.NoBuild, guesses[0].Why}
 }
 
-// oneLine makes a reason of what may be many lines.
+// oneLine makes a reason, fit to be shown, of what may be many lines with names from outside.
 func oneLine(text string) string {
-	return strings.Join(strings.Fields(text), " ")
+	return finding.Plain(strings.Join(strings.Fields(text), " "))
 }
 
 // capped keeps the beginning of what a job writes to it, and drops the rest. When the job has ended nothing more comes.
