@@ -45,11 +45,12 @@ func (d Descriptor) String() string {
 
 // Descriptors lists the process's open descriptors in ascending order, without those closed meanwhile.
 func (p Process) Descriptors() ([]Descriptor, error) {
+	p = p.living()
 	nums, err := numbers(p.Path("fd"))
 	if err = p.unlessEnded("fd", len(nums) == 0, err); err != nil {
 		return nil, err
 	}
-	fds, err := living(nums, p.Descriptor)
+	fds, err := living(nums, p.descriptor)
 	if err == nil && len(fds) < len(nums) {
 		_, err = p.Stat() // it must not be the process itself that is gone
 	}
@@ -58,7 +59,9 @@ func (p Process) Descriptors() ([]Descriptor, error) {
 
 // Descriptor reads one descriptor. It does not open the file, so a FIFO, a terminal or a message queue is not
 // disturbed.
-func (p Process) Descriptor(n int) (Descriptor, error) {
+func (p Process) Descriptor(n int) (Descriptor, error) { return p.living().descriptor(n) }
+
+func (p Process) descriptor(n int) (Descriptor, error) {
 	num := strconv.Itoa(n)
 	target, err := os.Readlink(p.Path("fd", num))
 	if err != nil {

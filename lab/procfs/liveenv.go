@@ -29,6 +29,7 @@ type Environment struct {
 // Reading memory takes ptrace(2) attach rights: the same user, and under Yama's ptrace_scope 1 an ancestor, or
 // CAP_SYS_PTRACE.
 func (p Process) LiveEnviron() (Environment, error) {
+	p = p.living()
 	name, err := p.Exe()
 	if err != nil {
 		return Environment{}, err

@@ -59,6 +59,7 @@ func (p Process) Cwd() (string, error) { return p.link("cwd") }
 func (p Process) Exe() (string, error) { return p.link("exe") }
 
 func (p Process) link(name string) (string, error) {
+	p = p.living()
 	target, err := os.Readlink(p.Path(name))
 	return target, p.unlessEnded(name, false, err)
 }
@@ -67,6 +68,7 @@ func (p Process) link(name string) (string, error) {
 // variables, or forked and cleaned up without exec, still shows this block; see [Process.LiveEnviron]. An entry may be
 // empty or have no `=`.
 func (p Process) Environ() ([]string, error) {
+	p = p.living()
 	block, err := os.ReadFile(p.Path("environ"))
 	err = p.unlessEnded("environ", len(block) == 0, err)
 	if err != nil || len(block) == 0 {
@@ -109,9 +111,25 @@ func Gone(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH)
 }
 
-// Ended reports whether the process has ended. A zombie has; it is only not yet reaped.
+// living is the process as it shows itself in a thread that lives. What threads share is gone from the main thread when
+// that has called pthread_exit(3): it is a zombie, and the process goes on. Other threads have directories as processes
+// do, which no listing shows (proc(5)).
+func (p Process) living() Process {
+	if s, err := p.Stat(); err != nil || !s.State.Ended() {
+		return p
+	}
+	tasks, _ := p.Tasks()
+	for _, t := range tasks {
+		if !t.State.Ended() {
+			return Process{p.pid, filepath.Join(filepath.Dir(p.dir), strconv.Itoa(t.Pid))}
+		}
+	}
+	return p
+}
+
+// Ended reports whether the process has ended. A zombie has, unless other threads of it live; it is only not yet reaped.
 func (p Process) Ended() (bool, error) {
-	s, err := p.Stat()
+	s, err := p.living().Stat()
 	if Gone(err) {
 		return true, nil
 	}

@@ -18,8 +18,8 @@ type Status struct {
 	TracerPid int // 0 when nothing traces it
 	Uid, Gid  IDs
 	Groups    []int  // supplementary groups, ascending
-	Umask     int    // -1 if it no longer has one (a zombie)
-	VmRSS     uint64 // resident memory in bytes; 0 for zombies and kernel threads, which have no memory
+	Umask     int    // -1 if it no longer has one (a zombie without other threads)
+	VmRSS     uint64 // resident memory in bytes; 0 for such zombies and for kernel threads, which have no memory
 	Threads   int
 
 	SigPnd, ShdPnd         SignalSet // pending for the thread, for the process
@@ -62,7 +62,15 @@ func parseState(text string) (State, error) {
 }
 
 // Status reads /proc/PID/status.
-func (p Process) Status() (Status, error) { return load(p.Path("status"), parseStatus) }
+func (p Process) Status() (Status, error) {
+	s, err := load(p.Path("status"), parseStatus)
+	if err == nil && s.State.Ended() {
+		if shared, err := load(p.living().Path("status"), parseStatus); err == nil {
+			s.Umask, s.VmRSS = shared.Umask, shared.VmRSS
+		}
+	}
+	return s, err
+}
 
 // parseStatus parses /proc/PID/status. Unknown fields are skipped, as newer kernels add some; all others but two are
 // required.

@@ -35,12 +35,6 @@ func Of(pid int) (f Facts, err error) {
 	f.Stat, errs[0] = p.Stat()
 	f.Status, errs[1] = p.Status()
 	f.Tasks, errs[2] = p.Tasks()
-	if f.Stat.State.Ended() { // what a main thread that has called pthread_exit(3) shared, the other threads still have
-		if i := slices.IndexFunc(f.Tasks, func(t procfs.Status) bool { return !t.State.Ended() }); i >= 0 {
-			f.Status.Umask = f.Tasks[i].Umask
-			p = proc.Process(f.Tasks[i].Pid)
-		}
-	}
 	f.Descriptors, errs[3] = p.Descriptors()
 	f.Cwd, errs[4] = p.Cwd()
 	if f.Env, err = p.LiveEnviron(); err != nil {

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"daemonlab/lab/procfs"
 )
 
 // After a fault the source line is named, where the kernel's log may be read.
@@ -58,13 +60,23 @@ func TestAProcessLivesAsLongAsAThread(t *testing.T) {
 	}
 	defer cmd.Wait()
 	defer cmd.Process.Kill()
-	ended := false
-	for deadline := time.Now().Add(5 * time.Second); !ended && time.Now().Before(deadline); {
-		ended, _ = proc.Process(cmd.Process.Pid).Ended()
+	daemon := &Server{Process: proc.Process(cmd.Process.Pid), PID: cmd.Process.Pid}
+	first := procfs.Stat{}
+	for deadline := time.Now().Add(5 * time.Second); !first.State.Ended() && time.Now().Before(deadline); {
+		first, _ = daemon.Process.Stat()
 	}
 	living, err := Adopted()
-	if !ended || err != nil || len(living) != 1 || living[0].Pid != cmd.Process.Pid {
-		t.Errorf("first thread has ended: %v, living: %v, %v", ended, living, err)
+	if !first.State.Ended() || err != nil || len(living) != 1 || living[0].Pid != cmd.Process.Pid || !daemon.Alive() {
+		t.Errorf("first thread: %v, living: %v, %v, daemon alive: %v", first.State, living, err, daemon.Alive())
+	}
+	files, filesErr := daemon.OpenFiles()
+	cwd, cwdErr := daemon.Process.Cwd()
+	status, statusErr := daemon.Process.Status()
+	env, envErr := daemon.Process.LiveEnviron()
+	if err := errors.Join(filesErr, cwdErr, statusErr, envErr); err != nil || files < 3 || cwd == "" || status.Umask < 0 ||
+		status.VmRSS == 0 || len(env.Vars) == 0 {
+		t.Errorf("%d descriptors, cwd %q, umask %d, %d bytes, variables: %v, %v", files, cwd, status.Umask, status.VmRSS,
+			env.Vars, err)
 	}
 }
 

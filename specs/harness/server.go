@@ -400,7 +400,7 @@ func (s *Server) Stop(ctx context.Context) error {
 		if err != nil || ctx.Err() != nil {
 			return errors.Join(err, ctx.Err())
 		}
-		if !slices.ContainsFunc(tasks, func(t procfs.Status) bool { return t.State != 'T' }) {
+		if !slices.ContainsFunc(tasks, func(t procfs.Status) bool { return t.State != 'T' && !t.State.Ended() }) {
 			return nil
 		}
 		time.Sleep(100 * time.Microsecond)
@@ -423,9 +423,9 @@ func (s *Server) Continue() {
 	s.Signal(unix.SIGCONT)
 }
 
-// Sleeps reports whether no thread of the daemon runs or waits for a disk.
+// Sleeps reports whether the daemon lives and no thread of it runs or waits for a disk.
 func (s *Server) Sleeps() bool {
-	return !s.hasThread(func(state procfs.State) bool { return state != 'S' })
+	return s.Alive() && !s.hasThread(func(state procfs.State) bool { return state != 'S' && !state.Ended() })
 }
 
 func (s *Server) hasThread(that func(procfs.State) bool) bool {
@@ -480,6 +480,6 @@ func (s *Server) Close() {
 
 // OpenFiles counts the daemon's descriptors.
 func (s *Server) OpenFiles() (int, error) {
-	entries, err := os.ReadDir(s.Process.Path("fd"))
-	return len(entries), err
+	fds, err := s.Process.Descriptors()
+	return len(fds), err
 }
