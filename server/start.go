@@ -125,7 +125,8 @@ func serve(c config, st starter, openLog func() (log.Sink, error)) (err error) {
 	}
 	undo = pidFile.Remove
 	logger.Printf("ready: serving %s on queue %s, user %d", log.Outside(c.Root), log.Outside(c.Queue), os.Getuid())
-	s.handleSignals(end, hangup)
+	go s.reopenLog(hangup)
+	s.awaitEnd(end)
 	s.stop()
 	return nil
 	//lab:end

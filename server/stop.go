@@ -30,16 +30,14 @@ func catchSignals() (end, hangup chan os.Signal) {
 	return end, hangup
 }
 
-// handleSignals returns when the server has to end.
-func (s *server) handleSignals(end, hangup <-chan os.Signal) {
+// awaitEnd returns when the server has to end.
+func (s *server) awaitEnd(end <-chan os.Signal) {
 	every := time.NewTicker(checkPeriod)
 	defer every.Stop()
 	for {
 		select {
 		case <-every.C:
 			s.checkQueue()
-		case <-hangup:
-			s.reopenLog()
 		case sig := <-end:
 			s.log.Printf("%v: stopping", sig)
 			return
@@ -47,12 +45,15 @@ func (s *server) handleSignals(end, hangup <-chan os.Signal) {
 	}
 }
 
-func (s *server) reopenLog() {
-	if err := s.log.Reopen(); err != nil {
-		s.log.Printf("SIGHUP: the log stays as it is: %v", err)
-		return
+// reopenLog runs in a goroutine of its own: a disk that hangs blocks open(2), and SIGTERM is to end the server still.
+func (s *server) reopenLog(hangup <-chan os.Signal) {
+	for range hangup {
+		if err := s.log.Reopen(); err != nil {
+			s.log.Printf("SIGHUP: the log stays as it is: %v", err)
+		} else {
+			s.log.Printf("SIGHUP: log reopened")
+		}
 	}
-	s.log.Printf("SIGHUP: log reopened")
 }
 
 // stop ends the service: no more requests are taken, waiting ones are refused, and transfers have the grace period to
