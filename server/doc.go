@@ -47,7 +47,7 @@
 //	a file grows                          as much is sent as INFO announced
 //	a file is unlinked, replaced, or      sent as it was opened
 //	  becomes unreadable
-//	a file under a lease                  waited for, as open(2) would, in that client's own transfer
+//	a file under a lease                  waited for, up to --stall, in that client's own transfer
 //	a client of another PID namespace     not watched, if the process of that number is another user's
 //	a file of /proc                       FAILURE: it does not report its size
 //	a disk that hangs                     a goroutine blocked on it is replaced within a second

@@ -81,6 +81,14 @@ func TestSIGTERMEndsTheWaitForALease(t *testing.T) {
 	}
 }
 
+func TestStallBoundsTheWaitForALease(t *testing.T) {
+	s := start(t, place(t), "--stall", "0.1")
+	leased(t, s)
+	if text, _ := fetch(t, s, "leased").Failed(); !strings.Contains(text, unix.EAGAIN.Error()) {
+		t.Errorf("FAILURE %q", text)
+	}
+}
+
 // The kernel takes a path of PATH_MAX bytes including its NUL, see path_resolution(7): the server must add nothing to
 // it.
 func TestAPathMayHave4095Bytes(t *testing.T) {

@@ -86,13 +86,15 @@ func (r *reply) pause(d time.Duration) error {
 	}
 }
 
-// send sends one message, blocking while the queue is full.
+// send sends one message, waiting for room.
 func (r *reply) send(body []byte, kind uint) error {
-	err := r.queue.TrySend(body, kind)
-	if errors.Is(err, unix.EAGAIN) {
-		return r.await(body, kind)
+	if err := r.queue.TrySend(body, kind); !errors.Is(err, unix.EAGAIN) {
+		return err
 	}
-	return err
+	if err := r.handOver(); err != nil {
+		return err
+	}
+	return r.client.wait(r.queue, body, kind)
 }
 
 // sendData sends b in messages of the queue's size.
@@ -105,14 +107,6 @@ func (r *reply) sendData(b []byte) error {
 		b = b[n:]
 	}
 	return nil
-}
-
-// await sends when there is room.
-func (r *reply) await(body []byte, kind uint) error {
-	if err := r.handOver(); err != nil {
-		return err
-	}
-	return r.client.wait(r.queue, body, kind)
 }
 
 // fail tells the client why the exchange ends. A client that takes nothing, or that the server has no more time for,

@@ -43,12 +43,12 @@ var errShrunk = errors.New("the file became shorter while it was sent")
 // leasePause is the time between attempts to open a file under a lease.
 const leasePause = 20 * time.Millisecond
 
-// open waits for the holder of a lease to give it up; the kernel breaks it after /proc/sys/fs/lease-break-time, see
-// fcntl(2).
+// open waits up to --stall for the holder of a lease to give it up; the kernel breaks it after
+// /proc/sys/fs/lease-break-time, see fcntl(2).
 func (s *server) open(reply *reply, path string) (file, error) {
-	for {
+	for begin := time.Now(); ; {
 		f, err := s.root.open(path)
-		if !errors.Is(err, unix.EAGAIN) {
+		if !errors.Is(err, unix.EAGAIN) || time.Since(begin) > s.Stall {
 			return f, err
 		}
 		if err := reply.pause(leasePause); err != nil {
