@@ -73,9 +73,7 @@ func (s *server) notified(event mq.Event) {
 	if event != mq.Arrived || s.stopping.Load() {
 		return
 	}
-	if err := s.queue.Load().Notify(s.notified); err != nil && !errors.Is(err, os.ErrClosed) {
-		s.log.Printf("%v", err)
-	}
+	s.queue.Load().Notify(s.notified) // where that fails, checkQueue registers or says why not
 	s.drain(0)
 }
 
