@@ -5,7 +5,6 @@ package daemon
 import (
 	"bytes"
 	"os"
-	"os/signal"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,7 +13,7 @@ import (
 // daemon starts, and both it and the arguments are there for everybody to read in /proc.
 const (
 	configMagic = "daemon configuration\n"
-	configMax   = 64 << 10 // bytes, magic included
+	configMax   = 1 << 20 // bytes, magic included
 	configSeals = unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE
 )
 
@@ -25,8 +24,6 @@ func sealedConfig(config []byte) (*os.File, error) {
 		return nil, os.NewSyscallError("memfd_create", err)
 	}
 	f := os.NewFile(uintptr(fd), "daemon-config")
-	// Beyond RLIMIT_FSIZE then comes EFBIG. To catch the signal takes threads, which RLIMIT_NPROC may refuse.
-	signal.Ignore(unix.SIGXFSZ)
 	if _, err = f.WriteString(configMagic + string(config)); err == nil {
 		_, err = unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, configSeals)
 		err = os.NewSyscallError("fcntl F_ADD_SEALS", err)

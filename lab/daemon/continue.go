@@ -4,11 +4,8 @@ package daemon
 
 import (
 	"os"
-	"os/signal"
 	"path/filepath"
 	"runtime"
-
-	"golang.org/x/sys/unix"
 )
 
 // The first thread of a daemon is what /proc/PID/status shows. os/signal keeps one thread with nearly every signal
@@ -54,7 +51,6 @@ func run(config []byte, body func(*Daemon) error) int {
 
 // attributes sets what step 7 asks of every daemon.
 func attributes() error {
-	catchFileSizeLimit()
 	// What ps(1) shows, the main thread's name, is "exe" after the exec of /proc/self/exe.
 	os.WriteFile("/proc/self/comm", []byte(filepath.Base(os.Args[0])), 0)
 	if err := connectStdio(); err != nil {
@@ -62,10 +58,4 @@ func attributes() error {
 	}
 	resetUmask()
 	return changeDirectory()
-}
-
-// catchFileSizeLimit makes a write beyond RLIMIT_FSIZE fail with EFBIG. SIGXFSZ's default is to kill the process, and
-// a log file that has grown to a limit of the starter must not end a server.
-func catchFileSizeLimit() {
-	signal.Notify(make(chan os.Signal, 1), unix.SIGXFSZ)
 }

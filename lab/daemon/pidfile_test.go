@@ -6,7 +6,6 @@ import (
 	"iter"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -124,7 +123,6 @@ func TestAFailedWriteChangesNothing(t *testing.T) {
 	}
 	dir := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(dir, "stale"), []byte("9"), 0o600))
-	signal.Notify(make(chan os.Signal, 1), unix.SIGXFSZ)
 	must(t, unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: 1, Max: 1}))
 	for _, name := range []string{"stale", "new"} {
 		if _, err := daemon.LockPIDFile(filepath.Join(dir, name)); !errors.Is(err, unix.EFBIG) {

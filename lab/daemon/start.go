@@ -15,7 +15,7 @@ import (
 
 // Options says how [Start] is to start the daemon.
 type Options struct {
-	// Config is a struct whose exported fields reach the daemon byte for byte, by encoding/gob in up to 64 KiB, see
+	// Config is a struct whose exported fields reach the daemon byte for byte, by encoding/gob in up to 1 MiB, see
 	// [Daemon.Config]. File names in it must be absolute: the daemon's working directory is /.
 	Config any
 	// Unmake removes what the daemon reported with [Daemon.Made], after a start that failed: the daemon may have been
