@@ -32,8 +32,8 @@ func LookupAccount(name string) (Account, error) {
 		if len(fields) != 7 || fields[0] != name {
 			continue
 		}
-		uid, uidErr := strconv.ParseInt(fields[2], 10, 32)
-		gid, gidErr := strconv.ParseInt(fields[3], 10, 32)
+		uid, uidErr := strconv.ParseUint(fields[2], 10, 32)
+		gid, gidErr := strconv.ParseUint(fields[3], 10, 32)
 		if uidErr == nil && gidErr == nil {
 			return Account{Name: name, UID: int(uid), GID: int(gid)}, nil
 		}
