@@ -39,10 +39,11 @@ static int open_pid_file(const char *path)
 static pid_t read_pid(int fd)
 {
     char text[32] = "", *end;
+    ssize_t length = pread(fd, text, sizeof text - 1, 0);
     long pid;
 
-    if (pread(fd, text, sizeof text - 1, 0) <= 0)
-        return 0;
+    if (length <= 0 || (size_t)length == sizeof text - 1)
+        return 0; /* a longer file holds something else, too */
     pid = strtol(text, &end, 10);
     return pid > 0 && (*end == '\n' || *end == '\0') ? (pid_t)pid : 0;
 }
