@@ -56,7 +56,7 @@ func TestUsersWhoDoNotReadLeaveRoomForOthers(t *testing.T) {
 		t.Skip("only root can make a reply queue of another user")
 	}
 	const size = 64 << 10
-	s := start(t, place(t), "--transfers", "8") // of which the first may have 4, the second 2, the third 1
+	s := start(t, place(t), "--transfers", "16") // of which the first may have 8, the second 4, the third 2
 	must(t, s.WriteFile("large", make([]byte, size)))
 	must(t, s.WriteFile("small", []byte("x")))
 	of := func(uid, n int) (clients []*harness.Client) {
@@ -69,7 +69,7 @@ func TestUsersWhoDoNotReadLeaveRoomForOthers(t *testing.T) {
 		}
 		return clients
 	}
-	first, second := of(70001, 7), of(70002, 7)
+	first, second := of(70001, 10), of(70002, 6)
 	for path, length := range map[string]int{"small": 1, "large": size} {
 		c := client(t, tiny)
 		must(t, c.GiveTo(70003))
@@ -78,10 +78,10 @@ func TestUsersWhoDoNotReadLeaveRoomForOthers(t *testing.T) {
 			t.Errorf("the third user did not get %s", path)
 		}
 	}
-	if served, refused := finish(t, first, "large", size); served != 4 || refused != 3 {
+	if served, refused := finish(t, first, "large", size); served != 8 || refused != 2 {
 		t.Errorf("the first user: %d served, %d refused", served, refused)
 	}
-	if served, refused := finish(t, second, "large", size); served != 2 || refused != 5 {
+	if served, refused := finish(t, second, "large", size); served != 4 || refused != 2 {
 		t.Errorf("the second user: %d served, %d refused", served, refused)
 	}
 	mustHoldNothing(t, s)
