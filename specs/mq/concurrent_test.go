@@ -21,7 +21,7 @@ import (
 	"daemonlab/specs/mq/bursts"
 )
 
-// newSeed is shown in any case, so that a run can be had again. What the scheduler does cannot.
+// newSeed is always printed, so that a run can be repeated. Scheduling cannot.
 func newSeed() uint64 {
 	seed := uint64(rand.Uint32())
 	AddReportEntry("seed", seed, ReportEntryVisibilityFailureOrVerbose)
@@ -36,8 +36,8 @@ func serve(ctx context.Context, order bursts.Order, load bursts.Load) bursts.Res
 	return r
 }
 
-// servesAll has nothing lost in all rounds. Where they are slow it is content with fewer of them: the chance that one of
-// them shows a fault is not less there.
+// servesAll expects no loss in any round. On a slow machine it runs fewer rounds: each is just as likely to show a
+// fault.
 func servesAll(ctx context.Context, order bursts.Order, load bursts.Load) {
 	GinkgoHelper()
 	const parts = 10
@@ -104,8 +104,8 @@ var _ = Describe("Every successful registration has one end", func() {
 
 func init() { parts.Add("mix", mix) }
 
-// mix is one of four processes, in which threads register, cancel, send and receive at random moments. It prints how
-// many registrations were woken, removed and refused, having found one cookie of each that was made.
+// mix is one of four processes whose threads register, cancel, send and receive at random moments. It prints how many
+// registrations were woken, removed and refused, after checking that each has left exactly one cookie.
 func mix(args []string) error {
 	seed, err1 := strconv.ParseUint(args[1], 10, 64)
 	number, err2 := strconv.ParseUint(args[2], 10, 64)
@@ -116,7 +116,7 @@ func mix(args []string) error {
 	}
 
 	var last, busy atomic.Int64
-	var made sync.Map // numbers of registrations
+	var made sync.Map // registration numbers
 	register := func() error {
 		id := uint16(last.Add(1))
 		err := rawNotifyThread(fd, socket, &cookie{byte(id), byte(id >> 8)})
@@ -150,13 +150,13 @@ func mix(args []string) error {
 		})
 	}
 
-	// What is unread takes room, and without room mq_notify sleeps (row 135).
+	// Unread cookies fill the socket's buffer, and then mq_notify sleeps (row 135).
 	var over atomic.Bool
 	cookies := make(chan []cookie)
 	go func() { cookies <- readUntil(&mailbox{socket}, &over) }()
 	group.Wait()
 	close(failures)
-	if err := errors.Join(<-failures, unix.Close(fd)); err != nil { // which ends the last registration
+	if err := errors.Join(<-failures, unix.Close(fd)); err != nil { // ends the last registration
 		return err
 	}
 	over.Store(true)
@@ -167,7 +167,7 @@ func mix(args []string) error {
 	return err
 }
 
-// ends counts the cookies by their last byte, of which each registration has one.
+// ends counts the cookies by their last byte; every registration leaves one.
 func ends(made *sync.Map, cookies []cookie) (count map[byte]int, err error) {
 	count = map[byte]int{}
 	for _, c := range cookies {
@@ -183,7 +183,7 @@ func ends(made *sync.Map, cookies []cookie) (count map[byte]int, err error) {
 	return count, nil
 }
 
-// readUntil reads cookies until all is over. The kernel has put them there before the call returns that causes them.
+// readUntil reads cookies until done. The kernel queues a cookie before the call that causes it returns.
 func readUntil(box *mailbox, over *atomic.Bool) (all []cookie) {
 	for {
 		last := over.Load()

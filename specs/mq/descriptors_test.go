@@ -14,10 +14,11 @@ import (
 	"daemonlab/specs/inside"
 )
 
-// highNumber is a descriptor that nothing else in the process gets by chance: the kernel gives out the lowest.
+// highNumber is a descriptor that nothing else in the process gets by chance: the kernel hands out the lowest free
+// one.
 const highNumber = 900
 
-// duplicateHigh makes a duplicate that can be closed twice without closing a stranger's file.
+// duplicateHigh returns a duplicate that may be closed twice without hitting another file.
 func duplicateHigh(fd int) int {
 	GinkgoHelper()
 	return must(unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, highNumber))
@@ -107,7 +108,7 @@ var _ = Describe("C. mq_close, mq_unlink, descriptors: files", func() {
 		DeferCleanup(unix.Close, duplicate)
 		second := owned(rawOpen(q.Name()[1:], os.O_RDWR, 0, nil))
 
-		Expect(unix.SetNonblock(first, true)).To(Succeed()) // fcntl(F_SETFL), which works as mq_setattr does
+		Expect(unix.SetNonblock(first, true)).To(Succeed()) // fcntl(F_SETFL) has the same effect as mq_setattr
 
 		Expect([]bool{nonBlock(first), nonBlock(duplicate), nonBlock(second)}).To(Equal([]bool{true, true, false}))
 	})
@@ -223,7 +224,7 @@ var _ = Describe("C. mq_close, mq_unlink, descriptors: mqueuefs", func() {
 	})
 })
 
-// watchQueue watches mqueuefs while a queue is made, while a message goes through it, and while it is removed.
+// watchQueue watches mqueuefs while a queue is created, used for one message, and removed.
 func watchQueue() (made, messages, gone uint32) {
 	GinkgoHelper()
 	name := newName()

@@ -27,7 +27,7 @@ var _ = Describe("I. mq_notify: firing: one message, one notification; who gets 
 		Eventually(events).Should(Receive(Equal(mq.Arrived)))
 		receive(q)
 
-		Expect(q.TrySend(nil, 0)).To(Succeed()) // announced to nobody
+		Expect(q.TrySend(nil, 0)).To(Succeed()) // nobody is registered
 		receive(q)
 		again := register(q)
 		Expect(q.TrySend(nil, 0)).To(Succeed())
@@ -156,7 +156,7 @@ var _ = Describe("I. mq_notify: firing: in time", func() {
 		again := register(q)
 		receive(q)
 		Expect(q.TrySend([]byte("in between"), 0)).To(Succeed())
-		Expect(receive(q)).To(Equal("in between")) // the same drain goes on
+		Expect(receive(q)).To(Equal("in between")) // still the same drain
 
 		Eventually(again).Should(Receive(Equal(mq.Arrived)))
 		Expect(receiveError(q)).To(MatchError(unix.EAGAIN), "nothing is left for the second notification")
@@ -226,7 +226,7 @@ var _ = Describe("I. mq_notify: firing: other circumstances", func() {
 	})
 })
 
-// listed reports whether /proc/net/netlink has the socket, by its inode.
+// listed reports whether /proc/net/netlink lists the socket, by inode.
 func listed(socket int) bool {
 	GinkgoHelper()
 	var st unix.Stat_t

@@ -35,11 +35,11 @@ var _ = Describe("K2. What programs trip over: the C library's threads; registra
 		Expect(stranger.notify(fd, sigevNone)).To(Succeed())
 
 		Expect(q.Notify(func(mq.Event) {})).To(MatchError(unix.EBUSY))
-		Expect(q.Unnotify()).To(Succeed()) // which is no help
+		Expect(q.Unnotify()).To(Succeed()) // does not help
 		Expect(q.NotifyNone()).To(MatchError(unix.EBUSY))
 	})
 
-	// announce has two queues announce a message each by the same blocked signal, and gives the signals that come of it.
+	// announce has two queues each announce a message by the same blocked signal, and returns the pending instances.
 	announce := func(p *peer, signal unix.Signal) []siginfo {
 		GinkgoHelper()
 		var queues [2]int

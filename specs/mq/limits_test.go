@@ -12,10 +12,10 @@ import (
 	"daemonlab/specs/inside"
 )
 
-// cost is what a queue of a peer is charged: 1 message of 16 bytes, two records of 48.
+// cost is what a peer's queue is charged: one message of 16 bytes and two records of 48.
 const cost = 16 + 48 + 48
 
-// limited is a peer in namespaces of its own that may have so many bytes in queues.
+// limited is a peer in namespaces of its own whose RLIMIT_MSGQUEUE is this many bytes.
 func limited(bytes int) *peer {
 	GinkgoHelper()
 	p := startPeer(inNamespaces(unix.CLONE_NEWUSER | unix.CLONE_NEWIPC))
@@ -85,7 +85,7 @@ var _ = Describe("B. Limits: what a queue and a namespace may hold; RLIMIT_MSGQU
 		Expect(unix.Setrlimit(unix.RLIMIT_MSGQUEUE, &unix.Rlimit{Cur: cost, Max: old.Max})).To(Succeed())
 		DeferCleanup(unix.Setrlimit, unix.RLIMIT_MSGQUEUE, &old)
 
-		p := limited(cost) // of which its maker has had the first
+		p := limited(cost) // its creator has used up the first
 
 		Expect(p.open("/one", newOne)).Error().To(MatchError(unix.EMFILE))
 	})

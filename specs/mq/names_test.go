@@ -200,7 +200,7 @@ var _ = Describe("A. Names and mq_open: mode and owner; names", func() {
 		DeferCleanup(mq.Unlink, name)
 		var st unix.Stat_t
 		Expect(onThread(func() error {
-			unix.Setfsgid(inside.OtherUser) // while the thread has the right to
+			unix.Setfsgid(inside.OtherUser) // while the thread still may
 			unix.Setfsuid(inside.OtherUser)
 			q, err := mq.Open(name, os.O_RDWR|os.O_CREATE, 0o600, &mq.Attr{MaxMsg: 1, MsgSize: 16})
 			if err != nil {

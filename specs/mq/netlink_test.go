@@ -14,7 +14,6 @@ import (
 	"daemonlab/specs/inside"
 )
 
-// The values of sigev_notify.
 const (
 	sigevSignal   = 0
 	sigevNone     = 1
@@ -22,8 +21,8 @@ const (
 	sigevThreadID = 4
 )
 
-// mailbox is a netlink socket that the kernel puts cookies on. It does so before the call that causes it returns, so
-// what is not there after that call will not come.
+// mailbox is a netlink socket on which the kernel queues cookies. It does so before the call that causes them returns,
+// so a cookie not there by then will not come.
 type mailbox struct{ fd int }
 
 func newMailbox() *mailbox {
@@ -39,10 +38,10 @@ func (m *mailbox) close() {
 	m.fd = -1
 }
 
-// register registers this process with a cookie that begins with the number.
+// register registers this process with a cookie that starts with number.
 func (m *mailbox) register(fd int, id byte) error { return rawNotifyThread(fd, m.fd, &cookie{id}) }
 
-// announced is a queue whose next message puts the cookie 1 into the mailbox.
+// announced returns a queue whose next message puts cookie 1 into the mailbox.
 func announced() (*mq.Queue, *mailbox) {
 	GinkgoHelper()
 	q, box := newQueue(1, 16), newMailbox()
@@ -50,11 +49,11 @@ func announced() (*mq.Queue, *mailbox) {
 	return q, box
 }
 
-// woken and removed are cookies as they come back.
+// woken and removed are cookies as the kernel returns them.
 func woken(id byte) cookie   { return cookie{0: id, 31: byte(mq.Arrived)} }
 func removed(id byte) cookie { return cookie{0: id, 31: byte(mq.Removed)} }
 
-// next takes the cookie that has lain there longest. EAGAIN says that there is none.
+// next returns the oldest cookie, or EAGAIN.
 func (m *mailbox) next() (c cookie, err error) {
 	buf := make([]byte, 64)
 	n, err := unix.Read(m.fd, buf)
@@ -65,7 +64,7 @@ func (m *mailbox) next() (c cookie, err error) {
 	return c, err
 }
 
-// cookies takes all that are there.
+// cookies returns all that are queued.
 func (m *mailbox) cookies() (all []cookie) {
 	GinkgoHelper()
 	for {
@@ -78,10 +77,10 @@ func (m *mailbox) cookies() (all []cookie) {
 	}
 }
 
-// file is the mailbox for another process to inherit.
+// file returns the mailbox for another process to inherit.
 func (m *mailbox) file() *os.File { return duplicateFor(m.fd) }
 
-// duplicateFor makes a duplicate of a descriptor that another process can inherit.
+// duplicateFor returns a duplicate of a descriptor for another process to inherit.
 func duplicateFor(fd int) *os.File {
 	GinkgoHelper()
 	f := os.NewFile(uintptr(must(unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3))), "duplicate")
@@ -89,7 +88,7 @@ func duplicateFor(fd int) *os.File {
 	return f
 }
 
-// small makes the socket's receive buffer as small as the kernel allows.
+// small sets the socket's receive buffer to the kernel's minimum.
 func (m *mailbox) small() *mailbox {
 	GinkgoHelper()
 	Expect(unix.SetsockoptInt(m.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 1)).To(Succeed())
@@ -107,7 +106,7 @@ func (m *mailbox) registerOnThread(fd int, id byte) (th inside.Thread, sleeps bo
 	return th, sleeps
 }
 
-// arm registers for one new queue after the other, until mq_notify sleeps.
+// arm registers for one new queue after another until mq_notify sleeps.
 func (m *mailbox) arm() (armed []*mq.Queue, sleeper inside.Thread) {
 	GinkgoHelper()
 	for {
@@ -137,7 +136,7 @@ var _ = Describe("K. the netlink socket: cookies and room; sleeping in mq_notify
 			armed, sleeper := box.arm()
 			Expect(armed).NotTo(BeEmpty())
 
-			Expect(armed[0].TrySend(nil, 0)).To(Succeed()) // a cookie to read
+			Expect(armed[0].TrySend(nil, 0)).To(Succeed()) // leaves a cookie to read
 
 			Expect(box.next()).To(Equal(woken(0)))
 			Expect(sleeper.Result()).To(Succeed())

@@ -21,8 +21,8 @@ import (
 	"daemonlab/specs/inside"
 )
 
-// peer is another process, which makes the system calls that a spec tells it, one at a time, on its main thread.
-// SIGUSR1 and a real-time signal are blocked in it, so they stay pending until the spec asks what has come.
+// peer is another process. It makes the system calls that a spec orders, one at a time, on its main thread. SIGUSR1
+// and a real-time signal are blocked in it, so they stay pending until the spec asks for them.
 type peer struct {
 	cmd    *exec.Cmd
 	orders io.WriteCloser
@@ -30,7 +30,7 @@ type peer struct {
 	hear   *json.Decoder
 }
 
-// order is a call to make. Each uses the fields that it needs.
+// order is a call to make; each kind uses the fields it needs.
 type order struct {
 	Call           string
 	FD             int
@@ -42,7 +42,7 @@ type order struct {
 	Value          uint64
 }
 
-// reply is what the call returned.
+// reply is the call's result.
 type reply struct {
 	N      int
 	Text   string
@@ -51,10 +51,10 @@ type reply struct {
 	Infos  []siginfo
 }
 
-// The first descriptor that a peer inherits has this number in it, the next one more.
+// The first inherited descriptor gets this number in the peer, the next one the number after it.
 const firstInherited = 3
 
-// startPeer starts a process; changes may give it descriptors or namespaces.
+// startPeer starts a process; changes may add descriptors or namespaces.
 func startPeer(changes ...func(*exec.Cmd)) *peer {
 	GinkgoHelper()
 	p := &peer{cmd: parts.Command("peer")}
@@ -70,22 +70,22 @@ func startPeer(changes ...func(*exec.Cmd)) *peer {
 	return p
 }
 
-// peerWith is a peer that has the queue open.
+// peerWith returns a peer that has the queue open.
 func peerWith(q *mq.Queue, flags int) (*peer, int) {
 	GinkgoHelper()
 	p := startPeer()
 	return p, must(p.open(q.Name(), flags))
 }
 
-// realTime is a real-time signal that neither the Go runtime nor a C library uses for itself.
+// realTime is a real-time signal that neither the Go runtime nor libc uses.
 const realTime = syscall.Signal(40)
 
-// peerSignals are the signals that a peer has blocked.
+// peerSignals are the signals blocked in a peer.
 func peerSignals() *unix.Sigset_t {
 	return &unix.Sigset_t{Val: [16]uint64{1<<(unix.SIGUSR1-1) | 1<<(realTime-1)}}
 }
 
-// startBlocking starts a process with signals blocked: it inherits the mask of the thread.
+// startBlocking starts a process with signals blocked: it inherits this thread's mask.
 func startBlocking(set *unix.Sigset_t, cmd *exec.Cmd) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -96,12 +96,12 @@ func startBlocking(set *unix.Sigset_t, cmd *exec.Cmd) error {
 	return errors.Join(cmd.Start(), unix.PthreadSigmask(unix.SIG_SETMASK, &old, nil))
 }
 
-// inherits gives a peer descriptors, and keeps them open only there.
+// inherits passes descriptors to a peer and closes them here.
 func inherits(files ...*os.File) func(*exec.Cmd) {
 	return func(cmd *exec.Cmd) { cmd.ExtraFiles = append(cmd.ExtraFiles, files...) }
 }
 
-// inNamespaces gives a peer namespaces of its own.
+// inNamespaces starts a peer in namespaces of its own.
 func inNamespaces(flags uintptr) func(*exec.Cmd) {
 	GinkgoHelper()
 	inside.NeedPrivate()
@@ -114,7 +114,7 @@ func inNamespaces(flags uintptr) func(*exec.Cmd) {
 	}
 }
 
-// asOtherUser makes a peer another user's.
+// asOtherUser starts a peer as another user.
 func asOtherUser() func(*exec.Cmd) {
 	GinkgoHelper()
 	inside.NeedTwoUsers()
@@ -127,7 +127,7 @@ func asOtherUser() func(*exec.Cmd) {
 
 func (p *peer) pid() int { return p.cmd.Process.Pid }
 
-// do has a call made and waits for its return.
+// do makes the peer do a call, and returns its result.
 func (p *peer) do(o order) (reply, error) {
 	GinkgoHelper()
 	var r reply
@@ -165,32 +165,31 @@ func (p *peer) notify(fd, how int) error {
 	return p.try(order{Call: "notify", FD: fd, Notify: how, Signal: int(unix.SIGUSR1), Value: 42})
 }
 
-// notifyThread registers with SIGEV_THREAD and the number of a mailbox that the peer has inherited.
+// notifyThread registers with SIGEV_THREAD and a mailbox that the peer has inherited.
 func (p *peer) notifyThread(fd, socket int, id byte) error {
 	return p.try(order{Call: "notify thread", FD: fd, Signal: socket, Text: string(id)})
 }
 
 func (p *peer) status(fd int) mq.Status { return must(p.do(order{Call: "status", FD: fd})).Status }
 
-// signals are the instances of its blocked signals that are pending; they are so no longer.
+// signals consumes and returns the pending instances of the peer's blocked signals.
 func (p *peer) signals() []siginfo { return must(p.do(order{Call: "signals"})).Infos }
 
-// limit sets a resource limit.
 func (p *peer) limit(resource, value int) {
 	Expect(p.try(order{Call: "limit", FD: resource, Value: uint64(value)})).To(Succeed())
 }
 
-// exec has the peer execute its program anew, which says that it is there; what has close-on-exec is closed.
+// exec has the peer execute its program again, which closes what is close-on-exec, and waits until it answers.
 func (p *peer) exec() { must(p.do(order{Call: "exec"})) }
 
-// exit has the peer end by itself, and waits for that.
+// exit has the peer exit, and waits for it.
 func (p *peer) exit() {
 	GinkgoHelper()
 	p.orders.Close()
 	Expect(p.cmd.Wait()).To(Succeed())
 }
 
-// kill ends the peer with SIGKILL, and waits for that.
+// kill kills the peer with SIGKILL, and waits for it.
 func (p *peer) kill() {
 	p.cmd.Process.Kill()
 	p.cmd.Wait()
@@ -198,14 +197,14 @@ func (p *peer) kill() {
 
 func init() { parts.Add("peer", playPeer) }
 
-// playPeer is the other end, in the peer: it does not return.
+// playPeer runs in the peer and does not return.
 func playPeer(args []string) error {
 	say := json.NewEncoder(os.Stdout)
-	if len(args) > 0 { // after an exec
+	if len(args) > 0 { // after exec
 		say.Encode(reply{})
 	}
 	orders := make(chan order)
-	go func() { // its end ends the process, also when a call sleeps
+	go func() { // ends the process with the connection, even if a call sleeps
 		for hear := json.NewDecoder(os.Stdin); ; {
 			var o order
 			if err := hear.Decode(&o); err != nil {

@@ -19,7 +19,7 @@ import (
 	"daemonlab/specs/inside"
 )
 
-// pollNow is what poll(2) says of a descriptor now.
+// pollNow returns what poll(2) reports of a descriptor, without waiting.
 func pollNow(fd int) int16 {
 	GinkgoHelper()
 	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN | unix.POLLOUT}}
@@ -27,7 +27,7 @@ func pollNow(fd int) int16 {
 	return fds[0].Revents
 }
 
-// edges watches a descriptor with an edge-triggered epoll, as Go's poller does.
+// edges watches a descriptor with edge-triggered epoll, as Go's poller does.
 func edges(fd int) (epoll int) {
 	GinkgoHelper()
 	epoll = owned(unix.EpollCreate1(unix.EPOLL_CLOEXEC))
@@ -36,7 +36,7 @@ func edges(fd int) (epoll int) {
 	return epoll
 }
 
-// edge reports whether there was one since it was asked last.
+// edge reports whether there was an edge since the last call.
 func edge(epoll int) bool {
 	GinkgoHelper()
 	return must(unix.EpollWait(epoll, make([]unix.EpollEvent, 1), 0)) == 1
@@ -195,7 +195,7 @@ var _ = Describe("G. poll and epoll on a queue: Go's poller", func() {
 	})
 })
 
-// receiveInPoller takes messages until the context ends.
+// receiveInPoller receives until ctx is done.
 func receiveInPoller(ctx context.Context, q *mq.Queue, messages chan<- string) {
 	for buf := make([]byte, 16); ; {
 		n, _, err := q.Receive(ctx, buf)

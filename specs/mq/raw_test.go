@@ -11,15 +11,14 @@ import (
 	_ "daemonlab/lab/only64"
 )
 
-// The system calls as they are, for what a package should not let through. This is the only file that imports unsafe.
+// Bare system calls, for arguments that a package should not let through. Only this file imports unsafe.
 
-// badPointer is an address where nothing is.
+// badPointer is an unmapped address.
 const badPointer = 1
 
 // timeMax is TIME_T_MAX.
 var timeMax = unix.Timespec{Sec: math.MaxInt64}
 
-// past is a time long ago.
 var past = unix.Timespec{Sec: 1}
 
 // mqAttr is struct mq_attr, eight longs.
@@ -35,10 +34,10 @@ type sigevent struct {
 	_             [48]byte
 }
 
-// cookie is the 32 bytes that SIGEV_THREAD carries.
+// cookie is the 32-byte cookie of SIGEV_THREAD.
 type cookie [32]byte
 
-// call is syscall(2). What its arguments point to stays where it is until it returns.
+// call is syscall(2). Memory that its arguments point to does not move before it returns.
 //
 //go:uintptrescapes
 func call(trap uintptr, args ...uintptr) (int, error) {
@@ -58,7 +57,7 @@ func rawOpen(name string, flags int, mode uint32, attr *mqAttr) (int, error) {
 	return openWith(name, flags, mode, uintptr(unsafe.Pointer(attr)))
 }
 
-// openWith is mq_open(2) with attributes that may be nowhere.
+// openWith is mq_open(2) with an attr pointer that may be invalid.
 //
 //go:uintptrescapes
 func openWith(name string, flags int, mode uint32, attr uintptr) (int, error) {
@@ -79,7 +78,7 @@ func rawSend(fd int, msg []byte, deadline *unix.Timespec) error {
 	return sendFrom(fd, uintptr(unsafe.Pointer(unsafe.SliceData(msg))), len(msg), 0, uintptr(unsafe.Pointer(deadline)))
 }
 
-// sendFrom is mq_timedsend(2) with a buffer and a deadline that may be nowhere.
+// sendFrom is mq_timedsend(2) with buffer and deadline pointers that may be invalid.
 //
 //go:uintptrescapes
 func sendFrom(fd int, buf uintptr, size int, prio uint, deadline uintptr) error {
@@ -94,14 +93,14 @@ func receiveWithBadPriority(fd int, buf []byte) error {
 	return outcome(receiveInto(fd, uintptr(unsafe.Pointer(&buf[0])), len(buf), badPointer, 0))
 }
 
-// receiveInto is mq_timedreceive(2) with places that may be nowhere.
+// receiveInto is mq_timedreceive(2) with pointers that may be invalid.
 //
 //go:uintptrescapes
 func receiveInto(fd int, buf uintptr, size int, prio, deadline uintptr) (int, error) {
 	return call(unix.SYS_MQ_TIMEDRECEIVE, uintptr(fd), buf, uintptr(size), prio, deadline)
 }
 
-// unscheduledReceive is mq_timedreceive(2) behind the scheduler's back.
+// unscheduledReceive is mq_timedreceive(2) without telling Go's scheduler.
 func unscheduledReceive(fd int, buf []byte, deadline *unix.Timespec) (int, error) {
 	n, _, errno := unix.RawSyscall6(unix.SYS_MQ_TIMEDRECEIVE, uintptr(fd), uintptr(unsafe.Pointer(&buf[0])),
 		uintptr(len(buf)), 0, uintptr(unsafe.Pointer(deadline)), 0)
@@ -111,7 +110,7 @@ func unscheduledReceive(fd int, buf []byte, deadline *unix.Timespec) (int, error
 	return int(n), nil
 }
 
-// rawNotify is mq_notify(2) with SIGEV_NONE, SIGEV_SIGNAL or what else; nil cancels.
+// rawNotify is mq_notify(2) with any sigev_notify but SIGEV_THREAD; nil cancels.
 func rawNotify(fd int, ev *sigevent) error {
 	return outcome(call(unix.SYS_MQ_NOTIFY, uintptr(fd), uintptr(unsafe.Pointer(ev))))
 }
@@ -126,7 +125,7 @@ func rawNotifyThread(fd, socket int, c *cookie) error {
 	return outcome(call(unix.SYS_MQ_NOTIFY, uintptr(fd), uintptr(unsafe.Pointer(&ev))))
 }
 
-// notifyAtTheEdge is mq_notify(2) with SIGEV_NONE in a sigevent of which only so many bytes can be read.
+// notifyAtTheEdge is mq_notify(2) with SIGEV_NONE in a sigevent of which only the first bytes are mapped.
 func notifyAtTheEdge(fd, readable int) error {
 	page := os.Getpagesize()
 	pages, err := unix.Mmap(-1, 0, 2*page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
@@ -147,7 +146,7 @@ const saRestart = 0x10000000
 
 // setRestart sets or clears SA_RESTART on the handler that the Go runtime has for a signal.
 func setRestart(sig syscall.Signal, on bool) error {
-	var action [8]uintptr // the kernel's struct sigaction begins with the handler and the flags
+	var action [8]uintptr // the kernel's struct sigaction starts with handler and flags
 	if err := sigaction(sig, nil, &action); err != nil {
 		return err
 	}
@@ -161,7 +160,7 @@ func sigaction(sig syscall.Signal, set, old *[8]uintptr) error {
 	return outcome(call(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(set)), uintptr(unsafe.Pointer(old)), 8))
 }
 
-// siginfo of a message queue's signal, as signalfd(2) tells it.
+// siginfo of a queue's signal, as signalfd(2) returns it.
 type siginfo struct {
 	Signo, Code, PID, UID int
 	Value                 uint64
@@ -173,7 +172,7 @@ func readSiginfo(fd int) (siginfo, error) {
 	return siginfo{Signo: int(raw.Signo), Code: int(raw.Code), PID: int(raw.Pid), UID: int(raw.Uid), Value: raw.Ptr}, err
 }
 
-// inotifyEvents are the kinds of events that a descriptor of inotify(7) has to tell now, all in one mask.
+// inotifyEvents returns the mask of all events that an inotify(7) descriptor has ready.
 func inotifyEvents(fd int) (mask uint32) {
 	buf := make([]byte, 4096)
 	for {

@@ -231,8 +231,8 @@ func init() {
 		if args[0] == "RawSyscall" {
 			receive = unscheduledReceive
 		}
-		// Far more than a collection takes here that does not wait. One that did not wait has shown it; one that seems to
-		// have waited may only have been slow, and must do so for longer times as well.
+		// Far longer than a collection takes here when it does not block. A shorter time proves that it did not; a
+		// longer one may only mean a slow machine, so it must also be longer at the longer times.
 		begin := time.Now()
 		runtime.GC()
 		patience := max(200*time.Millisecond, 20*time.Since(begin))
@@ -254,11 +254,11 @@ func init() {
 	})
 }
 
-// receiver is mq_timedreceive(2), called in one way or another.
+// receiver is some way of calling mq_timedreceive(2).
 type receiver func(fd int, buf []byte, deadline *unix.Timespec) (int, error)
 
-// collectBehind collects garbage while a thread sleeps in receive, and reports whether that took until the thread woke.
-// Nothing is collected if the thread woke before.
+// collectBehind collects garbage while a thread sleeps in receive, and reports whether that took until the thread
+// woke. It does not collect if the thread woke earlier.
 func collectBehind(q *mq.Blocking, receive receiver, patience time.Duration) (collected, waited bool, err error) {
 	deadline, err := unix.TimeToTimespec(time.Now().Add(patience))
 	if err != nil {
@@ -280,14 +280,14 @@ func collectBehind(q *mq.Blocking, receive receiver, patience time.Duration) (co
 	return true, !time.Now().Before(time.Unix(deadline.Unix())), nil
 }
 
-// switches is how often the calling thread has given up the processor to wait.
+// switches returns the calling thread's voluntary context switches.
 func switches() int64 {
 	var usage unix.Rusage
 	unix.Getrusage(unix.RUSAGE_THREAD, &usage)
 	return usage.Nvcsw
 }
 
-// threads is how many this process has.
+// threads returns this process's number of threads.
 func threads() int {
 	GinkgoHelper()
 	return must(procfs.New("/proc").Process(os.Getpid()).Status()).Threads

@@ -114,7 +114,7 @@ var _ = Describe("H. mq_notify: registering: SIGEV_NONE and SIGEV_THREAD; silenc
 			want := sent
 
 			Expect(rawNotifyThread(number(q), box.fd, &sent)).To(Succeed())
-			sent = cookie{} // the kernel does not look again
+			sent = cookie{} // the kernel has its own copy
 			Expect(q.TrySend(nil, 0)).To(Succeed())
 			want[31] = 1
 			Expect(box.cookies()).To(Equal([]cookie{want}))

@@ -14,7 +14,7 @@ import (
 	"daemonlab/specs/inside"
 )
 
-// second opens the queue again, raw.
+// second opens the queue again, without the package.
 func second(q *mq.Queue) int {
 	GinkgoHelper()
 	return must(rawOpen(q.Name()[1:], os.O_RDWR, 0, nil))

@@ -14,15 +14,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lastRow is the number of behaviours that the suite accounts for.
+// lastRow is the last behaviour's number.
 const lastRow = 149
 
-// notVerifiable are the rows that no spec can prove, and why.
+// notVerifiable maps the rows that no spec can prove to the reason.
 var notVerifiable = map[int]string{
 	30: "needs CAP_SYS_RESOURCE in the initial user namespace, which even root lacks in many places",
 }
 
-// row labels a spec with the numbers of the rows that it proves.
+// row labels a spec with the rows that it proves.
 func row(numbers ...int) Labels {
 	var labels Labels
 	for _, n := range numbers {
@@ -31,8 +31,8 @@ func row(numbers ...int) Labels {
 	return labels
 }
 
-// needLinux skips a spec whose sentence holds from this version on. Distributions bring newer behaviour to older
-// versions, so that nothing is said of what an older one does.
+// needLinux skips a spec whose sentence holds from this version on. Distributions backport behaviour, so nothing is
+// claimed about older versions.
 func needLinux(major, minor int) {
 	GinkgoHelper()
 	var name unix.Utsname
@@ -46,7 +46,7 @@ func needLinux(major, minor int) {
 
 func rowLabel(n int) string { return fmt.Sprintf("row %d", n) }
 
-// stateOf is what became of a row by its specs, empty if none was chosen to run.
+// stateOf is the outcome of a row's specs, empty if none was selected.
 func stateOf(specs []SpecReport) (state string) {
 	for _, spec := range specs {
 		switch {
@@ -54,14 +54,14 @@ func stateOf(specs []SpecReport) (state string) {
 			return "FAILED"
 		case spec.State.Is(types.SpecStatePassed):
 			state = "verified"
-		case spec.Failure.Message != "": // given to Skip; a spec that was not chosen has none
+		case spec.Failure.Message != "": // the reason given to Skip; a spec that was not selected has none
 			state = cmp.Or(state, "not verified here")
 		}
 	}
 	return state
 }
 
-// textOf is the first sentence of a row, and why some are not verified here.
+// textOf returns a row's first sentence, and why some of it was not verified here.
 func textOf(specs []SpecReport) string {
 	text := specs[0].LeafNodeText
 	if len(specs) > 1 {

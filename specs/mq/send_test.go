@@ -14,7 +14,7 @@ import (
 	"daemonlab/specs/inside"
 )
 
-// fullQueue is a queue with room for no more, to be waited for in the kernel.
+// fullQueue returns a full queue, opened blocking.
 func fullQueue() *mq.Blocking {
 	GinkgoHelper()
 	b := openBlocking(newQueue(1, 16).Name(), os.O_RDWR)
@@ -22,10 +22,10 @@ func fullQueue() *mq.Blocking {
 	return b
 }
 
-// fromNow is an absolute time.
+// fromNow returns an absolute time.
 func fromNow(d time.Duration) unix.Timespec { return must(unix.TimeToTimespec(time.Now().Add(d))) }
 
-// wrongTimes are no times to the kernel.
+// wrongTimes are invalid timespecs.
 var wrongTimes = []unix.Timespec{{Sec: 1, Nsec: -1}, {Sec: 1, Nsec: 1e9}, {Sec: -1}}
 
 var _ = Describe("E. mq_send, mq_timedsend: messages", func() {
@@ -180,5 +180,5 @@ var _ = Describe("E. mq_send, mq_timedsend: checks", func() {
 	})
 })
 
-// lowerPriority makes the calling thread less important, for ever, also where all of them were started by nice(1).
+// lowerPriority raises the calling thread's nice value for good, even when all threads were started under nice(1).
 func lowerPriority() error { return unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), 19) }

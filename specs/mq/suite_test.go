@@ -1,9 +1,9 @@
-// Package mq_test states how POSIX message queues behave on Linux, and proves each sentence on the kernel it runs on.
-// A spec's title is the sentence; its label is the number of the behaviour ("row 109"), from 1 to 149. At its end the
+// Package mq_test states how POSIX message queues behave on Linux, and proves each sentence on the running kernel. A
+// spec's title is the sentence; its label is the number of the behaviour ("row 109"), from 1 to 149. At the end the
 // suite prints which rows it has verified, and why the others are not.
 //
-// The suite runs in user, IPC and mount namespaces of its own where the system allows that, so that it may change
-// limits and mount mqueuefs, and meets no queue of others. The bytes of its queues still count for its user.
+// The suite runs in user, IPC and mount namespaces of its own where the system allows that, so it may change limits,
+// mount mqueuefs, and sees no other queues. The bytes of its queues still count against its user.
 package mq_test
 
 import (
@@ -38,21 +38,22 @@ var names atomic.Int64
 
 func newName() string { return fmt.Sprintf("/mq-specs-%d-%d", os.Getpid(), names.Add(1)) }
 
-// must gives the value of a call that succeeds.
+// must returns the value of a call that must succeed.
 func must[T any](value T, err error) T {
 	GinkgoHelper()
 	Expect(err).NotTo(HaveOccurred())
 	return value
 }
 
-// owned is a descriptor that is closed with the spec.
+// owned closes a descriptor when the spec ends.
 func owned(fd int, err error) int {
 	GinkgoHelper()
 	DeferCleanup(unix.Close, must(fd, err))
 	return fd
 }
 
-// newQueue makes a queue that goes with the spec. It is small, because all queues of a user share RLIMIT_MSGQUEUE.
+// newQueue creates a queue that is removed when the spec ends. It is small: all queues of a user share
+// RLIMIT_MSGQUEUE.
 func newQueue(maxMsg, msgSize int) *mq.Queue {
 	GinkgoHelper()
 	return create(newName(), &mq.Attr{MaxMsg: maxMsg, MsgSize: msgSize})
@@ -68,7 +69,7 @@ func create(name string, attr *mq.Attr) *mq.Queue {
 	return q
 }
 
-// open opens a queue once more, to wait in the poller.
+// open opens a queue again, non-blocking, in Go's poller.
 func open(name string, flags int) *mq.Queue {
 	GinkgoHelper()
 	q := must(mq.Open(name, flags, 0o600, nil))
@@ -76,7 +77,7 @@ func open(name string, flags int) *mq.Queue {
 	return q
 }
 
-// openBlocking opens a queue once more, to wait in the kernel.
+// openBlocking opens a queue again, to block in the kernel.
 func openBlocking(name string, flags int) *mq.Blocking {
 	GinkgoHelper()
 	b := must(mq.OpenBlocking(name, flags, 0o600, nil))
@@ -84,7 +85,7 @@ func openBlocking(name string, flags int) *mq.Blocking {
 	return b
 }
 
-// queue is what a Queue and a Blocking have in common.
+// queue is what Queue and Blocking have in common.
 type queue interface {
 	Attr() (mq.Attr, error)
 	Control(func(uintptr)) error
@@ -93,7 +94,7 @@ type queue interface {
 	TryReceive([]byte) (int, uint, error)
 }
 
-// receive takes a message that must be there.
+// receive receives a message that must be there.
 func receive(q queue) string {
 	GinkgoHelper()
 	buf := make([]byte, 64)
@@ -102,7 +103,7 @@ func receive(q queue) string {
 	return string(buf[:n])
 }
 
-// receiveError is what a call that must not get a message says.
+// receiveError returns the error of a receive that must not get a message.
 func receiveError(q queue) error {
 	_, _, err := q.TryReceive(make([]byte, 64))
 	return err
@@ -115,13 +116,13 @@ func registered(q queue) bool {
 	return must(q.Status()).Registered()
 }
 
-// curMsgs is how many messages a queue holds.
+// curMsgs is mq_curmsgs.
 func curMsgs(q queue) int {
 	GinkgoHelper()
 	return must(q.Attr()).CurMsgs
 }
 
-// register registers this process and gives what the function is told.
+// register registers this process and returns the events that its function gets.
 func register(q queue) <-chan mq.Event {
 	GinkgoHelper()
 	events := make(chan mq.Event, 2)
@@ -129,7 +130,7 @@ func register(q queue) <-chan mq.Event {
 	return events
 }
 
-// number is the descriptor of a queue, for calls that the package does not offer.
+// number returns a queue's descriptor, for calls that the package does not offer.
 func number(q queue) (fd int) {
 	GinkgoHelper()
 	Expect(q.Control(func(n uintptr) { fd = int(n) })).To(Succeed())
@@ -146,7 +147,7 @@ var buildC = sync.OnceValues(func() (string, error) {
 	return program, err
 })
 
-// performC has the C program show one thing.
+// performC runs one demonstration of the C program.
 func performC(what string) {
 	GinkgoHelper()
 	if _, err := exec.LookPath("gcc"); err != nil {

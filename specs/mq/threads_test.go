@@ -15,10 +15,10 @@ import (
 	"daemonlab/specs/inside"
 )
 
-// onThread calls a function on a thread that nobody uses afterwards, so it may change what belongs to the thread.
+// onThread calls f on a thread that ends afterwards, so f may change the thread's attributes.
 func onThread(f func() error) error { return inside.StartThread(f).Result() }
 
-// sleepingReceiver is a thread that sleeps in mq_receive.
+// sleepingReceiver is a thread asleep in mq_receive.
 func sleepingReceiver(b *mq.Blocking) (inside.Thread, *string) {
 	GinkgoHelper()
 	got := new(string)
@@ -30,13 +30,13 @@ func sleepingReceiver(b *mq.Blocking) (inside.Thread, *string) {
 	}), got
 }
 
-// sleepingSender is a thread that sleeps in mq_send.
+// sleepingSender is a thread asleep in mq_send.
 func sleepingSender(b *mq.Blocking, text string, prio uint) inside.Thread {
 	GinkgoHelper()
 	return inside.StartAsleep(unix.SYS_MQ_TIMEDSEND, func() error { return b.Send([]byte(text), prio) })
 }
 
-// parked waits until so many goroutines wait for a queue in Go's poller.
+// parked waits until this many goroutines wait for a queue in Go's poller.
 func parked(n int) {
 	GinkgoHelper()
 	stacks := make([]byte, 1<<20)
@@ -51,7 +51,7 @@ func parked(n int) {
 	}).Should(Equal(n))
 }
 
-// catch has SIGUSR2 come to a channel, by a handler with SA_RESTART or without.
+// catch delivers SIGUSR2 to a channel, by a handler with or without SA_RESTART.
 func catch(restart bool) <-chan os.Signal {
 	GinkgoHelper()
 	caught := make(chan os.Signal, 1)

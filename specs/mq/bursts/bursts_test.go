@@ -15,7 +15,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// The ledger refuses every message but the one that is due.
+// The ledger rejects every message except the one due.
 func TestLedger(t *testing.T) {
 	load := Load{Senders: 2, Priorities: 2}
 	for what, c := range map[string]struct {
@@ -46,7 +46,7 @@ func TestLedger(t *testing.T) {
 	}
 }
 
-// A server that lost a wake-up is found at once and helped, whatever the load.
+// Whatever the load, a server that lost a wake-up is found and woken at once.
 func TestRunFindsEverySleeper(t *testing.T) {
 	load := Load{Senders: 3, Rounds: 20, Bursts: 1, Messages: 5, Priorities: 2, Depth: 2, Seed: 1}
 	r, err := Run(t.Context(), RearmTakeOne, load)

@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// A message holds its sender, its priority, and its sequence number within that priority.
+// A message carries its sender, its priority, and its sequence number within that priority.
 const messageSize = 8
 
 func encode(sender, prio int, number uint32) []byte {
@@ -16,11 +16,11 @@ func encode(sender, prio int, number uint32) []byte {
 	return b
 }
 
-// ledger knows which message is due of each sender and priority. A message that is lost, doubled or out of order is
-// one that is not due.
+// ledger knows the next message due from each sender at each priority. A message lost, duplicated or reordered shows
+// up as one that is not due.
 type ledger struct {
 	received int
-	due      [][]uint32 // by sender and priority
+	due      [][]uint32 // [sender][priority]
 }
 
 func newLedger(l Load) ledger {

@@ -1,6 +1,6 @@
-// Package bursts puts a server that lives by notifications under load: processes send bursts of messages through one
-// queue at random moments, and a server takes them in one of the orders in which such servers are written. It counts
-// how often the server slept while messages lay in the queue, and proves that every message came once and in order.
+// Package bursts loads a notification-driven server: processes send bursts of messages through one queue at random
+// moments, and the server receives them in one of the orders in which such servers are written. It counts how often
+// the server slept on a queue with messages, and checks that every message arrived once and in order.
 package bursts
 
 import (
@@ -15,29 +15,29 @@ import (
 // Load is what the senders do.
 type Load struct {
 	Senders    int           // processes
-	Rounds     int           // all senders begin a round together, when all messages of the one before are served
-	Bursts     int           // of each sender in a round
-	Messages   int           // in a burst
-	Jitter     time.Duration // before each message a random time up to this
-	Priorities int           // each message has a random one below
-	Depth      int           // messages that the queue holds
-	Seed       uint64        // of all that is random
+	Rounds     int           // every sender starts a round once all messages of the previous one are received
+	Bursts     int           // per sender and round
+	Messages   int           // per burst
+	Jitter     time.Duration // random delay before each message, at most this
+	Priorities int           // random, below this
+	Depth      int           // mq_maxmsg
+	Seed       uint64        // of all random choices
 }
 
-// Usual is a load that shows the fault of a server that registers too late: several senders, a little jitter.
+// Usual is a load that exposes a server that registers too late: several senders, a little jitter.
 func Usual(seed uint64) Load {
 	return Load{Senders: 4, Rounds: 2000, Bursts: 1, Messages: 4, Jitter: 20 * time.Microsecond, Priorities: 4, Depth: 10,
 		Seed: seed}
 }
 
-// Result is what came of a load.
+// Result is the outcome of a load.
 type Result struct {
 	Rounds        int
-	Messages      int // received, each once, in the order of its sender and priority
-	Lost          int // wake-ups: the server slept, registered, on a queue with messages, and had to be helped
-	Stuck         int // rounds in which that happened
+	Messages      int // received, each once and in order
+	Lost          int // wake-ups: the server slept on a queue with messages, registered, and had to be woken
+	Stuck         int // rounds with a lost wake-up
 	Notifications int
-	Spurious      int // notifications that found no message left
+	Spurious      int // notifications that found the queue empty
 	Took          time.Duration
 }
 
@@ -47,16 +47,16 @@ func (r Result) String() string {
 		float64(r.Messages)/r.Took.Seconds(), r.Notifications, r.Spurious, r.Lost, r.Stuck, r.Rounds)
 }
 
-// Run has a server that works in the given order take a load. A server that sleeps on a queue with messages is counted
-// and helped, so that the run goes on. An error says that a message was lost, doubled or out of order, which no order
-// may do, that a process failed, or that the context ended. A program that calls Run calls parts.Play before.
+// Run puts a server that works in the given order under a load. A server asleep on a queue with messages is counted
+// and woken, so the run goes on. An error means that a message was lost, duplicated or reordered, which no order
+// excuses, that a process failed, or that ctx is done. A program that calls Run must call parts.Play first.
 func Run(ctx context.Context, order Order, load Load) (Result, error) {
 	s, err := newServer(order, load)
 	if err != nil {
 		return Result{}, err
 	}
 	senders, launchErr := launch(s.queue.Name(), load)
-	err = mq.Unlink(s.queue.Name()) // so that nothing stays if this process is killed
+	err = mq.Unlink(s.queue.Name()) // unlink now: nothing stays if this process is killed
 	if launchErr != nil {
 		return Result{}, errors.Join(launchErr, err, s.queue.Close())
 	}
@@ -76,7 +76,7 @@ func Run(ctx context.Context, order Order, load Load) (Result, error) {
 	return r, err
 }
 
-// round is over when all senders have sent and all their messages are received.
+// A round is over when every sender has sent and all messages are received.
 func (s *server) round(ctx context.Context, senders *processes, load Load, r *Result) error {
 	wanted, lost := (r.Rounds+1)*load.Senders*load.Bursts*load.Messages, r.Lost
 	if err := senders.begin(); err != nil {
@@ -104,7 +104,7 @@ func (s *server) round(ctx context.Context, senders *processes, load Load, r *Re
 	return s.failed()
 }
 
-// help does for a server that sleeps what a notification would have done.
+// help stands in for the notification that a sleeping server has missed.
 func (s *server) help(r *Result) error {
 	if err := s.failed(); err != nil {
 		return err

@@ -17,7 +17,7 @@ import (
 	"daemonlab/lab/parts"
 )
 
-// sender is the part of a process that sends. It waits as C programs do, in the kernel.
+// sender is the sending process. Like a C program, it blocks in the kernel.
 type sender struct {
 	Queue  string
 	Number int
@@ -39,7 +39,7 @@ func init() {
 	})
 }
 
-// play opens the queue and then sends a round for each byte read. It says with a byte that it has.
+// play opens the queue, then sends a round for each byte read and answers with a byte when it is done.
 func (s *sender) play() error {
 	s.random = rand.New(rand.NewPCG(s.Load.Seed, uint64(s.Number)))
 	s.numbers = make([]uint32, s.Load.Priorities)
@@ -55,7 +55,7 @@ func (s *sender) play() error {
 			return err
 		}
 		if _, err := os.Stdin.Read(signal); err != nil {
-			return nil // the server is done with us
+			return nil // the server has finished
 		}
 		for range s.Load.Bursts {
 			if err := s.burst(q); err != nil {
@@ -65,8 +65,8 @@ func (s *sender) play() error {
 	}
 }
 
-// endWithServer ends this process with the server's, also while it sleeps on a full queue: poll(2) tells when nobody
-// can write to the pipe any more.
+// endWithServer ends this process with the server's, even while a thread sleeps on a full queue: poll(2) reports
+// POLLERR once the pipe has no writer.
 func endWithServer() {
 	stdin := []unix.PollFd{{Fd: 0}}
 	for {
@@ -88,16 +88,16 @@ func (s *sender) burst(q *mq.Blocking) error {
 	return nil
 }
 
-// spin waits less than a timer can.
+// spin waits for less than a timer can.
 func spin(d time.Duration) {
 	for begin := time.Now(); time.Since(begin) < d; {
 	}
 }
 
-// processes are the senders, seen from the server.
+// processes is the server's view of the senders.
 type processes struct {
 	all  []*process
-	done chan error // a sender has opened the queue or sent its round, or cannot
+	done chan error // a sender has opened the queue, finished its round, or failed
 }
 
 type process struct {
@@ -107,9 +107,9 @@ type process struct {
 	errors  strings.Builder
 }
 
-// launch starts the senders, and returns when all of them have the queue open.
+// launch starts the senders and returns when all have the queue open.
 func launch(queue string, load Load) (*processes, error) {
-	p := &processes{done: make(chan error, 2*load.Senders)} // each has a round to tell of, and its end
+	p := &processes{done: make(chan error, 2*load.Senders)} // per sender: one round, and its exit
 	var err error
 	for i := 0; i < load.Senders && err == nil; i++ {
 		err = p.start(sender{Queue: queue, Number: i, Load: load})
@@ -146,7 +146,7 @@ func (p *processes) start(s sender) error {
 	return nil
 }
 
-// begin has all of them send a round.
+// begin has every sender send a round.
 func (p *processes) begin() error {
 	for _, one := range p.all {
 		if _, err := one.orders.Write([]byte{1}); err != nil {
@@ -162,7 +162,7 @@ func (p *processes) kill() {
 	}
 }
 
-// dismiss ends the senders and tells what they had to say.
+// dismiss ends the senders and returns their errors.
 func (p *processes) dismiss() error {
 	var all error
 	for i, one := range p.all {

@@ -13,16 +13,16 @@ import (
 	"daemonlab/lab/mq"
 )
 
-// Order is what a server does when it is notified, step by step.
+// Order is the sequence of steps that a server takes on a notification.
 type Order struct {
 	Name  string
-	Safe  bool // loses no wake-up
+	Safe  bool // cannot lose a wake-up
 	steps []step
 }
 
 type step func(*server) error
 
-// The orders in which programs do it.
+// The orders found in real programs.
 var (
 	RearmDrain      = Order{"register, drain", true, []step{(*server).rearm, (*server).drain}}
 	DrainRearmDrain = Order{"drain, register, drain again", true, []step{(*server).drain, (*server).rearm, (*server).drain}}
@@ -31,17 +31,17 @@ var (
 	RearmTakeOne    = Order{"register, take one", false, []step{(*server).rearm, (*server).takeOne}}
 )
 
-// server lives by notifications alone.
+// server is driven by notifications alone.
 type server struct {
 	queue  *mq.Queue
 	order  Order
-	events chan struct{} // something has changed
+	events chan struct{} // signalled on every change
 
-	registrations atomic.Int64 // made, or being made
-	handled       atomic.Int64 // notifications whose steps are done
+	registrations atomic.Int64 // including one in progress
+	handled       atomic.Int64 // notifications fully handled
 	spurious      atomic.Int64
 
-	taking sync.Mutex // handlers overlap; what one takes is entered before another takes more
+	taking sync.Mutex // handlers may overlap: a message is entered in the ledger before the next one is received
 	ledger ledger
 	buf    [messageSize]byte
 	err    error
@@ -62,7 +62,7 @@ func newServer(order Order, load Load) (*server, error) {
 	return s, nil
 }
 
-// handle is the function that mq_notify starts.
+// handle is the notification function.
 func (s *server) handle(ev mq.Event) {
 	if ev == mq.Removed { // by Close, at the end
 		return
@@ -79,7 +79,7 @@ func (s *server) handle(ev mq.Event) {
 	s.handled.Add(1)
 	select {
 	case s.events <- struct{}{}:
-	default: // the one before has not been seen yet
+	default: // one is pending already
 	}
 }
 
@@ -96,7 +96,7 @@ func (s *server) drain() error {
 	}
 }
 
-// work is what a server may do before it thinks of registering: a line for a log, say.
+// work stands for what a server may do before it registers, such as writing a log line.
 func (s *server) work() error {
 	spin(10 * time.Microsecond)
 	return nil
@@ -107,7 +107,7 @@ func (s *server) takeOne() error {
 	return err
 }
 
-// take takes a message, if there is one.
+// take receives a message, if there is one.
 func (s *server) take() (taken bool, err error) {
 	s.taking.Lock()
 	defer s.taking.Unlock()
@@ -139,9 +139,8 @@ func (s *server) failed() error {
 	return s.err
 }
 
-// asleep reports whether the server sleeps on a queue with messages: registered, so that no notification is under way;
-// all notifications handled; and yet not empty, so that no message will be announced. That is for ever, because the
-// kernel announces none until the queue has been empty.
+// asleep reports whether the server is asleep for good on a queue with messages: it is registered, so no notification
+// is under way; it has handled all earlier ones; and the queue is not empty, so the kernel will announce no message.
 func (s *server) asleep() (bool, error) {
 	made, handled := s.registrations.Load(), s.handled.Load()
 	if handled != made-1 {
@@ -151,5 +150,5 @@ func (s *server) asleep() (bool, error) {
 	if err != nil || !status.Registered() || status.QSize == 0 {
 		return false, err
 	}
-	return s.registrations.Load() == made, nil // so it is the same registration
+	return s.registrations.Load() == made, nil // unchanged, so still the same registration
 }

@@ -1,4 +1,4 @@
-// Command lost shows how many notifications a server loses by the order of its steps.
+// Command lost shows how many notifications a server loses, depending on the order of its steps.
 package main
 
 import (
@@ -55,7 +55,7 @@ func main() {
 
 const explanation = "Stuck: a message came between drain and mq_notify, and a registration on a queue with messages is silent."
 
-// compare measures one order after the other under the same load.
+// compare measures the orders one after another under the same load.
 func compare(seed uint64, rounds int) error {
 	load := bursts.Usual(seed)
 	load.Rounds = rounds
@@ -84,7 +84,7 @@ func compare(seed uint64, rounds int) error {
 	return nil
 }
 
-// sendMillion has the senders send in bursts of ten, each when it likes.
+// sendMillion has the senders send bursts of ten, unsynchronised.
 func sendMillion(seed uint64) error {
 	load := bursts.Usual(seed)
 	load.Senders, load.Rounds, load.Bursts, load.Messages, load.Jitter = 8, 1, 12_500, 10, 2*time.Microsecond
