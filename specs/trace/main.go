@@ -1,5 +1,5 @@
-// Command trace runs a server and draws what it does on its way to becoming a daemon, as the kernel sees it, and how it
-// serves a request. See usage in flags.go.
+// Command trace runs a server and draws how it becomes a daemon, as the kernel sees it, and how it serves a request.
+// See usage in flags.go.
 package main
 
 import (
@@ -53,7 +53,7 @@ func run(args []string) (status int, err error) {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 	defer stop()
-	harness.Now() // the clock goes from here on
+	harness.Now() // starts the clock
 	taken, err := record.Take(ctx, record.Options{
 		Launcher: filepath.Join(filepath.Dir(self), "launch"), DaemonOnly: o.daemonOnly, Waiting: waiting(o.lang),
 	}, o.command...)
@@ -90,7 +90,7 @@ func publish(story *birth.Story, o options, guide draw.Guide) error {
 	return tool.WriteFile(o.html, page, false)
 }
 
-// guide is that of the project, or of a student's folder, as the page leads there.
+// guide is the project's, or that of a student's folder, with the page's link to it.
 func guide(self, page, lang string) draw.Guide {
 	for _, dir := range []string{"../lab/guide", "../../guide"} {
 		dir = filepath.Join(filepath.Dir(self), dir)
@@ -103,7 +103,7 @@ func guide(self, page, lang string) draw.Guide {
 	return draw.Guide{}
 }
 
-// waiting says on stderr, once that is worth a word, what is waited for and for how long already.
+// waiting shows on stderr what is being waited for, and for how long, once that takes a while.
 func waiting(lang string) func(rubric.Text) func() {
 	terminal := term.IsTerminal(unix.Stderr)
 	return func(what rubric.Text) func() {
@@ -111,7 +111,7 @@ func waiting(lang string) func(rubric.Text) func() {
 		go func() {
 			for n := 1; ; n++ {
 				select {
-				case done <- struct{}{}: // somebody waits for this
+				case done <- struct{}{}: // done was called
 					if n > 1 && terminal {
 						fmt.Fprint(os.Stderr, "\x1b[K")
 					}
@@ -122,19 +122,19 @@ func waiting(lang string) func(rubric.Text) func() {
 				line := finding.Say("waiting for %v: %d s; Ctrl-C ends", what, n).In(lang)
 				if terminal {
 					fmt.Fprintf(os.Stderr, "\r\x1b[K%s\r", line)
-				} else if n&(n-1) == 0 { // a log has 1, 2, 4 ... seconds
+				} else if n&(n-1) == 0 { // in a log: after 1, 2, 4 ... seconds
 					fmt.Fprintln(os.Stderr, "trace: "+line)
 				}
 			}
 		}()
 		return func() {
-			<-done // it has stopped
-			<-done // and cleared its line
+			<-done // stopped
+			<-done // line cleared
 		}
 	}
 }
 
-// colourful reports whether the output is a terminal whose user has not asked for plain text (no-color.org).
+// colourful reports whether the output is a terminal and NO_COLOR is not set (no-color.org).
 func colourful(f *os.File) bool {
 	return term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }

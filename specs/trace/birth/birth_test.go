@@ -31,7 +31,7 @@ const (
 	queue   = "/q"
 )
 
-// call is a system call that succeeds.
+// call is a system call that succeeded.
 func call(pid int, name string, args ...uint64) event.Event {
 	e := event.Event{Kind: event.Call, PID: pid, TID: pid, Name: name}
 	copy(e.Args[:], args)
@@ -89,13 +89,13 @@ var (
 	findsNone = gives(-int64(unix.EAGAIN), on(queue, call(daemon, "mq_receive", 6)))
 )
 
-// forks is how a right daemon comes to be.
+// forks is how a correct daemon is created.
 var forks = []event.Event{
 	{Kind: event.Executed, PID: original, TID: original, Path: "/bin/d"},
 	born(original, middle), setsid(middle), born(middle, daemon), ended(middle),
 }
 
-// start is a whole right start, with another way to the PID file if one is given.
+// start is a complete correct start, optionally with other opens of the PID file.
 func start(pidFile ...event.Event) []event.Event {
 	if pidFile == nil {
 		pidFile = []event.Event{opens, locks, writesPID, truncates}
@@ -103,14 +103,14 @@ func start(pidFile ...event.Event) []event.Event {
 	return join(forks, pidFile, []event.Event{registers, tells, hears, ended(original)})
 }
 
-// forked is a start that is right once the daemon has been forked, and its service.
+// forked is a start that is correct from the fork of the daemon on, and its service.
 func forked(events ...event.Event) []event.Event {
 	return join(forks[:1], events, start()[len(forks):], service)
 }
 
 func setsid(pid int) event.Event { return gives(int64(pid), call(pid, "setsid")) }
 
-// change has other facts of the original at its start, or of the daemon.
+// change alters the facts of the original at its start, or of the daemon.
 func change(facts func(before, after *facts.Facts)) func(r *event.Record) {
 	return func(r *event.Record) {
 		after := r.After[daemon]
@@ -119,7 +119,7 @@ func change(facts func(before, after *facts.Facts)) func(r *event.Record) {
 	}
 }
 
-// session has the daemon in another session than that of the middle process.
+// session puts the daemon in a session other than the middle process's.
 func session(id int) func(r *event.Record) {
 	return change(func(_, after *facts.Facts) { after.Stat.Session = id })
 }
@@ -133,7 +133,7 @@ func join(parts ...[]event.Event) (all []event.Event) {
 
 func then(events ...event.Event) []event.Event { return events }
 
-// record times the events and says that the daemon has become what it should.
+// record times the events and sets the state to that of a correct daemon.
 func record(events []event.Event) *event.Record {
 	r := &event.Record{Command: []string{"d"}, Lab: true}
 	for i, e := range events {
@@ -187,11 +187,10 @@ func holds(text string) func(r *event.Record) {
 	return func(r *event.Record) { r.PIDFiles[0].Content = text }
 }
 
-// marks says of stories what is marked in them: what the state does not show to be wrong is right, whatever calls there
-// were on the way.
+// marks tests what is marked in a story. What the state does not show to be wrong is right, whatever calls led to it.
 var marks = map[string]struct {
-	events []event.Event         // nil: a right start and service
-	state  func(r *event.Record) // other than a right daemon's; nil: as that
+	events []event.Event         // nil: a correct start and service
+	state  func(r *event.Record) // nil: as a correct daemon's
 	marks  []string              // "id: beginning of the row, part of the text"
 }{
 	"all is right":                 {},
@@ -366,7 +365,7 @@ func TestMarks(t *testing.T) {
 	}
 }
 
-// TestWhoIsTheDaemon has starts of programs that have to do with no queue.
+// TestWhoIsTheDaemon traces starts of programs that use no queue.
 func TestWhoIsTheDaemon(t *testing.T) {
 	executed := forks[0]
 	const worker = 103
@@ -399,7 +398,7 @@ func TestWhoIsTheDaemon(t *testing.T) {
 	}
 }
 
-// TestRows looks for rows: who, and what with which id.
+// TestRows looks for rows: who, what, and under which id.
 func TestRows(t *testing.T) {
 	const other = 103
 	null := func(fd uint64) event.Event { return on("/dev/null", call(daemon, "dup2", 5, fd)) }
@@ -411,7 +410,7 @@ func TestRows(t *testing.T) {
 		state  func(r *event.Record)
 		rows   []string
 	}{
-		// A process can be adopted between any two of its calls, by when its parent ends.
+		// Adoption can fall between any two calls: it comes when the parent ends.
 		"an adoption splits no row": {join(forks, then(null(0), null(1), adopted, null(2))), nil,
 			[]string{"daemon dup2(/dev/null, 0, 1, 2) stdio"}},
 		"a fork of the daemon is no step": {join(start(), then(born(daemon, other), ended(other)), service), nil,
@@ -443,7 +442,7 @@ func TestRows(t *testing.T) {
 	}
 }
 
-// TestNoise has what a runtime does by the way.
+// TestNoise has calls that only a runtime makes.
 func TestNoise(t *testing.T) {
 	var events []event.Event
 	for sig := uint64(1); sig <= 64; sig++ {
@@ -453,7 +452,7 @@ func TestNoise(t *testing.T) {
 		events = append(events, call(original, "close", 3), value(^uint64(0), call(original, "sigprocmask", 2, 1)))
 	}
 	r := record(join(forks[:1], events))
-	if rows := birth.Read(r).Rows; len(rows) != 2+1 { // and the mark that the original does not return
+	if rows := birth.Read(r).Rows; len(rows) != 2+1 { // the third marks that the original does not return
 		t.Errorf("%d rows: %v", len(rows), rows)
 	}
 }

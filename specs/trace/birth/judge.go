@@ -9,7 +9,7 @@ import (
 	"daemonlab/specs/trace/event"
 )
 
-// judge marks what no state shows: order, and what another process would meet.
+// judge marks what no state shows: the order of calls, and races with other processes.
 func (r *reader) judge(e *event.Event) []Mark {
 	switch {
 	case e.Kind == event.Client && e.Name == "mq_send":
@@ -28,14 +28,14 @@ func (r *reader) judge(e *event.Event) []Mark {
 	return nil
 }
 
-// judgePIDFile looks for what takes a running instance's PID away: whatever changes the file before it is locked, unless
-// nothing was there. Where no lock is kept, that alone is what is wrong.
+// judgePIDFile looks for calls that destroy a running instance's PID: any change of an existing file before it is
+// locked. Where no lock is kept, only that is marked.
 func (r *reader) judgePIDFile(e *event.Event) (marks []Mark) {
 	if isOpen(e) && r.follows(e) {
 		marks = append(marks, Mark{"pidfile", say("no O_NOFOLLOW: through a symbolic link another file is overwritten")})
 	}
 	switch text, lost := r.loses(e); {
-	case !r.pidFile.Locked: // one that is given up at once keeps nobody waiting
+	case !r.pidFile.Locked: // a lock given up at once excludes nobody
 	case e == r.lock && waits(e):
 		marks = append(marks, Mark{"instance", say("waits for the lock: a second instance would hang instead of failing")})
 	case lost && (r.lock == nil || e.At < r.lock.At):
@@ -44,8 +44,8 @@ func (r *reader) judgePIDFile(e *event.Event) (marks []Mark) {
 	return marks
 }
 
-// follows reports whether a link in the place of a PID file would be followed: the file is written through that
-// descriptor, not renamed later, and nobody looks at the name in another way before.
+// follows reports whether a symbolic link in place of the PID file would be followed: the file is written through this
+// descriptor, not renamed into place, and the name was not checked before.
 func (r *reader) follows(e *event.Event) bool {
 	if e.Value&unix.O_ACCMODE == unix.O_RDONLY || e.Value&(unix.O_NOFOLLOW|unix.O_PATH) != 0 ||
 		e.Value&unix.O_EXCL != 0 && e.Value&unix.O_CREAT != 0 || len(r.pidFile.Called) > 1 {
@@ -74,7 +74,7 @@ func (r *reader) loses(e *event.Event) (text rubric.Text, lost bool) {
 	return text, false
 }
 
-// isLock picks the calls that lock a file.
+// isLock selects the calls that lock a file.
 func isLock(e *event.Event) bool {
 	return e.Name == "flock" && e.Args[1]&unix.LOCK_UN == 0 || e.Name == "fcntl" && e.Value != unix.F_UNLCK
 }
@@ -94,8 +94,8 @@ func isOFD(e *event.Event) bool {
 	return e.Args[1] == unix.F_OFD_SETLK || e.Args[1] == unix.F_OFD_SETLKW
 }
 
-// judgeRearm looks at the last registration of the service: after it the queue must have been seen empty, for what came
-// before it notifies nobody.
+// judgeRearm checks that the queue was seen empty after the last registration: a message that came before it notifies
+// nobody.
 func (r *reader) judgeRearm() {
 	last := -1
 	for i, row := range r.story.Rows {
@@ -126,7 +126,7 @@ func (r *reader) judgeRearm() {
 	armed.Marks = append(armed.Marks, Mark{"rearm", text})
 }
 
-// judgeUnarmed marks the last notification that no registration followed.
+// judgeUnarmed marks the last notification if no registration followed.
 func (r *reader) judgeUnarmed() {
 	for _, row := range slices.Backward(r.story.Rows) {
 		if row.Phase == Service && row.PID == r.daemon && isCookie(row.events[0]) {

@@ -11,8 +11,8 @@ import (
 	"daemonlab/specs/trace/event"
 )
 
-// place says which step an event belongs to and whether it is shown. Those of a process that follow each other and are
-// of one group, which is not "", share a row.
+// place returns the step that an event belongs to and whether it is shown. Successive events of one process with the
+// same group, other than "", share a row.
 func (r *reader) place(e *event.Event) (id, group string, shown bool) {
 	start := r.phase == Birth
 	switch e.Kind {
@@ -69,7 +69,7 @@ func (r *reader) placePIDFile(e *event.Event) (id, group string, shown bool) {
 	return "pidfile", "", true
 }
 
-// identity are the calls that give privileges up.
+// identity are the calls that drop privileges.
 var identity = []string{"setgroups", "setresgid", "setresuid", "setgid", "setuid", "setregid", "setreuid", "capset"}
 
 func (r *reader) placeStart(e *event.Event) (id, group string, shown bool) {
@@ -137,7 +137,7 @@ func (r *reader) placeService(e *event.Event) (id, group string, shown bool) {
 	if isCookie(e) {
 		return "notify", "", true
 	}
-	if e.Name == "mq_send" { // without the attempts that found a reply queue full
+	if e.Name == "mq_send" { // attempts that found a reply queue full are left out
 		return "", "send " + e.File, e.Result != -int64(unix.EAGAIN) && e.Result != -int64(unix.ETIMEDOUT)
 	}
 	return r.placeQueue(e)
@@ -180,12 +180,12 @@ func (r *reader) inherited(e *event.Event) (fd int, ok bool) {
 const (
 	sigDfl = 0
 	sigIgn = 1
-	// glibc keeps these for itself (nptl(7)).
+	// glibc reserves these (nptl(7)).
 	sigCancel = 32
 	sigSetxid = 33
 )
 
-// placeAction makes a step of what changes a signal that the starter ignored: an exec resets what is caught.
+// placeAction assigns to a step a change of a signal that the starter ignored: exec resets only caught ones.
 func (r *reader) placeAction(e *event.Event) (id, group string, shown bool) {
 	switch {
 	case e.Failed():
@@ -200,14 +200,14 @@ func (r *reader) placeAction(e *event.Event) (id, group string, shown bool) {
 	return id, "default", true
 }
 
-// Values of how, see sigprocmask(2).
+// how of sigprocmask(2).
 const (
 	sigUnblock = 1
 	sigSetmask = 2
 )
 
-// unblocks picks the calls that end the blocking of what the starter blocked. A runtime blocks everything for a moment
-// now and then, and sets back what was before: that is none.
+// unblocks selects the calls that unblock what the starter blocked. A runtime that blocks all signals for a moment and
+// restores the mask does not count.
 func (r *reader) unblocks(e *event.Event) bool {
 	starters := uint64(r.Before.Status.SigBlk)
 	after := e.Old
@@ -217,7 +217,7 @@ func (r *reader) unblocks(e *event.Event) bool {
 	case sigSetmask:
 		after = e.Value
 	}
-	own := e.Old &^ starters // a runtime may have unblocked some of the starter's at once, never blocked others for long
+	own := e.Old &^ starters // a runtime may unblock some of the starter's at once, but never blocks others for long
 	return e.Old != 0 && own == 0 && after&starters == 0
 }
 
@@ -226,7 +226,7 @@ const (
 	wokenUp    = 1  // NOTIFY_WOKENUP, its last byte
 )
 
-// isCookie picks what tells of a message, see mq_notify(2).
+// isCookie selects the cookies that announce a message, see mq_notify(2).
 func isCookie(e *event.Event) bool {
 	return e.Result == cookieSize && len(e.Data) == cookieSize && e.Data[cookieSize-1] == wokenUp &&
 		strings.HasPrefix(e.File, "socket:") && (e.Name == "read" || e.Name == "recv")
@@ -238,7 +238,7 @@ func isOpen(e *event.Event) bool { return e.Name == "open" }
 
 func isSend(e *event.Event) bool { return e.Writes() || e.Name == "sendto" || e.Name == "sendmsg" }
 
-// isManager picks the sockets of syslog and of a service manager, see sd_notify(3).
+// isManager selects the sockets of syslog and of a service manager, see sd_notify(3).
 func isManager(socket string) bool {
 	return socket == "/dev/log" || strings.Contains(socket, "/run/systemd/")
 }

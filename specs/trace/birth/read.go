@@ -12,27 +12,27 @@ import (
 	"daemonlab/specs/trace/event"
 )
 
-// reader makes a story of a record.
+// reader turns a record into a story.
 type reader struct {
 	*event.Record
 	story    Story
 	original int
 	daemon   int   // 0: there is none
-	line     []int // the daemon and its ancestors, the nearest first
+	line     []int // the daemon and its ancestors, nearest first
 	born     map[int]time.Duration
 	after    facts.Facts
 	pidFile  *event.PIDFile
-	lock     *event.Event // the first on the PID file, nil: nobody gets one
-	pipe     string       // through which the original is told, "" when it is not
+	lock     *event.Event // first on the PID file, nil if there is none
+	pipe     string       // that the readiness report goes through, "" if there is none
 	sockets  map[string]string
 
-	// The state of things as the story goes on.
+	// State as of the current event.
 	phase   Phase
 	junk    bool // is in the environment
-	waiting int  // requests that nobody has received
+	waiting int  // requests not yet received
 }
 
-// Read makes the story of a record.
+// Read turns a record into a story.
 func Read(record *event.Record) *Story {
 	r := &reader{Record: record, story: Story{Command: record.Command, Stderr: record.Stderr, Lab: record.Lab},
 		sockets: map[string]string{}, born: map[int]time.Duration{}}
@@ -58,16 +58,16 @@ func Read(record *event.Record) *Story {
 	return &r.story
 }
 
-// isInterrupted picks calls that came to nothing, and are made again as a rule. What waits for a message says something
-// all the same.
+// isInterrupted selects interrupted calls, which are normally restarted. Those that wait for a message are shown all
+// the same.
 func isInterrupted(e *event.Event) bool {
 	return e.Cut && e.Name != "mq_receive"
 }
 
-// maxRows is how much of a program that goes on and on is drawn.
+// maxRows bounds the rows drawn of a program that never stops.
 const maxRows = 400
 
-// bound leaves out what is too much, but nothing that is marked, and adds the lab's numbers to the ids. The original's
+// bound drops rows beyond the limit, but no marked ones, and adds the lab's step numbers to the ids. The original's
 // return is a step of its own, after all of step 7.
 func (r *reader) bound() {
 	rows := rubric.Standard()
@@ -87,7 +87,7 @@ func (r *reader) bound() {
 	r.story.Rows = kept
 }
 
-// take gives an event a row, or adds it to the last row of its process.
+// take gives an event a row, or adds it to its process's last row.
 func (r *reader) take(e *event.Event) {
 	switch {
 	case e.Kind == event.Client:
@@ -109,13 +109,13 @@ func (r *reader) take(e *event.Event) {
 	}
 	row.At, row.ID, row.Marks = e.At, cmp.Or(row.ID, id), append(row.Marks, marks...)
 	if e.Kind == event.Call && e.Name == "mq_send" || e.Cut {
-		row.At = e.Began // a client can have the message before the call returns; what is interrupted waited from then on
+		row.At = e.Began // a client can have the message before the call returns; an interrupted call waited from then on
 	}
 	row.events = append(row.events, e)
 }
 
-// lastOf is the last row of the process, while it serves that of the thread. Its adoption, which may come between any two
-// of its calls, is no part of what it does.
+// lastOf returns the process's last row if it is the thread's, too. Adoption rows, which can fall between any two
+// calls, do not count.
 func (r *reader) lastOf(e *event.Event) *Row {
 	for i := len(r.story.Rows) - 1; i >= 0; i-- {
 		row := &r.story.Rows[i]
@@ -126,7 +126,7 @@ func (r *reader) lastOf(e *event.Event) *Row {
 	return nil
 }
 
-// findProcesses gives the processes their roles.
+// findProcesses assigns the roles.
 func (r *reader) findProcesses() {
 	parents := map[int]int{}
 	for _, e := range r.Events {
@@ -148,7 +148,7 @@ func (r *reader) findProcesses() {
 	r.after, r.line = r.After[r.daemon], ancestry(r.daemon)
 	line, middle := r.line, 0
 	if r.daemon == 0 && len(pids) > 0 {
-		line, r.line = ancestry(pids[len(pids)-1]), pids // however far they came
+		line, r.line = ancestry(pids[len(pids)-1]), pids // as far as they got
 	}
 	for _, pid := range pids {
 		role := say("another")
@@ -173,7 +173,7 @@ func (r *reader) findProcesses() {
 	}
 }
 
-// findPipe finds the pipe that somebody else writes to and the original reads.
+// findPipe finds the pipe that the original reads and another process writes to.
 func (r *reader) findPipe() {
 	told := map[string]bool{}
 	for _, e := range r.Events {
@@ -190,14 +190,14 @@ func (r *reader) isPIDFile(name string) bool {
 	return r.pidFile != nil && slices.Contains(r.pidFile.Called, event.Regular(name))
 }
 
-// registered is the first registration for notification of the daemon.
+// registered returns the daemon's first registration for notification.
 func (r *reader) registered() *event.Event {
 	return r.Find(func(e *event.Event) bool { return e.PID == r.daemon && e.Registers() })
 }
 
 func (r *reader) isPipe(e *event.Event) bool { return r.pipe != "" && e.File == r.pipe }
 
-// told is when the tracer sent a signal, nil: it did not.
+// told returns the event of the tracer sending a signal, nil if it did not.
 func (r *reader) told(sig unix.Signal) *event.Event {
 	return r.Find(func(e *event.Event) bool { return e.Kind == event.Told && e.Result == int64(sig) })
 }

@@ -1,7 +1,7 @@
-// Package birth reads a trace as the lab does: which process is the original, the middle one and the daemon, which call
-// belongs to which step, and what is wrong. The verdict on a step is that of package facts on the daemon's state when
-// the start is over; the calls only explain it. What no state shows, such as what comes before a lock, is judged by the
-// order of calls. It is pure: it sees a record and nothing else.
+// Package birth reads a trace in the lab's terms: which process is the original, the middle one and the daemon, which
+// call belongs to which step, and what is wrong. The verdict on a step comes from package facts and the daemon's state
+// at the end of the start; calls only explain it. What no state shows, such as a write before the lock, is judged by
+// the order of calls. The package is pure: its only input is the record.
 package birth
 
 import (
@@ -19,19 +19,19 @@ var say = finding.Say
 type Phase int
 
 const (
-	Birth   Phase = iota // until all is ready
-	Service              // of the tracer's own requests
+	Birth   Phase = iota // until everything is ready
+	Service              // of the tracer's requests
 	End                  // after SIGTERM
 )
 
 // Story is a trace to be drawn.
 type Story struct {
 	Command   []string
-	Lab       bool      // it has to do with a queue; else it is only judged as a daemon
-	Processes []Process // in the order of their birth
-	Rows      []Row     // in the order of time
-	LeftOut   int       // rows, of a program that goes on and on
-	Verdicts  []Verdict // one for each id that a trace can tell of
+	Lab       bool      // it uses a queue; otherwise it is only judged as a daemon
+	Processes []Process // by creation
+	Rows      []Row     // by time
+	LeftOut   int       // rows, of a program that never stops
+	Verdicts  []Verdict // one for each id that a trace can judge
 	Stderr    string
 }
 
@@ -41,13 +41,13 @@ type Process struct {
 	Role        rubric.Text
 }
 
-// Row is a call, or several of one kind that follow each other.
+// Row is a call, or consecutive calls of one kind.
 type Row struct {
 	At       time.Duration
 	PID, TID int // 0: the tracer
-	To       int // the process that is made or told; 0: none
+	To       int // process created or signalled; 0: none
 	Text     rubric.Text
-	ID       string // of the rubric, "" for what belongs to no step
+	ID       string // of the rubric, "" if it belongs to no step
 	Step     int    // of the lab, 0 for none
 	Marks    []Mark
 	Phase    Phase
@@ -55,20 +55,20 @@ type Row struct {
 	events   []*event.Event
 }
 
-// Ends reports whether it is the last of its process.
+// Ends reports whether this is the process's last row.
 func (r *Row) Ends() bool { return len(r.events) > 0 && r.events[0].Kind == event.Ended }
 
 func (r *Row) has(fits func(e *event.Event) bool) bool {
 	return slices.ContainsFunc(r.events, fits)
 }
 
-// Mark is something that is wrong.
+// Mark is a fault shown at a row.
 type Mark struct {
 	ID   string
 	Text rubric.Text
 }
 
-// Verdict says of an id of the rubric whether the trace shows it.
+// Verdict says whether the trace shows an id of the rubric as passed.
 type Verdict struct {
 	rubric.Row
 	OK   bool
@@ -80,7 +80,7 @@ func (s *Story) OK() bool {
 	return !slices.ContainsFunc(s.Verdicts, func(v Verdict) bool { return !v.OK })
 }
 
-// Role is what a process is called, 0 being the tracer.
+// Role names a process; 0 is the tracer.
 func (s *Story) Role(pid int) rubric.Text {
 	for _, p := range s.Processes {
 		if p.PID == pid {

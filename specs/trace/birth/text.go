@@ -17,10 +17,10 @@ import (
 	"daemonlab/specs/trace/event"
 )
 
-// same is text that no language changes: calls, as the kernel has them.
+// same is text that is not translated: calls, as the kernel names them.
 var same = finding.Same
 
-// draw gives a row its text.
+// draw sets a row's text.
 func (r *reader) draw(row *Row) {
 	e := row.events[0]
 	switch e.Kind {
@@ -101,7 +101,7 @@ func (r *reader) call(row *Row, e *event.Event) rubric.Text {
 
 func base(path string) string { return filepath.Base(strings.TrimSuffix(path, " (deleted)")) }
 
-// fileName is what a descriptor leads to; the files of the tracer's own are the starter's.
+// fileName is the file that a descriptor refers to; the tracer's own files are shown as the starter's.
 func fileName(file string) rubric.Text {
 	for _, own := range []string{"trace-said-", "specs-planted-"} {
 		if strings.HasPrefix(base(file), own) {
@@ -111,7 +111,7 @@ func fileName(file string) rubric.Text {
 	return same("%s", file)
 }
 
-// arguments are those of a call that matter, as callText fills them in. The other calls are shown without any.
+// arguments are the arguments worth showing, filled in by callText. Other calls are shown without any.
 var arguments = map[string]string{
 	"setpgid": "$0, $1", "setreuid": "$0, $1", "setregid": "$0, $1", "setresuid": "$0, $1, $2", "setresgid": "$0, $1, $2",
 	"setuid": "$0", "setgid": "$0", "setgroups": "$0", "capset": "effective $effective, permitted $permitted",
@@ -124,7 +124,7 @@ var arguments = map[string]string{
 	"mq_open": "$path, $flags", "mq_notify": "$event",
 }
 
-// callText is a call with the arguments that matter.
+// callText shows a call with the arguments in its template.
 func callText(e *event.Event) string {
 	a, args, result := e.Args, arguments[e.Name], ""
 	switch {
@@ -138,7 +138,7 @@ func callText(e *event.Event) string {
 		result = " = " + e.Errno()
 	}
 	return e.Name + "(" + strings.NewReplacer(
-		"$0", fmt.Sprint(int32(a[0])), "$1", fmt.Sprint(int32(a[1])), "$2", fmt.Sprint(int32(a[2])), // -1 as programs have it
+		"$0", fmt.Sprint(int32(a[0])), "$1", fmt.Sprint(int32(a[1])), "$2", fmt.Sprint(int32(a[2])), // -1 as programs write it
 		"$effective", capNames(e.Value), "$permitted", capNames(e.Old), "$prctl", prctlText(a[0], a[1]),
 		"$clone", flagNames(a[0], cloneFlags), "$range", rangeText(a[0], a[1], a[2]), "$mask", maskText(a[0], e.Value),
 		"$umask", fmt.Sprintf("%03o", a[0]&0o777), "$path", e.Path, "$name", base(e.Path), "$flags", openFlags(e.Value),
@@ -185,7 +185,7 @@ func capNames(set uint64) string {
 	return names
 }
 
-// prctls are what a daemon sets, see prctl(2).
+// prctls are those a daemon sets, see prctl(2).
 var prctls = map[uint64]struct {
 	name       string
 	privileges bool
@@ -267,7 +267,7 @@ func actions(row *Row) rubric.Text {
 	return say("sigaction: a handler for %v", signals(set))
 }
 
-const maxWord = 24 // bytes of a word that are shown
+const maxWord = 24 // bytes shown of a word
 
 func (r *reader) writes(row *Row, e *event.Event) rubric.Text {
 	word := fmt.Sprint(e.Result)
@@ -296,7 +296,7 @@ var kinds = map[uint64]string{
 	uint64(wire.Info): "INFO", uint64(wire.Failure): "FAILURE", uint64(wire.Data): "DATA", uint64(wire.End): "END",
 }
 
-// sends shows the messages of a transfer as one, by their priorities.
+// sends shows a transfer's messages as one, by priority.
 func sends(row *Row) string {
 	var words []string
 	count := 0
@@ -320,7 +320,7 @@ func sends(row *Row) string {
 	return "mq_send: " + strings.Join(words, ", ")
 }
 
-// maxSignals is how many are named; of more the number is told.
+// maxSignals is how many are named before only the number is given.
 const maxSignals = 8
 
 func signals(set procfs.SignalSet) rubric.Text {

@@ -20,17 +20,17 @@ import (
 	"daemonlab/specs/trace/event"
 )
 
-// fault is something wrong with what the daemon has become. The last call that fits is the one that spoilt it or came
-// short; without one the mark stands where the start ends.
+// fault is a fault in the daemon's final state. It is marked at the last call that fits, which caused it; without one,
+// where the start ends.
 type fault struct {
 	text rubric.Text
 	by   func(e *event.Event) bool
 }
 
-// A check tells what is wrong by the facts; without faults right says what is seen.
+// A check returns the faults that the facts show; without faults, right describes what was seen.
 type check func(r *reader) (faults []fault, right rubric.Text)
 
-// checks are the ids that a trace can tell of. The other rows of the rubric need more than one start to be judged.
+// checks are the ids that one trace can judge. Other rows of the rubric need more than one start.
 var checks = map[string]check{
 	"fds": checkDescriptors, "signals": checkSignals, "sigmask": checkMask, "env": checkEnvironment,
 	"session": checkSession, "orphan": checkOrphan, "stdio": checkStdio, "umask": checkUmask, "cwd": checkCwd,
@@ -38,11 +38,11 @@ var checks = map[string]check{
 	"rearm": checkRearm, "sigterm": checkSigterm, "instance": checkInstance,
 }
 
-// ofLab are the ids of programs that have to do with a queue: what else keeps a second instance of others from starting,
-// such as a port, is not known.
+// ofLab are the ids that apply only to programs with a queue. Other programs may exclude a second instance by other
+// means, such as a port.
 var ofLab = []string{"instance", "notify", "rearm"}
 
-// giveVerdicts goes through the ids. Of no daemon only its start is worth a word.
+// giveVerdicts judges each id. Without a daemon only the start is judged.
 func (r *reader) giveVerdicts() {
 	for _, row := range rubric.Standard() {
 		v := Verdict{Row: row, OK: true}
@@ -51,7 +51,7 @@ func (r *reader) giveVerdicts() {
 		if known {
 			var faults []fault
 			faults, v.Text = check(r)
-			if r.marked(row.ID) == nil || row.ID == "pidfile" { // a call that is marked says it better
+			if r.marked(row.ID) == nil || row.ID == "pidfile" { // a marked call explains it better
 				for _, f := range faults {
 					r.markFault(row.ID, f)
 				}
@@ -78,7 +78,7 @@ func (r *reader) marked(id string) *Mark {
 	return nil
 }
 
-// markFault puts a fault at its call, else where the start ends.
+// markFault marks a fault at its call, or where the start ends.
 func (r *reader) markFault(id string, f fault) {
 	m := Mark{id, f.text}
 	if f.by != nil && r.mark(m, func(row *Row) bool { return row.Phase == Birth && row.has(f.by) }) {
@@ -110,7 +110,7 @@ func (r *reader) mark(m Mark, fits func(row *Row) bool) bool {
 	return false
 }
 
-// by picks the calls of these names that the daemon has its state by: its own, and its ancestors' before they forked it.
+// by selects calls of these names that shaped the daemon's state: its own, and its ancestors' before they forked it.
 func (r *reader) by(names ...string) func(e *event.Event) bool {
 	return func(e *event.Event) bool {
 		at := slices.Index(r.line, e.PID)
@@ -202,8 +202,8 @@ func checkSession(r *reader) ([]fault, rubric.Text) {
 	return []fault{f}, rubric.Text{}
 }
 
-// checkOrphan looks for what the start has left beside the daemon. The children of a daemon that is not this lab's are
-// its own affair.
+// checkOrphan looks for processes that the start left beside the daemon. A daemon other than this lab's may have
+// children.
 func checkOrphan(r *reader) (faults []fault, right rubric.Text) {
 	for _, p := range r.story.Processes {
 		_, lives := r.After[p.PID]
@@ -274,8 +274,9 @@ func checkPIDFile(r *reader) (faults []fault, right rubric.Text) {
 	return faults, say("%s is locked and holds the daemon's PID", name)
 }
 
-// unlocked explains why there is no lock. A lock of flock(2), or of fcntl(2) with F_OFD_SETLK, belongs to the open file:
-// it goes with the last of its descriptors. One of F_SETLK belongs to the process, and goes when it closes any.
+// unlocked explains why there is no lock. A lock of flock(2), or of fcntl(2) with F_OFD_SETLK, belongs to the open
+// file description and goes with its last descriptor. One of F_SETLK belongs to the process and goes when it closes
+// any.
 func (r *reader) unlocked(name string, on func(func(e *event.Event) bool) func(e *event.Event) bool) fault {
 	lock := r.FindLast(on(func(e *event.Event) bool { return isLock(e) && !e.Failed() }))
 	if lock == nil {
@@ -328,7 +329,7 @@ func checkPrivileges(r *reader) ([]fault, rubric.Text) {
 	return nil, say("user %d in each of %d threads", uid, len(r.after.Tasks))
 }
 
-// checkReady looks at the original, which returns when all is done and not before, or at the last word that lets it.
+// checkReady checks that the original returns, or reads the last report that lets it, only when all is done.
 func checkReady(r *reader) ([]fault, rubric.Text) {
 	isEnd := func(e *event.Event) bool { return e.Kind == event.Ended && e.PID == r.original && e.At < r.served() }
 	end, right := r.Find(isEnd), say("the original returned when the daemon was ready")
@@ -360,8 +361,8 @@ func checkReady(r *reader) ([]fault, rubric.Text) {
 	return []fault{f}, right
 }
 
-// late is the first step on the way to the daemon that comes after an event, though the original must not return without
-// it. For what is closed and unblocked then the specs wait.
+// late returns the first step of the daemon that comes after an event, although the original must not return before
+// it. Descriptors closed and signals unblocked after it are allowed: the specs wait for those.
 func (r *reader) late(after *event.Event) *Row {
 	pidWritten := r.Find(func(e *event.Event) bool {
 		pid, ok := e.WrittenPID()
@@ -430,7 +431,7 @@ func checkSigterm(r *reader) ([]fault, rubric.Text) {
 	return nil, say("it ends by SIGTERM")
 }
 
-// served is when the first request was sent, or all was over.
+// served returns the time of the first request, or the end.
 func (r *reader) served() (at time.Duration) {
 	if e := r.Find(func(e *event.Event) bool { return e.Kind == event.Client || e.Kind == event.Told }); e != nil {
 		return e.At

@@ -17,7 +17,7 @@ import (
 	"daemonlab/specs/trace/event"
 )
 
-// story is a start with a fork, a mark, and names that are hostile to a page and to a narrow column.
+// story is a start with a fork, a mark, and names that try to break a page or a narrow column.
 func story() *birth.Story {
 	long := "/" + strings.Repeat("larguísimo", 30) + "<&\"'>\x1b[2J"
 	events := []*event.Event{
@@ -101,7 +101,7 @@ func TestPageStandsAlone(t *testing.T) {
 	}
 }
 
-// TestPageLeadsIntoTheGuide looks for the headings that the links name.
+// TestPageLeadsIntoTheGuide checks that the headings that links name exist.
 func TestPageLeadsIntoTheGuide(t *testing.T) {
 	links := regexp.MustCompile(`href="[^"]*"`).FindAllString(page(t, draw.Guide{Dir: "../../../lab/guide", Link: "lab/guide"}), -1)
 	for _, want := range []string{"lab/guide/en/daemon.md#session-a-session-of-its-own-without-leader-or-terminal",

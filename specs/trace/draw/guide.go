@@ -10,13 +10,13 @@ import (
 	"daemonlab/specs/rubric"
 )
 
-// Guide is the lab's guide, a directory for each language.
+// Guide is the lab's guide, one directory per language.
 type Guide struct {
 	Dir  string // "" when there is none
-	Link string // how the page leads there
+	Link string // the page's link to it
 }
 
-// hint is what is said of a step in one language.
+// hint is the text on a step in one language.
 type hint struct {
 	Lang, Text string
 	Link       template.URL
@@ -27,7 +27,7 @@ var (
 	noLabel = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
 )
 
-// hints has the guide's paragraph on an id, else the rubric's hint.
+// hints returns the guide's paragraph on each id, or else the rubric's hint.
 func (g Guide) hints(id string) (hints []hint) {
 	row, _ := rubric.Find(rubric.Standard(), id)
 	for _, lang := range []string{"en", "es"} {

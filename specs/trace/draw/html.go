@@ -13,8 +13,8 @@ import (
 //go:embed page.html
 var pageText string
 
-// HTML draws the story as a page of its own: nothing in it is fetched from elsewhere, and colour says nothing that is
-// not said otherwise. A step has what the guide says of it.
+// HTML draws the story as a self-contained page: it fetches nothing, and colour is never the only sign. Each step has
+// the guide's paragraph on it.
 func HTML(s *birth.Story, lang string, guide Guide) ([]byte, error) {
 	page, err := template.New("page").Funcs(template.FuncMap{
 		"t":      func(en, es string) rubric.Text { return rubric.Text{EN: en, ES: es} },

@@ -1,5 +1,5 @@
-// Package draw draws a story, for a terminal and as a page. Both have the same layout: a line a row, on its left a narrow
-// lane for each process or thread.
+// Package draw draws a story for a terminal and as a page. Both share one layout: a line per row, and at its left a
+// narrow lane for each process or thread.
 package draw
 
 import (
@@ -15,7 +15,7 @@ import (
 
 var say = finding.Say
 
-// section is a part of the picture with lanes of its own.
+// section is a part of the picture with its own lanes.
 type section struct {
 	Title rubric.Text
 	Lanes []lane
@@ -26,27 +26,27 @@ type section struct {
 type lane struct {
 	Name     rubric.Text
 	Head     []cell
-	from, to int // lines between which somebody lives in it
+	from, to int // lines in which the lane is in use
 }
 
-// line is a row of the story beside its lanes.
+// line is a row of the story and its lanes.
 type line struct {
 	*birth.Row
 	Who         rubric.Text
-	Cells, Mark []cell // of the row itself, and of its marks
+	Cells, Mark []cell // of the row, and of its marks
 }
 
-// cell is what stands in a lane: nothing, | a life, * a call, o who is made or told, X an end, ! a mark. A line to another
-// lane comes from the left or goes on to the right.
+// cell is one lane's part of a line: nothing, | alive, * a call, o the target, X the end, ! a mark. Lines to other
+// lanes come from the left or go on to the right.
 type cell struct {
 	Sign        rune
 	Left, Right bool
 }
 
-// maxLanes is how many fit side by side. What else there is shares the last.
+// maxLanes is how many fit side by side. The rest share the last.
 const maxLanes = 8
 
-// sections lays out the start, with a lane for each process, and the rest, with one for each thread at work.
+// sections lays out the start, one lane per process, and the rest, one lane per working thread.
 func sections(s *birth.Story) (parts []section) {
 	start, rest := section{Title: say("The start")}, section{Title: say("The end")}
 	if s.Lab {
@@ -70,7 +70,7 @@ func sections(s *birth.Story) (parts []section) {
 	return parts
 }
 
-// place gives whoever acts a lane, in the order in which they come.
+// place assigns lanes in order of first appearance.
 func (c *section) place(s *birth.Story, actor func(pid, tid int) int) {
 	lanes := map[int]int{}
 	laneOf := func(pid, tid, i int) int {
@@ -138,7 +138,7 @@ func (c *section) cells(i, at, to int, mark bool) []cell {
 	return cells
 }
 
-// tag is what stands in the margin: the step's number and the id.
+// tag is the margin's text: the step's number and the id.
 func (l *line) tag() string {
 	if l.ID == "" || l.Text.EN == "" {
 		return ""
@@ -146,7 +146,7 @@ func (l *line) tag() string {
 	return fmt.Sprintf("%d %s", l.Step, l.ID)
 }
 
-// When is the time, for as long as the trace may take.
+// When formats a time with the width that the trace's maximum length needs.
 func (l *line) When() string {
 	if l.At >= 10*time.Second {
 		return fmt.Sprintf("%.2f s", l.At.Seconds())

@@ -28,7 +28,7 @@ const (
 	tagWidth  = 14
 )
 
-// Escape sequences; they only underline what the text says already.
+// Escape sequences. They only underline; the text alone says everything.
 const (
 	bold  = "\x1b[1m"
 	red   = "\x1b[1;31m"
@@ -36,7 +36,7 @@ const (
 	plain = "\x1b[0m"
 )
 
-// text is a drawing of lines.
+// text is a drawing made of lines.
 type text struct {
 	bytes.Buffer
 	Terminal
@@ -82,7 +82,7 @@ func (t *text) paint(colour, s string) string {
 
 func (t *text) paragraph(s rubric.Text, colour string) { t.hang("", 0, s, colour) }
 
-// hang puts text behind a head that is as wide as the indentation of the lines that follow.
+// hang puts text behind a head as wide as the indentation of the lines that follow.
 func (t *text) hang(head string, indent int, s rubric.Text, colour string) {
 	for _, words := range wrap(s.In(t.Lang), t.Width-indent) {
 		fmt.Fprintln(t, strings.TrimRight(head+t.paint(colour, words), " "))
@@ -118,7 +118,7 @@ func (t *text) section(c section) {
 	}
 }
 
-// lives are the lanes beside a text that goes on.
+// lives draws the lanes beside a continued text.
 func lives(cells []cell) (next []cell) {
 	next = make([]cell, len(cells))
 	for i, c := range cells {

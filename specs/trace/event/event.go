@@ -1,5 +1,5 @@
-// Package event has the events that a trace consists of: what the kernel was asked for and what it answered, without
-// any judgement. Package ptrace gathers them, package birth reads them.
+// Package event defines the events of a trace: what the kernel was asked and what it answered, without any judgement.
+// Package ptrace collects them, package birth reads them.
 package event
 
 import (
@@ -15,20 +15,20 @@ import (
 	"daemonlab/specs/rubric"
 )
 
-// Kind is what an event tells.
+// Kind is the kind of an event.
 type Kind int
 
 const (
-	Call     Kind = iota // a system call came back
-	Born                 // the process has a child, Result
-	Executed             // the process runs another program, Path
-	Ended                // the process is gone, with the wait status Result
-	Adopted              // the process has another parent, Result
-	Client               // what a client of the tracer's own did, Did
-	Told                 // the tracer sent the signal Result: SIGTERM to the daemon, SIGKILL to all that is left
+	Call     Kind = iota // a system call returned
+	Born                 // the process created a child, Result
+	Executed             // the process executed another program, Path
+	Ended                // the process ended, with the wait status Result
+	Adopted              // the process got another parent, Result
+	Client               // the tracer's own client did something, Did
+	Told                 // the tracer sent the signal Result: SIGTERM to the daemon, SIGKILL to what is left
 )
 
-// Event is one thing that a thread did or that happened to its process.
+// Event is something that a thread did or that happened to its process.
 type Event struct {
 	Kind     Kind
 	At       time.Duration // since the command's first instruction
@@ -37,16 +37,16 @@ type Event struct {
 
 	Name    string    // of the system call
 	Args    [6]uint64 // of the system call
-	Result  int64     // a negative one is -errno
+	Result  int64     // negative: -errno
 	Path    string    // a name among the arguments; of a queue with its slash
-	File    string    // what that name, the descriptor among the arguments or a new one leads to, as in /proc/PID/fd
-	To      string    // the second name of rename(2) and link(2), from the root
+	File    string    // file that Path, the descriptor argument or a new descriptor refers to, as in /proc/PID/fd
+	To      string    // second name of rename(2) and link(2), absolute
 	Value   uint64    // what an argument points to: handler, set of signals, kind of notification or lock, capabilities
-	Old     uint64    // the set of blocked signals before; of capset(2) what is permitted
+	Old     uint64    // blocked signals before; of capset(2) the permitted set
 	Data    []byte    // first bytes written or read
-	Existed bool      // Path was there before the call
+	Existed bool      // Path existed before the call
 	Env     []string  // of a new program
-	Cut     bool      // a signal or the thread's end interrupted the call; Result is -EINTR
+	Cut     bool      // interrupted by a signal or by the thread's end; Result is -EINTR
 
 	Did      rubric.Text // by a client
 	Unserved bool        // a client got no answer
@@ -57,7 +57,7 @@ func (e *Event) Failed() bool {
 	return e.Kind == Call && e.Result < 0
 }
 
-// Errno names the error of a system call that failed, "" where it did not.
+// Errno returns the name of a failed call's error, or "".
 func (e *Event) Errno() string {
 	if !e.Failed() {
 		return ""
@@ -68,12 +68,12 @@ func (e *Event) Errno() string {
 	return fmt.Sprintf("errno %d", -e.Result)
 }
 
-// Writes reports whether it is one of write(2) and its kin.
+// Writes reports whether the call is one of the write(2) family.
 func (e *Event) Writes() bool {
 	return slices.Contains([]string{"write", "pwrite", "writev", "pwritev"}, e.Name)
 }
 
-// Registers reports whether a process has asked for notification.
+// Registers reports whether the call registers for notification.
 func (e *Event) Registers() bool {
 	return e.Name == "mq_notify" && !e.Failed() && e.Args[1] != 0
 }
@@ -81,21 +81,21 @@ func (e *Event) Registers() bool {
 // Record is a whole trace.
 type Record struct {
 	Command  []string
-	Lab      bool // it has to do with a queue; else nobody waits for one
+	Lab      bool // it uses a queue; otherwise none is waited for
 	Events   []*Event
-	Before   facts.Facts         // of the command at its first instruction: what its starter has left it
-	After    map[int]facts.Facts // of each process that lived when the start was over, by PID
-	PIDFiles []*PIDFile          // as they were then, in the order of their first PID
-	Armed    mq.Status           // of the request queue, then
+	Before   facts.Facts         // of the command at its first instruction, as its starter left it
+	After    map[int]facts.Facts // of each process alive when the start was over, by PID
+	PIDFiles []*PIDFile          // as of then, in the order in which they first held a PID
+	Armed    mq.Status           // of the request queue, as of then
 	ArmedAt  string              // the request queue, "" when none was opened
-	Mode     uint32              // its permission bits, then
-	Stderr   string              // what it said
-	Lost     bool                // the lock on the PID file, after the requests
-	Left     []string            // the queue and the PID file, when it was over
-	Refuses  procfs.Status       // of the daemon, when SIGTERM had not ended it in time; else without a Pid
+	Mode     uint32              // its permission bits, as of then
+	Stderr   string              // written by the command
+	Lost     bool                // the lock on the PID file was gone after the requests
+	Left     []string            // queue and PID file that were left at the end
+	Refuses  procfs.Status       // of the daemon, if SIGTERM did not end it in time; otherwise without a Pid
 }
 
-// Find finds the first event that fits, FindLast the last; nil: none does.
+// Find returns the first event that fits, FindLast the last, or nil.
 func (r *Record) Find(fits func(e *Event) bool) *Event {
 	if i := slices.IndexFunc(r.Events, fits); i >= 0 {
 		return r.Events[i]
@@ -112,12 +112,12 @@ func (r *Record) FindLast(fits func(e *Event) bool) *Event {
 	return nil
 }
 
-// PIDFile is a file that the PID of a process of the trace was written into.
+// PIDFile is a file that a traced process's PID was written to.
 type PIDFile struct {
 	facts.PIDFile
-	Called []string // the names that it has had; the last is its own
+	Called []string // its names in turn; the last is the current one
 	Err    error    // why it could not be read
 }
 
-// Name is what the file is called.
+// Name is the file's current name.
 func (f *PIDFile) Name() string { return f.Called[len(f.Called)-1] }

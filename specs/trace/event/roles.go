@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// WrittenPID is the number that a call writes into a file, when it writes nothing else.
+// WrittenPID returns the number that a call writes to a file, if it writes nothing else.
 func (e *Event) WrittenPID() (pid int, ok bool) {
 	pid, err := strconv.Atoi(strings.TrimSpace(string(e.Data)))
 	return pid, err == nil && e.Writes() && !e.Failed() && Regular(e.File) != ""
 }
 
-// Regular is the name of a regular file, "" of what else a descriptor may lead to.
+// Regular returns a regular file's name, "" for anything else.
 func Regular(file string) string {
 	file = strings.TrimSuffix(file, " (deleted)")
 	if !strings.HasPrefix(file, "/") || strings.HasPrefix(file, "/dev/") || strings.HasPrefix(file, "/proc/") ||
@@ -22,7 +22,7 @@ func Regular(file string) string {
 	return file
 }
 
-// PIDs are all processes that there have been, in the order of their birth.
+// PIDs returns all processes, by creation.
 func (r *Record) PIDs() (pids []int) {
 	for _, e := range r.Events {
 		if e.PID != 0 && !slices.Contains(pids, e.PID) {
@@ -35,7 +35,7 @@ func (r *Record) PIDs() (pids []int) {
 	return pids
 }
 
-// FindPIDFiles finds the files that a PID was written into, also one that was renamed or linked later.
+// FindPIDFiles finds the files that a PID was written to, including those renamed or linked later.
 func (r *Record) FindPIDFiles() {
 	pids := r.PIDs()
 	for _, e := range r.Events {
@@ -48,7 +48,7 @@ func (r *Record) FindPIDFiles() {
 	}
 }
 
-// about is the PID file that a call is about, under any of its names; nil: about none.
+// about returns the PID file that a call is about, under any of its names, or nil.
 func (r *Record) about(e *Event) *PIDFile {
 	for _, f := range r.PIDFiles {
 		if name := Regular(e.File); name != "" && slices.Contains(f.Called, name) {
@@ -58,8 +58,8 @@ func (r *Record) about(e *Event) *PIDFile {
 	return nil
 }
 
-// Daemon is what the start has made: who serves the queue, else who wrote its own PID, else the oldest whose parent is
-// none of the trace. A command that stays is its own daemon. 0: nothing lives.
+// Daemon returns the daemon's PID: the process that serves the queue, else the one that wrote its own PID, else the
+// oldest with a parent outside the trace. A command that does not return is its own daemon. 0: nothing is alive.
 func (r *Record) Daemon() int {
 	pids := slices.DeleteFunc(r.PIDs(), func(pid int) bool { return r.After[pid].Stat.Pid == 0 })
 	for _, sign := range []func(e *Event) bool{
@@ -88,7 +88,7 @@ func (r *Record) Daemon() int {
 	return 0
 }
 
-// PIDFile is the daemon's: the last that its PID was written into, else the last of any. nil: there is none.
+// PIDFile returns the daemon's PID file: the last that its PID was written to, else the last of all, or nil.
 func (r *Record) PIDFile(daemon int) (file *PIDFile) {
 	own := false
 	for _, e := range r.Events {

@@ -9,15 +9,15 @@ import (
 	"daemonlab/specs/trace/event"
 )
 
-// decoder says how a system call is read: at its entry, before the kernel changes anything, and at its exit.
+// decoder reads a system call: at entry, before the kernel changes anything, and at exit.
 type decoder struct {
 	name  string
 	enter func(p process, e *event.Event)
 	exit  func(p process, e *event.Event)
 }
 
-// calls are those that matter on the way to a daemon and in its service. All others pass unseen, which folds away most
-// of what a language's runtime does.
+// calls are those that matter for a daemon's start and service. Leaving out the rest hides most of what a runtime
+// does.
 var calls = map[uint64]decoder{
 	unix.SYS_CLONE:           {name: "clone"},
 	unix.SYS_CLONE3:          {name: "clone3"},
@@ -83,11 +83,11 @@ var calls = map[uint64]decoder{
 }
 
 const (
-	// maxData is enough of what is written to tell a PID or a word of readiness.
+	// maxData is enough of a write to recognise a PID or a readiness report.
 	maxData = 64
 	// sysFchmodat2 is the same number on every architecture (Linux 6.6).
 	sysFchmodat2 = 452
-	// here stands for a directory descriptor that a call does not have.
+	// here stands in for a missing directory descriptor.
 	here = -1
 )
 
@@ -99,7 +99,7 @@ func onFile(p process, e *event.Event) { e.File = p.file(e.Args[0]) }
 
 func named(path int) func(process, *event.Event) { return namedAt(here, path) }
 
-// namedAt has the name and where it leads from the root.
+// namedAt sets the name and its absolute form.
 func namedAt(dir, path int) func(process, *event.Event) {
 	return func(p process, e *event.Event) {
 		e.Path = p.text(e.Args[path])
@@ -121,7 +121,7 @@ func renamedAt(dir, path, toDir, to int) func(process, *event.Event) {
 	}
 }
 
-// modeOf moves the mode to where fchmod(2) has it.
+// modeOf puts the mode where fchmod(2) has it.
 func modeOf(dir, path int) func(process, *event.Event) {
 	return func(p process, e *event.Event) {
 		namedAt(dir, path)(p, e)
@@ -129,7 +129,7 @@ func modeOf(dir, path int) func(process, *event.Event) {
 	}
 }
 
-// statedAt keeps the calls that see a symbolic link as such.
+// statedAt keeps only calls that do not follow symbolic links.
 func statedAt(p process, e *event.Event) {
 	if e.Args[3]&unix.AT_SYMLINK_NOFOLLOW == 0 {
 		e.Name = ""
@@ -138,10 +138,10 @@ func statedAt(p process, e *event.Event) {
 	namedAt(0, 1)(p, e)
 }
 
-// onQueue gives the name the slash of mq_open(3), which the system call does not have.
+// onQueue adds the slash that mq_open(3) has and the system call has not.
 func onQueue(p process, e *event.Event) { e.Path = "/" + p.text(e.Args[0]) }
 
-// openedAt moves the flags to Value, wherever the call has them; the path is before them.
+// openedAt puts the flags into Value; the path is the argument before them.
 func openedAt(dir, flags int) func(process, *event.Event) {
 	return func(p process, e *event.Event) {
 		namedAt(dir, flags-1)(p, e)
@@ -170,8 +170,8 @@ func newFile(p process, e *event.Event) {
 	}
 }
 
-// handler has what the signal is to do: SIG_DFL is 0, SIG_IGN 1. Without a new action the call only asks, which is said
-// by a call without a name.
+// handler sets the new disposition: SIG_DFL is 0, SIG_IGN 1. Without a new action the call only reads, and the name is
+// cleared.
 func handler(p process, e *event.Event) {
 	if e.Args[1] == 0 {
 		e.Name = ""
@@ -186,7 +186,7 @@ func mask(p process, e *event.Event) {
 	e.Value, e.Old = p.word64(e.Args[1]), blocked(e.TID)
 }
 
-// lock keeps of fcntl(2) the locks; Value is the kind of lock, the first field of struct flock.
+// lock keeps fcntl(2) calls that lock; Value is l_type, the first field of struct flock.
 func lock(p process, e *event.Event) {
 	switch e.Args[1] {
 	case unix.F_SETLK, unix.F_SETLKW, unix.F_OFD_SETLK, unix.F_OFD_SETLKW:
@@ -204,7 +204,7 @@ func gathered(p process, e *event.Event) {
 	e.File, e.Data = p.file(e.Args[0]), p.vector(e.Args[1], e.Args[2])
 }
 
-// sentTo, sentMessage and connected have in Path the name of a socket of unix(7), where the call has one.
+// sentTo, sentMessage and connected set Path to the name of a unix(7) socket, if the call has one.
 func sentTo(p process, e *event.Event) {
 	written(p, e)
 	e.Path = p.socket(e.Args[4], e.Args[5])
@@ -225,9 +225,9 @@ func received(p process, e *event.Event) {
 	}
 }
 
-func pipe(p process, e *event.Event) { e.File = p.file(uint64(p.word32(e.Args[0]))) } // both ends have one name
+func pipe(p process, e *event.Event) { e.File = p.file(uint64(p.word32(e.Args[0]))) } // both ends have the same name
 
-// waited puts si_pid where wait4(2) has its result.
+// waited puts si_pid where wait4(2) returns it.
 func waited(p process, e *event.Event) {
 	const siPID = 12 // offset in siginfo_t
 	if e.Result == 0 && e.Args[2] != 0 {
@@ -250,12 +250,12 @@ func queueOpened(p process, e *event.Event) {
 	}
 	q, err := mq.Open(e.Path, os.O_WRONLY, 0, nil)
 	if err == nil {
-		q.Close() // of this process, which touches no registration of another
+		q.Close() // closing it here affects no other process's registration
 	}
 	e.Existed = err == nil || os.IsPermission(err)
 }
 
-// notification has sigev_notify; Args[1] is 0 when a registration is given up.
+// notification sets sigev_notify; Args[1] is 0 when a registration is cancelled.
 func notification(p process, e *event.Event) {
 	const sigevNotify = 12 // offset in struct sigevent
 	e.File = p.file(e.Args[0])

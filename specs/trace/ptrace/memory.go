@@ -11,15 +11,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// process reads what the arguments of a system call mean. It is the TID: a main thread that has ended before the others
-// has neither memory nor descriptors any more.
+// process reads what a system call's arguments point to. It is a TID: a main thread that ended before the others has
+// neither memory nor descriptors any more.
 type process int
 
-// maxString bounds a name that is read.
+// maxString bounds names.
 const maxString = unix.PathMax
 
-// bytes reads up to n bytes of the memory, fewer where it ends. It reads at most to the end of a page at a time, since
-// process_vm_readv(2) gives nothing of a page that is there when it is asked for one beside it that is not.
+// bytes reads up to n bytes of memory, fewer where it ends. Each read stays within a page: process_vm_readv(2) returns
+// nothing of a mapped page if the range also covers an unmapped one.
 func (p process) bytes(address uint64, n int) []byte {
 	got := make([]byte, 0, min(n, maxString))
 	for len(got) < n {
@@ -41,13 +41,13 @@ func (p process) bytes(address uint64, n int) []byte {
 
 var pageSize = uint64(os.Getpagesize())
 
-// text reads a string that ends in a NUL.
+// text reads a NUL-terminated string.
 func (p process) text(address uint64) string {
 	text, _, _ := bytes.Cut(p.bytes(address, maxString), []byte{0})
 	return string(text)
 }
 
-// word64 and word32 are 0 where there is no memory, as behind a NULL pointer.
+// word64 and word32 return 0 for unreadable memory, such as a NULL pointer.
 func (p process) word64(address uint64) uint64 {
 	if b := p.bytes(address, 8); len(b) == 8 {
 		return binary.NativeEndian.Uint64(b)
@@ -62,7 +62,7 @@ func (p process) word32(address uint64) uint32 {
 	return 0
 }
 
-// file is what a descriptor leads to, "" when it is not open.
+// file is what a descriptor refers to, "" if it is not open.
 func (p process) file(fd uint64) string {
 	target, _ := os.Readlink(p.proc("fd", strconv.Itoa(int(int32(fd)))))
 	return target
@@ -72,13 +72,13 @@ func (p process) proc(elem ...string) string {
 	return filepath.Join(append([]string{"/proc", strconv.Itoa(int(p))}, elem...)...)
 }
 
-// absolute is a name as it leads from the root, before any link is followed; with AT_EMPTY_PATH the descriptor's file.
+// absolute makes a name absolute without following links; with AT_EMPTY_PATH it is the descriptor's file.
 func (p process) absolute(dir int32, name string) string {
 	name = strings.Replace(name, "/proc/self/", p.proc()+"/", 1)
 	switch {
 	case name == "" && dir != unix.AT_FDCWD:
 		return p.file(uint64(dir))
-	case strings.HasPrefix(name, p.proc("fd")+"/"): // a file that is linked by its descriptor, see open(2), O_TMPFILE
+	case strings.HasPrefix(name, p.proc("fd")+"/"): // linked by its descriptor, see open(2), O_TMPFILE
 		target, _ := os.Readlink(name)
 		return target
 	case filepath.IsAbs(name):
@@ -90,13 +90,13 @@ func (p process) absolute(dir int32, name string) string {
 	return filepath.Join(p.file(uint64(dir)), name)
 }
 
-// exists reports whether a name leads to a file, the last link not followed.
+// exists reports whether a file exists at the name, without following a final link.
 func exists(name string) bool {
 	_, err := os.Lstat(name)
 	return err == nil
 }
 
-// vector reads the beginning of what an array of struct iovec leads to.
+// vector reads the beginning of the data of a struct iovec array.
 func (p process) vector(array, n uint64) (data []byte) {
 	for i := range min(n, maxData) {
 		room := uint64(maxData - len(data))
@@ -105,7 +105,7 @@ func (p process) vector(array, n uint64) (data []byte) {
 	return data
 }
 
-// socket is the name in an address of unix(7), an abstract one with @, "" of any other.
+// socket returns the name in a unix(7) address, with @ for an abstract one, "" for other families.
 func (p process) socket(address, size uint64) string {
 	sa := p.bytes(address, int(min(size, unix.SizeofSockaddrUnix)))
 	if len(sa) < 3 || binary.NativeEndian.Uint16(sa) != unix.AF_UNIX {

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// callInfo is the kernel's struct ptrace_syscall_info. At an entry data has the number and the arguments, at an exit the
-// result and whether that is an error.
+// callInfo is the kernel's struct ptrace_syscall_info. At entry data has the number and the arguments, at exit the
+// result and whether it is an error.
 type callInfo struct {
 	op   uint8
 	_    [3]uint8
@@ -18,7 +18,7 @@ type callInfo struct {
 	data [8]uint64
 }
 
-// Values of op.
+// op.
 const (
 	atEntry = 1
 	atExit  = 2
@@ -27,13 +27,13 @@ const (
 // getSigMask is PTRACE_GETSIGMASK, which x/sys lacks.
 const getSigMask = 0x420a
 
-// getCallInfo works alike on every architecture, which reading registers would not. Linux 5.3 or newer.
+// getCallInfo works on every architecture alike, unlike reading registers. It needs Linux 5.3.
 func getCallInfo(tid int) (info callInfo, err error) {
 	err = request(unix.PTRACE_GET_SYSCALL_INFO, tid, unsafe.Sizeof(info), unsafe.Pointer(&info))
 	return info, err
 }
 
-// blocked is the set of signals that the thread blocks.
+// blocked returns the thread's blocked signals.
 func blocked(tid int) (set uint64) {
 	request(getSigMask, tid, unsafe.Sizeof(set), unsafe.Pointer(&set))
 	return set

@@ -1,8 +1,8 @@
-// Package ptrace follows a command and all its descendants by ptrace(2) and tells of the system calls that matter. It
-// knows processes and system calls, nothing of daemons.
+// Package ptrace follows a command and all its descendants with ptrace(2) and reports the system calls that matter. It
+// knows processes and system calls, not daemons.
 //
-// What is followed runs as it would alone: a traced process keeps its parent, and its orphans are adopted by whoever
-// adopts orphans here. Two things differ. It is slower, and a stop signal does not stop it.
+// A traced program runs as it would alone: processes keep their parents, and orphans go to the same reaper. Two things
+// differ: it is slower, and stop signals do not stop it.
 package ptrace
 
 import (
@@ -21,7 +21,7 @@ import (
 	"daemonlab/specs/trace/event"
 )
 
-// options follow every child and thread, mark stops at system calls, and end everything should this process die.
+// options follow every child and thread, mark syscall stops, and kill everything if this process dies.
 const options = unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_TRACEFORK | unix.PTRACE_O_TRACEVFORK |
 	unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_TRACEEXEC | unix.PTRACE_O_EXITKILL
 
@@ -32,36 +32,36 @@ type Tracer struct {
 	observe func(*event.Event)
 	root    int // PID of the command
 	threads map[int]*thread
-	early   map[int]bool // stopped before their parents have told of them
+	early   map[int]bool // stopped before the event of their creation was seen
 
 	mu     sync.Mutex
-	living map[int]int // parents by PID, of processes that have not been reaped
+	living map[int]int // parents by PID, of processes not yet reaped
 	begin  time.Time   // zero until the command itself runs
 }
 
 type thread struct {
 	tid, pid int
-	started  bool         // has come past its first stop
-	call     *event.Event // that it is in
+	started  bool         // past its first stop
+	call     *event.Event // system call in progress
 	exit     func(process, *event.Event)
 }
 
-// New returns a tracer that hands every event to observe. The thread that an event is of stands still meanwhile.
+// New returns a tracer that passes every event to observe, while the event's thread is stopped.
 func New(observe func(*event.Event)) *Tracer {
 	return &Tracer{observe: observe, threads: map[int]*thread{}, early: map[int]bool{}, living: map[int]int{}}
 }
 
-// ErrDenied means that ptrace(2) itself is not allowed here.
+// ErrDenied means that ptrace(2) is not permitted here.
 var ErrDenied = errors.New("ptrace is denied here: by /proc/sys/kernel/yama/ptrace_scope (2 or 3), or by the seccomp " +
 	"filter of a container")
 
-// ErrTraced means that another tracer follows this program, and with it all that it starts.
+// ErrTraced means that another tracer follows this program and its children.
 var ErrTraced = errors.New("something traces this already, so ptrace(2) is not to be had: run it without that")
 
-// Run starts the command and follows it until nothing of it is left. What cmd runs executes the program that is meant;
-// events begin with that. The caller must not wait for cmd.
+// Run starts the command and follows it until nothing of it is left. cmd runs a program that executes the real one;
+// events begin with that exec. The caller must not wait for cmd.
 func (t *Tracer) Run(cmd *exec.Cmd) error {
-	// Whoever starts a process with PTRACE_TRACEME is its tracer, and only that thread may trace.
+	// The thread that starts a process with PTRACE_TRACEME is its tracer.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if cmd.SysProcAttr == nil {
@@ -76,7 +76,7 @@ func (t *Tracer) Run(cmd *exec.Cmd) error {
 	return t.follow()
 }
 
-// denied says why ptrace(2) is not allowed: a thread has one tracer at most.
+// denied explains why ptrace(2) is not permitted: a thread has at most one tracer.
 func denied(err error) error {
 	if !errors.Is(err, unix.EPERM) {
 		return err
@@ -89,7 +89,7 @@ func denied(err error) error {
 	return fmt.Errorf("%w: PID %d (%q)", ErrTraced, status.TracerPid, tracer.Name)
 }
 
-// follow waits for stops of this thread's own tracees: other goroutines may have children that are not its concern.
+// follow waits only for this thread's tracees: other goroutines may have children of their own.
 func (t *Tracer) follow() error {
 	for {
 		var status unix.WaitStatus
@@ -102,7 +102,7 @@ func (t *Tracer) follow() error {
 		case err != nil:
 			return fmt.Errorf("wait4: %w", err)
 		}
-		if err := t.handle(tid, status); err != nil && !errors.Is(err, unix.ESRCH) { // killed in between: it will be seen
+		if err := t.handle(tid, status); err != nil && !errors.Is(err, unix.ESRCH) { // killed meanwhile: its end will be reported
 			t.Kill()
 			return err
 		}
@@ -119,7 +119,7 @@ func (t *Tracer) handle(tid int, status unix.WaitStatus) error {
 	case th == nil && len(t.living) == 0:
 		return t.first(tid)
 	case th == nil:
-		t.early[tid] = true // stays where it is until its parent has told of it
+		t.early[tid] = true // stays stopped until its parent reports it
 		return nil
 	case status.StopSignal() == unix.SIGTRAP|0x80:
 		return errors.Join(t.atCall(th), unix.PtraceSyscall(tid, 0))
@@ -132,7 +132,7 @@ func (t *Tracer) handle(tid int, status unix.WaitStatus) error {
 	return unix.PtraceSyscall(tid, int(status.StopSignal()))
 }
 
-// first is the stop at the exec of what was started.
+// first is the stop at the exec of the started program.
 func (t *Tracer) first(tid int) error {
 	if err := unix.PtraceSetOptions(tid, options); err != nil {
 		return fmt.Errorf("PTRACE_SETOPTIONS: %w", err)
@@ -166,7 +166,7 @@ func (t *Tracer) atEvent(th *thread, cause int) error {
 	return nil
 }
 
-// born lets a new thread or process go, which stands at its own first stop or will come to it.
+// born releases a new thread or process at its first stop, which it may not have reached yet.
 func (t *Tracer) born(parent *thread, tid, cause int) error {
 	status, err := proc.Process(tid).Status()
 	if procfs.Gone(err) {
@@ -191,7 +191,7 @@ func (t *Tracer) born(parent *thread, tid, cause int) error {
 	return nil
 }
 
-// executed is told by the thread that has become the only one of its process, under the process's PID (ptrace(2)).
+// executed is reported by the thread that survives the exec, under the process's PID (ptrace(2)).
 func (t *Tracer) executed(th *thread) {
 	for tid, other := range t.threads {
 		if other.pid == th.pid && other != th {
@@ -210,7 +210,7 @@ func (t *Tracer) executed(th *thread) {
 	t.tell(th, &event.Event{Kind: event.Executed, Path: path, Env: env})
 }
 
-// atCall is a stop on the way into the kernel or out of it.
+// atCall is a stop at entry to or exit from the kernel.
 func (t *Tracer) atCall(th *thread) error {
 	info, err := getCallInfo(th.tid)
 	if err != nil {
@@ -239,7 +239,7 @@ func (th *thread) enter(info callInfo, now time.Duration) {
 	}
 }
 
-// The kernel's own results for a call that it will enter again after a signal: ERESTARTSYS and its kin.
+// The kernel's internal results for a call that is restarted after a signal: ERESTARTSYS and the like.
 const (
 	firstRestart = -516
 	lastRestart  = -512
@@ -265,7 +265,7 @@ func (t *Tracer) ended(tid int, status unix.WaitStatus) {
 	delete(t.early, tid)
 	th := t.threads[tid]
 	if th == nil {
-		return // taken away by an exec of another thread
+		return // ended by another thread's exec
 	}
 	delete(t.threads, tid)
 	if e := th.call; e != nil && e.Name != "" {
@@ -282,7 +282,7 @@ func (t *Tracer) ended(tid int, status unix.WaitStatus) {
 	t.adopted(tid)
 }
 
-// adopted tells who has become the parent of a process's children.
+// adopted reports the new parents of a process's children.
 func (t *Tracer) adopted(parent int) {
 	for pid, before := range t.living {
 		if before != parent {
@@ -300,7 +300,7 @@ func (t *Tracer) adopted(parent int) {
 	}
 }
 
-// tell hands an event on, once the command itself runs.
+// tell passes an event on, once the command itself runs.
 func (t *Tracer) tell(th *thread, e *event.Event) {
 	if t.begin.IsZero() {
 		return
@@ -309,7 +309,7 @@ func (t *Tracer) tell(th *thread, e *event.Event) {
 	t.observe(e)
 }
 
-// Now is the time on the trace's clock.
+// Now returns the time on the trace's clock.
 func (t *Tracer) Now() time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -319,7 +319,7 @@ func (t *Tracer) Now() time.Duration {
 	return time.Since(t.begin)
 }
 
-// Living lists the processes that have not ended.
+// Living returns the processes that have not ended.
 func (t *Tracer) Living() (pids []int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -329,8 +329,8 @@ func (t *Tracer) Living() (pids []int) {
 	return pids
 }
 
-// Signal sends a signal to a process, if it has not ended: the PID of one that the tracer has not reaped is nobody
-// else's.
+// Signal sends a signal to a process if it has not ended. Its PID cannot have been reused: the tracer has not reaped
+// it.
 func (t *Tracer) Signal(pid int, sig unix.Signal) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -340,7 +340,7 @@ func (t *Tracer) Signal(pid int, sig unix.Signal) error {
 	return unix.Kill(pid, sig)
 }
 
-// Kill ends all that is left.
+// Kill kills all that is left.
 func (t *Tracer) Kill() {
 	for _, pid := range t.Living() {
 		t.Signal(pid, unix.SIGKILL)

@@ -13,10 +13,9 @@ import (
 	"daemonlab/specs/trace/event"
 )
 
-const maxPIDFile = 32 // bytes of a file that can hold nothing but a PID
+const maxPIDFile = 32 // a longer file is not just a PID
 
-// clean removes what a server has made and left: its queues and its PID files. Its log is what it was asked for, and
-// stays.
+// clean removes what a server left behind: queues and PID files. The log stays: it was asked for.
 func clean(r *event.Record) {
 	pids := r.PIDs()
 	made := map[string]bool{}
@@ -38,7 +37,7 @@ func clean(r *event.Record) {
 	}
 }
 
-// left are the queue and the PID file, unless that was emptied.
+// left returns the queue, and the PID file unless it is empty.
 func left(r *event.Record) (names []string) {
 	if r.ArmedAt != "" && harness.QueueExists(r.ArmedAt) {
 		names = append(names, r.ArmedAt)
@@ -51,7 +50,7 @@ func left(r *event.Record) (names []string) {
 	return names
 }
 
-// removeIf removes a regular file that holds nothing, which is 0, or a PID, if that is to go.
+// removeIf removes a regular file that is empty (0) or holds a PID, if remove agrees.
 func removeIf(file string, goes func(pid int) bool) {
 	info, err := os.Lstat(file)
 	if err != nil || !info.Mode().IsRegular() || info.Size() > maxPIDFile {

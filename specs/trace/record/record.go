@@ -1,5 +1,5 @@
-// Package record starts a server in the specs' hostile setting, follows it by ptrace until it is a daemon, has it serve
-// some requests, ends it, and leaves nothing of it.
+// Package record starts a server in the specs' hostile environment, follows it with ptrace until it is a daemon, sends
+// it some requests, ends it, and cleans up.
 package record
 
 import (
@@ -30,28 +30,28 @@ var (
 	proc = procfs.New("/proc")
 )
 
-// still is how long nothing that matters must happen before a server counts as at rest. That it will do no more cannot
-// be known.
+// still is how long nothing relevant must happen before a server counts as idle. That is a heuristic.
 const still = 100 * time.Millisecond
 
-// Grace is what the contract gives a daemon after SIGTERM. It bounds a failing trace and costs a passing one nothing.
+// Grace is the time the contract gives a daemon after SIGTERM. It bounds a failing trace and costs a passing one
+// nothing.
 var Grace = 6 * time.Second
 
-// Options say how to record.
+// Options are the options of a recording.
 type Options struct {
 	Launcher   string // the program of specs/launch
-	DaemonOnly bool   // the command has to do with no queue
-	// Waiting is called when something is waited for, and done when it is there. It may be nil.
+	DaemonOnly bool   // the command uses no queue
+	// Waiting is called when a wait begins, and done when it is over. It may be nil.
 	Waiting func(what rubric.Text) (done func())
 }
 
-// taker takes one record.
+// taker records one trace.
 type taker struct {
 	Options
 	tracer *ptrace.Tracer
 	done   chan struct{} // closed when nothing is left
 	err    error         // of the tracer, once done
-	news   chan struct{} // one is waiting when there are events that nobody has looked at
+	news   chan struct{} // has a value while there are events that nobody has looked at
 
 	mu       sync.Mutex
 	record   event.Record
@@ -59,7 +59,7 @@ type taker struct {
 	factsErr error
 }
 
-// Take starts the command and records it. The error says why nothing could be recorded; a server that goes wrong is no
+// Take starts the command and records it. An error means that nothing could be recorded; a server that fails is no
 // error.
 func Take(ctx context.Context, o Options, command ...string) (*event.Record, error) {
 	program, err := exec.LookPath(command[0])
@@ -76,7 +76,7 @@ func Take(ctx context.Context, o Options, command ...string) (*event.Record, err
 	if err != nil {
 		return nil, err
 	}
-	said, err := os.CreateTemp("", "trace-said-") // a daemon may keep it open as long as it likes
+	said, err := os.CreateTemp("", "trace-said-") // a daemon may keep it open for long
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +99,7 @@ func Take(ctx context.Context, o Options, command ...string) (*event.Record, err
 	return &t.record, errors.Join(t.err, t.factsErr, err, ctx.Err())
 }
 
-const maxSaid = 4000 // bytes of what the command writes that are kept
+const maxSaid = 4000 // bytes kept of the command's output
 
 // observe runs in the tracer's thread.
 func (t *taker) observe(e *event.Event) {
@@ -107,7 +107,7 @@ func (t *taker) observe(e *event.Event) {
 	if t.original == 0 {
 		t.original = e.PID
 		t.record.Before, t.factsErr = facts.Of(e.PID)
-		t.record.Before.Env = procfs.Environment{Vars: e.Env, Live: true} // libc has not found it yet
+		t.record.Before.Env = procfs.Environment{Vars: e.Env, Live: true} // libc has not located it yet
 	}
 	t.record.Events = append(t.record.Events, e)
 	t.mu.Unlock()
@@ -117,7 +117,7 @@ func (t *taker) observe(e *event.Event) {
 	}
 }
 
-// add records something that this process does.
+// add records an event of this process.
 func (t *taker) add(e *event.Event) {
 	e.At = t.tracer.Now()
 	t.mu.Lock()
@@ -125,7 +125,7 @@ func (t *taker) add(e *event.Event) {
 	t.record.Events = append(t.record.Events, e)
 }
 
-// find finds the first event that fits. The time of one is never 0.
+// find finds the first event that fits. Its time is never 0.
 func (t *taker) find(fits func(e *event.Event) bool) (found event.Event) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -135,7 +135,7 @@ func (t *taker) find(fits func(e *event.Event) bool) (found event.Event) {
 	return found
 }
 
-// await waits until something is so, as long as limit.
+// await waits at most limit for a condition.
 func (t *taker) await(ctx context.Context, what rubric.Text, limit time.Duration, so func() bool) bool {
 	ctx, cancel := harness.WithTimeout(ctx, limit)
 	defer cancel()
@@ -152,8 +152,8 @@ func (t *taker) await(ctx context.Context, what rubric.Text, limit time.Duration
 	return true
 }
 
-// rest waits until the server is at rest, as long as limit: for some time nothing that matters has happened, and each of
-// its threads sleeps whenever it is looked at. One that has not had a processor yet is in the middle of its start.
+// rest waits at most limit until the server is idle: nothing relevant has happened for a while, and each thread is
+// found asleep whenever looked at. A thread that got no processor may be in the middle of its start.
 func (t *taker) rest(ctx context.Context, limit time.Duration) {
 	ctx, cancel := harness.WithTimeout(ctx, limit)
 	defer cancel()
@@ -175,7 +175,7 @@ func (t *taker) rest(ctx context.Context, limit time.Duration) {
 	}
 }
 
-// asleep reports whether no thread runs, or stands still for the tracer.
+// asleep reports whether every thread sleeps, and none runs or is stopped for the tracer.
 func (t *taker) asleep() bool {
 	for _, pid := range t.tracer.Living() {
 		tasks, _ := proc.Process(pid).Tasks()
@@ -186,8 +186,8 @@ func (t *taker) asleep() bool {
 	return true
 }
 
-// direct goes through the start and the service. A command that returns and has opened no queue, nor been told of one,
-// is not this lab's: nothing is waited for then.
+// direct drives the start and the service. A command that returns, and has neither opened a queue nor been given one,
+// is not this lab's: nothing is awaited then.
 func (t *taker) direct(ctx context.Context) {
 	returned := func(e *event.Event) bool { return e.Kind == event.Ended && e.PID == t.original }
 	if !t.await(ctx, say("the command to return"), 2*harness.Patience, func() bool { return t.find(returned).At != 0 }) {
@@ -220,7 +220,7 @@ func (t *taker) ofLab() bool {
 	}))
 }
 
-// queue is where requests go.
+// queue returns the request queue's name.
 func (t *taker) queue() string {
 	if e := t.find((*event.Event).Registers); e.File != "" {
 		return e.File
@@ -228,7 +228,7 @@ func (t *taker) queue() string {
 	return t.find(func(e *event.Event) bool { return e.Name == "mq_open" && !e.Failed() }).Path
 }
 
-// look keeps what /proc shows of every process that lives, the PID files and the registration.
+// look records /proc of every living process, the PID files and the registration.
 func (t *taker) look() {
 	for _, pid := range t.tracer.Living() {
 		f, err := facts.Of(pid)
@@ -248,12 +248,12 @@ func (t *taker) look() {
 		f.PIDFile, f.Err = facts.ReadPIDFile(f.Name())
 	}
 	if t.record.ArmedAt != "" {
-		t.record.Armed, _, _ = harness.QueueStatus(t.record.ArmedAt) // one that cannot be opened arms nobody
+		t.record.Armed, _, _ = harness.QueueStatus(t.record.ArmedAt) // a queue that cannot be opened has no registration
 		t.record.Mode, _ = harness.QueueMode(t.record.ArmedAt)
 	}
 }
 
-// end asks the daemon to end, and ends by force what is left then.
+// end asks the daemon to end, then kills what is left.
 func (t *taker) end(ctx context.Context) {
 	t.mu.Lock()
 	daemon := t.record.Daemon()
@@ -272,7 +272,7 @@ func (t *taker) end(ctx context.Context) {
 	<-t.done
 }
 
-// killAll goes on until nothing is left, since a process may fork in that instant.
+// killAll repeats until nothing is left: a process may be forking.
 func (t *taker) killAll() {
 	if len(t.tracer.Living()) > 0 && t.tracer.Now() > 0 {
 		t.add(&event.Event{Kind: event.Told, Result: int64(unix.SIGKILL)})

@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	} else {
-		harness.Now() // the clock goes from here on
+		harness.Now() // starts the clock
 		status = m.Run()
 	}
 	os.RemoveAll(dir)
@@ -67,7 +67,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// traced starts a server at a place of its own and checks that nothing of it is left.
+// traced traces a server started in a directory of its own and checks that nothing of it is left.
 func traced(t *testing.T, server string) *birth.Story {
 	t.Helper()
 	place, err := harness.NewPlace()
@@ -105,11 +105,11 @@ func nothingLeft(t *testing.T, taken *event.Record) {
 	}
 }
 
-// step is a row to be found: who does it, the id and how the call begins. %d is the daemon's PID, * anything.
+// step is an expected row: who, the id, and how the call begins. %d is the daemon's PID, * matches anything.
 type step struct{ role, id, call string }
 
-// chains are what every right daemon shows. What is in one chain comes in this order; between two of them the kernel
-// may run whom it likes.
+// chains are what every correct daemon shows. The steps of a chain come in this order; different chains may interleave
+// in any way.
 var chains = [][]step{
 	{
 		{"original", "fds", "close_range(3, max"},
@@ -169,7 +169,7 @@ func TestRightServers(t *testing.T) {
 	}
 }
 
-// inOrder looks for each step behind the one before.
+// inOrder looks for each step after the one before.
 func inOrder(t *testing.T, story *birth.Story, chain []step) {
 	t.Helper()
 	i := 0
@@ -189,7 +189,7 @@ func inOrder(t *testing.T, story *birth.Story, chain []step) {
 	}
 }
 
-// is compares a row with what it is to be.
+// is matches a row against a step.
 func is(story *birth.Story, row *birth.Row, role, id, call string) bool {
 	begin, rest, open := strings.Cut(call, "*")
 	text, ok := strings.CutPrefix(row.Text.EN, begin)
@@ -213,7 +213,7 @@ func listing(story *birth.Story) string {
 	return b.String()
 }
 
-// faults says where the fault of a program of specs/broken is to be seen.
+// faults says where the fault of a program of specs/broken must be marked.
 var faults = []struct{ name, id, call, mark string }{
 	{"session-process-group", "session", "setpgid(0, 0)", "setsid is missing"},
 	{"fds-up-to-255", "fds", "close_range(3, 255, CLOEXEC)", "300, 1023"},
@@ -238,7 +238,7 @@ func TestBrokenServers(t *testing.T) {
 			builds.Go(func() { files[n], errs[n] = programs[n].Build(t.Context(), project, dir) })
 		}
 	}
-	builds.Wait() // not while one is traced: what a traced program leaves is looked for among all children, and reaped
+	builds.Wait() // a trace looks for leftovers among all children, and reaps them: no builds meanwhile
 	for n, want := range faults {
 		t.Run(want.name, func(t *testing.T) {
 			if missing := programs[n].Missing(); missing != "" {
@@ -272,14 +272,14 @@ func marked(story *birth.Story, id, call, mark string) bool {
 	return false
 }
 
-// hasten gives what is waited for in vain less time than usual.
+// hasten shortens the waits for what will not come.
 func hasten(t *testing.T, patience time.Duration) {
 	usual, grace, slack := harness.Patience, record.Grace, harness.Slack
 	harness.Patience, record.Grace, harness.Slack = patience, 250*time.Millisecond, 100*time.Millisecond
 	t.Cleanup(func() { harness.Patience, record.Grace, harness.Slack = usual, grace, slack })
 }
 
-// TestNoDaemon traces programs that never become one: the picture goes as far as they got.
+// TestNoDaemon traces programs that never become a daemon: the picture goes as far as they got.
 func TestNoDaemon(t *testing.T) {
 	usual := harness.Patience
 	for _, want := range []struct {

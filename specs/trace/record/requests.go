@@ -13,7 +13,7 @@ import (
 	"daemonlab/specs/trace/event"
 )
 
-// ask sends one request alone and then two at once, for the second of which no notification may come.
+// ask sends one request alone, then two at once, of which the second may cause no notification.
 func (t *taker) ask(ctx context.Context, queue string) {
 	name := t.served()
 	for _, clients := range []int{1, 2} {
@@ -24,7 +24,7 @@ func (t *taker) ask(ctx context.Context, queue string) {
 	}
 }
 
-// askTogether has some clients send their requests before any of them takes an answer.
+// askTogether has several clients send their requests before any of them reads an answer.
 func (t *taker) askTogether(ctx context.Context, queue, name string, clients int) {
 	ctx, cancel := harness.WithTimeout(ctx, harness.Patience)
 	defer cancel()
@@ -57,11 +57,12 @@ func (t *taker) tell(did rubric.Text, unserved bool) {
 	t.add(&event.Event{Kind: event.Client, Did: did, Unserved: unserved})
 }
 
-// maxServed bounds the file that is asked for, in bytes: a long transfer tells no more than a short one.
+// maxServed bounds the requested file, in bytes: a long transfer shows no more than a short one.
 const maxServed = 8 << 10
 
-// served is the name of a small file in the directory that is served, without knowing the server's flags: one that the
-// daemon has open, that its arguments name or that it was started in. Failing all, the empty answer of an error does.
+// served finds a small file in the served directory without knowing the server's flags: one that the daemon has open,
+// or in a directory that its arguments name, or that it was started in. Failing that, the answer is an error, which
+// does.
 func (t *taker) served() string {
 	var dirs []string
 	for _, facts := range t.record.After {
