@@ -22,7 +22,7 @@ const (
 )
 
 // mailbox is a netlink socket on which the kernel queues cookies. It does so before the call that causes them returns,
-// so a cookie not there by then will not come.
+// so a cookie that is not there after the call never comes.
 type mailbox struct{ fd int }
 
 func newMailbox() *mailbox {
