@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -37,20 +38,29 @@ func Adjustments(path string, items []Item) (map[class.Name]class.Adjustment, er
 	if first, _, _ := bytes.Cut(content, []byte("\n")); bytes.ContainsRune(first, ';') { // where a comma is in numbers
 		r.Comma = ';'
 	}
-	lines, err := r.ReadAll()
-	if err != nil || len(lines) == 0 {
-		return nil, errors.Join(err, fmt.Errorf("%s: no table", file))
+	r.TrimLeadingSpace = true
+	head, err := r.Read()
+	if err == io.EOF {
+		return nil, fmt.Errorf("%s: no table", file)
 	}
 	adjust := map[class.Name]class.Adjustment{}
-	for n, line := range lines[1:] {
-		name, a, err := adjustment(lines[0], line, items)
-		if _, twice := adjust[name]; twice {
-			err = fmt.Errorf("%v is there twice", name)
+	for err == nil {
+		var line []string
+		if line, err = r.Read(); err != nil || strings.TrimSpace(strings.Join(line, "")) == "" {
+			continue
 		}
-		if err != nil {
-			return nil, fmt.Errorf("%s: line %d: %w", file, n+2, err)
+		name, a, lineErr := adjustment(head, line, items)
+		if _, twice := adjust[name]; twice {
+			lineErr = fmt.Errorf("%v is there twice", name)
+		}
+		if lineErr != nil {
+			at, _ := r.FieldPos(0)
+			return nil, fmt.Errorf("%s: line %d: %w", file, at, lineErr)
 		}
 		adjust[name] = a
+	}
+	if err != io.EOF {
+		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	return adjust, nil
 }
@@ -61,7 +71,7 @@ func adjustment(head, line []string, items []Item) (name class.Name, a class.Adj
 		switch value := strings.TrimSpace(line[i]); strings.ToLower(strings.TrimSpace(column)) {
 		case "name":
 			var item Item
-			item, columnErr = Find(items, value)
+			item, columnErr = Find(items, line[i])
 			name = item.Name
 		case "late":
 			a.Late, columnErr = late(value)
@@ -89,17 +99,19 @@ func adjustment(head, line []string, items []Item) (name class.Name, a class.Adj
 
 // Find returns the item of a name, as it is or as it is shown, or of a student's number, or of a student's own name that
 // no other has. Moodle's folders are also found without the mark that ends their names. Accents may be composed or, as
-// in names from a Mac, apart.
+// in names from a Mac, apart; spaces around a name may be missing.
 func Find(items []Item, name string) (Item, error) {
 	if i := slices.IndexFunc(items, func(i Item) bool { return string(i.Name) == name }); i >= 0 {
 		return items[i], nil
 	}
-	is := func(text string) bool { return norm.NFC.String(text) == norm.NFC.String(name) }
+	plain := func(text string) string { return norm.NFC.String(strings.TrimSpace(text)) }
+	wanted := plain(name)
+	is := func(text string) bool { return plain(text) == wanted }
 	var own []Item
 	for _, i := range items {
 		switch shown := i.Name.String(); {
-		case name == "":
-		case is(shown), is(strings.TrimSuffix(shown, "_")), i.Student.ID == name:
+		case wanted == "":
+		case is(shown), is(strings.TrimSuffix(shown, "_")), i.Student.ID == wanted:
 			return i, nil
 		case is(i.Student.Name):
 			own = append(own, i)
