@@ -15,6 +15,7 @@ import (
 	"daemonlab/lab/tool"
 	"daemonlab/specs/grade/class"
 	"daemonlab/specs/grade/intake"
+	"daemonlab/specs/grade/results"
 	"daemonlab/specs/grade/shard"
 	"daemonlab/specs/rubric"
 )
@@ -225,7 +226,11 @@ func (o options) choose(items []intake.Item) (chosen []intake.Item, err error) {
 // suite: what was judged by it would look as if it had not been reached.
 func (g *grader) prepareOut() error {
 	dir := filepath.Join(g.o.out, "submissions")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	err := os.MkdirAll(dir, 0o755)
+	if err != nil {
+		return err
+	}
+	if g.out, err = results.Lock(g.o.out); err != nil {
 		return err
 	}
 	entries, err := os.ReadDir(dir)

@@ -26,7 +26,9 @@ type grader struct {
 	cages     *cage.Cages
 	kit       string // version
 	toolchain toolchain
-	total     int
+	total     int                // submissions to grade
+	graded    int                // of these
+	out       *os.File           // the lock on the directory of results
 	before    []class.Submission // that the results have already
 	adjust    map[class.Name]class.Adjustment
 
@@ -128,6 +130,7 @@ func (g *grader) close() {
 	if g.work != "" {
 		os.RemoveAll(g.work)
 	}
+	g.out.Close()
 }
 
 // gradeAll grades the submissions, several at a time, and returns those that are done, in the order of their names.
@@ -167,7 +170,9 @@ func (g *grader) gradeOrLoad(ctx context.Context, item intake.Item, p *progress)
 	handed, hashErr := item.Hash(adjust.As)
 	before, err := class.LoadSubmission(g.o.out, item.Name)
 	had := err == nil
-	if had && g.o.resume && g.o.as == "" && before.Verdict != class.GraderFailed && before.Handed == handed {
+	// What was not judged has no runs.
+	enough := before.Verdict != class.GraderFailed && (before.Verdict != class.Graded || before.Runs >= g.o.runs)
+	if had && enough && g.o.resume && g.o.as == "" && before.Handed == handed {
 		p.kept()
 		if !reflect.DeepEqual(before.Adjust, adjust) { // the instructor's table has changed
 			before.Adjust = adjust

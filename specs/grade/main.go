@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
 	"slices"
@@ -80,8 +81,7 @@ func (o options) grade() (status int, err error) {
 	defer g.close()
 	found, err := g.gradeClass(ctx)
 	if ctx.Err() != nil {
-		return exitInterrupted, fmt.Errorf("interrupted with %d of %d submissions graded: --resume goes on",
-			len(found.Submissions), g.total)
+		return exitInterrupted, fmt.Errorf("interrupted with %d of %d submissions graded: --resume goes on", g.graded, g.total)
 	}
 	if err != nil {
 		return exitError, err
@@ -117,22 +117,36 @@ func (g *grader) gradeClass(ctx context.Context) (class.Class, error) {
 	}
 	c.Submissions, err = g.gradeAll(ctx, chosen)
 	c.Ended = time.Now()
-	if len(g.o.only) > 0 {
-		c.Submissions = append(c.Submissions, g.others(items, c.Submissions)...)
+	if g.graded = len(c.Submissions); len(g.o.only) > 0 {
+		others, othersErr := g.others(items, c.Submissions)
+		err = errors.Join(err, othersErr)
+		c.Submissions = append(c.Submissions, others...)
 		slices.SortFunc(c.Submissions, func(a, b class.Submission) int { return cmp.Compare(a.Name, b.Name) })
 	}
 	return c, errors.Join(err, results.Publish(g.o.out, c))
 }
 
-// others are the results of items that were not to be graded now.
-func (g *grader) others(items []intake.Item, graded []class.Submission) (all []class.Submission) {
+// others are the results of what was not to be graded now: of those that the class has already, since a folder with one
+// student's new submission is a class, too, and of items that an interrupted run has graded.
+func (g *grader) others(items []intake.Item, graded []class.Submission) (all []class.Submission, err error) {
+	var names []class.Name
 	for _, item := range items {
-		if slices.ContainsFunc(graded, func(s class.Submission) bool { return s.Name == item.Name }) {
+		names = append(names, item.Name)
+	}
+	for _, s := range g.before {
+		names = append(names, s.Name)
+	}
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		if slices.ContainsFunc(graded, func(s class.Submission) bool { return s.Name == name }) {
 			continue
 		}
-		if s, err := class.LoadSubmission(g.o.out, item.Name); err == nil {
+		s, loadErr := class.LoadSubmission(g.o.out, name)
+		if loadErr == nil {
 			all = append(all, s)
+		} else if !errors.Is(loadErr, fs.ErrNotExist) {
+			err = errors.Join(err, loadErr)
 		}
 	}
-	return all
+	return all, err
 }

@@ -79,6 +79,7 @@ var messyClass = map[string]messy{
 	"crlf-program":                       {files: map[string]string{"Makefile": "all:\n\tmkdir bin && cp m bin/mqfiled\n", "m": "#!/bin/sh\r\n"}, verdict: class.Graded},
 	"no-interpreter":                     {files: map[string]string{"Makefile": "all:\n\tmkdir bin && cp m bin/mqfiled\n", "m": "exit\n"}, verdict: class.Graded},
 	"byte-order-mark":                    {files: map[string]string{"go.mod": "\ufeffmodule m\n", "server/m.go": goMain, "client/m.go": goMain}, verdict: class.NoBuild, why: "byte order mark in go.mod", looks: 1},
+	"utf-16":                             {files: map[string]string{"Makefile": wide("all:\r\n\tmkdir bin\r\n\tgcc -o bin/mqfiled m.c\r\n"), "m.c": wide(program)}, verdict: class.NoBuild, why: "Makefile, m.c: UTF-16", looks: 1},
 	"newer-go":                           {files: map[string]string{"go.mod": "module m\n\ngo 1.99\n", "server/m.go": goMain, "client/m.go": goMain}, verdict: class.NoBuild, why: "asks for Go 1.99", looks: 1},
 	"no-module":                          {files: map[string]string{"go.mod": "module m\n\ngo 1.20\n\nrequire example.com/x v1.0.0\n", "server/m.go": "package main\n\nimport _ \"example.com/x\"\n\nfunc main() {}\n"}, verdict: class.NoBuild, why: "modules that are not here"},
 	"go-elsewhere":                       {files: map[string]string{"go.mod": "module m\n", "cmd/mqfiled/m.go": goMain, "cmd/mqfile/m.go": goMain}, verdict: class.NoBuild, why: "belong in ./server", looks: 1},
@@ -90,6 +91,11 @@ var messyClass = map[string]messy{
 var loose = map[string]string{
 	"notes.txt": "", "roeric_LATE_5_11_server.c": program, "roeric_LATE_5_12_client.c": program, "poe_6_13_report.pdf": "",
 	"cut.tar.gz": "", ".DS_Store": "", "submission_metadata.yml": "submission_7:\n  :submitters:\n  - :name: Sue\n",
+}
+
+// wide is an ASCII text in UTF-16, with its byte order mark.
+func wide(text string) string {
+	return "\xff\xfe" + strings.ReplaceAll(text, "", "\x00")[1:]
 }
 
 // below puts files below folders.
@@ -250,10 +256,17 @@ func gradeAgain(t *testing.T, dir, out string, args []string) {
 			t.Errorf("evidence of an earlier grading: %q", left)
 		}
 	}
-	only := grade(t, out, args[0], "--only", "leo.tar.gz", "--only", "leo.tar.gz")
+	must(t, os.Remove(filepath.Join(dir, "class.csv")))
+	alone := filepath.Join(dir, "alone")
+	must(t, os.Mkdir(alone, 0o755))
+	must(t, os.Rename(filepath.Join(dir, "class", "leo.tar.gz"), filepath.Join(alone, "leo.tar.gz")))
+	only := grade(t, out, alone, "--only", "leo.tar.gz", "--only", "leo.tar.gz")
 	i := slices.IndexFunc(only.Submissions, func(s class.Submission) bool { return s.Name == "leo.tar.gz" })
 	if len(only.Submissions) != len(messyClass) || len(only.Rubric) != 2 || len(only.Submissions[i].History) != 1 {
 		t.Errorf("--only: %d submissions of %d, %+v", len(only.Submissions), len(messyClass), only.Submissions[i].History)
+	}
+	if twice := grade(t, out, alone, "--resume", "--runs", "2").Submissions; len(twice) != 1 || twice[0].Runs != 2 {
+		t.Errorf("judged once, resumed with --runs 2: %+v", twice)
 	}
 }
 

@@ -95,6 +95,22 @@ func TestResultsOfAnotherRubricOrKitAreNotGoneOnWith(t *testing.T) {
 	}
 }
 
+// Two graders would mix what they write.
+func TestOneGraderAtATime(t *testing.T) {
+	out := publish(t, classtest.Class(6))
+	lock, err := results.Lock(out)
+	must(t, err)
+	for _, args := range [][]string{{"--rescore", out}, {t.TempDir(), "--resume", "--out", out}} {
+		if text, status := said(t, args...); status != 2 || !strings.Contains(text, "another grader is at work") {
+			t.Errorf("grade %q ends with %d: %s", args, status, text)
+		}
+	}
+	must(t, lock.Close())
+	if text, status := said(t, "--rescore", out); status != 0 {
+		t.Errorf("--rescore ends with %d: %s", status, text)
+	}
+}
+
 // The sample class has programs that were made from one another.
 func TestAlikeFromTheCommandLine(t *testing.T) {
 	sample, err := filepath.Abs("testdata/sample")

@@ -45,11 +45,14 @@ var (
 
 const gradescopeMetadata = "submission_metadata.yml"
 
-// junk is what systems and version control leave behind.
-var junk = []string{"__MACOSX", ".git", ".DS_Store", "Thumbs.db", "desktop.ini"}
+// junk is what systems leave behind where somebody has only looked.
+var junk = []string{"__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini"}
 
 // isJunk reports whether a name is one of these, or that of a file in which a Mac keeps attributes of another.
 func isJunk(name string) bool { return slices.Contains(junk, name) || strings.HasPrefix(name, "._") }
+
+// isNobodys reports whether a name is that of junk, or of what git keeps, which a build may read.
+func isNobodys(name string) bool { return name == ".git" || isJunk(name) }
 
 // Class returns what is in a folder of submissions, without the results if they go there, or in an archive of one, which it
 // unpacks into an empty directory.
@@ -64,7 +67,7 @@ func Class(path, results, work string) ([]Item, error) {
 			return nil, err
 		}
 		defer root.Close()
-		u := unpacker{root: root, left: classBounds}
+		u := unpacker{root: root, all: classBounds, left: classBounds, junk: true}
 		if err := u.file(path, "."); err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
@@ -80,7 +83,7 @@ func Class(path, results, work string) ([]Item, error) {
 	}
 	attachments := map[string]int{} // Canvas gives each a number of its own
 	for _, entry := range entries {
-		if m := canvas.FindStringSubmatch(entry.Name()); m != nil && !isJunk(entry.Name()) {
+		if m := canvas.FindStringSubmatch(entry.Name()); m != nil && !isNobodys(entry.Name()) {
 			attachments[m[3]]++
 		}
 	}
@@ -106,7 +109,7 @@ func Class(path, results, work string) ([]Item, error) {
 // inner is the folder that holds the submissions: the only one in the archive, unless it is itself a submission.
 func inner(dir string) string {
 	entries, err := os.ReadDir(dir)
-	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return isJunk(e.Name()) })
+	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return isNobodys(e.Name()) })
 	if err != nil || len(entries) != 1 || !entries[0].IsDir() || moodle.MatchString(entries[0].Name()) {
 		return dir
 	}
@@ -120,7 +123,7 @@ func inner(dir string) string {
 func recognize(entry fs.DirEntry, students map[string]class.Student, attachments map[string]int) Item {
 	name := entry.Name()
 	item := Item{Name: class.Name(name), parts: []part{{to: "."}}}
-	if isJunk(name) {
+	if isNobodys(name) {
 		item.Stray = finding.Say("not a submission: it is the system's or git's")
 		return item
 	}
@@ -181,7 +184,8 @@ func readGradescope(file string) (map[string]class.Student, error) {
 	return students, nil
 }
 
-// Hash changes with any byte of what was handed in, with what of it may be executed, and with the command that builds it.
+// Hash changes with any byte of what was handed in that a build can see, with what of it may be executed, and with the
+// command that builds it.
 func (i Item) Hash(as string) (string, error) {
 	h := sha256.New()
 	fmt.Fprintf(h, "%q\n", as)
@@ -190,6 +194,12 @@ func (i Item) Hash(as string) (string, error) {
 		err := filepath.WalkDir(p.from, func(path string, entry fs.DirEntry, err error) error {
 			if err != nil {
 				return err
+			}
+			if isJunk(entry.Name()) && path != p.from {
+				if entry.IsDir() {
+					return fs.SkipDir
+				}
+				return nil
 			}
 			info, err := entry.Info()
 			if err != nil {
@@ -245,7 +255,7 @@ func (i Item) Unpack(dir string) (h Handed, err error) {
 		return h, err
 	}
 	defer root.Close()
-	u := unpacker{root: root, left: submissionBounds}
+	u := unpacker{root: root, all: submissionBounds, left: submissionBounds}
 	for _, p := range i.parts {
 		if err := u.take(p); err != nil {
 			return h, err

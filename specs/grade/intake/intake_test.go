@@ -116,11 +116,23 @@ func TestClassesOfPlatforms(t *testing.T) {
 // Whatever building can see makes it another submission, which is graded again.
 func TestHashChanges(t *testing.T) {
 	dir := t.TempDir()
-	script := filepath.Join(dir, "ana/build.sh")
+	script, store := filepath.Join(dir, "ana/build.sh"), filepath.Join(dir, "ana/.DS_Store")
 	check.Files(t, dir, "true\n", 0o644, "ana/build.sh")
 	items, err := intake.Class(dir, "", t.TempDir())
 	must(t, err)
 	seen := map[string]bool{}
+	had, err := items[0].Hash("")
+	must(t, err)
+	must(t, os.WriteFile(store, nil, 0o644))
+	if hash, err := items[0].Hash(""); err != nil || hash != had {
+		t.Errorf("a Mac that has only looked into it makes it another one, %v", err)
+	}
+	to := t.TempDir()
+	_, err = items[0].Unpack(to)
+	must(t, err)
+	if built, _ := os.ReadDir(to); len(built) != 1 {
+		t.Errorf("a build sees %v, which the hash does not tell apart", built)
+	}
 	for n, change := range []func() error{
 		func() error { return nil },
 		func() error { return os.Chmod(script, 0o755) },
@@ -173,9 +185,9 @@ func TestHostileArchives(t *testing.T) {
 		"hard link of a link":    {tarOf(t, link("l", "../outside"), tar.Header{Name: "m", Linkname: "l", Typeflag: tar.TypeLink}), "through a link"},
 		"hard link of a folder":  {tarOf(t, tar.Header{Name: "d/", Typeflag: tar.TypeDir}, tar.Header{Name: "l", Linkname: "d", Typeflag: tar.TypeLink}), "through a link"},
 		"twice":                  {tarOf(t, tar.Header{Name: "Makefile"}, tar.Header{Name: "./Makefile"}), "twice"},
-		"deep":                   {tarOf(t, deep), "more files"},
-		"long path":              {tarOf(t, tar.Header{Name: strings.Repeat(strings.Repeat("d", 250)+"/", 20) + "f"}), "more files"},
-		"many":                   {tarOf(t, many...), "more files"},
+		"deep":                   {tarOf(t, deep), "nested too deep"},
+		"long path":              {tarOf(t, tar.Header{Name: strings.Repeat(strings.Repeat("d", 250)+"/", 20) + "f"}), "nested too deep"},
+		"many":                   {tarOf(t, many...), "nested too deep"},
 		"bomb":                   {bomb, "MiB"},
 		"bomb in an archive":     {zipOf(t, map[string]string{"in.zip": bomb}), "MiB"},
 		"long":                   {longTar(t), "MiB"},
@@ -268,7 +280,7 @@ func TestCutWhereFilesEnd(t *testing.T) {
 func TestAdjustments(t *testing.T) {
 	items := []intake.Item{{Name: "ana"}, {Name: "bo_7", Student: class.Student{Name: "Bo Ek", ID: "7"}},
 		{Name: "cy_8_", Student: class.Student{Name: "Cy"}}, {Name: "cy_9_", Student: class.Student{Name: "Cy"}},
-		{Name: "Jose\u0301"}, {Name: "Nu\u0301ñez_3", Student: class.Student{Name: "Nu\u0301ñez"}}}
+		{Name: " dan"}, {Name: "Jose\u0301"}, {Name: "Nu\u0301ñez_3", Student: class.Student{Name: "Nu\u0301ñez"}}}
 	for table, want := range map[string]string{
 		"name,late,points,as,reason\nana,20%,,,ill\n7,2x10,50,make all,agreed\n": "map[ana:{20 nil  ill} bo_7:{20 50 make all agreed}]",
 		"\ufeffreason;name;late\r\nill;ana;150\r\n":                              "map[ana:{100 nil  ill}]",
@@ -283,6 +295,10 @@ func TestAdjustments(t *testing.T) {
 		"name,late,reason\nana,20,\n":                                            "line 2: without a reason",
 		"name,late,reason\neva,20,ill\n":                                         `line 2: nobody is called "eva"`,
 		"name,late,reason\nana,20,ill\nana,10,ill\n":                             "line 3: ana is there twice",
+		"name,late,reason\n\n,,\nana,20, \"ill, twice\"\n ,, \n":                 "map[ana:{20 nil  ill, twice}]",
+		"name,late,reason\n\n\"ana\n\",20,ill\n,,\neva,20,ill\n":                 `line 6: nobody is called "eva"`,
+		"name,late,reason\nana,20,\"ill\n":                                       "class.csv: ",
+		"name,late,reason\n dan ,20,ill\n":                                       "map[ dan:{20 nil  ill}]",
 		"name,late,reason\nana,-1,ill\n":                                         `late "-1"`,
 		"name,late,why\nana,1,ill\n":                                             `no column "why"`,
 		"":                                                                       "no table",
@@ -291,7 +307,7 @@ func TestAdjustments(t *testing.T) {
 		must(t, os.WriteFile(filepath.Join(dir, "class.csv"), []byte(table), 0o644))
 		adjust, err := intake.Adjustments(filepath.Join(dir, "class.tar.gz"), items)
 		got := "map["
-		for _, name := range []class.Name{"ana", "bo_7", "cy_9_", "Jose\u0301", "Nu\u0301ñez_3"} {
+		for _, name := range []class.Name{"ana", "bo_7", "cy_9_", " dan", "Jose\u0301", "Nu\u0301ñez_3"} {
 			if a, ok := adjust[name]; ok {
 				points := "nil"
 				if a.Points != nil {

@@ -127,7 +127,7 @@ const byteOrderMark = "\ufeff"
 // Misbuilt says why building did not leave the programs where they belong, as far as that is the form's fault.
 func (h Handed) Misbuilt(b Built) *Guess {
 	build := Build[h.Language]
-	for _, guess := range []func(Built, string) *Guess{h.modules, h.lineEnds, h.removed, h.libraries, h.inPlace, h.elsewhere, h.goElsewhere, h.otherTarget} {
+	for _, guess := range []func(Built, string) *Guess{h.modules, h.wide, h.lineEnds, h.removed, h.libraries, h.inPlace, h.elsewhere, h.goElsewhere, h.otherTarget} {
 		if g := guess(b, build); g != nil {
 			return g
 		}
@@ -144,6 +144,23 @@ func (h Handed) modules(b Built, build string) *Guess {
 		return &Guess{Why: finding.Say("go.mod needs modules that are not here, and there is no network: add them with go mod tidy and go mod vendor")}
 	}
 	return nil
+}
+
+// wide finds files in UTF-16, in which some editors of Windows save text.
+func (h Handed) wide(b Built, build string) *Guess {
+	var bad []string
+	for _, file := range h.files() {
+		content, err := os.ReadFile(filepath.Join(h.Dir, file))
+		if err == nil && (bytes.HasPrefix(content, []byte("\xff\xfe")) || bytes.HasPrefix(content, []byte("\xfe\xff"))) &&
+			(readByBuild.MatchString(filepath.Base(file)) || slices.Contains([]string{".c", ".h", ".go", ".sh"}, filepath.Ext(file))) {
+			bad = append(bad, Quote(file))
+		}
+	}
+	if bad == nil || b.Exit == 0 {
+		return nil
+	}
+	return &Guess{finding.Say("%s: UTF-16, which no compiler reads: save it as UTF-8", list(bad)),
+		"for f in " + strings.Join(bad, " ") + `; do iconv -f UTF-16 -t UTF-8 "$f" >/tmp/u && tr -d '\r' </tmp/u >"$f"; done && { ` + build + "; }"}
 }
 
 // lineEnds looks for byte order marks, and for Windows' ends of lines where the output shows that they matter: make and go

@@ -49,7 +49,9 @@ var isArchive = regexp.MustCompile(`(?i)\.(zip|tar|tgz|tbz2?|txz|tzst|7z|rar|tar
 // unpacker writes below one directory, through which no name and no link leads out (os.Root).
 type unpacker struct {
 	root    *os.Root
+	all     bounds
 	left    bounds
+	junk    bool   // is unpacked, too: in a class it has its verdict
 	archive string // that is being unpacked
 	skipped []string
 }
@@ -95,12 +97,13 @@ func (u *unpacker) put(name string, info fs.FileInfo, target string, open func()
 	if !filepath.IsLocal(clean) || strings.Contains(clean, "\x00") {
 		return refuse(finding.Say("the archive contains the name %q, which leads out of it", name))
 	}
-	if clean == "." || strings.HasPrefix(clean, "__MACOSX") {
+	if clean == "." || strings.HasPrefix(clean, "__MACOSX") ||
+		!u.junk && slices.ContainsFunc(strings.Split(clean, "/"), isJunk) {
 		return nil
 	}
 	tooLong := len(clean) > unix.PathMax/2 // leaves room for where it lies, here and in a cage
 	if u.left.files--; u.left.files < 0 || strings.Count(clean, "/") > u.left.depth || tooLong {
-		return refuse(finding.Say("more files than a submission may have, or folders nested too deep"))
+		return refuse(finding.Say("more than %d files, or folders nested too deep", u.all.files))
 	}
 	if err := u.root.MkdirAll(filepath.Dir(clean), 0o755); err != nil {
 		return leadsOut(name, err)
@@ -127,7 +130,7 @@ func (u *unpacker) put(name string, info fs.FileInfo, target string, open func()
 	defer from.Close()
 	n, err := io.Copy(file, io.LimitReader(from, u.left.bytes+1))
 	if u.left.bytes -= n; u.left.bytes < 0 {
-		return tooLarge()
+		return u.tooLarge()
 	}
 	return errors.Join(err, file.Close(), u.root.Chtimes(clean, info.ModTime(), info.ModTime()))
 }
@@ -145,9 +148,8 @@ func leadsOut(name string, err error) error {
 
 func refuse(why rubric.Text) error { return &Refused{why} }
 
-func tooLarge() error {
-	return refuse(finding.Say("its files take more than %d MiB, or far more than an archive of its size can hold",
-		submissionBounds.bytes>>20))
+func (u *unpacker) tooLarge() error {
+	return refuse(finding.Say("its files take more than %d MiB, or far more than an archive of its size can hold", u.all.bytes>>20))
 }
 
 // archives unpacks the archives below a directory, each into the folder that it is in, and removes them.
@@ -249,20 +251,20 @@ func (u *unpacker) by(command []string, file *os.File, to string) error {
 
 // bounded reads a tar as far as the bounds allow.
 type bounded struct {
-	tar  io.Reader
-	left *int64
+	*unpacker
+	from io.Reader
 }
 
 func (b bounded) Read(p []byte) (int, error) {
-	n, err := b.tar.Read(p)
-	if *b.left -= int64(n); *b.left < 0 {
-		return 0, tooLarge()
+	n, err := b.from.Read(p)
+	if b.left.read -= int64(n); b.left.read < 0 {
+		return 0, b.tooLarge()
 	}
 	return n, err
 }
 
 func (u *unpacker) tar(from io.Reader, to string) error {
-	archive := tar.NewReader(bounded{from, &u.left.read})
+	archive := tar.NewReader(bounded{u, from})
 	for {
 		header, err := archive.Next()
 		if err == io.EOF {

@@ -12,11 +12,26 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"daemonlab/specs/grade/class"
 	"daemonlab/specs/grade/formats"
 	"daemonlab/specs/grade/page"
 	"daemonlab/specs/rubric"
 )
+
+// Lock keeps other graders out of a directory of results until the file that it returns is closed. It fails with EWOULDBLOCK
+// where one is at work. A file system that cannot lock a directory, as NFS, keeps nobody out.
+func Lock(out string) (*os.File, error) {
+	dir, err := os.Open(out)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
+		return nil, errors.Join(fmt.Errorf("%s: another grader is at work there: %w", out, err), dir.Close())
+	}
+	return dir, nil
+}
 
 // Publish writes class.json and all that is made from it into a directory of results.
 func Publish(out string, c class.Class) error {
@@ -39,6 +54,11 @@ func Publish(out string, c class.Class) error {
 // Rescore counts the points of a directory of results by other weights and publishes them there. Nothing is judged
 // again, so every row of the new rubric must have been judged by the old one.
 func Rescore(out string, rows []rubric.Row) (class.Class, error) {
+	lock, err := Lock(out)
+	if err != nil {
+		return class.Class{}, fmt.Errorf("rescore: %w", err)
+	}
+	defer lock.Close()
 	c, err := load(out)
 	if err != nil {
 		return c, fmt.Errorf("rescore: %w", err)
