@@ -181,7 +181,7 @@ func skip(why rubric.Text) {
 func needNamespaces() {
 	GinkgoHelper()
 	if !harness.OwnNamespaces() {
-		skip(say("no namespaces can be made here, so a server's default files and queue would be the machine's"))
+		skip(say("no namespaces can be made here, so the default files and queue would be the machine's"))
 	}
 }
 

@@ -20,8 +20,7 @@ type FakeServer struct {
 }
 
 // NewFakeServer makes the request queue. The caller closes the server.
-func NewFakeServer() (*FakeServer, error) {
-	name := QueueName("server")
+func NewFakeServer(name string) (*FakeServer, error) {
 	attr := &mq.Attr{MaxMsg: 1, MsgSize: wire.RequestSize}
 	q, err := makeQueue(name, attr)
 	if err != nil {
