@@ -211,7 +211,7 @@ func (c *Client) Fetch(ctx context.Context, queue, path string) (Exchange, error
 	return c.Finish(ctx, path)
 }
 
-// Finish receives until FAILURE or END. It waits for each message until ctx ends, or 5 s.
+// Finish receives until FAILURE or END. It waits for each message until ctx ends, or [Patience].
 func (c *Client) Finish(ctx context.Context, path string) (Exchange, error) {
 	return c.FinishSlowly(ctx, path, 0, 0)
 }
