@@ -39,7 +39,7 @@ const judgesRequests = "output"
 
 // askTo starts the client with a file as stdout, and takes its request.
 func (r row) askTo(ctx context.Context, stdout *os.File, args ...string) talk {
-	f := must(harness.NewFakeServer(harness.QueueName("server")))
+	f := must(harness.NewFakeServer())
 	return r.askAt(ctx, f, stdout, append([]string{"--queue", f.Queue}, args...)...)
 }
 
@@ -143,7 +143,7 @@ var _ = Row("output", func(r row) {
 	})
 	It("asks at /mqfiled if no flag names a queue", func(ctx SpecContext) {
 		needNamespaces()
-		t := r.askAt(ctx, must(harness.NewFakeServer(wire.DefaultQueue)), nil, "file")
+		t := r.askAt(ctx, must(harness.NewFakeServerAt(wire.DefaultQueue)), nil, "file")
 		t.SendFile(ctx, nil)
 		e := t.end(ctx)
 		r.must(e.Exit == 0, say("started mqfile file, without --queue"), say("exit status 0"), say("%v", e))
@@ -209,7 +209,7 @@ var _ = Row("output", func(r row) {
 		}
 	})
 	It("fails when there can be no such file", func(ctx SpecContext) {
-		f, nowhere := must(harness.NewFakeServer(harness.QueueName("server"))), filepath.Join(place().Dir, "nowhere", "file")
+		f, nowhere := must(harness.NewFakeServer()), filepath.Join(place().Dir, "nowhere", "file")
 		defer f.Close()
 		e := r.endServed(ctx, f, "--queue", f.Queue, "-o", nowhere, "file")
 		r.must(e.Exit == 1 && strings.HasPrefix(e.Stderr, "mqfile: "), say("named by -o a file in a directory that does not exist"),
@@ -269,7 +269,7 @@ var _ = Row("exit", func(r row) {
 		// All at the same time, since it takes 10 s. A client may begin to count as soon as the suite has begun to act, so
 		// no moment is noted later than that: the next client may be slow to start.
 		asked := time.Now()
-		deaf := must(harness.NewFakeServer(harness.QueueName("deaf")))
+		deaf := must(harness.NewFakeServer())
 		DeferCleanup(deaf.Close)
 		Expect(harness.SendRaw(ctx, deaf.Queue, nil)).To(Succeed()) // it has room for one
 		unheard := r.startClient(nil, "--queue", deaf.Queue, "file")
@@ -406,7 +406,7 @@ var _ = Row("cleanup", func(r row) {
 		Expect(os.Mkdir(queues, 0o755)).To(Succeed())
 		Expect(unix.Mount("mqueue", queues, "mqueue", 0, "")).To(Succeed())
 		DeferCleanup(func() { unix.Unmount(queues, unix.MNT_DETACH) })
-		f := must(harness.NewFakeServer(harness.QueueName("server")))
+		f := must(harness.NewFakeServer())
 		defer f.Close()
 		before := must(os.ReadDir(queues))
 		for did, args := range map[rubric.Text][]string{

@@ -19,8 +19,11 @@ type FakeServer struct {
 	requests *mq.Queue
 }
 
-// NewFakeServer makes the request queue. The caller closes the server.
-func NewFakeServer(name string) (*FakeServer, error) {
+// NewFakeServer makes a request queue. The caller closes the server.
+func NewFakeServer() (*FakeServer, error) { return NewFakeServerAt(QueueName("server")) }
+
+// NewFakeServerAt makes the request queue of that name.
+func NewFakeServerAt(name string) (*FakeServer, error) {
 	attr := &mq.Attr{MaxMsg: 1, MsgSize: wire.RequestSize}
 	q, err := makeQueue(name, attr)
 	if err != nil {
