@@ -1,6 +1,6 @@
-// Package alike finds passages that submissions have in common and no handout has: by winnowing (Schleimer, Wilkerson and
-// Aiken, SIGMOD 2003) over tokens, without comments and with names folded. It says where to look, and nothing of why: two
-// may have read the same page.
+// Package alike finds passages that submissions share and no handout contains, by winnowing (Schleimer, Wilkerson and
+// Aiken, SIGMOD 2003) over tokens, ignoring comments and names. It says where to look, not why: two students may have
+// read the same page.
 package alike
 
 import (
@@ -10,56 +10,56 @@ import (
 	"slices"
 )
 
-// Two fingerprints in a row make a passage, so one of gram+2*window-1 tokens that two have in common is always found. The
-// numbers are those of Dolos, a tool for the same.
+// A passage takes two consecutive fingerprints, so any gram+2*window-1 tokens in common are found. The values are those
+// of Dolos, a tool for the same purpose.
 const (
 	gram   = 23
 	window = 17
 )
 
-// What is told is bounded: the pairs with most in common, and of each its longest passages.
+// Limits of the report: the pairs that share most, and the longest passages of each.
 const (
 	maxPairs    = 100
 	maxPassages = 8
 )
 
-// Class is submissions to compare.
+// Class is a set of submissions to compare.
 type Class struct {
 	sides []*side
 	given map[uint64]bool // grams of handouts
 }
 
-// side is what is kept of one submission.
+// side is one submission.
 type side struct {
 	name   string
 	files  []string
 	prints []fingerprint
-	own    int32 // tokens that no handout has
+	own    int32 // tokens outside any handout
 }
 
-// fingerprint is a gram that winnowing has chosen.
+// fingerprint is a gram selected by winnowing.
 type fingerprint struct {
 	hash        uint64
 	file        int32
 	first, last int32 // lines
-	from, to    int32 // where it is in the side's own tokens
+	from, to    int32 // offsets in the side's own tokens
 }
 
-// Pair is two submissions and what they share, in tokens that are not a handout's.
+// Pair is two submissions and what they share, counted in tokens outside any handout.
 type Pair struct {
 	A, B     string
-	OfA, OfB int // percent of each one's own tokens that are in passages of both
+	OfA, OfB int // percent of each one's own tokens in shared passages
 	Tokens   int
 	Passages []Passage // longest first
 }
 
-// Passage is in both, at places such as server/main.go:10-52.
+// Passage is a shared passage, located as in server/main.go:10-52.
 type Passage struct {
 	Tokens int
 	A, B   string
 }
 
-// Handout leaves out of all that is added after it what is in a folder.
+// Handout excludes the contents of a folder from every submission added later.
 func (c *Class) Handout(dir string) error {
 	if c.given == nil {
 		c.given = map[uint64]bool{}
@@ -72,7 +72,7 @@ func (c *Class) Handout(dir string) error {
 	return err
 }
 
-// Add takes in a submission, a folder, and says what it did not read of it.
+// Add adds a submission, a folder, and returns what it could not read.
 func (c *Class) Add(name, dir string) (skipped []string, err error) {
 	s := &side{name: name}
 	c.sides = append(c.sides, s)
@@ -82,7 +82,7 @@ func (c *Class) Add(name, dir string) (skipped []string, err error) {
 	})
 }
 
-// grams yields the hash of each run of tokens, mixed since the least is chosen.
+// grams yields the hash of each run of gram tokens, mixed because winnowing picks the smallest.
 func grams(all []token) func(func(int, uint64) bool) {
 	const base = 0x9e3779b97f4a7c15
 	return func(yield func(int, uint64) bool) {
@@ -102,7 +102,7 @@ func grams(all []token) func(func(int, uint64) bool) {
 	}
 }
 
-// winnow keeps the least of each window of grams that no handout has; of equal ones the last.
+// winnow keeps the smallest hash of each window, the last of equal ones, ignoring grams of handouts.
 func (s *side) winnow(all []token, given map[uint64]bool) {
 	var hashes []uint64
 	for _, hash := range grams(all) {
@@ -110,7 +110,7 @@ func (s *side) winnow(all []token, given map[uint64]bool) {
 	}
 	before := make([]int32, len(all)+1) // own tokens before each
 	before[0] = s.own
-	handouts := 0 // the tokens before this one are in a gram of a handout
+	handouts := 0 // tokens before this index belong to a gram of a handout
 	for i := range all {
 		if i < len(hashes) && given[hashes[i]] {
 			handouts = i + gram
@@ -137,8 +137,8 @@ func (s *side) winnow(all []token, given map[uint64]bool) {
 	}
 }
 
-// Pairs returns those that share most, most first. What more than a fifth of the class has is what it was taught, and is
-// left out.
+// Pairs returns the pairs that share most, in descending order. What more than a fifth of the class has is taken for
+// course material and left out.
 func (c *Class) Pairs() (pairs []Pair) {
 	having := map[uint64][]int32{}
 	for i, s := range c.sides {
@@ -181,18 +181,18 @@ func (c *Class) Pairs() (pairs []Pair) {
 	return pairs
 }
 
-// passages joins fingerprints that follow one another in both.
+// passages joins fingerprints that are consecutive in both.
 func passages(a, b *side, having map[uint64][]int32) (found []Passage) {
 	inB := map[uint64][]fingerprint{}
 	for _, p := range b.prints {
-		if len(inB[p.hash]) < maxPassages { // of what comes again and again some are enough
+		if len(inB[p.hash]) < maxPassages { // a few of a repeated one are enough
 			inB[p.hash] = append(inB[p.hash], p)
 		}
 	}
 	place := func(s *side, first, last fingerprint) string {
 		return fmt.Sprintf("%s:%d-%d", s.files[first.file], first.first, last.last)
 	}
-	var begin, last [2]fingerprint // the passage that is open, in both
+	var begin, last [2]fingerprint // the open passage, in both
 	end := func() {
 		if n := min(last[0].to-begin[0].from, last[1].to-begin[1].from); n > gram {
 			found = append(found, Passage{int(n), place(a, begin[0], last[0]), place(b, begin[1], last[1])})

@@ -16,7 +16,7 @@ import (
 
 var must = check.Must
 
-// folder makes one of files, whose contents follow their names.
+// folder makes a folder of files, given as names and contents in turn.
 func folder(t testing.TB, files ...string) string {
 	t.Helper()
 	root := t.TempDir()
@@ -33,7 +33,7 @@ func add(t testing.TB, c *alike.Class, name, dir string) []string {
 	return skipped
 }
 
-// program is Go or C of so many statements, of which no two programs of other seeds have many in a row.
+// program returns Go or C with the given number of statements; programs of different seeds share no long run of them.
 func program(seed, statements int, name, comment string) string {
 	random := uint32(seed)*2654435761 + 1
 	var b strings.Builder
@@ -58,7 +58,7 @@ func TestAlike(t *testing.T) {
 		what    string
 		a, b    []string
 		handout []string
-		percent int    // of a, at least; 0: not told
+		percent int    // of a, at least; 0: not reported
 		placeA  string // of the longest passage
 		placeB  string
 	}{
@@ -95,7 +95,7 @@ func TestAlike(t *testing.T) {
 	}
 }
 
-// What many have is what the course taught.
+// What many have is course material.
 func TestWhatManyHaveIsLeftOut(t *testing.T) {
 	var c alike.Class
 	for i := range 12 {
@@ -130,7 +130,7 @@ func TestItStaysInsideAndSaysWhatItDidNotRead(t *testing.T) {
 	}
 }
 
-// A class of 200 in which each has copied a part.
+// A class of 200, each of whom copied a part.
 func TestAClassOf200IsComparedInBounds(t *testing.T) {
 	check.Slow(t)
 	var c alike.Class

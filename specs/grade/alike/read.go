@@ -14,14 +14,14 @@ import (
 	"daemonlab/specs/finding"
 )
 
-// What is read of a folder is bounded, so that a class of 200 takes some 100 MB at most.
+// Limits per folder, so that a class of 200 takes about 100 MB at most.
 const (
 	maxFile   = 1 << 20
 	maxFiles  = 2000
 	maxTokens = 200_000
 )
 
-// read gives each source in a folder, which it does not leave, to a function.
+// read calls a function with each source in a folder. It does not leave the folder.
 func read(dir string, each func(file string, all []token)) (skipped []string, err error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -66,7 +66,7 @@ func read(dir string, each func(file string, all []token)) (skipped []string, er
 	return skipped, err
 }
 
-// token is one word or sign of a source: what it is once names are folded, and its line.
+// token is a word or sign of a source: its code after folding names, and its line.
 type token struct {
 	code uint64
 	line int32
@@ -75,20 +75,20 @@ type token struct {
 var (
 	likeC  = strings.Fields(".c .h .cc .cpp .cxx .hh .hpp .go .rs .java .cs .js .ts .zig")
 	likeSh = strings.Fields(".py .rb .pl .lua")
-	// keywords stay as they are: they are the shape of a program. They are those of C and Go and what is like them.
+	// keywords, of C, Go and similar languages, are not folded: they are the shape of a program.
 	keywords = strings.Fields(`break case chan class const continue default def defer do else enum except fallthrough for
 		func go goto if import in interface let map match package range return select sizeof static struct switch try type
 		typedef union var void while with yield`)
 )
 
-// tokens cuts a source into tokens. Comments are left out, and names, numbers and strings are each the same, but in what
-// is no program: of prose, and of a Makefile, the words are what there is.
+// tokens splits a source into tokens. In programs comments are dropped, and all names are equal, and all literals. In
+// prose and Makefiles words are kept as they are.
 func tokens(name string, text []byte, most int) (all []token) {
 	ext := strings.ToLower(path.Ext(name))
 	program := slices.Contains(likeC, ext) || slices.Contains(likeSh, ext)
 	var s scanner.Scanner
 	s.Init(bytes.NewReader(text))
-	s.Error = func(*scanner.Scanner, string) {} // nobody says that it compiles
+	s.Error = func(*scanner.Scanner, string) {} // the source need not compile
 	s.Mode = scanner.ScanIdents | scanner.ScanInts
 	if program {
 		s.Mode |= scanner.ScanFloats | scanner.ScanChars | scanner.ScanStrings
