@@ -1,5 +1,5 @@
-// Package bundle packs the grader for platforms that run it for one submission at a time: its programs, built ahead,
-// and the Go toolchain. The platform has to provide only a C compiler.
+// Package bundle packs the grader for platforms that run it on one submission at a time: its programs, prebuilt, and
+// the Go toolchain. The platform needs only a C compiler.
 package bundle
 
 import (
@@ -24,17 +24,17 @@ import (
 //go:embed files
 var files embed.FS
 
-// Kit is what is packed.
+// Kit is the content of a bundle.
 type Kit struct {
 	Programs string            // directory with the grader's programs
-	GoRoot   string            // of the Go to build with
-	Modules  map[string]string // directories of Go's module cache, and their names in it
+	GoRoot   string            // of the Go toolchain
+	Modules  map[string]string // directory in Go's module cache -> its name there
 }
 
-// Programs are those that the grader consists of.
+// Programs are the grader's programs.
 var Programs = []string{"grade", "judge", "launch", "specs.test"}
 
-// Gradescope writes the zip that is uploaded to Gradescope as an autograder.
+// Gradescope writes the zip that is uploaded to Gradescope as the autograder.
 func Gradescope(file string, k Kit) error {
 	content, err := k.pack("setup.sh", "run_autograder", "go.sh")
 	if err != nil {
@@ -43,7 +43,7 @@ func Gradescope(file string, k Kit) error {
 	return tool.WriteFile(file, content, false)
 }
 
-// pack makes a zip of the kit and of scripts from files, which know its folders. The same kit gives the same bytes.
+// pack returns a zip of the kit and of scripts from files, which rely on its layout. It is reproducible.
 func (k Kit) pack(scripts ...string) ([]byte, error) {
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
@@ -75,8 +75,8 @@ func (k Kit) pack(scripts ...string) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// neededOfGo tells of a file or directory of GOROOT whether programs are built with it. What is left out is more than
-// half of it: Go's own sources, its tests and documents, and the tools that check programs.
+// neededOfGo reports whether building programs needs a file or directory of GOROOT. More than half is left out: sources
+// of the commands, tests, documents, and the tools that check programs.
 func neededOfGo(name string) bool {
 	top, rest, _ := strings.Cut(name, "/")
 	switch top {
@@ -93,7 +93,7 @@ func neededOfGo(name string) bool {
 	return name == "."
 }
 
-// neededOfModule tells the same of a module: not its tests, nor the archive that it came in.
+// neededOfModule does the same for a module: it leaves out tests and the module's archive.
 func neededOfModule(name string) bool {
 	return path.Base(name) != "testdata" && !strings.HasSuffix(name, "_test.go") && path.Ext(name) != ".zip"
 }
@@ -140,13 +140,13 @@ func add(z *zip.Writer, name string, mode fs.FileMode, content io.Reader) error 
 	return err
 }
 
-// The files that [Classroom50] writes.
+// Files written by [Classroom50].
 const (
 	WorkflowFile = "daemonlab.yaml"
 	GraderFile   = "daemonlab-grader.zip"
 )
 
-// Classroom50 writes into a directory the grader as a zip and a GitHub workflow that fetches it, and no other one.
+// Classroom50 writes into a directory the grader as a zip, and a GitHub workflow that fetches exactly this zip.
 func Classroom50(dir string, k Kit) error {
 	content, err := k.pack("setup.sh", "run_classroom50", "go.sh")
 	if err != nil {

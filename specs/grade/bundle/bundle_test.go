@@ -19,7 +19,7 @@ import (
 
 var must = check.Must
 
-// kit is a kit whose programs all are a copy of one of this machine's.
+// kit returns a kit in which every program is a copy of one of this machine's.
 func kit(t *testing.T, program, goRoot string) bundle.Kit {
 	t.Helper()
 	path, err := exec.LookPath(program)
@@ -40,7 +40,7 @@ func machineGo(t *testing.T) string {
 	return strings.TrimSpace(string(out))
 }
 
-// unpacked is the zip as unzip(1) unpacks it.
+// unpacked unpacks a zip as unzip(1) does.
 func unpacked(t *testing.T, file string) string {
 	t.Helper()
 	z, err := zip.OpenReader(file)
@@ -48,11 +48,11 @@ func unpacked(t *testing.T, file string) string {
 	defer z.Close()
 	dir := t.TempDir()
 	must(t, os.CopyFS(dir, z))
-	// CopyFS keeps no mode but whether a file may be executed.
+	// CopyFS keeps only the executable bit of the mode.
 	return dir
 }
 
-// smallGo has the shape of GOROOT, for tests that build nothing.
+// smallGo has the layout of GOROOT, for tests that build nothing.
 func smallGo(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -85,7 +85,7 @@ func TestABundleHasWhatIsNeededAndIsTheSameEachTime(t *testing.T) {
 	}
 }
 
-// The grader is a program here that does nothing but fail.
+// Here the grader is a program that just fails.
 func TestThereIsAResultAlsoAfterACrash(t *testing.T) {
 	autograder := t.TempDir()
 	file := filepath.Join(t.TempDir(), "gradescope.zip")
