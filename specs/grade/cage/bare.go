@@ -16,13 +16,13 @@ import (
 	"daemonlab/specs/harness"
 )
 
-// Bare returns what runs jobs without any cage, in directories below work: for machines that allow none, and for
+// Bare returns a runner of jobs without cages, in directories below work, for machines that allow none and for
 // submissions that are trusted.
 func Bare(work string, tools []*os.File) (*Cages, error) {
 	return &Cages{work: work, tools: tools, bare: true}, harness.AdoptOrphans()
 }
 
-// Submission is where a job has the submission.
+// Submission returns the path of the submission as a job sees it.
 func (c *Cages) Submission() string {
 	if c.bare {
 		return filepath.Join(c.work, "submission")
@@ -30,7 +30,7 @@ func (c *Cages) Submission() string {
 	return inSubmission
 }
 
-// Confine are the launcher's orders that make an untrusted command of what it starts.
+// Confine returns the launcher's options that make what it starts untrusted.
 func (c *Cages) Confine() []string {
 	if c.bare {
 		return nil
@@ -38,7 +38,7 @@ func (c *Cages) Confine() []string {
 	return confine
 }
 
-// runBare runs a job. Jobs are not to be run at the same time, since orphans are known by nothing else than that.
+// runBare runs a job. Jobs must not overlap: only that tells whose the orphans are.
 func (c *Cages) runBare(ctx context.Context, job Job) (exit int, err error) {
 	dir := c.Submission()
 	if err := os.Mkdir(dir, 0o755); err != nil {
@@ -73,7 +73,7 @@ func (c *Cages) runBare(ctx context.Context, job Job) (exit int, err error) {
 	return exit, PackFile(job.Result, dir)
 }
 
-// removeAll removes a directory, also when a submission has made what is in it read-only.
+// removeAll removes a directory even if a submission made parts of it read-only.
 func removeAll(dir string) {
 	filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err == nil && entry.IsDir() {

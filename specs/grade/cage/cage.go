@@ -21,29 +21,28 @@ import (
 	"daemonlab/specs/harness"
 )
 
-// Share is a directory of the machine that is seen in a cage.
+// Share is a directory of the machine that a cage sees.
 type Share struct {
 	From, To string // To is absolute, as the cage sees it
-	Over     bool   // the cage may write there, into a layer of its own that ends with it
+	Over     bool   // writable, through a layer that is dropped with the cage
 }
 
-// Job is what one cage is for.
+// Job is what one cage runs.
 type Job struct {
-	Command []string // the first is a path as the cage sees it
+	Command []string // the program is a path inside the cage
 	Env     []string
-	Trusted bool      // the command is the judge's own: it keeps the capabilities that the confined ones lack
-	Files   string    // archive of [PackFile], unpacked where the submission is
-	Fixed   bool      // these files cannot be changed
-	Result  string    // file that receives the submission as an archive at the end; none if empty
-	Build   bool      // the shared directories are seen
+	Trusted bool      // the judge itself: keeps the capabilities that confined commands lack
+	Files   string    // archive of [PackFile], unpacked as the submission
+	Fixed   bool      // Files are read-only
+	Result  string    // receives the submission as an archive at the end; optional
+	Build   bool      // the shared directories are visible
 	Stdout  io.Writer `json:"-"`
 	Stderr  io.Writer `json:"-"`
 }
 
-// inSubmission is where a cage has the submission.
 const inSubmission = "/submission"
 
-// Tool is the path of a tool in a cage. Only trusted processes can follow it.
+// Tool returns the path of a tool in a cage. Only trusted processes can follow it.
 func (c *Cages) Tool(i int) string {
 	if c.bare {
 		return c.tools[i].Name()
@@ -61,10 +60,10 @@ type Cages struct {
 	users  identities
 	starts chan start
 	groups groups
-	bare   bool // it makes none
+	bare   bool // runs jobs without cages
 }
 
-// Open prepares to make cages. Its directory must exist, be empty, and reachable for every user. The tools are
+// Open prepares to make cages. The directory must exist, be empty, and be reachable for every user. The tools are
 // executables for trusted processes.
 func Open(work string, shares []Share, tools []*os.File) (*Cages, error) {
 	work, err := filepath.Abs(work)
@@ -96,7 +95,7 @@ func Open(work string, shares []Share, tools []*os.File) (*Cages, error) {
 	return c, nil
 }
 
-// reachableForAll makes sure that the users of cages, who are strangers to root, can enter the directory.
+// reachableForAll checks that the users of cages, which are unprivileged outside, can enter the directory.
 func (c *Cages) reachableForAll() error {
 	if !c.Root() {
 		return nil
@@ -113,7 +112,7 @@ func (c *Cages) reachableForAll() error {
 	return nil
 }
 
-// Close gives back what Open has taken. No cage may be left.
+// Close releases what Open acquired. No cage may be running.
 func (c *Cages) Close() {
 	if c.bare {
 		return
@@ -122,17 +121,17 @@ func (c *Cages) Close() {
 	c.groups.remove()
 }
 
-// Root reports whether the submission's root is an account of its own outside, so that privileges can be judged.
+// Root reports whether root of the submission is a separate account outside, so that dropping privileges can be judged.
 func (c *Cages) Root() bool {
 	return c.users.size > 1
 }
 
-// Apart reports whether each cage has the limits of a user to itself.
+// Apart reports whether each cage has a user's limits to itself.
 func (c *Cages) Apart() bool {
 	return !c.users.shared
 }
 
-// MemoryLimited reports whether what a cage takes is limited as a whole, and not only each process of it.
+// MemoryLimited reports whether memory is limited per cage, and not only per process.
 func (c *Cages) MemoryLimited() bool {
 	return c.groups.limitMemory()
 }
@@ -141,7 +140,7 @@ func (c *Cages) root() string    { return filepath.Join(c.work, "root") }
 func (c *Cages) private() string { return filepath.Join(c.work, "shares") }
 func (c *Cages) program() string { return filepath.Join(c.work, "cage") }
 
-// probe finds out whether this machine lets us make cages.
+// probe tests whether this machine lets us make cages.
 func (c *Cages) probe() error {
 	var said bytes.Buffer
 	ctx, cancel := harness.WithTimeout(context.Background(), 10*time.Second)
@@ -153,13 +152,13 @@ func (c *Cages) probe() error {
 	return err
 }
 
-// Run runs a job in a cage of its own and returns how its command has ended: the status, or 128 and the signal's number.
-// When it returns nothing of the cage is left. An error is ctx's, or the cage's own.
+// Run runs a job in a cage of its own and returns its command's exit status, or 128 plus the signal. When it returns
+// nothing of the cage is left. An error is ctx's, or the cage's own.
 func (c *Cages) Run(ctx context.Context, job Job) (exit int, err error) {
 	if c.bare {
 		return c.runBare(ctx, job)
 	}
-	life, keep, lifeErr := os.Pipe() // a cage ends when nobody holds its life
+	life, keep, lifeErr := os.Pipe() // EOF on life ends the cage
 	report, reporter, reportErr := os.Pipe()
 	in, inErr := os.Open(cmp.Or(job.Files, os.DevNull))
 	out, outErr := os.OpenFile(cmp.Or(job.Result, os.DevNull), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
@@ -181,7 +180,7 @@ func (c *Cages) Run(ctx context.Context, job Job) (exit int, err error) {
 	defer group.remove()
 	cmd := exec.CommandContext(ctx, c.program())
 	cmd.Args = []string{initName}
-	cmd.Env = []string{} // not the grader's
+	cmd.Env = []string{} // hide the grader's
 	cmd.Stdout, cmd.Stderr = job.Stdout, job.Stderr
 	cmd.ExtraFiles = append([]*os.File{life, reporter, in, out}, c.tools...)
 	cmd.SysProcAttr = c.users.attributes(slot)
@@ -204,7 +203,7 @@ func (c *Cages) Run(ctx context.Context, job Job) (exit int, err error) {
 	return outcome(said, waitErr)
 }
 
-// outcome reads what the cage's first process has said.
+// outcome decodes the report of the cage's first process.
 func outcome(said []byte, waitErr error) (int, error) {
 	var r result
 	if err := json.Unmarshal(said, &r); err != nil {
@@ -229,7 +228,7 @@ func (c *Cages) orders(job Job) orders {
 	return o
 }
 
-// explain adds what a person can do to the errors of clone(2).
+// explain adds advice to the errors of clone(2).
 func explain(err error) error {
 	switch {
 	case errors.Is(err, unix.EINVAL):
@@ -240,25 +239,25 @@ func explain(err error) error {
 	return err
 }
 
-// Path is where a command of the name is found in a cage.
+// Path is PATH in a cage.
 const Path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// Environment is that of a command in a cage, with more variables.
+// Environment returns the environment of a command in a cage, plus more.
 func Environment(more ...string) []string {
 	return append([]string{"PATH=" + Path, "HOME=/tmp", "TMPDIR=/tmp", "LANG=C.UTF-8"}, more...)
 }
 
-// start is a process to be started by the thread whose mount namespace the cages begin with.
+// start asks the spawner's thread to start a process in its mount namespace.
 type start struct {
 	cmd  *exec.Cmd
 	slot int
 	done chan error
 }
 
-// spawner starts cages. Root's do it in a mount namespace of its own: the directories that the cages share may lie where
-// only root can reach them, so they are mounted where everybody can. An ordinary user reaches all its own anyhow.
+// spawner starts cages. For root it does so in a mount namespace of its own: the shared directories may lie where only
+// root can reach them, so they are bind-mounted where everybody can. An ordinary user reaches its own anyway.
 //
-// The goroutine never unlocks its thread, which so ends with it, and the mounts with the thread.
+// The goroutine never unlocks its thread, so the thread ends with it, and with the thread its mounts.
 func (c *Cages) spawner(ready chan<- error) {
 	runtime.LockOSThread()
 	err := c.prepare()
@@ -300,7 +299,7 @@ func (c *Cages) prepare() error {
 	return nil
 }
 
-// reachable is where the cages reach a shared directory.
+// reachable returns the path by which cages reach a shared directory.
 func (c *Cages) reachable(i int) string {
 	if !c.Root() {
 		return c.shares[i].From

@@ -27,7 +27,7 @@ var must = check.Must
 
 var (
 	cages     *cage.Cages
-	temporary string // goes at the end, and with it what a killed grader leaves there
+	temporary string // removed at the end, with what a killed grader leaves there
 )
 
 func TestMain(m *testing.M) {
@@ -59,16 +59,15 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-// The tools of the cages.
 const (
 	launchTool = iota
 	selfTool
 )
 
-// helperEnv has the test binary play a grader that is killed.
+// helperEnv makes the test binary play a grader that gets killed.
 const helperEnv = "CAGE_TEST_HELPER"
 
-// secretKey is in the session keyring of this process, which every thread has from its start.
+// secretKey is in this process's session keyring, which threads inherit at their start.
 const secretKey, findsKey, keyed = "cage-test-secret", "key", "CAGE_TEST_KEYED"
 
 func haveKey() {
@@ -87,7 +86,7 @@ func haveKey() {
 	fmt.Fprintln(os.Stderr, "no keys are tested:", err)
 }
 
-// TestKeys looks for the grader's key as the judge, who may do more than a submission.
+// TestKeys looks for the grader's key as the judge, which has more rights than a submission.
 func TestKeys(t *testing.T) {
 	if os.Getenv(keyed) == "" {
 		t.Skip("no keys here: keyctl(2) failed")
@@ -100,7 +99,7 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// hold says something when its cage has a process in another session, and waits for it.
+// hold runs a cage that reports, once it has a process in another session, and then waits.
 func hold() int {
 	cages.Run(context.Background(), cage.Job{
 		Command: []string{"/bin/sh", "-c", "setsid sleep 1000000 & echo ready; sleep 1000000"},
@@ -135,10 +134,10 @@ func withCages(dir string, run func() int) (int, error) {
 	return run(), nil
 }
 
-// refused is why no cage can be made where a user gets no namespaces, as in a container of Docker's.
+// refused is the reason why no cage can be made, where users get no namespaces, as in Docker containers.
 var refused error
 
-// job is a shell command in a cage: a submission's, or with trust the judge's.
+// job is a shell command in a cage, the judge's if trusted, else a submission's.
 func job(t *testing.T, script string, trusted bool) (cage.Job, *bytes.Buffer) {
 	t.Helper()
 	if refused != nil {
@@ -177,7 +176,7 @@ func TestStatus(t *testing.T) {
 	}
 }
 
-// TestWithin asks a submission's shell what it sees of the cage.
+// TestWithin checks what a submission's shell sees of the cage.
 func TestWithin(t *testing.T) {
 	check.Slow(t)
 	secret, err := os.CreateTemp("", "cage-test-secret-")
@@ -188,8 +187,8 @@ func TestWithin(t *testing.T) {
 		"no namespaces":             {"unshare -U true 2>/dev/null || echo refused", "refused"},
 		"the machine's files":       {"cat " + secret.Name() + " 2>/dev/null || echo none", "none"},
 		"read-only system":          {"(: >/usr/bin/x) 2>/dev/null || (: >/x) 2>/dev/null || (: >/etc/passwd) 2>/dev/null || echo refused", "refused"},
-		"network":                   {"grep -vc -e : -e lo /proc/net/dev", "2"},          // two lines of head
-		"sockets, System V IPC":     {"cat /proc/net/unix /proc/sysvipc/* | wc -l", "4"}, // heads
+		"network":                   {"grep -vc -e : -e lo /proc/net/dev", "2"},          // two header lines
+		"sockets, System V IPC":     {"cat /proc/net/unix /proc/sysvipc/* | wc -l", "4"}, // header lines
 		"no new privileges":         {"grep -o 'NoNewPrivs:.*1' /proc/self/status | tr -d '\t'", "NoNewPrivs:1"},
 		"first process":             {"kill -KILL 1 2>/dev/null; kill -TERM 1 2>/dev/null; sleep 0.1; echo lives", "lives"},
 		"tools":                     {"cat /proc/1/fd/7 >/dev/null 2>&1 || echo hidden", "hidden"},
@@ -208,7 +207,7 @@ func TestWithin(t *testing.T) {
 	}
 }
 
-// TestTrusted shows that what TestWithin finds hidden is not hidden from everybody.
+// TestTrusted shows that what TestWithin finds hidden is visible to trusted commands.
 func TestTrusted(t *testing.T) {
 	j, said := job(t, "head -c 4 /proc/1/fd/7 | tail -c 3", true)
 	run(t, j)
@@ -228,7 +227,7 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
-// TestNothingIsLeft has a command leave processes in sessions of their own, then one that does not end.
+// TestNothingIsLeft runs a command that leaves processes in sessions of their own, then one that does not end.
 func TestNothingIsLeft(t *testing.T) {
 	const script = "for n in 1 2 3; do setsid sh -c 'while :; do setsid sleep 1000000 & sleep 0.01; done' & done; sleep 0.2"
 	says(t, script)
@@ -242,7 +241,7 @@ func TestNothingIsLeft(t *testing.T) {
 	mustBeAlone(t)
 }
 
-// TestGraderKilled kills the process that has made a cage. What only a living process can remove, its control groups, go
+// TestGraderKilled kills a process that has made a cage. Control groups, which only a living process can remove, go
 // when the next grader starts.
 func TestGraderKilled(t *testing.T) {
 	if refused != nil {
@@ -258,7 +257,7 @@ func TestGraderKilled(t *testing.T) {
 	must(t, cmd.Process.Kill())
 	cmd.Wait()
 	NewWithT(t).Eventually(harness.Adopted).WithContext(t.Context()).WithTimeout(harness.Stretched(10 * time.Second)).Should(BeEmpty())
-	// A group that is still in use is left to the grader that starts next.
+	// A group still in use is left to the next grader.
 	NewWithT(t).Eventually(func() (left []string) {
 		work := filepath.Join(temporary, rand.Text())
 		must(t, os.Mkdir(work, 0o755))
@@ -269,7 +268,7 @@ func TestGraderKilled(t *testing.T) {
 			groups, err := filepath.Glob(fmt.Sprintf("%s/daemonlab-grade-%d", hierarchy, cmd.Process.Pid))
 			must(t, err)
 			_, err = os.Stat(fmt.Sprintf("/proc/%d", cmd.Process.Pid))
-			if err != nil { // a process that has got the PID meanwhile passes for the grader
+			if err != nil { // a process that reuses the PID is taken for the grader
 				left = append(left, groups...)
 			}
 		}
@@ -293,7 +292,7 @@ func mustBeAlone(t *testing.T) {
 	}
 }
 
-// TestFiles takes files into a cage and out of it again.
+// TestFiles moves files into a cage and out again.
 func TestFiles(t *testing.T) {
 	dir := t.TempDir()
 	from, packed, result, to := dir+"/from", dir+"/packed", dir+"/result", dir+"/to"
@@ -316,7 +315,7 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-// TestBare runs a job without a cage, which must also leave nothing.
+// TestBare runs a job without a cage, which must not leave anything either.
 func TestBare(t *testing.T) {
 	dir := t.TempDir()
 	bare, err := cage.Bare(dir, nil)
@@ -340,7 +339,7 @@ func TestBare(t *testing.T) {
 	}
 }
 
-// TestTooLargeResult has a submission make what no other cage could hold, or nobody could name.
+// TestTooLargeResult makes results too large for any cage, or with paths too long to name.
 func TestTooLargeResult(t *testing.T) {
 	for _, script := range []string{
 		"truncate -s 400M file",

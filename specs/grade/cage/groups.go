@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// hierarchies are the directories of control groups, of cgroup v2 and of v1, and what a cage is limited to there. A
-// group of its own also has no more than its share of the processors.
+// hierarchies are the directories of control groups, v2 and v1, with the limits of a cage in each. A separate group
+// also gets no more than its share of CPU.
 var hierarchies = []struct {
 	dir    string
 	limits map[string]int
@@ -20,14 +20,13 @@ var hierarchies = []struct {
 	{"/sys/fs/cgroup/cpu", nil},
 }
 
-// groups are the grader's directories of control groups, as far as this machine lets it make any, with the limits of a
-// cage's below them.
+// groups are the directories of control groups that this grader could make, with the limits of the cages below them.
 type groups map[string]map[string]int
 
-// group is one cage's directories.
+// group is the directories of one cage.
 type group []string
 
-// groupName with a grader's PID is the name of its directory.
+// groupName plus the grader's PID names its directory.
 const groupName = "daemonlab-grade-"
 
 // removeOld removes the groups of graders that were killed.
@@ -51,7 +50,7 @@ func openGroups() groups {
 		if os.Mkdir(dir, 0o755) != nil {
 			continue
 		}
-		write(dir, "cgroup.subtree_control", "+memory +pids") // there is one in v2; whether it did is seen by the limits
+		write(dir, "cgroup.subtree_control", "+memory +pids") // v2 only; the probe below shows whether it worked
 		probe := filepath.Join(dir, "probe")
 		if makeGroup(probe, h.limits) != nil {
 			os.Remove(dir)
@@ -63,7 +62,7 @@ func openGroups() groups {
 	return g
 }
 
-// makeGroup makes a group with limits, or nothing.
+// makeGroup makes a group with limits, or leaves nothing.
 func makeGroup(dir string, limits map[string]int) error {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err
@@ -78,7 +77,7 @@ func makeGroup(dir string, limits map[string]int) error {
 	return err
 }
 
-// write writes to a file that is there: of a plain directory in the place of a hierarchy nothing is to be taken for one.
+// write writes to an existing file only: a plain directory in place of a hierarchy must not pass for one.
 func write(dir, file, value string) error {
 	f, err := os.OpenFile(filepath.Join(dir, file), os.O_WRONLY, 0)
 	if err != nil {
@@ -88,7 +87,7 @@ func write(dir, file, value string) error {
 	return errors.Join(err, f.Close())
 }
 
-// limitMemory reports whether they limit the memory that a cage takes as a whole.
+// limitMemory reports whether a cage's memory is limited as a whole.
 func (g groups) limitMemory() bool {
 	for _, limits := range g {
 		if limits["memory.max"]+limits["memory.limit_in_bytes"] > 0 {

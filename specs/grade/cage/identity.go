@@ -10,22 +10,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The identities of cages lie above those that other programs hand out: subuid(5) ends at 600,100,000 by default and
+// Cages use IDs above those that other programs hand out: subuid(5) ends at 600,100,000 by default and
 // systemd-nspawn(1) at 1,879,048,191.
 const (
 	firstIdentity = 0x70000000
-	rangeSize     = 0x10000 // of one cage
+	rangeSize     = 0x10000 // IDs per cage
 	slots         = 0x0fff
-	maxCages      = 64 // at a time
+	maxCages      = 64 // concurrent
 )
 
-// identities are what the users of a cage are outside. Root gives each cage a range of its own, so that cages share no
-// limit that counts by user (RLIMIT_NPROC, RLIMIT_MSGQUEUE). The root of a container has few to give: all that are not
-// root, for all cages. An ordinary user has no other identity to give.
+// identities maps the users of cages to IDs outside. Root gives each cage its own range, so cages share no per-user
+// limit (RLIMIT_NPROC, RLIMIT_MSGQUEUE). Root in a container has one range, all IDs except root, for all cages. An
+// ordinary user can only give its own ID.
 type identities struct {
-	size   int  // of the range
-	first  int  // slot, differs between graders that run at the same time
-	shared bool // there is one range, from 1
+	size   int  // of a range
+	first  int  // first slot; differs between concurrent graders
+	shared bool // all cages share one range, from 1
 	free   chan int
 }
 
@@ -56,7 +56,7 @@ func (i identities) take(ctx context.Context) (int, error) {
 
 func (i identities) give(n int) { i.free <- n }
 
-// outside is the identity that the cage's first user has outside.
+// outside returns the ID outside of a cage's first user.
 func (i identities) outside(slot int) int {
 	if i.size == 1 {
 		return os.Getuid()
@@ -67,11 +67,11 @@ func (i identities) outside(slot int) int {
 	return firstIdentity + (i.first+slot)%slots*rangeSize
 }
 
-// isMapped reports whether this process's user namespace knows an identity.
+// isMapped reports whether an ID is mapped in this process's user namespace.
 func isMapped(id int) bool {
 	content, err := os.ReadFile("/proc/self/uid_map")
 	if err != nil {
-		return true // then it will be seen
+		return true // if not, clone(2) will fail
 	}
 	for line := range strings.Lines(string(content)) {
 		var inside, outside, size int
@@ -82,7 +82,7 @@ func isMapped(id int) bool {
 	return false
 }
 
-// inside is the cage's first user.
+// inside returns the ID inside of a cage's first user.
 func (i identities) inside() int {
 	if i.size == 1 {
 		return os.Getuid()
@@ -90,12 +90,12 @@ func (i identities) inside() int {
 	return 0
 }
 
-// initCapabilities are what an ordinary user's first process of a cage needs there, over its own namespaces.
+// initCapabilities are what a cage's first process needs over its own namespaces when an ordinary user grades.
 var initCapabilities = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_SYS_PTRACE, unix.CAP_SYS_RESOURCE, unix.CAP_DAC_OVERRIDE}
 
 func (i identities) attributes(slot int) *syscall.SysProcAttr {
 	a := &syscall.SysProcAttr{
-		Setsid: true, // a Ctrl-C is for the grader alone
+		Setsid: true, // Ctrl-C is for the grader alone
 		Cloneflags: unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWNS | unix.CLONE_NEWNET |
 			unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP,
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: i.inside(), HostID: i.outside(slot), Size: i.size}},
@@ -111,7 +111,7 @@ func (i identities) attributes(slot int) *syscall.SysProcAttr {
 	return a
 }
 
-// keepCapabilities lets the calling thread keep root's capabilities whatever user it becomes.
+// keepCapabilities makes the calling thread keep root's capabilities whatever user it becomes.
 func keepCapabilities() error {
 	const noSetuidFixup = 1 << 2 // SECBIT_NO_SETUID_FIXUP
 	if err := unix.Prctl(unix.PR_SET_SECUREBITS, noSetuidFixup, 0, 0, 0); err != nil {
@@ -120,14 +120,14 @@ func keepCapabilities() error {
 	return nil
 }
 
-// become makes the calling thread the cage's first user: who creates a user namespace is charged for its message queues,
-// too.
+// become switches the calling thread to the cage's first user: message queues are charged to the creator of the user
+// namespace too.
 func (i identities) become(slot int) error {
 	if i.size == 1 {
 		return nil
 	}
 	id := uintptr(i.outside(slot))
-	// Package syscall would change all threads.
+	// Package syscall would switch all threads.
 	if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, id, id, id); errno != 0 {
 		return fmt.Errorf("setresuid %d: %w", id, errno)
 	}

@@ -15,10 +15,10 @@ import (
 	"daemonlab/specs/harness"
 )
 
-// initName is the name that a cage's first process is called by.
+// initName is argv[0] of a cage's first process.
 const initName = "daemonlab-cage"
 
-// The descriptors that it gets.
+// Descriptors passed to it.
 const (
 	lifeFD = 3 + iota
 	reportFD
@@ -27,32 +27,32 @@ const (
 	firstTool
 )
 
-// orders are what the first process is to do.
+// orders tell the first process what to do.
 type orders struct {
 	Job
-	Root   string // directory to mount the cage's file systems on
+	Root   string // mount point of the cage's root
 	UID    int    // of the cage's first user
-	Mapped bool   // there are others
+	Mapped bool   // the cage has more users
 	Shares []Share
 }
 
-// result is what it reports.
+// result is the report of the first process.
 type result struct {
 	Exit     int
 	Error    string
 	TooLarge bool // the error is ErrTooLarge
 }
 
-// Init is to be called first in every program that makes cages: their first process is another execution of the
-// program, and for that it does not return.
+// Init must be called first in every program that makes cages: a cage's first process executes the program again, and
+// there Init does not return.
 func Init() {
 	if os.Args[0] != initName {
 		return
 	}
-	// Capabilities, no_new_privs and limits are passed on by the thread that forks.
+	// Children inherit capabilities, no_new_privs and limits from the thread that forks.
 	runtime.LockOSThread()
 	unix.CloseRange(lifeFD, ^uint(0), unix.CLOSE_RANGE_CLOEXEC)
-	// From inside, the first process of a PID namespace gets no signal that it has no handler for, SIGKILL among them.
+	// Inside its PID namespace the first process gets only signals that it handles, and never SIGKILL.
 	harness.WithstandSignals()
 	var o orders
 	life := json.NewDecoder(os.NewFile(lifeFD, "life"))
@@ -60,7 +60,7 @@ func Init() {
 		os.Exit(1)
 	}
 	go func() {
-		life.Decode(new(orders)) // the grader has ended
+		life.Decode(new(orders)) // EOF: the grader has ended
 		os.Exit(1)
 	}()
 	exit, err := o.run()
@@ -69,7 +69,7 @@ func Init() {
 		r.Error = err.Error()
 	}
 	json.NewEncoder(os.NewFile(reportFD, "report")).Encode(r)
-	syscall.Exit(0) // without os.Exit's hooks: the race detector's would sleep for a second
+	syscall.Exit(0) // os.Exit would run hooks; the race detector's sleeps for a second
 }
 
 func (o orders) run() (exit int, err error) {
@@ -97,7 +97,7 @@ func (o orders) run() (exit int, err error) {
 	return exit, err
 }
 
-// command runs the command. The untrusted one is confined by the launcher, which it names itself.
+// command runs the command. An untrusted one names the launcher, which confines it.
 func (o orders) command() (int, error) {
 	cmd := exec.Command(o.Command[0], o.Command[1:]...)
 	cmd.Dir, cmd.Env = inSubmission, o.Env
@@ -118,7 +118,7 @@ func (o orders) command() (int, error) {
 	return tool.ExitStatus(cmd.ProcessState), nil
 }
 
-// killAll ends every other process of the cage.
+// killAll kills every other process of the cage.
 func killAll() {
 	for {
 		unix.Kill(-1, unix.SIGKILL)
@@ -129,19 +129,19 @@ func killAll() {
 }
 
 const (
-	maxProcesses = 512     // and threads of each user of a submission
-	maxData      = 4 << 30 // bytes of memory of each of its processes: 256 stacks of 8 MiB are 2 GiB
+	maxProcesses = 512     // and threads, per user of a submission
+	maxData      = 4 << 30 // bytes per process: 256 stacks of 8 MiB are 2 GiB
 
 	maxProcessesInAll = 2048
 	maxMemoryInAll    = 3 << 30
-	maxFile           = 16 << 30  // with its holes, as the specs have; what it takes is limited by maxFiles
-	maxFiles          = 256 << 20 // bytes of all files of a submission
+	maxFile           = 16 << 30  // apparent size: the specs use sparse files; disk use is limited by maxFiles
+	maxFiles          = 256 << 20 // bytes in all files of a submission
 	maxOpen           = 4096
-	maxSeconds        = 600 // of processor time of each process
+	maxSeconds        = 600 // CPU time per process
 )
 
-// limit sets what holds for every process of the cage. What the submission may take is less by the orders of [Confine],
-// so that the judge's processes still start when it has taken all of it.
+// limit sets the limits of every process in the cage. [Confine] sets lower ones for the submission, so the judge's
+// processes can still start when it has used up its own.
 func (o orders) limit() error {
 	for resource, value := range map[int]uint64{
 		unix.RLIMIT_CORE: 0, unix.RLIMIT_FSIZE: maxFile, unix.RLIMIT_NOFILE: maxOpen, unix.RLIMIT_CPU: maxSeconds,

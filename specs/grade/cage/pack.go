@@ -12,11 +12,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrTooLarge means that the files of a submission are more than it may have.
+// ErrTooLarge means that a submission's files exceed its limit.
 var ErrTooLarge = errors.New("its files are too large")
 
-// PackFile writes directories, regular files and symbolic links below dir into an archive. It follows no link and
-// leaves out whatever else there is. Owners are not kept: inside a cage all is its first user's.
+// PackFile archives the directories, regular files and symbolic links below dir. It follows no link and skips
+// everything else. Owners are not kept: inside a cage the first user owns all files.
 func PackFile(name, dir string) error {
 	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
@@ -32,7 +32,7 @@ func pack(w io.Writer, dir string) error {
 	}
 	defer root.Close()
 	p := packer{tar: tar.NewWriter(w), dir: dir, root: root, left: maxFiles}
-	if err := filepath.WalkDir(dir, p.add); errors.Is(err, unix.ENAMETOOLONG) { // of folders in each other
+	if err := filepath.WalkDir(dir, p.add); errors.Is(err, unix.ENAMETOOLONG) { // directories nested too deep
 		return ErrTooLarge
 	} else if err != nil {
 		return err
@@ -44,10 +44,10 @@ type packer struct {
 	tar  *tar.Writer
 	dir  string
 	root *os.Root
-	left int64 // bytes that may still come
+	left int64 // bytes left
 }
 
-// count counts what a file takes in a cage, where it is in whole pages and has no holes.
+// count charges a file as a cage's tmpfs does: whole pages, no holes.
 func (p *packer) count(size int64) error {
 	const page = 4096
 	if p.left -= (size + page - 1) / page * page; p.left < 0 {
@@ -85,7 +85,7 @@ func (p *packer) add(path string, entry fs.DirEntry, err error) error {
 	return nil
 }
 
-// addFile takes the size of the file that it has opened, and no more: it may be written to meanwhile.
+// addFile packs the size found after opening, no more: the file may be growing.
 func (p *packer) addFile(path string, header *tar.Header) error {
 	file, err := p.root.Open(path)
 	if err != nil {
@@ -107,7 +107,7 @@ func (p *packer) addFile(path string, header *tar.Header) error {
 	return err
 }
 
-// UnpackFile makes the files of an archive below dir, none outside of it.
+// UnpackFile extracts an archive below dir, and nothing outside it.
 func UnpackFile(name, dir string) error {
 	file, err := os.Open(name)
 	if err != nil {

@@ -11,15 +11,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// systemDirs are seen by every cage, read-only, with what is mounted below them.
+// systemDirs are visible in every cage, read-only, with the mounts below them.
 var systemDirs = []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"}
 
-// systemFiles are what the dynamic linker and Debian's names of compilers need of /etc.
+// systemFiles are the parts of /etc that the dynamic linker and Debian's compiler names need.
 var systemFiles = []string{"/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/alternatives"}
 
 var devices = []string{"null", "zero", "full", "random", "urandom", "tty"}
 
-// Sizes of what a cage can write to, all of it memory.
+// Sizes of a cage's writable file systems, all in memory.
 const (
 	sizeOfRoot       = "size=1m,mode=755"
 	sizeOfTemporary  = "size=512m,nr_inodes=100k,mode=1777"
@@ -33,7 +33,7 @@ const (
 	readOnly = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV
 )
 
-// build makes the cage's file system and enters it. No file of the machine is in it that is not named here.
+// build makes the cage's file system and enters it. It contains no file of the machine that is not named here.
 func (o orders) build() error {
 	for _, step := range []func() error{
 		o.mountRoot, o.bindSystem, o.writeAccounts, o.makeDevices, o.mountOwn, o.mountShares, o.enter, o.closeNamespaces,
@@ -64,7 +64,7 @@ func (o orders) bindSystem() error {
 	return nil
 }
 
-// bindAsIs shows a file, directory or symbolic link of the machine, if it is there.
+// bindAsIs exposes a file, directory or symbolic link of the machine at the same path, if it exists.
 func (o orders) bindAsIs(path string) error {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -80,7 +80,7 @@ func (o orders) bindAsIs(path string) error {
 	return o.bind(path, path, info.IsDir(), readOnly)
 }
 
-// bind shows a file or directory at a place, with what is mounted below it, all with more attributes.
+// bind bind-mounts a file or directory, with the mounts below it, and adds mount attributes to all of them.
 func (o orders) bind(from, to string, dir bool, attributes uint64) error {
 	to = o.at(to)
 	var err error
@@ -106,7 +106,7 @@ func setAttributes(path string, attributes uint64) error {
 	return nil
 }
 
-// writeAccounts makes the accounts that the lab knows; a machine's own may be many, and are nobody's business.
+// writeAccounts makes the accounts that the lab needs; the machine's own stay hidden.
 func (o orders) writeAccounts() error {
 	users := "root:x:0:0:root:/tmp:/bin/sh\ndaemon:x:1:1:daemon:/:/usr/sbin/nologin\n" +
 		"nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
@@ -141,7 +141,7 @@ func (o orders) makeDevices() error {
 	return nil
 }
 
-// mountOwn mounts what belongs to the cage alone.
+// mountOwn mounts the file systems private to the cage.
 func (o orders) mountOwn() error {
 	for _, m := range []struct {
 		path, kind, data string
@@ -180,9 +180,9 @@ func (o orders) mountShares() error {
 	return nil
 }
 
-// mountOver mounts a layer of memory over a shared directory. The directory is named by the working directory, since its
-// path may hold what overlayfs takes for a separator. The layer has the directories of the first level itself, as the
-// cage's own: in one that a stranger owns nobody there may make a file.
+// mountOver mounts an in-memory layer over a shared directory. lowerdir is the working directory, because its path may
+// contain overlayfs separators. The upper layer has the first-level directories itself, owned by the cage: in one owned
+// by a foreign ID nobody could create a file.
 func (o orders) mountOver(s Share) error {
 	to := o.at(s.To)
 	if err := os.MkdirAll(to, 0o755); err != nil {
@@ -210,7 +210,7 @@ func (o orders) mountOver(s Share) error {
 	return mount("cage", to, "overlay", guarded, "lowerdir=.,upperdir="+upper+",workdir="+work+",userxattr")
 }
 
-// enter makes the tree the root, alone and read-only but for what is mounted in it (pivot_root(2), "pivot_root(".", ".")").
+// enter makes the tree the root, read-only except for the mounts in it (pivot_root(2), "pivot_root(".", ".")").
 func (o orders) enter() error {
 	if err := os.Chdir(o.Root); err != nil {
 		return err
@@ -227,9 +227,9 @@ func (o orders) enter() error {
 	return mount("", "/", "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|guarded, "")
 }
 
-// closeNamespaces keeps the submission from making namespaces of its own, in which it would have all capabilities again.
-// Nothing that holds here depends on it: it is one thing less of the kernel to try. The other settings are out of reach:
-// root in a namespace may write those of it, and what a queue may be is one by which specs are skipped.
+// closeNamespaces keeps the submission from making namespaces of its own, in which it would have all capabilities
+// again. Nothing here depends on it; it only reduces the attack surface. /proc/sys becomes read-only: root in a
+// namespace may write the settings of it, and the queue limits decide which specs are skipped.
 func (o orders) closeNamespaces() error {
 	if err := os.WriteFile("/proc/sys/user/max_user_namespaces", []byte("0"), 0); err != nil {
 		return err
@@ -240,17 +240,17 @@ func (o orders) closeNamespaces() error {
 	return errors.Join(fix("/proc/sys"), unix.Sethostname([]byte("cage")))
 }
 
-// leaveKeyrings gives the cage a session keyring of its own: no namespace keeps it from the grader's, keyrings(7). In
-// some containers nobody may call keyctl(2).
+// leaveKeyrings joins a new session keyring: no namespace separates the cage from the grader's, keyrings(7). Some
+// containers refuse keyctl(2).
 func leaveKeyrings() error {
-	_, err := unix.KeyctlInt(unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0) // without a name
+	_, err := unix.KeyctlInt(unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0) // anonymous
 	if err != nil && !errors.Is(err, unix.ENOSYS) && !errors.Is(err, unix.EPERM) {
 		return fmt.Errorf("keyctl KEYCTL_JOIN_SESSION_KEYRING: %w", err)
 	}
 	return nil
 }
 
-// fix makes what is mounted at a path read-only.
+// fix makes a mount read-only.
 func fix(path string) error {
 	return setAttributes(path, unix.MOUNT_ATTR_RDONLY)
 }
