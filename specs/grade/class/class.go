@@ -1,5 +1,5 @@
-// Package class has the results of grading a class of submissions. Every output format is made from them, and points
-// can be computed again from them when weights change.
+// Package class holds the results of grading a class of submissions. All output formats are made from them, and points
+// can be recomputed from them when weights change.
 package class
 
 import (
@@ -22,76 +22,75 @@ type Verdict string
 
 const (
 	Graded       Verdict = "graded"        // its rows were judged; the points can still be 0
-	NoBuild      Verdict = "no-build"      // it does not build, within the time for that
-	Timeout      Verdict = "time-out"      // judging it took longer than a submission may; rows judged until then count
-	GraderFailed Verdict = "grader-failed" // the fault is the grader's: no points are given or taken
-	NotOne       Verdict = "not-one"       // what was handed in is no submission: a file beside the folders, say
+	NoBuild      Verdict = "no-build"      // it does not build, or not in time
+	Timeout      Verdict = "time-out"      // judging it exceeded the submission's time; rows judged until then count
+	GraderFailed Verdict = "grader-failed" // the grader's fault: no points are given or taken
+	NotOne       Verdict = "not-one"       // not a submission: a file beside the folders, for example
 )
 
-// The ways in which a row of a submission can end.
+// Statuses of a row of a submission.
 const (
 	Passed  = "passed"
 	Failed  = "failed"
-	Skipped = "skipped" // counts neither in points nor in what can be had
+	Skipped = "skipped" // counts neither as earned nor as attainable
 	Error   = "error"   // the suite could not judge it
 )
 
-// Class is a run of the grader.
+// Class is one run of the grader.
 type Class struct {
 	Format      string       `json:"format"` // Format
 	Kit         string       `json:"kit"`    // version of the kit
 	Machine     string       `json:"machine"`
 	Began       time.Time    `json:"began"`
-	Ended       time.Time    `json:"ended"` // zero until then
+	Ended       time.Time    `json:"ended"` // zero while it runs
 	Rubric      []rubric.Row `json:"rubric"`
 	Submissions []Submission `json:"submissions"` // by name
 }
 
-// Format names the layout of [Class] as JSON.
+// Format identifies the JSON layout of [Class].
 const Format = "daemonlab/class/v1"
 
-// Submission is what was found of one.
+// Submission is the result of grading one submission.
 //
-// Its rows in the order of the rubric are those that were judged. One that is missing was not reached, and has no
+// Rows has only the rows that were judged, in the order of the rubric. A missing one was not reached, and gets no
 // points.
 type Submission struct {
 	Name     Name              `json:"name"`
 	Verdict  Verdict           `json:"verdict"`
-	Why      string            `json:"why,omitempty"`      // one line, when it was not graded
+	Why      string            `json:"why,omitempty"`      // one line, if it was not graded
 	Language string            `json:"language,omitempty"` // "go" or "c"
 	Build    Build             `json:"build"`
-	Runs     int               `json:"runs"` // how many times it was judged
-	Rows     []Row             `json:"rows"` // in the order of the rubric; empty if it was not judged
+	Runs     int               `json:"runs"` // number of runs
+	Rows     []Row             `json:"rows"` // in the order of the rubric; empty if nothing was judged
 	Seconds  float64           `json:"seconds"`
-	Hashes   map[string]string `json:"hashes,omitempty"` // SHA-256 of the programs that were judged, by name
+	Hashes   map[string]string `json:"hashes,omitempty"` // SHA-256 of the judged programs, by name
 
 	Student Student     `json:"student,omitzero"`
-	Notes   rubric.Text `json:"notes,omitzero"`  // for its author: what was found in its form, and what to change
-	Look    []Look      `json:"look,omitempty"`  // why a person should look at it
-	Trial   *Trial      `json:"trial,omitempty"` // how it would have ended; counts nowhere
+	Notes   rubric.Text `json:"notes,omitzero"`  // for its author: what was wrong with its form, and what to change
+	Look    []Look      `json:"look,omitempty"`  // reasons for a person to look at it
+	Trial   *Trial      `json:"trial,omitempty"` // how it would have ended; never counts
 	Adjust  Adjustment  `json:"adjust,omitzero"`
-	Handed  string      `json:"handed,omitempty"`  // SHA-256 of what was handed in and how it was to be built
-	When    time.Time   `json:"when,omitzero"`     // it was graded
-	History []Earlier   `json:"history,omitempty"` // its gradings before, the oldest first
+	Handed  string      `json:"handed,omitempty"`  // SHA-256 of what was handed in and of how to build it
+	When    time.Time   `json:"when,omitzero"`     // when it was graded
+	History []Earlier   `json:"history,omitempty"` // its earlier gradings, oldest first
 }
 
-// Student is what the name of a folder or file tells, as the course's platform writes it. All is empty where it tells
-// nothing.
+// Student is what a course platform puts into the name of a folder or file. Unknown fields are empty.
 type Student struct {
 	Platform string `json:"platform,omitempty"` // "moodle", "canvas", "gradescope"
-	Name     string `json:"name,omitempty"`     // Canvas: last name and first in one word
-	ID       string `json:"id,omitempty"`       // Moodle's participant, Canvas's user, Gradescope's submission
+	Name     string `json:"name,omitempty"`     // Canvas: last and first name in one word
+	ID       string `json:"id,omitempty"`       // Moodle's participant, Canvas's user or Gradescope's submission
 }
 
-// Look is a reason of form for which a submission could not be judged as it was probably meant.
+// Look is a formal defect that may have kept a submission from being judged as its author meant it.
 type Look struct {
 	Why     rubric.Text `json:"why"`
-	Command string      `json:"command,omitempty"` // for a shell: grades it as it was probably meant, as a [Trial]
+	Command string      `json:"command,omitempty"` // shell command that grades it as probably meant, as a [Trial]
 }
 
-// Trial is the grading of a submission that was built in another way than the contract's.
+// Trial is a grading of a submission built in another way than the contract asks.
 type Trial struct {
-	Command string  `json:"command"` // builds it
+	Command string  `json:"command"` // build command
 	Verdict Verdict `json:"verdict"`
 	Why     string  `json:"why,omitempty"`
 	Rows    []Row   `json:"rows,omitempty"`
@@ -99,15 +98,15 @@ type Trial struct {
 	Of      int     `json:"of"`
 }
 
-// Adjustment is what the instructor's table says of a submission.
+// Adjustment is an entry of the instructor's table.
 type Adjustment struct {
-	Late   int    `json:"late,omitempty"`   // percent of the points that are taken off
-	Points *int   `json:"points,omitempty"` // of 100, instead of those that were counted; nothing is taken off them
-	As     string `json:"as,omitempty"`     // it was built by this command
+	Late   int    `json:"late,omitempty"`   // percent deducted
+	Points *int   `json:"points,omitempty"` // of 100; replaces the points earned, without deduction
+	As     string `json:"as,omitempty"`     // the command it was built with
 	Reason string `json:"reason,omitempty"`
 }
 
-// Earlier is a grading that another has followed.
+// Earlier is a grading that a later one has replaced.
 type Earlier struct {
 	When    time.Time `json:"when"`
 	Verdict Verdict   `json:"verdict"`
@@ -115,21 +114,21 @@ type Earlier struct {
 	Of      int       `json:"of"`
 }
 
-// Build is how the programs were made.
+// Build is how the programs were built.
 type Build struct {
 	Command string  `json:"command"`
-	Output  string  `json:"output"` // what the compiler said, cut to a bounded length
+	Output  string  `json:"output"` // of the compiler, truncated
 	Seconds float64 `json:"seconds"`
 }
 
-// Row is one line of the rubric for one submission.
+// Row is the result of one row of the rubric.
 type Row struct {
 	ID      string           `json:"id"`
-	Status  string           `json:"status"` // passed only if it passed in every run
-	Passes  int              `json:"passes"` // of so many runs
+	Status  string           `json:"status"` // passed only if every run passed
+	Passes  int              `json:"passes"` // number of runs that passed
 	Seconds float64          `json:"seconds"`
 	Finding *finding.Finding `json:"finding,omitempty"` // of the first run that did not pass
-	Why     rubric.Text      `json:"why,omitzero"`      // there is no finding, or no verdict
+	Why     rubric.Text      `json:"why,omitzero"`      // if there is no finding, or no verdict
 }
 
 func (s Submission) Row(id string) (Row, bool) {
@@ -141,7 +140,7 @@ func (s Submission) Row(id string) (Row, bool) {
 	return Row{}, false
 }
 
-// Count is how many submissions ended with a verdict.
+// Count returns how many submissions ended with a verdict.
 func (c Class) Count(verdict Verdict) (n int) {
 	for _, s := range c.Submissions {
 		if s.Verdict == verdict {
@@ -151,7 +150,7 @@ func (c Class) Count(verdict Verdict) (n int) {
 	return n
 }
 
-// NotJudged returns the first of these rows that the class was not judged on, empty if there is none.
+// NotJudged returns the first of these rows that the class was not judged on, or "".
 func (c Class) NotJudged(rows []rubric.Row) string {
 	for _, row := range rows {
 		if _, ok := rubric.Find(c.Rubric, row.ID); !ok {
@@ -161,26 +160,27 @@ func (c Class) NotJudged(rows []rubric.Row) string {
 	return ""
 }
 
-// Points is what a submission has of what it could have by a rubric, after the instructor's adjustments. None are
-// given, not even 0, where the grader failed or nothing was handed in that could be a submission.
+// Points returns the points earned and attainable by a rubric, after the instructor's adjustments. Where the grader
+// failed or nothing was handed in that could be a submission, none are given, not even 0.
 func (s Submission) Points(rows []rubric.Row) (got, of int, given bool) {
 	got, of, given = s.Earned(rows)
 	if p := s.Adjust.Points; p != nil {
 		return *p, rubric.Total, true
 	}
-	return got - got*s.Adjust.Late/100, of, given // a part of a point is the student's
+	return got - got*s.Adjust.Late/100, of, given // rounds in the student's favour
 }
 
-// Undecided reports whether a person has to look at the submission before its points count: whoever takes off points for
-// being late has not looked.
+// Undecided reports whether a person has to look at the submission before its points count. A late deduction does not
+// mean that somebody has looked.
 func (s Submission) Undecided() bool {
 	return len(s.Look) > 0 && s.Adjust.Points == nil && s.Adjust.As == ""
 }
 
-// Earned is what the rows give, before any adjustment.
+// Earned returns the points before any adjustment.
 //
-// A row holds as a whole and in each run: 3 passes of 5 are a fault that comes and goes, so they give nothing. What
-// could not be judged here, a row that is skipped or in which the suite failed, counts neither as had nor as to be
+// A row counts as a whole and must pass in every run: 3 passes of 5 are an intermittent fault and earn nothing. A row
+// that could not be judged here, because it was skipped or the suite failed, counts neither as earned nor as
+// attainable.
 // had.
 func (s Submission) Earned(rows []rubric.Row) (got, of int, given bool) {
 	if s.Verdict == GraderFailed || s.Verdict == NotOne {
@@ -205,13 +205,13 @@ const (
 	submissionsDir = "submissions"
 )
 
-// Save writes the class into a directory of results.
+// Save writes the class into a results directory.
 func (c Class) Save(out string) error {
 	c.Format = Format
 	return save(filepath.Join(out, classFile), c)
 }
 
-// Load reads the class from a directory of results.
+// Load reads the class from a results directory.
 func Load(out string) (Class, error) {
 	var c Class
 	file := filepath.Join(out, classFile)
@@ -224,13 +224,13 @@ func Load(out string) (Class, error) {
 	return c, nil
 }
 
-// Dir is the directory of a submission in a directory of results. Its evidence is there.
+// Dir returns a submission's directory, which holds its evidence, within a results directory.
 func (n Name) Dir(out string) string {
 	return filepath.Join(out, submissionsDir, n.Folder())
 }
 
-// Save writes the submission into its directory, which must be there. A reader finds it whole or not at all, also after
-// the machine has stopped, so it tells that the submission was judged.
+// Save writes the submission into its directory, which must exist. The write is atomic and survives a crash of the
+// machine, so the file's existence means that the submission was judged.
 func (s Submission) Save(out string) error {
 	return save(filepath.Join(s.Name.Dir(out), submissionFile), s)
 }
@@ -259,7 +259,7 @@ func load(file string, v any) error {
 	return nil
 }
 
-// save writes a file that is there, whole, also when the machine stops.
+// save writes a file atomically and syncs it.
 func save(file string, v any) error {
 	content, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
@@ -268,11 +268,11 @@ func save(file string, v any) error {
 	return tool.WriteFile(file, append(content, '\n'), true)
 }
 
-// mostShown bounds what is shown of a row, in bytes.
+// mostShown limits what is shown of a row, in bytes.
 const mostShown = 16 << 10
 
-// Report says in a language what was found of a row that did not pass, fit to be shown: the finding with the hint, then
-// what /proc and the logs showed.
+// Report returns what was found for a row that did not pass, safe to display: the finding with the hint, then what
+// /proc and the logs showed.
 func (r Row) Report(row rubric.Row, lang string) string {
 	text := finding.Plain(r.Why.In(lang))
 	if r.Finding != nil {
@@ -281,7 +281,7 @@ func (r Row) Report(row rubric.Row, lang string) string {
 	return bounded(text)
 }
 
-// Shown is the same in both languages for a page that has the hint elsewhere, the facts apart.
+// Shown does so in both languages, without the hint and with the facts apart, for a page that shows them elsewhere.
 func (r Row) Shown() (text rubric.Text, facts []finding.Fact) {
 	if r.Finding == nil {
 		return rubric.Text{EN: bounded(finding.Plain(r.Why.EN)), ES: bounded(finding.Plain(r.Why.ES))}, nil
@@ -303,26 +303,26 @@ func bounded(text string) string {
 	return strings.ToValidUTF8(text[:mostShown], "") + "\n... (" + submissionFile + " has all of it)"
 }
 
-// Unsteady reports whether the row passed in some runs of a submission and not in others.
+// Unsteady reports whether the row passed in some runs and failed in others.
 func (s Submission) Unsteady(r Row) bool {
 	return r.Status == Failed && r.Passes > 0
 }
 
-// Name is a submission's, which is its folder's: any bytes but NUL and a slash.
+// Name is the name of a submission's folder: any bytes but NUL and a slash.
 type Name string
 
-// String shows the name to people: on one line, with everything that does not print, directs text or is no UTF-8
-// escaped. Different names look different.
+// String returns the name for display: one line, with everything escaped that is unprintable, changes text direction or
+// is not UTF-8. Different names look different.
 func (n Name) String() string {
 	return finding.Escape(strings.ReplaceAll(string(n), `\`, `\\`), "")
 }
 
-// rawName is how a name looks in JSON whose strings cannot hold it.
+// rawName encodes names that a JSON string cannot hold.
 type rawName struct {
 	Bytes []byte `json:"bytes"`
 }
 
-// MarshalJSON writes a string, or an object with the bytes where they are no UTF-8, which encoding/json would replace.
+// MarshalJSON writes a string, or an object with the bytes if they are not UTF-8, which encoding/json would replace.
 func (n Name) MarshalJSON() ([]byte, error) {
 	if utf8.ValidString(string(n)) {
 		return json.Marshal(string(n))
@@ -330,7 +330,6 @@ func (n Name) MarshalJSON() ([]byte, error) {
 	return json.Marshal(rawName{[]byte(n)})
 }
 
-// UnmarshalJSON reads what [Name.MarshalJSON] writes.
 func (n *Name) UnmarshalJSON(data []byte) error {
 	if strings.HasPrefix(string(data), "{") {
 		var raw rawName
@@ -345,12 +344,12 @@ func (n *Name) UnmarshalJSON(data []byte) error {
 }
 
 const (
-	folderLength = 60 // bytes of the name in a folder's
+	folderLength = 60 // bytes of the name in a folder name
 	folderHash   = 6  // bytes of the hash
 )
 
-// Folder is a name for a folder or file that belongs to the submission: plain on every file system, and another one for
-// each name. A name that is not plain itself gets a hash behind a tilde, which no plain one has.
+// Folder returns a folder or file name for the submission, safe on every file system and unique to its name. A name
+// that is not safe itself gets a tilde, which no safe name contains, and a hash.
 func (n Name) Folder() string {
 	plain := strings.Map(func(r rune) rune {
 		if strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789._-", r) {

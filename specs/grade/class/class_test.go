@@ -19,7 +19,7 @@ import (
 
 var must = check.Must
 
-// hostile are names that a folder can have.
+// hostile are valid folder names that are hard to handle.
 var hostile = []class.Name{
 	"alice", "Alice", "ALICE", "José Núñez", "-rf", ".hidden", "..", "a b", "a_b", "a\nb", "a\x00b", "\xff\xfe", "\xff", "=1+2",
 	"@SUM(A1)", "+1", "<script>alert(1)</script>", `back\slash`, "\u202egnp.exe", "a~b", "中文", "\x1b[31mred", "a.b-c_9",

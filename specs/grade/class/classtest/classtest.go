@@ -1,4 +1,4 @@
-// Package classtest makes classes to test with what is made from results.
+// Package classtest makes classes for tests of the output formats.
 package classtest
 
 import (
@@ -12,15 +12,15 @@ import (
 	"daemonlab/specs/rubric"
 )
 
-// hostile are names and texts that somebody chose to break what shows them.
+// hostile are names and texts made to break whatever displays them.
 var hostile = []class.Name{
 	"=HYPERLINK(\"http://example.invalid\",\"x\")", "+1+1", "-rf", "@SUM(A1:A9)", "<script>alert(1)</script>",
 	"\"><img src=x onerror=alert(1)>", "\xff\xfenot utf-8", "two\nlines", "\x1b[31mred\x1b[0m", "\u202egnp.exe", "]]></failure>",
 	"a,b;c\td", "José Núñez", "'quoted", `back\slash`,
 }
 
-// Class returns a class of so many submissions, the same one each time: good and bad ones, each way to end in the first
-// dozen, and hostile names, all of them in the first 30.
+// Class returns a class of n submissions, always the same: good and bad ones, every verdict within the first dozen, and
+// all hostile names within the first 30.
 func Class(n int) class.Class {
 	random := rand.New(rand.NewPCG(7, 7))
 	began := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
@@ -67,7 +67,7 @@ func submission(random *rand.Rand, i int, rows []rubric.Row) class.Submission {
 
 func judge(random *rand.Rand, s class.Submission, rows []rubric.Row) []class.Row {
 	var judged []class.Row
-	faults := random.IntN(30) // of 100 rows
+	faults := random.IntN(30) // in 100 rows
 	for _, row := range rows {
 		r := class.Row{ID: row.ID, Status: class.Passed, Passes: s.Runs, Seconds: 0.05 + random.Float64()}
 		switch {
@@ -95,7 +95,7 @@ func name(i int) class.Name {
 	return class.Name(fmt.Sprintf("núñez-ana-%03d", i))
 }
 
-// found is what the specs say of a row that failed: what was done, asked and seen, and what /proc showed.
+// found returns the finding of a failed row: what was done, asked and seen, and what /proc showed.
 func found(random *rand.Rand) *finding.Finding {
 	pid := 1000 + random.IntN(30000)
 	var log strings.Builder
