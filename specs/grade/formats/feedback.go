@@ -15,7 +15,7 @@ import (
 	"daemonlab/specs/rubric"
 )
 
-// words is what a student is sent back.
+// words is the feedback that a student gets.
 type words struct {
 	Lang, Name      string
 	Given           bool
@@ -25,7 +25,7 @@ type words struct {
 	Passed, Skipped []string
 }
 
-// Code is the name as code of Markdown, where no link or image of it is one (CommonMark, 6.1).
+// Code returns the name as a Markdown code span, in which no link or image is parsed (CommonMark, 6.1).
 func (w words) Code() string {
 	fence := "`"
 	for strings.Contains(w.Name, fence) {
@@ -51,8 +51,9 @@ var say = map[string]any{
 		}
 		return fmt.Sprint(n, " ", word)
 	},
-	"ids":    func(ids []string) string { return strings.Join(ids, ", ") },
-	"indent": func(text string) string { return "    " + strings.ReplaceAll(text, "\n", "\n    ") }, // no fence that a text could end
+	"ids": func(ids []string) string { return strings.Join(ids, ", ") },
+	// Indented: a text could close a fence.
+	"indent": func(text string) string { return "    " + strings.ReplaceAll(text, "\n", "\n    ") },
 }
 
 var markdown = template.Must(template.New("").Funcs(say).Parse(
@@ -85,7 +86,7 @@ h2{font-size:1.1rem;margin:2rem 0 0}pre{white-space:pre-wrap;overflow-wrap:anywh
 {{end}}</html>
 `))
 
-// writeFeedback writes NAME.LANG.md and NAME.LANG.html for each student, and removes those of whoever is one no more.
+// writeFeedback writes NAME.LANG.md and NAME.LANG.html for each student, and removes those of former ones.
 func writeFeedback(dir string, c class.Class) error {
 	var errs []error
 	students := map[string]bool{}

@@ -18,7 +18,7 @@ import (
 	"daemonlab/specs/rubric"
 )
 
-// one is a class of submissions with two rows.
+// one returns a class of submissions with a rubric of two rows.
 func one(submissions ...class.Submission) class.Class {
 	return class.Class{Rubric: []rubric.Row{
 		{ID: "fds", Step: 4, Points: 60, Title: rubric.Text{EN: "Closes", ES: "Cierra"}, Hint: rubric.Text{EN: "Close all.", ES: "Cierra todo."}},
@@ -136,8 +136,8 @@ func TestMoodleAndCanvasImport(t *testing.T) {
 	}
 }
 
-// imports are the beginnings of the lines of each file. Canvas has none without a grade: an empty cell would take it
-// away.
+// imports has the beginning of each line of a file. Canvas gets no line without a grade: an empty cell would delete
+// one.
 var imports = map[string][]string{
 	"canvas.csv": {"Student|ID|SIS User ID|SIS Login ID|Section|daemonlab", "Points Possible|||||100",
 		"Núñez, Ana|11||||100", "Núñez, Ana|12||||54", "Núñez, Ana|13||||0", "Núñez, Ana|15||||80", "'=nobody|||||0"},
@@ -163,7 +163,7 @@ func TestNothingIsLeftOfWhoeverIsNoStudentAnyMore(t *testing.T) {
 	}
 }
 
-// Where a comma is in numbers, a spreadsheet has the next cell begin behind a semicolon, whatever CSV quotes.
+// Where the decimal sign is a comma, spreadsheets separate cells at semicolons, even inside CSV's quotes.
 func TestNoFormulaBehindASeparator(t *testing.T) {
 	judged := rows(class.Failed, class.Passed)
 	judged[0].Finding = &finding.Finding{Saw: finding.Same(`1 <=2;=2+3`)}

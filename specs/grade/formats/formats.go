@@ -1,5 +1,5 @@
-// Package formats writes what grading found as others read it: students, a spreadsheet, Moodle, Canvas, Gradescope,
-// Classroom 50, and whatever reads JUnit's reports.
+// Package formats writes grading results in the formats that others read: for students, spreadsheets, Moodle, Canvas,
+// Gradescope, Classroom 50, and readers of JUnit reports.
 package formats
 
 import (
@@ -18,8 +18,8 @@ import (
 	"daemonlab/specs/rubric"
 )
 
-// Write writes all formats into a directory of results: grades.csv, junit.xml, what Moodle and Canvas import and a folder
-// of feedback for the class, gradescope/results.json and classroom50/result.json for each submission.
+// Write writes all formats into a results directory: grades.csv, junit.xml, imports for Moodle and Canvas and a
+// feedback folder for the class; gradescope/results.json and classroom50/result.json for each submission.
 func Write(out string, c class.Class) error {
 	errs := []error{
 		writeTable(filepath.Join(out, "grades.csv"), grades(c)),
@@ -50,17 +50,17 @@ func write(file string, content []byte) error {
 	return tool.WriteFile(file, content, false)
 }
 
-// endings say to its author why a submission was not graded, or not to its end.
+// endings tell the author why a submission was not graded, or not completely.
 var endings = map[class.Verdict]rubric.Text{
 	class.NoBuild: {EN: "It does not build", ES: "No compila"},
 	class.Timeout: {EN: "Judging it took too long. The rows judged before that count",
 		ES: "Evaluarla tardó demasiado. Cuenta lo evaluado hasta entonces"},
 	class.GraderFailed: {EN: "The grader failed, not the submission. No points are given or taken",
 		ES: "Falló el evaluador, no la entrega. No se dan ni se quitan puntos"},
-	class.NotOne: {}, // which the note says
+	class.NotOne: {}, // the note says it
 }
 
-// explain says how grading ended, with what building said; empty if it ended well.
+// explain returns how grading ended, with the build output; empty if it ended well.
 func explain(s class.Submission, lang string) string {
 	ending, ok := endings[s.Verdict]
 	if !ok {
@@ -73,12 +73,12 @@ func explain(s class.Submission, lang string) string {
 	return forStudent(text)
 }
 
-// remarks are about the submission as a whole: how it ended, its form, and what the instructor adjusted.
+// remarks concern the submission as a whole: how it ended, its form, and the instructor's adjustments.
 func remarks(s class.Submission, lang string) string {
 	return strings.TrimSpace(forStudent(cmp.Or(explain(s, lang), s.Notes.In(lang)) + "\n" + adjusted(s, lang)))
 }
 
-// adjusted says what the instructor made of the points, and why; empty if nothing.
+// adjusted describes the instructor's adjustment and its reason; empty if there is none.
 func adjusted(s class.Submission, lang string) string {
 	if s.Adjust == (class.Adjustment{}) {
 		return ""
@@ -90,13 +90,13 @@ func adjusted(s class.Submission, lang string) string {
 	return finding.Plain(text + ": " + s.Adjust.Reason)
 }
 
-// report says what is to be known of a row: what was seen, the hint, and in how many runs it passed.
+// report describes a row that did not pass: what was seen, the hint, and in how many runs it passed.
 func report(s class.Submission, row rubric.Row, found class.Row, lang string) string {
 	if found.Status == class.Passed {
 		return ""
 	}
 	text := found.Report(row, lang)
-	if found.Status == class.Failed && found.Finding == nil && text != "" { // no hint without what it is for
+	if found.Status == class.Failed && found.Finding == nil && text != "" { // no hint without a message it explains
 		text += "\n" + row.Hint.In(lang)
 	}
 	if s.Unsteady(found) {
@@ -106,14 +106,14 @@ func report(s class.Submission, row rubric.Row, found class.Row, lang string) st
 	return forStudent(text)
 }
 
-// place is an absolute path with at least one directory. A queue's name has none.
+// place matches an absolute path with at least one directory, so no queue name.
 var place = regexp.MustCompile(`(^|[^\pL\pN_./…-]|-[A-Za-z])(/[^\s"'` + "`" + `:;,()<>|/]+)+/([^\s"'` + "`" + `:;,()<>|/]*)`)
 
-// forStudent leaves of paths their last part: where the grader has its files is of no use to a student, and nobody's
-// business. Those that every Linux has stay.
+// forStudent reduces paths to their last element: where the grader keeps its files is no use to a student. Paths that
+// every Linux has stay.
 func forStudent(text string) string {
 	var b strings.Builder
-	for line := range strings.Lines(finding.Plain(text)) { // of a long text regexp takes many times longer
+	for line := range strings.Lines(finding.Plain(text)) { // on a long text regexp is many times slower
 		if strings.Count(line, "/") > 1 {
 			line = place.ReplaceAllStringFunc(line, withoutDir)
 		}

@@ -23,7 +23,6 @@ import (
 
 var must = check.Must
 
-// written writes all formats of a class into a directory.
 func written(t *testing.T, c class.Class) string {
 	t.Helper()
 	out := t.TempDir()
@@ -38,7 +37,7 @@ func read(t *testing.T, file ...string) []byte {
 	return content
 }
 
-// TestFormats writes a class once, in which is what can be in one, and reads it back format by format.
+// TestFormats writes a class with every possible content once, and reads it back format by format.
 func TestFormats(t *testing.T) {
 	c := classtest.Class(30)
 	out := written(t, c)
@@ -49,7 +48,7 @@ func TestFormats(t *testing.T) {
 	}
 }
 
-// plainAndValid has nothing drive a terminal.
+// plainAndValid checks that no output can drive a terminal.
 func plainAndValid(t *testing.T, c class.Class, out string) {
 	files := 0
 	err := filepath.WalkDir(out, func(path string, e fs.DirEntry, err error) error {
@@ -69,13 +68,13 @@ func plainAndValid(t *testing.T, c class.Class, out string) {
 		}
 		return nil
 	})
-	strays := 3 // which are no submissions, and get nothing back
+	strays := 3 // not submissions: no feedback
 	if n := len(c.Submissions); err != nil || files != 2+2*n+4*(n-strays) {
 		t.Errorf("%d files, %v", files, err)
 	}
 }
 
-// grades is a table of numbers, without formulas.
+// grades.csv has numbers and no formulas.
 func grades(t *testing.T, c class.Class, out string) {
 	lines, err := csv.NewReader(bytes.NewReader(read(t, out, "grades.csv"))).ReadAll()
 	if err != nil || len(lines) != len(c.Submissions)+1 {
@@ -165,7 +164,7 @@ func gradescope(t *testing.T, c class.Class, out string) {
 	}
 }
 
-// classroom50 meets the contract of its collector.
+// result.json meets the contract of Classroom 50's collector.
 func classroom50(t *testing.T, c class.Class, out string) {
 	for _, s := range c.Submissions {
 		var r map[string]any
@@ -229,11 +228,11 @@ func TestClassroom50TakesIdentityFromItsRunner(t *testing.T) {
 	mustBe(map[string]string{"classroom": "os", "assignment": "mqfiled", "assignment_type": "group", "owner": "alice",
 		"submission": "submit/2026-06-01T14-32-05Z-a1b2c3d", "commit": "https://x/commit/1", "release": "https://x/r",
 		"review": "https://x/compare", "datetime": "2026-06-01T14:32:01Z"})
-	t.Setenv("CLASSROOM", "") // nothing else is taken from the environment then
+	t.Setenv("CLASSROOM", "") // nothing else may come from the environment then
 	mustBe(map[string]string{"owner": "submission", "commit": "none"})
 }
 
-// junit counts what it has.
+// The counts in junit.xml match its contents.
 func junit(t *testing.T, c class.Class, out string) {
 	var report struct {
 		Suites []struct {

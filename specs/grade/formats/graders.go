@@ -14,18 +14,18 @@ import (
 	"daemonlab/specs/rubric"
 )
 
-// object is one of JSON.
+// object is a JSON object.
 type object = map[string]any
 
 const plainText, visible, hidden = "text", "visible", "hidden"
 
-// gradescope is its results.json, as gradescope-autograders.readthedocs.io/en/latest/specs has it. Without a score
-// Gradescope shows that the autograder failed.
+// gradescope returns results.json as specified at gradescope-autograders.readthedocs.io/en/latest/specs. Without a
+// score Gradescope reports that the autograder failed.
 func gradescope(s class.Submission, rows []rubric.Row) object {
 	output, tests := remarks(s, "en"), []object{}
 	g := object{
 		"execution_time": s.Seconds, "output_format": plainText, "visibility": visible,
-		"stdout_visibility": hidden, // of what run_autograder printed
+		"stdout_visibility": hidden, // the output of run_autograder
 		"extra_data":        object{"verdict": s.Verdict, "hashes": s.Hashes},
 	}
 	got, of, given := s.Points(rows)
@@ -48,8 +48,8 @@ func gradescope(s class.Submission, rows []rubric.Row) object {
 	return g
 }
 
-// gradescopeTest is one of its tests, which is a row of the rubric: the number is the step of the lab, and which of its
-// rows. What was not judged has neither points nor a status.
+// gradescopeTest returns the test of a row; its number is the lab's step and the row within it. A row that was not
+// judged has neither points nor a status.
 func gradescopeTest(s class.Submission, row rubric.Row, number string) object {
 	found, judged := s.Row(row.ID)
 	t := object{"name": row.Title.EN, "number": number, "output": report(s, row, found, "en"),
@@ -68,12 +68,13 @@ func gradescopeTest(s class.Submission, row rubric.Row, number string) object {
 	return t
 }
 
-// classroom50 is its result.json, as the page Advanced-Autograding of the wiki of foundation50/classroom50 has it; the
-// verdict, and the output of a test, are ours. Who and what was graded comes from the environment that its runner sets,
-// if that names a classroom; elsewhere words stand in their place, which its collection of scores refuses.
+// classroom50 returns result.json as specified on the page Advanced-Autograding of the wiki of
+// foundation50/classroom50; the verdict, and the output of a test, are our additions. Who and what was graded comes
+// from the environment set by its runner, if that names a classroom; otherwise placeholders are written, which its
+// collector rejects.
 //
-// The format knows no submission that was not judged. One for which the grader failed has neither tests nor points that
-// could be had, as in a run without an autograder.
+// The format has no ungraded submissions. One for which the grader failed has no tests and 0 attainable points, as in a
+// run without an autograder.
 func classroom50(s class.Submission, c class.Class) object {
 	const none = "none"
 	env := os.Getenv
@@ -82,7 +83,7 @@ func classroom50(s class.Submission, c class.Class) object {
 	}
 	ended := c.Ended.UTC().Format(instant)
 	commit := cmp.Or(env("COMMIT_URL"), none)
-	got, of, given := s.Earned(c.Rubric) // the points are the sum of the tests'
+	got, of, given := s.Earned(c.Rubric) // must be the sum of the tests' points
 	tests := []object{}
 	for _, row := range c.Rubric {
 		if given {
@@ -113,7 +114,7 @@ func classroom50Test(s class.Submission, row rubric.Row) object {
 	got, of := 0, row.Points
 	switch found.Status {
 	case class.Skipped, class.Error:
-		of = 0 // counts neither as had nor as to be had
+		of = 0 // counts neither as earned nor as attainable
 	case class.Passed:
 		got = of
 	}
@@ -121,10 +122,10 @@ func classroom50Test(s class.Submission, row rubric.Row) object {
 		"max-score": of, "output": report(s, row, found, "en")}
 }
 
-// instant is how the contract writes times.
+// instant is the contract's time format.
 const instant = "2006-01-02T15:04:05Z"
 
-// submittedAt brings a time as git writes it with %cI to the form of the contract.
+// submittedAt converts a time printed by git's %cI to the contract's format.
 func submittedAt(committed string) string {
 	t, err := time.Parse(time.RFC3339, committed)
 	if err != nil {
@@ -133,8 +134,7 @@ func submittedAt(committed string) string {
 	return t.UTC().Format(instant)
 }
 
-// JUnit's report as Jenkins reads it (junit-10.xsd of its xunit plugin): a suite for each submission, a case for each
-// row.
+// JUnit's report as Jenkins reads it (junit-10.xsd of its xunit plugin): a suite per submission, a case per row.
 type (
 	junitReport struct {
 		XMLName xml.Name     `xml:"testsuites"`
@@ -176,7 +176,7 @@ func junit(c class.Class) []byte {
 	e := xml.NewEncoder(&b)
 	e.Indent("", " ")
 	if err := e.Encode(report); err != nil {
-		panic(err) // of types that encoding/xml does not know, which these are not
+		panic(err) // only for types that encoding/xml does not support
 	}
 	b.WriteByte('\n')
 	return b.Bytes()
@@ -186,7 +186,7 @@ func junitSubmission(s class.Submission, c class.Class) junitSuite {
 	suite := junitSuite{Name: s.Name.String(), Time: seconds(s.Seconds), Hostname: finding.Plain(c.Machine),
 		Timestamp: c.Began.UTC().Format("2006-01-02T15:04:05")}
 	if message := explain(s, "en"); message != "" {
-		// A case of its own: none of the rows is at fault, and it may have none.
+		// A case of its own: no row is at fault, and there may be no rows.
 		status := class.Failed
 		if s.Verdict == class.GraderFailed {
 			status = class.Error

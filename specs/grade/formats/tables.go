@@ -20,7 +20,7 @@ import (
 	"daemonlab/specs/rubric"
 )
 
-// writeTable writes CSV without formulas.
+// writeTable writes CSV with formulas defused.
 func writeTable(file string, lines [][]string) error {
 	for _, line := range lines {
 		for i := range line {
@@ -34,8 +34,8 @@ func writeTable(file string, lines [][]string) error {
 	return write(file, b.Bytes())
 }
 
-// grades is a table with a line for each submission. What was not judged has an empty cell. A fault that comes and goes
-// is told in words: a spreadsheet would read 3/5 as a date.
+// grades returns a table with a line per submission. Rows not judged have an empty cell. Intermittent faults are put in
+// words: a spreadsheet would read 3/5 as a date.
 func grades(c class.Class) [][]string {
 	head := []string{"name", "total", "max", "verdict"}
 	for _, row := range c.Rubric {
@@ -77,8 +77,8 @@ func gradesOf(s class.Submission, c class.Class) []string {
 	return append(line, adjusted(s, "en"), strings.Join(unsteady, "; "), finding.Plain(s.Why))
 }
 
-// cell keeps a spreadsheet from taking a text for a formula, with the quote that spreadsheets take for "text"
-// themselves. The full-width signs start formulas in some of their languages.
+// cell keeps spreadsheets from taking a text for a formula, with the apostrophe that they themselves use to mark text.
+// The full-width signs start formulas in some locales.
 func cell(text string) string {
 	if strings.IndexAny(text, "\t\r\n'") == 0 {
 		text = "'" + text
@@ -86,11 +86,11 @@ func cell(text string) string {
 	return formula.ReplaceAllString(text, "$1'$2")
 }
 
-// formula is where one begins, also in a spreadsheet whose language has a comma in numbers and separates cells by
-// something else: it does not see the quotes of CSV in the middle of what it takes for a cell.
+// formula matches the start of one, also after the separators of locales with a decimal comma: their spreadsheets
+// ignore CSV quotes in the middle of what they take for a cell.
 var formula = regexp.MustCompile(`(^|[;\t\r\n])([-=+@＝＋－＠]+)`)
 
-// writeImports writes what Moodle and Canvas import, if the class was exported by them, and leaves no older ones.
+// writeImports writes the imports for Moodle and Canvas, if the class came from there, and removes old ones otherwise.
 func writeImports(out string, c class.Class) error {
 	of := map[string]bool{}
 	for _, s := range c.Submissions {
@@ -115,7 +115,7 @@ func writeImports(out string, c class.Class) error {
 	return errors.Join(errs...)
 }
 
-// WriteAlike writes alike.csv, with a line for each passage.
+// WriteAlike writes alike.csv, with a line per passage.
 func WriteAlike(out string, pairs []alike.Pair) error {
 	lines := [][]string{{"a", "b", "% of a", "% of b", "tokens", "passage", "in a", "in b"}}
 	for _, p := range pairs {
@@ -127,16 +127,16 @@ func WriteAlike(out string, pairs []alike.Pair) error {
 	return writeTable(filepath.Join(out, "alike.csv"), lines)
 }
 
-// moodleColumns are headings of the offline grading worksheet. Moodle looks for them in the language of whoever imports it
-// (mod/assign/feedback/offline/importgradeslib.php), and for the number behind the word in the first.
+// moodleColumns are headings of the offline grading worksheet. Moodle matches them in the importing user's language
+// (mod/assign/feedback/offline/importgradeslib.php), and the number after the word in the first column.
 var moodleColumns = []rubric.Text{
 	{EN: "Identifier", ES: "Identificador"}, {EN: "Full name", ES: "Nombre completo"}, {EN: "Grade", ES: "Calificación"},
 	{EN: "Last modified (grade)", ES: "Última modificación (calificación)"},
 	{EN: "Feedback comments", ES: "Comentarios de retroalimentación"},
 }
 
-// moodle has an empty identifier where the folder's name told none: Moodle passes over the line. A grade that somebody
-// has changed since in Moodle stays, by the time.
+// moodle leaves the identifier empty where the folder's name had none: Moodle skips such a line. The time makes Moodle
+// keep a grade that somebody has changed there since.
 func moodle(c class.Class, lang string) [][]string {
 	lines := [][]string{nil}
 	for _, column := range moodleColumns {
@@ -153,9 +153,9 @@ func moodle(c class.Class, lang string) [][]string {
 	return lines
 }
 
-// canvas is the gradebook's file: the columns that its importer wants, and one that names the assignment, which is made if
-// there is none (lib/gradebook_importer.rb). Canvas asks who a student without an ID is. An empty cell would take a grade
-// away, so who has none is left out.
+// canvas returns the gradebook file: the columns that the importer requires, and one named after the assignment, which
+// is created if missing (lib/gradebook_importer.rb). Canvas asks who a student without an ID is. An empty cell would
+// delete a grade, so students without one are left out.
 func canvas(c class.Class) [][]string {
 	lines := [][]string{
 		{"Student", "ID", "SIS User ID", "SIS Login ID", "Section", "daemonlab"},
@@ -180,7 +180,7 @@ func fullName(s class.Submission) string {
 	return s.Name.String()
 }
 
-// grade is of 100, with what could not be judged counting neither way; empty if there is none yet.
+// grade returns a grade out of 100, ignoring rows that could not be judged; empty if there is none yet.
 func grade(s class.Submission, rows []rubric.Row) string {
 	got, of, given := s.Points(rows)
 	if !given || of == 0 || s.Undecided() {
@@ -189,7 +189,7 @@ func grade(s class.Submission, rows []rubric.Row) string {
 	return strconv.FormatFloat(math.Round(float64(got)/float64(of)*rubric.Total*100)/100, 'f', -1, 64)
 }
 
-// comment has in HTML what was seen of each row that failed, in a line.
+// comment returns HTML with a line for each failed row.
 func comment(s class.Submission, rows []rubric.Row, lang string) string {
 	asked, saw := rubric.Text{EN: "Asked:", ES: "Se pide:"}.In(lang), rubric.Text{EN: "Seen:", ES: "Se vio:"}.In(lang)
 	var b strings.Builder
@@ -208,7 +208,7 @@ func comment(s class.Submission, rows []rubric.Row, lang string) string {
 		fmt.Fprintf(&b, "<p><b>%s</b> %s <i>%s</i>. %s <code>%s</code></p>", row.ID,
 			asked, html.EscapeString(row.Title.In(lang)), saw, html.EscapeString(forStudent(seen)))
 	}
-	return formula.ReplaceAllStringFunc(b.String(), func(found string) string { // behind &lt; too, where a quote would be seen
+	return formula.ReplaceAllStringFunc(b.String(), func(found string) string { // after &lt; too, where ' would show
 		entities := found[:1]
 		for _, sign := range found[1:] {
 			entities += fmt.Sprintf("&#%d;", sign)
