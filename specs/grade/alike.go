@@ -12,7 +12,7 @@ import (
 	"daemonlab/specs/grade/intake"
 )
 
-// compare writes what submissions have in common. They are unpacked one at a time.
+// compare reports what submissions have in common. They are unpacked one at a time.
 func (o options) compare() error {
 	work, err := os.MkdirTemp("", "daemonlab-alike-")
 	if err != nil {
@@ -49,7 +49,7 @@ func (o options) compare() error {
 	return formats.WriteAlike(o.out, pairs)
 }
 
-// addTo adds an item and returns what of it could not be read.
+// addTo adds an item and returns what could not be read of it.
 func addTo(c *alike.Class, name string, item intake.Item, work string) []string {
 	if item.Stray.EN != "" {
 		return []string{item.Stray.EN}

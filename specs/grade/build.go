@@ -20,7 +20,7 @@ import (
 	"daemonlab/specs/harness"
 )
 
-// The programs, where building leaves them.
+// Paths of the programs after a build.
 const (
 	serverProgram = "bin/mqfiled"
 	clientProgram = "bin/mqfile"
@@ -28,8 +28,8 @@ const (
 
 const (
 	removeBuilt = "rm -rf bin/mqfiled bin/mqfile; "
-	// A program may be a link to a file that building sees; the judge then gets the file. One that ld.so(8) cannot load is
-	// none.
+	// A program may be a link to a file inside the cage; the judge gets the file. One that ld.so(8) cannot load does
+	// not count.
 	checkBuilt = `for p in bin/mqfiled bin/mqfile; do
 	if [ -f $p ] && [ -x $p ]; then
 		[ ! -h $p ] || cp --remove-destination "$(readlink -f $p)" $p
@@ -41,7 +41,7 @@ done >&2`
 	maxBuildOutput = 64 << 10 // bytes
 )
 
-// build makes the programs. With one of the two the submission can still be judged by that.
+// build builds the programs. If only one exists the submission is still judged on it.
 func (a *attempt) build(ctx context.Context) error {
 	command := cmp.Or(a.as, intake.Build[a.Language])
 	a.Build.Command = command
@@ -78,7 +78,7 @@ func (a *attempt) build(ctx context.Context) error {
 	return a.findPrograms(exit)
 }
 
-// findPrograms looks at what building has left.
+// findPrograms checks what the build produced.
 func (a *attempt) findPrograms(exit int) error {
 	file, err := os.Open(a.built)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"daemonlab/specs/grade/class"
 )
 
-// slurmConf is a cluster of this machine alone, which may be smaller than what it is said to be.
+// slurmConf describes a cluster of this machine alone, which may claim more resources than it has.
 const slurmConf = `ClusterName=daemonlab
 SlurmctldHost=%[1]s(127.0.0.1)
 SlurmctldPort=%[3]d
@@ -42,7 +42,7 @@ func cluster(t *testing.T, dir string) {
 	add(t, conf, fmt.Sprintf(slurmConf, host, dir, freePort(t), freePort(t)))
 	must(t, os.WriteFile(filepath.Join(dir, "key"), []byte(strings.Repeat(t.Name(), 10)), 0o400))
 	t.Setenv("SLURM_CONF", conf)
-	t.Cleanup(func() { mustLeaveNothing(t) }) // slurmd leaves its steps to whoever adopts orphans
+	t.Cleanup(func() { mustLeaveNothing(t) }) // slurmd leaves its steps to the subreaper
 	at := func(name string) string { return filepath.Join(dir, name) }
 	daemon(t, "munged", "--foreground", "--key-file="+at("key"), "--socket="+at("munge.socket"), "--pid-file="+at("munge.pid"),
 		"--seed-file="+at("munge.seed"), "--log-file="+at("munge.log"))
@@ -73,7 +73,7 @@ func daemon(t *testing.T, name string, args ...string) {
 	})
 }
 
-// TestSlurm has the tasks of an array grade a class of 200, of which one in 50 builds.
+// TestSlurm grades a class of 200, of which one in 50 builds, with the tasks of a job array.
 func TestSlurm(t *testing.T) {
 	check.Slow(t)
 	check.Needs(t, "munged", "slurmctld", "slurmd", "sinfo", "sbatch") // munge, slurmctld, slurmd and slurm-client
@@ -95,7 +95,7 @@ func TestSlurm(t *testing.T) {
 	script, err := filepath.Abs("../../scripts/cluster/grade.sbatch")
 	must(t, err)
 	cmd := exec.Command("sbatch", "--wait", "--array=1-4", "--output="+dir+"/said-%a", script, submissions, dir+"/parts")
-	cmd.Dir = filepath.Dir(kit) // as the project's root, bin/grade is below it
+	cmd.Dir = filepath.Dir(kit) // bin/grade is relative to the project's root
 	out, err := cmd.CombinedOutput()
 	for i := range 4 {
 		said, _ := os.ReadFile(fmt.Sprintf("%s/said-%d", dir, i+1))
@@ -117,7 +117,7 @@ func TestSlurm(t *testing.T) {
 	})
 }
 
-// TestKubernetes validates the Job by the API's schema, which the validator has in it. To have it: go install
+// TestKubernetes validates the Job against the API's schema, which is part of the validator: go install
 // sigs.k8s.io/kubectl-validate@v0.0.4.
 func TestKubernetes(t *testing.T) {
 	check.Needs(t, "kubectl-validate")

@@ -16,7 +16,7 @@ import (
 	"daemonlab/specs/rubric"
 )
 
-// outcome says in a few words how a submission ended.
+// outcome summarizes how a submission ended.
 func outcome(s class.Submission, rows []rubric.Row) string {
 	got, of, given := s.Points(rows)
 	switch {
@@ -35,7 +35,7 @@ func outcome(s class.Submission, rows []rubric.Row) string {
 	return fmt.Sprintf("%d/%d", got, of)
 }
 
-// printTable prints the class: what a person should look at, then the rows that each submission has not passed.
+// printTable prints the class: first what a person should look at, then the rows that each submission did not pass.
 func printTable(c class.Class) {
 	printLooks(c)
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
@@ -89,13 +89,13 @@ func notPassed(s class.Submission) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(rows[:shown], " "), len(rows)-shown)
 }
 
-// progress tells on stderr how far the grading is: on a terminal in one line, else in a line for each submission done.
+// progress reports progress on stderr: on a terminal in a single line, otherwise a line per finished submission.
 type progress struct {
 	mu       sync.Mutex
 	terminal bool
 	total    int
 	finished int
-	judged   int // of the finished, in this run
+	judged   int // number of finished ones judged in this run
 	current  []class.Name
 	began    time.Time
 }
@@ -111,7 +111,7 @@ func (p *progress) begin(name class.Name) {
 	p.line()
 }
 
-// kept counts a submission whose result is there already.
+// kept counts a submission whose result exists already.
 func (p *progress) kept() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -131,7 +131,7 @@ func (p *progress) done(s class.Submission, rows []rubric.Row) {
 	p.line()
 }
 
-// line draws the line of a terminal anew.
+// line redraws the line on a terminal.
 func (p *progress) line() {
 	if !p.terminal {
 		return
@@ -147,7 +147,7 @@ func (p *progress) line() {
 	fmt.Fprintf(os.Stderr, "\r\x1b[K%s", finding.Clip(text, width-1))
 }
 
-// left is how long the rest will take, as long as what was done took.
+// left estimates the time remaining, from the average so far.
 func (p *progress) left() string {
 	if p.judged == 0 || p.finished == p.total {
 		return ""

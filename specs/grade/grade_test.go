@@ -25,11 +25,11 @@ import (
 
 var must = check.Must
 
-// kit is a directory with the grader and what it judges with.
+// kit is a directory with the grader's programs.
 var kit string
 
 func TestMain(m *testing.M) {
-	if err := harness.AdoptOrphans(); err != nil { // what a cage would leave comes to this process
+	if err := harness.AdoptOrphans(); err != nil { // whatever a cage leaves is reparented to us
 		panic(err)
 	}
 	dir, err := os.MkdirTemp("", "grade-test-")
@@ -47,7 +47,7 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-// buildKit builds the grader, and what it judges with where something is judged.
+// buildKit builds the grader, and unless testing is short the programs that it judges with.
 func buildKit() error {
 	flag.Parse() // for testing.Short
 	if err := check.Build(kit+"/", "daemonlab/specs/grade"); err != nil || testing.Short() {
@@ -57,7 +57,7 @@ func buildKit() error {
 	return err
 }
 
-// grade runs the grader and returns what it found. Its temporary files are in a directory that must be empty at the end.
+// grade runs the grader and returns its results. Its temporary directory must be empty at the end.
 func grade(t *testing.T, out string, args ...string) class.Class {
 	t.Helper()
 	temporary := check.Room(t)
@@ -81,7 +81,7 @@ func waitFor(t *testing.T, what string, done func() bool) {
 	NewWithT(t).Eventually(done).WithContext(t.Context()).WithTimeout(harness.Stretched(time.Minute)).Should(BeTrue(), what)
 }
 
-// mustLeaveNothing waits until all processes of a grader that was ended are gone.
+// mustLeaveNothing waits until all processes of a grader that ended are gone.
 func mustLeaveNothing(t *testing.T) {
 	t.Helper()
 	waitFor(t, "the end of what a grader has started", func() bool {
@@ -90,8 +90,8 @@ func mustLeaveNothing(t *testing.T) {
 	})
 }
 
-// TestSample grades the class of which it is known what must come of it. Among its submissions are some that attack the
-// grader and the machine, so it also looks at what these have done.
+// TestSample grades a class with known results. Some of its submissions attack the grader and the machine, so it also
+// checks for damage.
 func TestSample(t *testing.T) {
 	check.Slow(t)
 	check.Needs(t, "git", "go", "make", "gcc", "setsid")
@@ -151,8 +151,8 @@ func evidence(s class.Submission) string {
 	return text
 }
 
-// state is what a submission could have changed of the machine: kit and submissions by their contents, mounts, queues,
-// control groups, files where the disk-filler puts them, and processes, of which a cage's would be this process's now.
+// state is what a submission could have changed on the machine: contents of kit and submissions, mounts, queues,
+// control groups, files where the disk-filler writes them, and processes: those of a cage would be reparented to us.
 type state map[string]string
 
 func look(t *testing.T, dirs ...string) state {
@@ -195,7 +195,7 @@ func (s state) mustBe(t *testing.T, now state) {
 		}
 	}
 	for what := range s {
-		old := strings.HasPrefix(what, "/sys/fs/cgroup/") // of a grader that was killed: each removes such at its start
+		old := strings.HasPrefix(what, "/sys/fs/cgroup/") // of a killed grader: each grader removes these at its start
 		if _, there := now[what]; !there && !old {
 			t.Errorf("%s has gone", what)
 		}

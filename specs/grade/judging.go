@@ -19,15 +19,15 @@ import (
 )
 
 const (
-	rowsAtOnce    = 4        // of one submission
-	maxJudged     = 32 << 20 // bytes of what the judge may say
-	begun         = "begun"  // a row's status in the judge's stream until it is judged
+	rowsAtOnce    = 4        // per submission
+	maxJudged     = 32 << 20 // bytes of the judge's output
+	begun         = "begun"  // status of a row in the judge's stream while it is being judged
 	unusedProgram = "/bin/true"
 )
 
 var killedJudge = rubric.Text{EN: "the process that judged this was killed", ES: "algo mató al proceso que hacía esta prueba"}
 
-// judge judges the programs as often as it is asked for. A submission that used up its time is not judged again.
+// judge judges the programs the requested number of times. A submission that used up its time is not judged again.
 func (a *attempt) judge(ctx context.Context) error {
 	a.Verdict = class.Graded
 	for run := 1; run <= a.o.runs; run++ {
@@ -41,7 +41,7 @@ func (a *attempt) judge(ctx context.Context) error {
 	return a.checkJudged()
 }
 
-// judgeOnce judges the programs in a cage of their own. What the judge could not judge is tried once more, alone.
+// judgeOnce judges the programs in a cage. Rows that the judge could not judge are tried once more, each alone.
 func (a *attempt) judgeOnce(ctx context.Context, run int) ([]class.Row, error) {
 	found, err := a.judgeRows(ctx, fmt.Sprintf("judge-%d", run), a.toJudge())
 	if err != nil {
@@ -60,7 +60,7 @@ func (a *attempt) judgeOnce(ctx context.Context, run int) ([]class.Row, error) {
 	return found, nil
 }
 
-// toJudge are the rows of the programs that are there. The others have no points, and one reason for all of them.
+// toJudge returns the rows of the programs that exist. The others get no points, and one common reason.
 func (a *attempt) toJudge() (ids []string) {
 	for _, row := range a.o.rows {
 		program := serverProgram
@@ -74,8 +74,8 @@ func (a *attempt) toJudge() (ids []string) {
 	return ids
 }
 
-// judges are how many judges can be at work at a time. Where all cages are of one user, they share the message queues
-// that a user may have, and the default is enough for one judge.
+// judges returns how many judges can run at a time. If all cages run as one user, they share that user's message
+// queues, and the default limit is enough for one judge.
 func (g *grader) judges() int {
 	const queuesOfJudge = 800 << 10 // bytes, the default
 	var limit unix.Rlimit
@@ -86,7 +86,7 @@ func (g *grader) judges() int {
 	return max(1, int(limit.Cur/queuesOfJudge))
 }
 
-// judgeRows runs the judge in a cage. Its stdout is the channel of the results: no program of the submission has it.
+// judgeRows runs the judge in a cage. Results come through its stdout, which no program of the submission has.
 func (a *attempt) judgeRows(ctx context.Context, log string, ids []string) ([]class.Row, error) {
 	select {
 	case a.judging <- struct{}{}:
@@ -109,12 +109,12 @@ func (a *attempt) judgeRows(ctx context.Context, log string, ids []string) ([]cl
 	switch {
 	case ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded):
 		rows, open := finished(found, ids)
-		// No time is left to judge these alone. A program that takes all that there is here gains nothing by it.
+		// No time is left to judge these alone. A program that exhausts some resource gains nothing by it.
 		rows = slices.DeleteFunc(rows, func(r class.Row) bool { return r.Status == class.Error })
 		return rows, fault{class.Timeout, finding.Say("judging it did not end within %v, at %s", a.o.timeout, open)}
 	case err != nil:
 		return nil, err
-	case exit > 128: // nobody else has signals for it
+	case exit > 128: // only the submission can have sent the signal
 		return withKilled(found, ids), nil
 	}
 	rows, open := finished(found, ids)
@@ -141,19 +141,19 @@ func (a *attempt) judgeCommand(ids []string) []string {
 	return command
 }
 
-// parseStream reads what the judge has said of each row, of which the last counts.
+// parseStream reads the judge's output; of several lines for a row the last counts.
 func parseStream(said []byte) map[string]class.Row {
 	found := map[string]class.Row{}
 	for line := range bytes.Lines(said) {
 		var row class.Row
-		if json.Unmarshal(line, &row) == nil { // the last line may be cut
+		if json.Unmarshal(line, &row) == nil { // the last line may be truncated
 			found[row.ID] = row
 		}
 	}
 	return found
 }
 
-// finished returns the rows that were judged, and names those that were begun.
+// finished returns the rows that were judged, and names those in progress.
 func finished(found map[string]class.Row, ids []string) (rows []class.Row, open string) {
 	var names []string
 	for _, id := range ids {
@@ -167,7 +167,7 @@ func finished(found map[string]class.Row, ids []string) (rows []class.Row, open 
 	return rows, strings.Join(names, ", ")
 }
 
-// withKilled has the rows fail that the judge did not come to the end of when the submission had killed it.
+// withKilled fails the rows that were not finished when the submission killed the judge.
 func withKilled(found map[string]class.Row, ids []string) (rows []class.Row) {
 	for _, id := range ids {
 		row, ok := found[id]
@@ -179,7 +179,7 @@ func withKilled(found map[string]class.Row, ids []string) (rows []class.Row) {
 	return rows
 }
 
-// merge adds the rows of one more run. A row counts only if it was judged in each, and passes only if it did in each.
+// merge adds the rows of another run. A row counts only if every run judged it, and passes only if every run passed.
 func (a *attempt) merge(run []class.Row) {
 	for i := range run {
 		if run[i].Status == class.Passed {
@@ -199,7 +199,7 @@ func (a *attempt) merge(run []class.Row) {
 	a.Rows = merged
 }
 
-// worse orders what the runs of a row can end with: the worst counts.
+// worse ranks the outcomes of a row: the worst run counts.
 var worse = map[string]int{class.Passed: 0, class.Skipped: 1, class.Error: 2, class.Failed: 3}
 
 func join(before, after class.Row) class.Row {
@@ -215,7 +215,7 @@ func join(before, after class.Row) class.Row {
 	return joined
 }
 
-// checkJudged takes the grade back when the judge failed at a row, also alone: points would be less than are due.
+// checkJudged withdraws the grade if the judge failed at a row even when alone: points would be missing.
 func (a *attempt) checkJudged() error {
 	var failed []string
 	for _, row := range a.Rows {

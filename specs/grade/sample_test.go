@@ -9,25 +9,25 @@ import (
 	"daemonlab/specs/grade/class"
 )
 
-// expected is what must be found of a submission of the sample class.
+// expected is the expected result of a submission of the sample class.
 type expected struct {
 	verdicts  []class.Verdict
-	failed    []string // rows, exactly
-	pointless bool     // instead: it has no points
-	says      string   // in what building or judging it has said
-	never     string   // in the same
+	failed    []string // exactly these rows
+	pointless bool     // instead: no points
+	says      string   // must be in the build or judge output
+	never     string   // must not be in it
 }
 
 var (
 	graded  = []class.Verdict{class.Graded}
 	noBuild = []class.Verdict{class.NoBuild}
-	// These keep the specs waiting. How much of the time that a submission has is used up then is the machine's load's.
+	// These make the specs wait. Whether the time suffices depends on the machine's load.
 	inTimeOrNot = []class.Verdict{class.Graded, class.Timeout}
 )
 
 const unreadable = "\xff\xfe \n\x1b[31m\\name"
 
-// sample is the class. What is neither in testdata/sample nor a script is made of the project's own programs.
+// sample is the class. What is neither in testdata/sample nor in scripts is made from the project's own programs.
 var sample = map[string]expected{
 	"perfect-go":          {verdicts: graded},
 	"perfect-c":           {verdicts: graded},
@@ -55,11 +55,11 @@ var sample = map[string]expected{
 	"writes-results":      {verdicts: graded, pointless: true, says: "forger: 0 places forged", never: "forger: wrote"},
 }
 
-// scripts are servers of the class in a few lines of shell.
+// scripts are servers of the class written as a few lines of shell.
 var scripts = map[string]string{
 	"hangs-at-start":    "exec sleep 1000000",
 	"fork-bomb":         `while :; do setsid "$0" & done`,
-	"memory-hog":        "for n in 1 2 3 4; do tail /dev/zero & done; wait", // tail keeps the last line, and this one has no end
+	"memory-hog":        "for n in 1 2 3 4; do tail /dev/zero & done; wait", // tail buffers a line, and this one never ends
 	"output-flood":      "yes 'a line that says nothing' >&2 & exec yes 'another one'",
 	"disk-filler":       `for dir in /tmp /run /dev/shm /var/tmp /submission /usr /etc /; do cat /dev/zero >$dir/daemonlab-was-here & done; wait`,
 	"kills-grader":      signalAll("KILL"),
@@ -67,7 +67,7 @@ var scripts = map[string]string{
 	"stops-grader":      signalAll("STOP"),
 }
 
-// signalAll is what sends a signal to everything that it may send one to, again and again.
+// signalAll returns a script that keeps sending a signal to every process that it may.
 func signalAll(signal string) string {
 	return "while :; do for p in /proc/[0-9]*; do [ $p = /proc/$$ ] || kill -" + signal + " ${p#/proc/} 2>/dev/null; done; done"
 }
@@ -106,7 +106,7 @@ func makeSample(t *testing.T, dir string) {
 	}
 }
 
-// makeFault applies a patch of the broken programs. That of the C solution moves to where a submission has its sources.
+// makeFault applies a patch of specs/broken. A patched C solution moves to where a submission has its sources.
 func makeFault(t *testing.T, p broken.Program, project, dir string) {
 	t.Helper()
 	patched := dir
@@ -119,7 +119,7 @@ func makeFault(t *testing.T, p broken.Program, project, dir string) {
 	}
 }
 
-// copyC copies a solution in C without what building it may have left there.
+// copyC copies a C solution without build products.
 func copyC(t *testing.T, from, to string) {
 	t.Helper()
 	must(t, os.MkdirAll(to, 0o755))

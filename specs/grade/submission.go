@@ -23,15 +23,15 @@ type attempt struct {
 	class.Submission
 	item   intake.Item
 	handed intake.Handed
-	as     string // command that builds it instead of the contract's
-	dir    string // what was handed in, unpacked
+	as     string // build command to use instead of the contract's
+	dir    string // unpacked, as handed in
 	files  string // archive of the submission
-	built  string // the same after building
+	built  string // archive after the build
 }
 
-// grade builds and judges a submission. What becomes of it when ctx ends means nothing.
+// grade builds and judges a submission. If ctx is done the result is meaningless.
 func (g *grader) grade(ctx context.Context, item intake.Item, as string, unreadable error) class.Submission {
-	room := g.room("files/" + item.Name.Folder()) // nothing lies beside it: another submission can have any name
+	room := g.room("files/" + item.Name.Folder()) // a directory of its own: another submission can have any name
 	a := &attempt{
 		grader: g, Submission: class.Submission{Name: item.Name, Student: item.Student, When: time.Now()}, item: item, as: as,
 		dir: room + "/handed", files: room + "/files.tar", built: room + "/built.tar",
@@ -53,7 +53,7 @@ func (g *grader) grade(ctx context.Context, item intake.Item, as string, unreada
 	return a.Submission
 }
 
-// fault is a reason not to grade that is the submission's own. Any other error is the grader's.
+// fault is a reason not to grade that is the submission's fault. Any other error is the grader's.
 type fault struct {
 	verdict class.Verdict
 	why     rubric.Text
@@ -61,12 +61,12 @@ type fault struct {
 
 func (f fault) Error() string { return f.why.EN }
 
-// note tells the author something of the submission's form.
+// note adds a note for the author about the submission's form.
 func (a *attempt) note(text rubric.Text) {
 	a.Notes = rubric.Text{EN: strings.TrimSpace(a.Notes.EN + "\n" + text.EN), ES: strings.TrimSpace(a.Notes.ES + "\n" + text.ES)}
 }
 
-// guess has a person look at the submission.
+// guess asks for a person to look at the submission.
 func (a *attempt) guess(g intake.Guess) {
 	look := class.Look{Why: g.Why}
 	if g.As != "" {
@@ -113,12 +113,12 @@ func (a *attempt) takeIn(context.Context) error {
 	return fault{class.NoBuild, guesses[0].Why}
 }
 
-// oneLine makes a reason, fit to be shown, of what may be many lines with names from outside.
+// oneLine turns a reason, which may have several lines and names from outside, into one line that is safe to display.
 func oneLine(text string) string {
 	return finding.Plain(strings.Join(strings.Fields(text), " "))
 }
 
-// capped keeps the beginning of what a job writes to it, and drops the rest. When the job has ended nothing more comes.
+// capped keeps the beginning of a job's output and drops the rest. It is complete once the job has ended.
 type capped struct {
 	kept  bytes.Buffer // not embedded: io.Copy would fill it by its ReadFrom
 	limit int
@@ -129,7 +129,7 @@ func (c *capped) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// keep puts evidence into the submission's directory of results; what is empty is none.
+// keep saves evidence in the submission's results directory, unless it is empty.
 func (a *attempt) keep(name string, content []byte) error {
 	if len(content) == 0 {
 		return nil
@@ -140,12 +140,13 @@ func (a *attempt) keep(name string, content []byte) error {
 	return os.WriteFile(filepath.Join(a.Name.Dir(a.o.out), name), content, 0o644)
 }
 
-// trial begins the names of a trial's evidence.
+// trial is the prefix of file names of a trial's evidence.
 const trial = "trial-"
 
 var evidence = regexp.MustCompile(`^(` + trial + `)?(build|judge-.*)\.(log|json)$`)
 
-// makeDir makes the submission's directory of results, or leaves in it no evidence but of the grading that a trial is beside.
+// makeDir makes the submission's results directory, or removes old evidence from it; a trial keeps that of the grading
+// proper.
 func (g *grader) makeDir(dir string) error {
 	err := os.MkdirAll(dir, 0o755)
 	files, readErr := os.ReadDir(dir)

@@ -14,22 +14,22 @@ import (
 	"daemonlab/specs/grade/cage"
 )
 
-// toolchain is what a cage builds Go with.
+// toolchain is the Go toolchain that cages build with.
 type toolchain struct {
 	shares               []cage.Share
 	env                  []string
-	root, cache, modules string // the machine's
+	root, cache, modules string // of the machine
 }
 
-// Where a cage has Go's cache and modules.
+// Paths of Go's cache and modules in a cage.
 const (
 	goCache   = "/go/cache"
 	goModules = "/go/modules"
 )
 
-// findToolchain takes the machine's Go, a cache for submissions, and the modules that this project uses at
-// the versions that its go.sum pins. All are read-only to a cage, but that it has a layer of its own over the cache.
-// Without a go command there is nothing to build Go with.
+// findToolchain finds the machine's Go, a cache for submissions, and the modules that this project uses at the versions
+// in its go.sum. A cage sees all of them read-only, the cache under a layer of its own. Without a go command Go cannot
+// be built.
 func findToolchain(project string) (t toolchain, err error) {
 	var env struct{ GOROOT, GOCACHE, GOMODCACHE string }
 	out, err := goCommand(project, nil, "env", "-json", "GOROOT", "GOCACHE", "GOMODCACHE")
@@ -49,28 +49,28 @@ func findToolchain(project string) (t toolchain, err error) {
 	t.env = []string{
 		"PATH=" + filepath.Join(env.GOROOT, "bin") + ":" + cage.Path, "GOROOT=" + env.GOROOT, "GOCACHE=" + goCache,
 		"GOMODCACHE=" + goModules, "GOPATH=/tmp/go", "GOPROXY=off", "GOSUMDB=off", "GOTOOLCHAIN=local", "GOENV=off",
-		"GOTELEMETRY=off", "GOFLAGS=" + goFlags, "GOGC=400", // the compiler's, a quarter of its time
+		"GOTELEMETRY=off", "GOFLAGS=" + goFlags, "GOGC=400", // the compiler's; saves a quarter of its time
 	}
 	t.shares = []cage.Share{{From: t.cache, To: goCache, Over: true}, {From: env.GOROOT, To: env.GOROOT}}
 	return t, t.addModules(project)
 }
 
-// useInPlace has Go's things found where they are: where there is no cage.
+// useInPlace uses Go's directories where they are, without a cage.
 func (t *toolchain) useInPlace() {
 	if t.env != nil {
 		t.env = append(t.env, "GOCACHE="+t.cache, "GOMODCACHE="+t.modules)
 	}
 }
 
-// goFlags leave the directory out of the programs, so that what one submission needs of the cache is there for all, and
-// what debuggers need, which takes a third of the time of linking.
+// goFlags omit paths from programs, so that all submissions share cache entries, and debug information, a third of the
+// link time.
 const goFlags = "-trimpath -buildvcs=false -ldflags=-w"
 
-// given are the packages that the handout has whole (specs/handout), which most submissions have again.
+// given are the packages that the handout contains whole (specs/handout), so most submissions have them.
 var given = []string{"./lab/mq", "./lab/wire", "./lab/log", "./lab/stdio", "./lab/version"}
 
-// addModules shares of the machine's modules those that the project has. Without the project's sources there are no
-// others: the grader was packed with them.
+// addModules shares only those of the machine's modules that the project uses. Without the project's sources there are
+// no others: the bundle contains just these.
 func (t *toolchain) addModules(project string) error {
 	if isPacked(project) {
 		t.shares = append(t.shares, cage.Share{From: t.modules, To: goModules})
@@ -84,7 +84,7 @@ func (t *toolchain) addModules(project string) error {
 	shared := map[string]bool{}
 	for dir := range strings.Lines(string(out)) {
 		dir = strings.TrimSpace(dir)
-		if filepath.Ext(dir) == ".mod" { // beside what else the cache knows of the module
+		if filepath.Ext(dir) == ".mod" { // beside other data about the module
 			dir = filepath.Dir(dir)
 		}
 		if rest, below := strings.CutPrefix(dir, t.modules+"/"); below && !shared[dir] {
@@ -101,8 +101,8 @@ func isPacked(project string) bool {
 	return errors.Is(err, fs.ErrNotExist)
 }
 
-// ownCache has compiled once what submissions in Go are likely to need, into a cache apart from the user's: that one has
-// the reference in it, which a Makefile could link.
+// ownCache compiles what Go submissions probably need into a cache separate from the user's: that one holds the
+// compiled reference, which a Makefile could link.
 func ownCache(project, users string) (string, error) {
 	const foreign = "{{if .Standard}}{{.ImportPath}}{{else if not .Module.Main}}{{.ImportPath}}{{end}}"
 	needed := []string{"list", "-deps", "-f", foreign, "net", "os/user"}
@@ -131,7 +131,7 @@ func goCommand(dir string, env []string, args ...string) ([]byte, error) {
 	return out, err
 }
 
-// The platforms that there are bundles for.
+// Platforms that bundles exist for.
 const (
 	gradescope  = "gradescope"
 	classroom50 = "classroom50"

@@ -17,8 +17,8 @@ import (
 	"daemonlab/specs/grade/class/classtest"
 )
 
-// browser is a headless Chromium that looks at the page of a class as a server on this machine hands it out. It is driven
-// by the DevTools protocol over its descriptors 3 and 4 (--remote-debugging-pipe), in messages that end with a NUL.
+// browser is a headless Chromium that loads the page of a class from a local server. It is driven by the DevTools
+// protocol over its descriptors 3 and 4 (--remote-debugging-pipe), in messages terminated by NUL.
 type browser struct {
 	url     string
 	in      *os.File
@@ -42,7 +42,7 @@ func newBrowser(t *testing.T) *browser {
 	}
 	file := written(t, classtest.Class(100))
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/page" && r.URL.Path != "/favicon.ico" { // which a browser asks for by itself
+		if r.URL.Path != "/page" && r.URL.Path != "/favicon.ico" { // browsers ask for it unprompted
 			t.Errorf("the page made the browser ask for %s", r.URL.Path)
 		}
 		http.ServeFile(w, r, file)
@@ -54,7 +54,7 @@ func newBrowser(t *testing.T) *browser {
 	must(t, err)
 	cmd := exec.Command(program, "--headless", "--disable-gpu", "--no-sandbox", "--disable-dev-shm-usage", "--remote-debugging-pipe",
 		"--user-data-dir="+t.TempDir(), "--lang=en-US",
-		// Whatever the page asks for outside this machine fails, and is logged.
+		// Any request that leaves this machine fails and is logged.
 		"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
 	cmd.Env = append(os.Environ(), "LANGUAGE=en")
 	cmd.ExtraFiles = []*os.File{toRead, toWrite}
@@ -91,7 +91,7 @@ type message struct {
 	Error          json.RawMessage
 }
 
-// wait reads until a message comes. What the page logs meanwhile is an error: it logs nothing.
+// wait reads until the wanted message arrives. The page must log nothing, so anything logged is an error.
 func (b *browser) wait(t *testing.T, what string, is func(message) bool, result any) {
 	t.Helper()
 	for {
@@ -131,7 +131,7 @@ func (b *browser) open(t *testing.T, fragment string) {
 	b.wait(t, "the page", func(m message) bool { return m.Method == "Page.loadEventFired" }, nil)
 }
 
-// is is the value of an expression in the page.
+// is evaluates an expression in the page.
 func is[T any](t *testing.T, b *browser, expression string) T {
 	t.Helper()
 	var evaluated struct {
@@ -166,7 +166,7 @@ func (b *browser) press(t *testing.T, key string) {
 	b.call(t, "Input.dispatchKeyEvent", event, nil)
 }
 
-// tabTo presses Tab until what a selector names has the focus, which must be seen.
+// tabTo presses Tab until the selected element has the focus, which must be visible.
 func (b *browser) tabTo(t *testing.T, selector string) {
 	t.Helper()
 	for range 3000 {

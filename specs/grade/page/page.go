@@ -1,5 +1,5 @@
-// Package page makes index.html of a class: one file for a browser, for paper and for a screen reader, in English and
-// Spanish. It asks for nothing from outside and works without its script, which adds sorting and filtering.
+// Package page makes index.html of a class: one file for browsers, paper and screen readers, in English and Spanish. It
+// loads nothing from outside, and works without its script, which adds sorting and filtering.
 package page
 
 import (
@@ -37,13 +37,13 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"plain": finding.Plain,
 }).Parse(layout))
 
-// both has the text in both languages, of which the style sheet hides one.
+// both returns the text in both languages; the style sheet hides one.
 func both(text rubric.Text) template.HTML {
 	plain := func(text string) string { return template.HTMLEscapeString(finding.Plain(text)) }
 	return template.HTML(`<span lang="en">` + plain(text.EN) + `</span><span lang="es">` + plain(text.ES) + `</span>`)
 }
 
-// Write writes index.html into a directory of results.
+// Write writes index.html into a results directory.
 func Write(out string, c class.Class) error {
 	hash := sha256.Sum256([]byte(script))
 	var b bytes.Buffer
@@ -59,7 +59,7 @@ func Write(out string, c class.Class) error {
 	return tool.WriteFile(filepath.Join(out, "index.html"), b.Bytes(), false)
 }
 
-// view is what the page shows, computed.
+// view is the data of the page.
 type view struct {
 	class.Class
 	Began, Took string
@@ -68,7 +68,7 @@ type view struct {
 	Verdicts    []count
 	Totals      totals
 	Rates       []rate
-	Clean       []string // ids that nobody failed
+	Clean       []string // ids of rows that nobody failed
 	Looks       []submission
 	Submissions []submission
 }
@@ -78,22 +78,22 @@ type step struct {
 	Number, Columns int
 }
 
-// count is how many submissions ended with a verdict.
+// count is the number of submissions with a verdict.
 type count struct {
 	status
 	N int
 }
 
-// rate is how often a row was failed by those whom it was judged of.
+// rate is the failure rate of a row among those it was judged for.
 type rate struct {
 	Row                   rubric.Row
 	Failed, Judged, Of100 int
 }
 
-// cell is a field of the heat map.
+// cell is a cell of the heat map.
 type cell struct {
 	status
-	Target string // id of the evidence, if there is any
+	Target string // id of the evidence, if any
 	First  bool   // of its step
 }
 
@@ -107,15 +107,15 @@ type submission struct {
 	Failed           []string
 	Passed           []string
 	Findings         []shown
-	Told             rubric.Text // how it ended and why, if there is more to say than that
+	Told             rubric.Text // how it ended and why, if there is more to say
 }
 
-// shown is a row that did not pass, with what shows it.
+// shown is a row that did not pass, with its evidence.
 type shown struct {
 	status
 	ID           string
 	Row          rubric.Row
-	Passes, Runs int // told if it came and went
+	Passes, Runs int // shown if it is unsteady
 	Text, Hint   rubric.Text
 	Facts        []finding.Fact
 }
@@ -131,7 +131,7 @@ func newView(c class.Class) view {
 			v.Looks = append(v.Looks, v.Submissions[i])
 		}
 	}
-	for i, s := range c.Submissions { // after what a command helps with
+	for i, s := range c.Submissions { // after those that a command helps with
 		if s.Look == nil && s.Trial == nil && (s.Verdict == class.GraderFailed || s.Verdict == class.NotOne) {
 			v.Looks = append(v.Looks, v.Submissions[i])
 		}
@@ -237,7 +237,7 @@ func percent(part, whole int) int {
 	return int(math.Round(100 * float64(part) / float64(whole)))
 }
 
-// totals is how the points are distributed, in percent of what could be had.
+// totals is the distribution of points, in percent of the attainable.
 type totals struct {
 	N                      int
 	Mean                   string
@@ -246,19 +246,19 @@ type totals struct {
 	MedianX                int
 }
 
-// bin is a bar of the histogram, placed in its drawing.
+// bin is a bar of the histogram, in drawing coordinates.
 type bin struct {
 	Label                       string
 	N                           int
 	X, Y, Width, Height, Middle int
 }
 
-// The drawing has this many units of width for a bin and of height for the highest. The style sheet scales it.
+// Units of the drawing; the style sheet scales it.
 const (
 	binWidth  = 48
 	binGap    = 6
 	barHeight = 120
-	binCount  = 11 // tens, and 100 by itself
+	binCount  = 11 // tens, and 100 separately
 )
 
 func newTotals(c class.Class) totals {
@@ -275,7 +275,7 @@ func newTotals(c class.Class) totals {
 		return t
 	}
 	slices.Sort(all)
-	at := func(quarter int) int { // between two of them, in proportion
+	at := func(quarter int) int { // interpolated
 		i, part := (t.N-1)*quarter/4, (t.N-1)*quarter%4
 		if part == 0 {
 			return all[i]
@@ -326,7 +326,7 @@ var verdictNamesOfMany = map[class.Verdict]rubric.Text{
 	class.NotOne:       {EN: "not submissions", ES: "no son entregas"},
 }
 
-// status is how a row is shown: by a class of the style sheet, a sign that needs no colour, and a word.
+// status is how a row is displayed: a class of the style sheet, a sign that needs no colour, and a word.
 type status struct {
 	Class, Glyph string
 	Name         rubric.Text
@@ -341,7 +341,7 @@ var (
 	nothing  = status{"n", "\u00a0", rubric.Text{EN: "not reached", ES: "no se llegó a ella"}}
 )
 
-// Legend is in the order in which the script sorts.
+// Legend lists the statuses in the script's sort order.
 func (view) Legend() []status {
 	return []status{failed, unsteady, nothing, suite, skipped, passed}
 }

@@ -41,7 +41,7 @@ func TestNothingOfAStrangerIsMarkup(t *testing.T) {
 		t.Errorf("%d scripts", n)
 	}
 	for _, bad := range []string{"<img", "onerror=alert(1)>\"", "\x1b", "\u202e", "\xff", "href=\"http", "src="} {
-		// The names themselves are there, escaped.
+		// The names themselves do appear, escaped.
 		if strings.Contains(strings.ReplaceAll(html, "img src=x", ""), bad) {
 			t.Errorf("the page has %q", bad)
 		}
@@ -51,7 +51,7 @@ func TestNothingOfAStrangerIsMarkup(t *testing.T) {
 	}
 }
 
-// The page is HTML, but one whose elements all end as in XML, which its parser checks.
+// The page is HTML, but closes every element as XML does, so the XML parser can check it.
 func TestElementsAreNestedAndIdsAreUnique(t *testing.T) {
 	html := content(t, classtest.Class(30))
 	begin, end := strings.Index(html, "<body>"), strings.LastIndex(html, "<script>")
@@ -129,7 +129,7 @@ func TestThePageTells(t *testing.T) {
 		"nothing":              {nil, noPoints},
 		"nobody with points":   {[]class.Submission{{Name: "a", Verdict: class.GraderFailed, Why: "no disk"}}, noPoints},
 		"a median between two": {[]class.Submission{one("a", class.Graded, class.Passed, all...), one("b", class.NoBuild, "")}, []string{"<b>50 %</b>"}},
-		"rates of what was judged": {[]class.Submission{ // who did not build says nothing about a row
+		"rates of what was judged": {[]class.Submission{ // a submission that does not build says nothing about a row
 			one("a", class.Graded, class.Failed, "rearm"), one("b", class.Graded, class.Failed, "rearm"),
 			one("c", class.Graded, class.Passed, "rearm"), one("d", class.Graded, class.Skipped, "rearm"),
 			one("e", class.Graded, class.Error, "rearm"), one("f", class.NoBuild, "")},

@@ -20,7 +20,7 @@ import (
 
 var must = check.Must
 
-// published publishes a class and lays evidence beside it, as the grader does.
+// published publishes a class and adds evidence, as the grader does.
 func published(t *testing.T, c class.Class) string {
 	t.Helper()
 	out := t.TempDir()
@@ -38,7 +38,7 @@ func load(t *testing.T, out string) class.Class {
 	return c
 }
 
-// moved is the standard rubric with some points taken from one row to another.
+// moved returns the standard rubric with some points moved from one row to another.
 func moved(from, to string, points int) []rubric.Row {
 	rows := rubric.Standard()
 	for i := range rows {
@@ -81,7 +81,7 @@ func TestRescoreGivesOtherPointsForTheSameFindings(t *testing.T) {
 	_, err = results.Rescore(out, rubric.Standard())
 	must(t, err)
 	after := check.Tree(t, out)
-	delete(before, "class.json") // as an encoded text, which has more than one form
+	delete(before, "class.json") // as text its encoding may differ
 	delete(after, "class.json")
 	if !reflect.DeepEqual(after, before) || !reflect.DeepEqual(load(t, out), c) {
 		t.Error("back with the first weights, the results are not as they were")

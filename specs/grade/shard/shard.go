@@ -10,15 +10,15 @@ import (
 	"strings"
 )
 
-// Shard is one of the parts of a class.
+// Shard is one part of a class.
 type Shard struct {
 	Index, Count int // Index from 1
 }
 
-// Whole is the only part of a class that is not divided.
+// Whole is the only part of an undivided class.
 var Whole = Shard{1, 1}
 
-// Parse reads I/N, or auto for the part that the environment says.
+// Parse reads I/N, or auto for the part that the environment names.
 func Parse(text string) (Shard, error) {
 	if text == "auto" {
 		return fromEnvironment()
@@ -37,8 +37,8 @@ func (s Shard) valid() bool {
 	return s.Index >= 1 && s.Index <= s.Count
 }
 
-// fromEnvironment knows the tasks of a Slurm array (sbatch(1), --array), whose numbers may begin anywhere and go in
-// steps, and the pods of a Kubernetes indexed Job, which count from 0 and know no total: GRADE_SHARDS has it.
+// fromEnvironment supports Slurm array tasks (sbatch(1), --array), numbered from any start in steps, and the pods of a
+// Kubernetes indexed Job, numbered from 0 without a total, which GRADE_SHARDS gives.
 func fromEnvironment() (s Shard, err error) {
 	number := func(name, unset string) int {
 		n, convErr := strconv.Atoi(cmp.Or(os.Getenv(name), unset))
@@ -52,7 +52,7 @@ func fromEnvironment() (s Shard, err error) {
 		step := number("SLURM_ARRAY_TASK_STEP", "1")
 		away := number("SLURM_ARRAY_TASK_ID", "") - number("SLURM_ARRAY_TASK_MIN", "")
 		s.Count = number("SLURM_ARRAY_TASK_COUNT", "")
-		// An array of numbers at odd distances has no step, and a task cannot tell which of them it is.
+		// An irregular array has no step, so a task cannot tell its index.
 		if step >= 1 && away%step == 0 {
 			s.Index = away/step + 1
 		}
@@ -70,7 +70,7 @@ func fromEnvironment() (s Shard, err error) {
 	return s, nil
 }
 
-// Of returns the part of the whole class. Neighbours in it go to different parts, so that these take about as long.
+// Of returns this part of the class. Neighbours go to different parts, to balance the load.
 func Of[T any](s Shard, class []T) []T {
 	var part []T
 	for i := s.Index - 1; i < len(class); i += s.Count {
