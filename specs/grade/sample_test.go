@@ -59,7 +59,7 @@ var sample = map[string]expected{
 var scripts = map[string]string{
 	"hangs-at-start":    "exec sleep 1000000",
 	"fork-bomb":         `while :; do setsid "$0" & done`,
-	"memory-hog":        "for n in 1 2 3 4; do tail /dev/zero & done; wait", // tail buffers a line, and this one never ends
+	"memory-hog":        "for n in 1 2 3 4; do tail /dev/zero & done; wait", // tail buffers a line that never ends
 	"output-flood":      "yes 'a line that says nothing' >&2 & exec yes 'another one'",
 	"disk-filler":       `for dir in /tmp /run /dev/shm /var/tmp /submission /usr /etc /; do cat /dev/zero >$dir/daemonlab-was-here & done; wait`,
 	"kills-grader":      signalAll("KILL"),

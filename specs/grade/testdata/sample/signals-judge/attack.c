@@ -1,5 +1,5 @@
-/* Part of a good solution. Stops for a while whatever judges it, to have more
- * time than the lab gives, and has it go on. */
+/* Part of a correct solution. Stops its judge for a while to gain time, then
+ * lets it continue. */
 #include <dirent.h>
 #include <signal.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* Tries to give itself points: writes a verdict into whatever it can open of
- * other processes, tries to trace and to limit them, and to change settings. */
+/* Tries to give itself points: writes a verdict into whatever it can open in
+ * other processes, and tries to trace and limit them and to change settings. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>
@@ -19,7 +19,7 @@ static int forged;
 
 static int is_own(int pid);
 
-/* What was a launcher at the look at it can be its like for another row now. */
+/* A launcher may have exec'ed this program for another row since the check. */
 static void forge(int pid, const char *path)
 {
 	int fd = open(path, O_WRONLY | O_NONBLOCK | O_APPEND);
@@ -32,7 +32,7 @@ static void forge(int pid, const char *path)
 	close(fd);
 }
 
-/* By what a queue may be the judge decides what it can judge. */
+/* The limits of queues decide which rows the judge can judge. */
 static void set(const char *path)
 {
 	int fd = open(path, O_WRONLY);
@@ -45,7 +45,7 @@ static void set(const char *path)
 	close(fd);
 }
 
-/* In building there are make and its shell, in judging its like for other rows. */
+/* During the build make and its shell, during judging this program's other rows. */
 static int is_own(int pid)
 {
 	char path[64], comm[32] = "";
