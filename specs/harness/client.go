@@ -31,7 +31,6 @@ type Ended struct {
 	Stderr string
 }
 
-// Text describes the end.
 func (e Ended) Text() rubric.Text {
 	return finding.Say("exit status %d, %d bytes on stdout, stderr: %.500q", e.Exit, len(e.Stdout), e.Stderr)
 }
@@ -57,13 +56,12 @@ func (p Programs) StartClient(stdout *os.File, args ...string) (*Running, error)
 	return r, nil
 }
 
-// Signal sends a signal to the client.
 func (r *Running) Signal(sig unix.Signal) error {
 	return r.cmd.Process.Signal(sig)
 }
 
-// Wait waits until the client has ended. If ctx ends first, it ends the client by SIGTERM, so that it can remove its
-// queue, and soon by SIGKILL. A queue that is then left is removed, as it would take its user's room for ever.
+// Wait waits until the client has ended. If ctx is done first, it ends the client with SIGTERM, so that it can remove
+// its queue, and soon after with SIGKILL. A queue left behind is removed: it would use its user's budget for ever.
 func (r *Running) Wait(ctx context.Context) Ended {
 	var left []string
 	told := make(chan struct{})

@@ -19,11 +19,11 @@ import (
 	"daemonlab/specs/rubric"
 )
 
-// endings are the wait statuses of reaped adopted processes, by PID.
+// endings maps PIDs of reaped adopted processes to wait statuses.
 var endings sync.Map
 
-// Ending says how the daemon ended, if it ended unasked: by which signal or with which status and, after a fault in a
-// C program, on which line, as far as the kernel's log may be read.
+// Ending says how the daemon ended, if it did so unasked: by which signal or with which status and, after a fault in a
+// C program, on which line, if the kernel log is readable.
 func (s *Server) Ending() (how rubric.Text, ended bool) {
 	if s.toEnd || s.Alive() {
 		return rubric.Text{}, false
@@ -48,7 +48,8 @@ func sayEnding(pid int, status unix.WaitStatus, program string) rubric.Text {
 	return how
 }
 
-// endingOfLast says, on a line of its own, how the last process of a start that left none ended, and by which signal.
+// endingOfLast says, on a line of its own, how the last process of a start without survivors ended, and by which
+// signal.
 func endingOfLast(ended []procfs.Stat, program string) (how rubric.Text, by unix.Signal) {
 	if len(ended) == 0 {
 		return how, 0 // not adopted: it ended before its parent
@@ -75,8 +76,8 @@ func endingOfLast(ended []procfs.Stat, program string) (how rubric.Text, by unix
 // mm/memory.c: the instruction's offset in the file; before Linux 6.11 only where the file was mapped.
 var segfault = regexp.MustCompile(`([^ ]+)\[(\d+)\]: .* ip ([0-9a-f]+) .* in [^\[]*\[(?:([0-9a-f]+),)?([0-9a-f]+)\+[0-9a-f]+\]`)
 
-// crashLine returns function, file and line of the instruction at which a process got a signal, "" if unknown. It
-// takes the last fault logged for such a program, which is probably the one: the log names the thread.
+// crashLine returns function, file and line of the instruction at which a process got a signal, "" if unknown. It takes
+// the last fault logged for the program, probably the right one: the log names only the thread.
 func crashLine(pid int, program string) string {
 	const readAll = 3 // SYSLOG_ACTION_READ_ALL; it needs CAP_SYSLOG where dmesg_restrict is 1
 	log := make([]byte, 1<<20)

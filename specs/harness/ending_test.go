@@ -16,7 +16,7 @@ import (
 	"daemonlab/lab/procfs"
 )
 
-// After a fault the source line is named, where the kernel's log may be read.
+// After a fault the source line is named, if the kernel log is readable.
 func TestALineIsNamedInWhichAProgramEnded(t *testing.T) {
 	dir := t.TempDir()
 	program := filepath.Join(dir, "program")
@@ -35,7 +35,7 @@ func TestALineIsNamedInWhichAProgramEnded(t *testing.T) {
 	cmd := exec.Command(program)
 	cmd.Run()
 	line := ""
-	for deadline := time.Now().Add(5 * time.Second); line == "" && time.Now().Before(deadline); { // the log lags a little behind
+	for deadline := time.Now().Add(5 * time.Second); line == "" && time.Now().Before(deadline); { // the log lags
 		line = crashLine(cmd.Process.Pid, program)
 	}
 	if !regexp.MustCompile(`^at\(\) \(program\.c:3\)$`).MatchString(line) {
@@ -43,7 +43,7 @@ func TestALineIsNamedInWhichAProgramEnded(t *testing.T) {
 	}
 }
 
-// If a process's first thread has ended, /proc calls the process a zombie.
+// When a process's first thread has ended, /proc shows the process as a zombie.
 func TestAProcessLivesAsLongAsAThread(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "program")
 	if err := os.WriteFile(program+".c", []byte("#include <pthread.h>\n#include <unistd.h>\n"+
@@ -142,8 +142,8 @@ func TestAStartThatGetsNoProcessorIsWaitedFor(t *testing.T) {
 	}
 }
 
-// While other processes use the processors the clock nearly stands still, and a daemon that only sleeps would have for
-// ever.
+// While other processes use the processors the clock nearly stands still; on it, a daemon that only sleeps would have
+// unlimited time.
 func TestTimeAsleepIsTheDaemonsOwn(t *testing.T) {
 	for script, inTime := range map[string]bool{"exec sleep 1000": false, "while :; do :; done": true} {
 		cmd := exec.Command("sh", "-c", script)
@@ -168,7 +168,7 @@ func TestTimeAsleepIsTheDaemonsOwn(t *testing.T) {
 func TestTheClockIsSlowWhileADaemonWaitsForADisk(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "program")
 	build := exec.Command("gcc", "-w", "-x", "c", "-o", program, "-")
-	build.Stdin = strings.NewReader("int main() { if (vfork() == 0) for (;;) pause(); }") // in state D, as when waiting for a disk
+	build.Stdin = strings.NewReader("int main() { if (vfork() == 0) for (;;) pause(); }") // in state D
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Skipf("gcc: %v: %s", err, out)
 	}

@@ -9,10 +9,10 @@ import (
 	"daemonlab/specs/rubric"
 )
 
-// maxEvidence bounds each part of a report, in bytes: a program may write an endless log.
+// maxEvidence limits each part of a report, in bytes: a program may write an endless log.
 const maxEvidence = 4000
 
-// Evidence is a daemon's state for a report: log, status and descriptors, as far as they can be read.
+// Evidence returns a daemon's state for a report: log, status and descriptors, as far as readable.
 func (s *Server) Evidence() (facts []finding.Fact) {
 	add := func(of rubric.Text, text string) {
 		if text != "" {
@@ -51,7 +51,7 @@ func readTail(path string) string {
 	defer file.Close()
 	skipped, err := file.Seek(-maxEvidence, io.SeekEnd)
 	if err != nil {
-		skipped, _ = file.Seek(0, io.SeekStart) // it is shorter, or a file of /proc
+		skipped, _ = file.Seek(0, io.SeekStart) // it is shorter, or in /proc
 	}
 	text, err := io.ReadAll(io.LimitReader(file, maxEvidence))
 	if err != nil {
@@ -63,7 +63,7 @@ func readTail(path string) string {
 	return string(text)
 }
 
-// interesting keeps the lines of a status file that the contract is about.
+// interesting keeps the lines of a status file that matter to the contract.
 func interesting(status string) string {
 	var kept []string
 	for line := range strings.Lines(status) {

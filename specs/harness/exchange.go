@@ -17,7 +17,7 @@ import (
 )
 
 // Shape is a queue's depth in messages and their size in bytes. It counts against RLIMIT_MSGQUEUE, which all processes
-// of the user share, so specs take the smallest that serves.
+// of the user share, so specs use the smallest that suffices.
 type Shape struct{ Depth, MsgSize int }
 
 // Small is enough for an exchange whose messages are received at once.
@@ -30,9 +30,9 @@ func QueueName(what string) string {
 	return fmt.Sprintf("/spec-%s-%d-%d", what, os.Getpid(), queueNumber.Add(1))
 }
 
-// Client is a client controlled by a spec, so that judging a server needs no client program.
+// Client is a client controlled by a spec; judging a server then needs no client program.
 type Client struct {
-	PID      int32 // as its requests say
+	PID      int32 // sent in its requests
 	Priority uint  // of its requests
 	Shape    Shape
 	asked    string // request queue of its last request
@@ -57,7 +57,7 @@ func NewClientNamed(name string, shape Shape) (*Client, error) {
 }
 
 // makeQueue waits for room in the user's budget (RLIMIT_MSGQUEUE), which other processes may hold for a while. It
-// polls: the kernel reports to nobody when they release it.
+// polls: the kernel does not announce a release.
 func makeQueue(name string, attr *mq.Attr) (*mq.Queue, error) {
 	for deadline := Now() + Patience; ; time.Sleep(10 * time.Millisecond) {
 		q, err := mq.Open(name, os.O_RDONLY|os.O_CREATE|os.O_EXCL, wire.QueueMode, attr)
@@ -67,12 +67,12 @@ func makeQueue(name string, attr *mq.Attr) (*mq.Queue, error) {
 	}
 }
 
-// GiveTo makes the reply queue another user's, which only root can do.
+// GiveTo changes the owner of the reply queue, which only root can do.
 func (c *Client) GiveTo(uid int) error {
 	return onDescriptor(c.reply, func(fd int) error { return unix.Fchown(fd, uid, -1) })
 }
 
-// Fill puts messages into the client's own reply queue, until there is no room.
+// Fill fills the client's own reply queue.
 func (c *Client) Fill() error {
 	q, err := mq.Open(c.ReplyName(), os.O_WRONLY, 0, nil)
 	if err != nil {
@@ -88,7 +88,6 @@ func (c *Client) Fill() error {
 	return err
 }
 
-// ReplyName returns the name of the reply queue.
 func (c *Client) ReplyName() string {
 	return c.reply.Name()
 }
@@ -150,7 +149,7 @@ func (m Message) Text() rubric.Text {
 
 func (m Message) String() string { return m.Text().EN }
 
-// ErrSilent means that a server sent nothing for too long.
+// ErrSilent means that a server was silent for too long.
 var ErrSilent = errors.New("nothing came from the server")
 
 // Next receives one response.
@@ -179,7 +178,6 @@ func (c *Client) TakeAll() (e Exchange) {
 	}
 }
 
-// IsFull reports whether the reply queue has no room.
 func (c *Client) IsFull() bool {
 	attr, err := c.reply.Attr()
 	return err == nil && attr.CurMsgs == c.Shape.Depth
@@ -190,14 +188,14 @@ type Exchange struct {
 	Path     string
 	Messages []Message
 	Content  []byte        // of the DATA messages
-	Slowest  time.Duration // longest time in which the client received nothing
-	Came     time.Time     // when the last message came
+	Slowest  time.Duration // longest time without a message
+	Came     time.Time     // arrival of the last message
 }
 
-// ErrEndless means that a server has sent far more than any spec's file holds.
+// ErrEndless means that a server has sent far more than the file of any spec.
 var ErrEndless = errors.New("the server goes on sending")
 
-// Upper bounds, with a margin, of what a spec receives in one exchange.
+// Upper bounds, with a margin, on what one exchange receives.
 const (
 	maxMessages = 100_000
 	maxContent  = 32 << 20 // bytes
@@ -277,7 +275,7 @@ func (c *Client) nextWithin(ctx context.Context, limit time.Duration) (Message, 
 	return m, err
 }
 
-// whileItLives ends also when the daemon that was asked has ended: it sends no more than is already in the queue.
+// whileItLives is also done once the daemon has ended: it sends no more than is already in the queue.
 func (c *Client) whileItLives(ctx context.Context) (lives context.Context, cancel func()) {
 	lives, giveUp := context.WithCancelCause(ctx)
 	s, known := daemons.Load(c.asked)
@@ -288,7 +286,7 @@ func (c *Client) whileItLives(ctx context.Context) (lives context.Context, cance
 	return lives, func() { stop(); giveUp(nil) }
 }
 
-// Last is the message that ended the exchange.
+// Last returns the message that ended the exchange.
 func (e Exchange) Last() Message {
 	if len(e.Messages) == 0 {
 		return Message{}
@@ -296,7 +294,7 @@ func (e Exchange) Last() Message {
 	return e.Messages[len(e.Messages)-1]
 }
 
-// Failed reports whether the server said FAILURE, and returns its text.
+// Failed reports whether the server sent FAILURE, and returns its text.
 func (e Exchange) Failed() (string, bool) {
 	last := e.Last()
 	return string(last.Body), last.Kind == wire.Failure
@@ -338,8 +336,8 @@ func (e Exchange) Summary() rubric.Text {
 	return words
 }
 
-// QueueStatus reads a queue's line of mqueuefs through a descriptor of the suite's own: that needs no mount, and
-// affects no other process's registration.
+// QueueStatus reads a queue's mqueuefs line through a descriptor of the suite's own: that needs no mount, and leaves
+// the registration of other processes alone.
 func QueueStatus(name string) (mq.Status, mq.Attr, error) {
 	q, err := mq.Open(name, os.O_RDONLY, 0, nil)
 	if err != nil {
@@ -351,7 +349,6 @@ func QueueStatus(name string) (mq.Status, mq.Attr, error) {
 	return status, attr, errors.Join(statusErr, attrErr)
 }
 
-// QueueExists reports whether a queue of that name exists.
 func QueueExists(name string) bool {
 	q, err := mq.Open(name, os.O_WRONLY, 0, nil)
 	if err == nil {

@@ -14,7 +14,7 @@ import (
 	"daemonlab/specs/rubric"
 )
 
-// CannotLook says why this process may not see a daemon's open files, by ptrace(2)'s rules; "" if it may.
+// CannotLook says why this process may not see a daemon's open files, by the rules of ptrace(2); empty if it may.
 func CannotLook(pid int) (why rubric.Text) {
 	status, err := proc.Process(os.Getpid()).Status()
 	if err != nil || status.CapEff.Has(unix.CAP_SYS_PTRACE) {
@@ -32,16 +32,16 @@ func CannotLook(pid int) (why rubric.Text) {
 		"ordinary user, or run the container with --cap-add SYS_PTRACE")
 }
 
-// OwnNamespaces reports whether this process has queues and mounts to itself, as it does where the judge may make an
-// IPC and a mount namespace for each row.
+// OwnNamespaces reports whether this process has queues and mounts to itself, as where the judge can make an IPC and a
+// mount namespace for each row.
 func OwnNamespaces() bool {
 	ours, err := os.Readlink("/proc/self/ns/ipc")
 	outer, outerErr := os.Readlink(fmt.Sprintf("/proc/%d/ns/ipc", os.Getppid()))
 	return err == nil && outerErr == nil && ours != outer
 }
 
-// MountOwnQueues makes /dev/mqueue show this process's own IPC namespace, if it has one. What is mounted there belongs
-// to the outer namespace.
+// MountOwnQueues makes /dev/mqueue show this process's own IPC namespace, if it has one; the existing mount belongs to
+// the outer one.
 func MountOwnQueues() error {
 	if !OwnNamespaces() || !HasMqueuefs() {
 		return nil
@@ -49,18 +49,18 @@ func MountOwnQueues() error {
 	return os.NewSyscallError("mount "+QueueDir, unix.Mount("mqueue", QueueDir, "mqueue", 0, ""))
 }
 
-// QueueDir is where mq_overview(7) has mqueuefs mounted.
+// QueueDir is the mount point of mqueuefs in mq_overview(7).
 const QueueDir = "/dev/mqueue"
 
-// HasMqueuefs reports whether it is mounted there.
+// HasMqueuefs reports whether mqueuefs is mounted there.
 func HasMqueuefs() bool {
 	const mqueueMagic = 0x19800202 // MQUEUE_MAGIC in the kernel's ipc/mqueue.c
 	var fs unix.Statfs_t
 	return unix.Statfs(QueueDir, &fs) == nil && fs.Type == mqueueMagic
 }
 
-// Account is one that a server started by root becomes. This does not use lab/daemon: students get the judging
-// programs, which must contain nothing of what they are to write.
+// Account looks up an account that a server started by root switches to. It does not use lab/daemon: students get the
+// judging programs, which must contain nothing of what they are to write.
 func Account(name string) (uid, gid int, err error) {
 	account, err := user.Lookup(name)
 	if err == nil {
@@ -81,7 +81,7 @@ func QueueMode(name string) (uint32, error) {
 	return st.Mode & 0o7777, err
 }
 
-// MakeQueueOf makes a request queue owned by another user and open to everybody.
+// MakeQueueOf makes a request queue owned by another user and writable by everybody.
 func MakeQueueOf(name string, uid int) error {
 	attr := &mq.Attr{MaxMsg: 1, MsgSize: wire.RequestSize}
 	q, err := mq.Open(name, os.O_RDONLY|os.O_CREATE|os.O_EXCL, 0o600, attr)

@@ -12,8 +12,7 @@ import (
 	"daemonlab/specs/finding"
 )
 
-// FakeServer is a request queue for which the spec itself is the server, so that judging a client needs no server
-// program.
+// FakeServer is a request queue served by the spec itself; judging a client then needs no server program.
 type FakeServer struct {
 	Queue    string
 	requests *mq.Queue
@@ -48,7 +47,7 @@ type Conversation struct {
 	reply   *mq.Queue
 }
 
-// Accept waits for a request and checks it, path included. The caller closes the conversation.
+// Accept waits for a request and checks it, including the path. The caller closes the conversation.
 func (f *FakeServer) Accept(ctx context.Context, path string) (*Conversation, error) {
 	buf := make([]byte, wire.RequestSize)
 	n, _, err := f.requests.Receive(ctx, buf)
@@ -101,7 +100,7 @@ func (c *Conversation) SendFile(ctx context.Context, content []byte) error {
 	return err
 }
 
-// Close closes the reply queue, and removes one that the client has left.
+// Close closes the reply queue, and removes it if the client left it.
 func (c *Conversation) Close() {
 	mq.Unlink(c.Request.Reply)
 	c.reply.Close()

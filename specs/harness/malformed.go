@@ -9,7 +9,7 @@ import (
 	"daemonlab/specs/rubric"
 )
 
-// ErrMalformed means that a message is no request.
+// ErrMalformed means that a message is not a request.
 var ErrMalformed = errors.New("the message is no request")
 
 // Offsets of the fields of struct request; pid is at 0.
@@ -26,7 +26,7 @@ func parseRequest(message []byte, path string) (wire.Request, error) {
 	}
 	whole := pathAt + len(path) + 1
 	reply := bytes.IndexByte(message, '/')
-	behind := max(reply, 0) + max(bytes.IndexByte(message[max(reply, 0):], 0), 0) // the reply queue may have the path in its name
+	behind := max(reply, 0) + max(bytes.IndexByte(message[max(reply, 0):], 0), 0) // the name may contain the path
 	at := bytes.Index(message[behind:], []byte(path))
 	if at >= 0 {
 		at += behind

@@ -8,7 +8,7 @@ import (
 	"daemonlab/lab/wire"
 )
 
-// The error follows from what the message looks like, even if the reply queue's name contains the path.
+// The error describes the message, even if the reply queue's name contains the path.
 func TestAMalformedRequestIsExplained(t *testing.T) {
 	right, err := wire.Request{PID: 1, Reply: "/mqfile-1", Path: "file"}.Append(nil)
 	if err != nil {

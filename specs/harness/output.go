@@ -7,10 +7,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxOutput is how much of a client's output is kept, in bytes: more than any spec has it write.
+// maxOutput is how much of a client's output is kept, in bytes: more than any spec makes it write.
 const maxOutput = 1 << 20
 
-// capped keeps the first maxOutput bytes that are written to it and drops the rest.
+// capped keeps the first maxOutput bytes written to it and drops the rest.
 type capped []byte
 
 func (c *capped) Write(p []byte) (int, error) {
@@ -19,7 +19,7 @@ func (c *capped) Write(p []byte) (int, error) {
 }
 
 // errorPipe is the stderr of a program that leaves a daemon, or of its launcher. Nobody reads the pipe until the
-// program has ended: one that writes more than fits, a thousand times the line it may write, blocks and fills no disk.
+// program has ended: one that writes more than fits, a thousand times its allowed line, blocks and fills no disk.
 type errorPipe struct {
 	reader, writer *os.File
 }
@@ -34,8 +34,8 @@ func (p errorPipe) close() {
 	p.writer.Close()
 }
 
-// text returns what is in the pipe when the program has ended. A daemon that has kept the pipe open must neither block
-// nor get SIGPIPE for it, so later output is read and dropped.
+// text returns the content of the pipe after the program has ended. A daemon that kept the pipe open must neither block
+// nor get SIGPIPE, so later output is read and dropped.
 func (p errorPipe) text() string {
 	p.writer.Close()
 	buf, n := make([]byte, 64<<10), 0 // a pipe's capacity, pipe(7)
@@ -52,12 +52,11 @@ func (p errorPipe) text() string {
 	return string(buf[:max(n, 0)])
 }
 
-// Output collects the output of a start by writer: a socket, since the kernel tells who sent each piece.
+// Output collects the output of a start by writer: a socket, because the kernel identifies the sender of each piece.
 type Output struct {
 	reader, writer *os.File
 }
 
-// NewOutput makes one.
 func NewOutput() (*Output, error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
@@ -71,7 +70,7 @@ func NewOutput() (*Output, error) {
 	return o, unix.SetNonblock(fds[1], false) // for the program
 }
 
-// By returns the unread output of a process so far.
+// By returns the unread output of a process.
 func (o *Output) By(pid int) (text string) {
 	buf, control := make([]byte, 4096), make([]byte, unix.CmsgSpace(unix.SizeofUcred))
 	conn, err := o.reader.SyscallConn()
@@ -95,7 +94,6 @@ func (o *Output) By(pid int) (text string) {
 	return text
 }
 
-// Close closes both ends.
 func (o *Output) Close() {
 	o.reader.Close()
 	o.writer.Close()

@@ -21,27 +21,27 @@ var (
 )
 
 const (
-	// beat is the period at which the machine is measured. A measurement costs a processor about 1 ms.
+	// beat is the period at which the machine is measured. A measurement costs about 1 ms of CPU time.
 	beat = 200 * time.Millisecond
-	// longStart is after how long the clock checks on a process it started. The check reads all of /proc: at each beat
-	// it would occupy a slow machine's processors.
+	// longStart is when the clock starts to check on a process it started. The check reads all of /proc: done at each
+	// beat it would keep a slow machine busy.
 	longStart = 5 * time.Second
-	// usualStart is more than an idle machine's time to start a process, a millisecond or two.
+	// usualStart exceeds the time an idle machine takes to start a process, a millisecond or two.
 	usualStart = 4 * time.Millisecond
 )
 
 // clock slows down with the machine: while a process starts, usualStart passes, however long it takes. So it nearly
-// stands still while a control group is throttled (cgroups(7), cpu.max), other processes have the processor or a
-// virtual machine is held up, and it is slow on an emulated processor. A limit on it gives a correct program what it
-// needs anywhere, and ends soon on an ordinary machine. While a program waits for a disk, which others may keep busy,
-// it runs at a quarter speed.
+// stands still while a control group is throttled (cgroups(7), cpu.max), other processes use the processors or a
+// virtual machine is paused, and it is slow on an emulated processor. A limit on this clock gives a correct program
+// what it needs anywhere, and expires soon on an ordinary machine. While a program waits for a disk, which others may
+// keep busy, it runs at a quarter speed.
 type clock struct {
 	once   sync.Once
 	mu     sync.Mutex
 	now    time.Duration
 	slow   float64       // how many times longer than usual the last start took
 	begun  time.Time     // when the current beat began
-	held   time.Duration // the latest that a beat was late
+	held   time.Duration // longest delay of a beat
 	alarms map[*alarm]struct{}
 }
 
@@ -52,7 +52,7 @@ type alarm struct {
 
 var machine = clock{slow: 1, alarms: map[*alarm]struct{}{}}
 
-// Now reads a clock that runs only as fast as this machine under its load. Only differences mean anything.
+// Now reads a clock that runs only as fast as this machine under its load. Only differences are meaningful.
 func Now() time.Duration {
 	machine.once.Do(machine.start)
 	machine.mu.Lock()
@@ -68,7 +68,7 @@ func Slowness() float64 {
 	return machine.slow
 }
 
-// HeldUp returns the longest time since its last call for which this machine kept a process from running or took to
+// HeldUp returns the longest time since its last call for which this machine kept a process from running, or took to
 // start one.
 func HeldUp() time.Duration {
 	Now()
@@ -92,10 +92,10 @@ func NewStopwatch() Stopwatch {
 	return Stopwatch{begun: time.Now(), now: Now()}
 }
 
-// Look adds the time since the last look, at most glance, to the daemon's sleep. The machine has not taken that time
+// Look adds the time since the last look, at most glance, to the daemon's sleep. The machine did not take that time
 // from it, however slow the clock of [Now] was.
 func (s *Stopwatch) Look(daemon *Server) {
-	const glance = 50 * time.Millisecond // longer ago it may have waited for a processor, as this program did
+	const glance = 50 * time.Millisecond // earlier it may have waited for a processor, as we did
 	now := time.Now()
 	if !s.looked.IsZero() && daemon.Sleeps() {
 		s.asleep += min(now.Sub(s.looked), glance)
@@ -118,7 +118,7 @@ func Stretched(d time.Duration) time.Duration {
 	return time.Duration(float64(d) * Slowness())
 }
 
-// AfterFunc calls f in a goroutine of its own once d has passed on the clock of [Now], unless stop is called before.
+// AfterFunc calls f in its own goroutine once d has passed on the clock of [Now], unless stop is called first.
 func AfterFunc(d time.Duration, f func()) (stop func()) {
 	a := &alarm{Now() + d, f}
 	machine.mu.Lock()
@@ -201,9 +201,9 @@ func startProcess() time.Duration {
 	return time.Since(begin)
 }
 
-// killStopped kills the clock's process if somebody has stopped it: the clock would stop with it. It may still be in
-// vfork(2), a copy of this program for which this one waits. If Go's runtime then stops the world, this waits too, and
-// the judge's own limit ends the row.
+// killStopped kills the clock's process if somebody has stopped it: the clock would stop with it. The process may still
+// be in vfork(2), a copy of this program for which this one waits. If Go's runtime then stops the world, this waits
+// too, and the judge's own limit ends the row.
 func killStopped(done <-chan struct{}) {
 	for {
 		select {

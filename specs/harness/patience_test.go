@@ -14,7 +14,7 @@ import (
 
 const partVariable = "HARNESS_TEST_PART"
 
-// TestMain makes this program report, when a test asks for it, how far the clock goes in a second and how long a
+// TestMain makes this program, when a test asks for it, report how far the clock goes in a second and how long a
 // process is held up meanwhile.
 func TestMain(m *testing.M) {
 	if os.Getenv(partVariable) == "" {
@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 	fmt.Println(watch.Within(time.Second), harness.HeldUp() > 100*time.Millisecond)
 }
 
-// clockOf runs this program in a group with that percentage of a processor, beside a loop that uses it up.
+// clockOf runs this program in a group with a percentage of a processor, beside a loop that uses it up.
 func clockOf(t *testing.T, percent float64) string {
 	t.Helper()
 	group, err := harness.StarvedGroup(percent)
@@ -69,7 +69,7 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
-// Processes the suite starts itself, as the clock does, never count as left by a program.
+// Processes that the suite itself starts, as the clock does, never count as left by a program.
 func TestOwnProcessesAreNotAdopted(t *testing.T) {
 	if err := harness.AdoptOrphans(); err != nil {
 		t.Fatal(err)

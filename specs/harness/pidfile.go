@@ -9,14 +9,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Holder is a server, played by the suite, that has locked its PID file but not yet written its PID.
+// Holder is the suite playing a server that has locked its PID file but not yet written its PID.
 type Holder struct {
 	file   *os.File
 	opened *os.File // of inotify(7)
 }
 
-// HoldPIDFile makes a PID file as left by an earlier server, and locks it with flock(2) and fcntl(2), since a program
-// may use either.
+// HoldPIDFile makes a PID file as an earlier server would leave it, and locks it with flock(2) and fcntl(2), as a
+// program may use either.
 func HoldPIDFile(path string, stale int) (*Holder, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
@@ -40,7 +40,7 @@ func (h *Holder) Write(pid int) error {
 	return errors.Join(err, h.file.Truncate(int64(len(line))))
 }
 
-// WaitForReader waits until another process opens the file, done is closed, or [Slack] is over.
+// WaitForReader waits until another process opens the file, done is closed, or [Slack] has passed.
 func (h *Holder) WaitForReader(ctx context.Context, done <-chan struct{}) {
 	ctx, cancel := WithTimeout(ctx, Slack)
 	defer cancel()

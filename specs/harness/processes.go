@@ -17,18 +17,18 @@ import (
 
 var proc = procfs.New("/proc")
 
-// AdoptOrphans makes this process the parent of every descendant that loses its own.
+// AdoptOrphans makes this process a subreaper, prctl(2).
 func AdoptOrphans() error {
 	return os.NewSyscallError("prctl PR_SET_CHILD_SUBREAPER", unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
 }
 
-// own are children that the suite itself started and waits for.
+// own are the children that the suite itself starts and waits for.
 var own = struct {
 	sync.Mutex
 	pids map[int]bool
 }{pids: map[int]bool{}}
 
-// startOwn starts a child of the suite's own. A search for what a program has left sees it as such or not at all.
+// startOwn starts a child of the suite. A concurrent search for leftovers sees it as such or not at all.
 func startOwn(cmd *exec.Cmd) error {
 	own.Lock()
 	defer own.Unlock()
@@ -39,7 +39,7 @@ func startOwn(cmd *exec.Cmd) error {
 	return err
 }
 
-// waitForOwn waits until a child of the suite's own has ended.
+// waitForOwn waits until a child of the suite has ended.
 func waitForOwn(cmd *exec.Cmd) error {
 	err := cmd.Wait()
 	own.Lock()
@@ -91,8 +91,8 @@ func adopted() (living, ended []procfs.Stat, err error) {
 	return living, ended, nil
 }
 
-// waitable reports whether a child can be reaped. The state in /proc is that of its first thread, which can end before
-// the others: a PID namespace's first process then shows as a zombie while the others are still being killed.
+// waitable reports whether a child can be reaped. The state in /proc is its first thread's, which can end before the
+// others: a PID namespace's first process then shows as a zombie while the others are still being killed.
 func waitable(pid int) bool {
 	var info unix.Siginfo
 	err := unix.Waitid(unix.P_PID, pid, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
@@ -101,7 +101,7 @@ func waitable(pid int) bool {
 
 func reap(pid int) { wait4(pid, unix.WNOHANG) }
 
-// wait4 records how a process has ended, if it has.
+// wait4 records a process's wait status, if it has ended.
 func wait4(pid, options int) (status unix.WaitStatus, err error) {
 	for {
 		reaped, err := unix.Wait4(pid, &status, options, nil)
@@ -114,14 +114,14 @@ func wait4(pid, options int) (status unix.WaitStatus, err error) {
 	}
 }
 
-// KillAdopted kills everything that programs under test have left, until nothing remains.
+// KillAdopted kills whatever programs under test have left, until nothing remains.
 func KillAdopted() error {
 	for deadline := Now() + 10*time.Second; Now() < deadline; {
 		living, ended, err := adopted()
 		if err != nil || len(living)+len(ended) == 0 {
 			return err
 		}
-		// What forks faster than /proc can be read is found by its group's dead processes.
+		// A process that forks faster than /proc can be read is found through its group's dead processes.
 		for _, s := range append(ended, living...) {
 			killGroup(s)
 		}
@@ -136,8 +136,8 @@ func KillAdopted() error {
 }
 
 // killGroup kills a process's group, which no member can escape by forking at that moment. A group lies within one
-// session. In another session than the suite's, it was made by something that the program under test started; in the
-// suite's own session a group may contain strangers.
+// session. One outside the suite's session was made by the program under test or a descendant; in the suite's own
+// session it may contain strangers.
 func killGroup(s procfs.Stat) {
 	session, err := unix.Getsid(0)
 	if err == nil && s.Session != session && s.Pgrp > 1 {
@@ -158,7 +158,7 @@ func killAndWait(pid int) {
 	reap(pid)
 }
 
-// CombinedOutput runs a command of the suite's own, which must not count as left by a program.
+// CombinedOutput runs a command of the suite, which must not count as left by a program.
 func CombinedOutput(cmd *exec.Cmd) ([]byte, error) {
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out

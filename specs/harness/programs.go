@@ -19,8 +19,8 @@ const (
 	ServerVariable   = "SPECS_SERVER"
 	ClientVariable   = "SPECS_CLIENT"
 	LauncherVariable = "SPECS_LAUNCHER"
-	RowVariable      = "SPECS_ROW"           // not a flag: programs may read the command lines of others
-	OrdersVariable   = "SPECS_LAUNCH_ORDERS" // for the launcher, at each start of a program, separated by spaces
+	RowVariable      = "SPECS_ROW"           // not a flag: programs can read command lines
+	OrdersVariable   = "SPECS_LAUNCH_ORDERS" // options for the launcher at each start, separated by spaces
 )
 
 // Untrusted reports whether the programs are started confined.
@@ -28,7 +28,7 @@ func Untrusted() bool {
 	return os.Getenv(OrdersVariable) != ""
 }
 
-// FindPrograms takes the programs named by the environment and builds the others into dir.
+// FindPrograms uses the programs named by the environment and builds the others into dir.
 func FindPrograms(dir string) (p Programs, err error) {
 	for _, program := range []struct {
 		file              *string
@@ -48,7 +48,7 @@ func FindPrograms(dir string) (p Programs, err error) {
 
 func find(variable, pkg, file string) (string, error) {
 	if named := os.Getenv(variable); filepath.IsAbs(named) {
-		return named, nil // if it is gone later, that is found then
+		return named, nil // if it disappears, the start will report it
 	} else if named != "" {
 		path, err := exec.LookPath(named)
 		if err != nil {

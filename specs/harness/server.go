@@ -24,7 +24,7 @@ import (
 	"daemonlab/specs/rubric"
 )
 
-// Place is where a server works: a directory and a queue name of its own.
+// Place is a server's own directory and queue name.
 type Place struct {
 	Dir     string // removed at the end
 	Root    string // the served directory
@@ -33,8 +33,8 @@ type Place struct {
 	Log     string
 }
 
-// NewPlace makes the directory. Anybody may write to the log's directory, since the account that a daemon becomes has
-// to make a new log file after a rotation.
+// NewPlace makes the directory. Everybody may write to the log's directory: after a rotation the daemon's account must
+// be able to create a new log file.
 func NewPlace() (Place, error) {
 	dir, err := os.MkdirTemp("", "specs-")
 	if err != nil {
@@ -58,13 +58,13 @@ func (p Place) Remove() {
 	os.RemoveAll(p.Dir)
 }
 
-// WriteFile puts a file that everybody may read below the root.
+// WriteFile writes a world-readable file below the root.
 func (p Place) WriteFile(name string, content []byte) error {
 	path := filepath.Join(p.Root, name)
 	return errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, content, 0o644), os.Chmod(path, 0o644))
 }
 
-// WriteHole puts a sparse file below the root: all bytes are 0 and none are on disk.
+// WriteHole makes a sparse file below the root: all bytes are 0, none are on disk.
 func (p Place) WriteHole(name string, size int64) error {
 	return errors.Join(p.WriteFile(name, nil), os.Truncate(filepath.Join(p.Root, name), size))
 }
@@ -77,18 +77,18 @@ func (p Place) Args() []string {
 // Start is one run of a server's original process.
 type Start struct {
 	Args    []string
-	Exit    int    // status, 128 plus the signal's number if one ended it, -1 if it had to be killed
-	Stderr  string // what it said
-	Session int    // in which it was started
+	Exit    int // status, 128 plus the signal if one ended it, -1 if it had to be killed
+	Stderr  string
+	Session int // that it was started in
 	PID     int
-	Files   []procfs.FileID // with which it was started
+	Files   []procfs.FileID // that it was started with
 }
 
 // ErrHangs means that the original process did not return.
 var ErrHangs = errors.New("the original process did not return")
 
-// Run starts a program in a setting and waits for the original process. A start that fails with EMFILE is repeated
-// when there is room for a request queue: rows judged in parallel may have used up RLIMIT_MSGQUEUE.
+// Run starts a program in a setting and waits for the original process. A start that fails with EMFILE is repeated once
+// there is room for a request queue: rows judged in parallel may have used up RLIMIT_MSGQUEUE.
 func (p Programs) Run(ctx context.Context, s Setting, program string, args ...string) (Start, error) {
 	const starts = 3
 	for n := 1; ; n++ {
@@ -134,14 +134,14 @@ func (p Programs) runOnce(ctx context.Context, s Setting, program string, args .
 	}
 	if err := startOwn(cmd); err != nil {
 		stderr.close()
-		if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.ENOMEM) { // what the program has left may have used up all
+		if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.ENOMEM) { // perhaps used up by the program's leftovers
 			return Start{}, err
 		}
 		return Start{}, suiteFailed(err)
 	}
 	session, _ := unix.Getsid(0)
 	if s.Hostile {
-		session = cmd.Process.Pid // the launcher makes one, for the terminal
+		session = cmd.Process.Pid // the launcher makes one for the terminal
 	}
 	err = waitWithin(ctx, cmd)
 	start := Start{Args: args, Exit: tool.ExitStatus(cmd.ProcessState), Stderr: strings.ToValidUTF8(stderr.text(), "?"), Session: session, PID: cmd.Process.Pid, Files: files}
@@ -157,7 +157,7 @@ func (p Programs) runOnce(ctx context.Context, s Setting, program string, args .
 	return start, err
 }
 
-// refused returns why the kernel does not execute an existing program, 0 if the launcher failed at something else.
+// refused returns why the kernel will not execute an existing program, 0 if the launcher failed at something else.
 func refused(said string) unix.Errno {
 	for _, errno := range []unix.Errno{unix.ENOENT, unix.ENOEXEC} {
 		if strings.HasPrefix(said, "launch: exec ") && strings.HasSuffix(said, errno.Error()+"\n") {
@@ -167,7 +167,7 @@ func refused(said string) unix.Errno {
 	return 0
 }
 
-// filesOf returns the files that a command is started with.
+// filesOf returns the files that a command starts with.
 func filesOf(cmd *exec.Cmd) (ids []procfs.FileID, err error) {
 	files := slices.Clone(cmd.ExtraFiles)
 	for _, standard := range []any{cmd.Stdin, cmd.Stdout, cmd.Stderr} {
@@ -190,9 +190,9 @@ var ErrSuite = errors.New("the suite could not start the program")
 
 func suiteFailed(err error) error { return fmt.Errorf("%w: %w", ErrSuite, err) }
 
-// waitWithin waits for the original process, but only [Patience] for one that loops or sleeps.
+// waitWithin waits for the original process, for at most [Patience] if it loops or sleeps.
 func waitWithin(ctx context.Context, cmd *exec.Cmd) error {
-	const most = 4 // times Patience, for one that is held up
+	const most = 4 // times Patience, if it is held up
 	begin := time.Now()
 	done := make(chan struct{})
 	go func() {
@@ -217,8 +217,8 @@ func waitWithin(ctx context.Context, cmd *exec.Cmd) error {
 	}
 }
 
-// whatItDoes reports whether a start that does not end is running, in which of its processes, or waiting. It is held
-// up if one of them waits for a disk, or is runnable and has had less processor time than a loop would have by now.
+// whatItDoes says whether a start that does not end is running, and in which process, or waiting. It is held up if one
+// of its processes waits for a disk, or is runnable and has used less CPU time than a loop would have by now.
 func whatItDoes(original int) (doing rubric.Text, heldUp bool) {
 	itself, _ := proc.Process(original).Stat()
 	children, _ := proc.Children(original)
@@ -231,13 +231,13 @@ func whatItDoes(original int) (doing rubric.Text, heldUp bool) {
 		}
 	}
 	const (
-		ticks = 100         // a second, see sysconf(3)
-		loop  = time.Second // of processor time
+		ticks = 100         // per second, see sysconf(3)
+		loop  = time.Second // CPU time
 	)
 	used := time.Duration(busiest.UserTime+busiest.SysTime) * time.Second / ticks
 	switch {
 	case busiest.Pid == 0 || heldUp:
-		in, _ := os.ReadFile(proc.Process(original).Path("wchan")) // the kernel function that it sleeps in, see proc(5)
+		in, _ := os.ReadFile(proc.Process(original).Path("wchan")) // kernel function it sleeps in, see proc(5)
 		switch {
 		case strings.Contains(string(in), "do_wait") && len(children) > 0:
 			return finding.Say("it waits for its child, PID %d, to end: wait(2)", children[0].Pid), heldUp
@@ -262,23 +262,23 @@ type Server struct {
 	PID     int
 	Process procfs.Process
 	program string
-	toEnd   bool // it was told to end
+	toEnd   bool // it was asked to end
 	handle  *pidfd.Process
-	ended   context.Context // done when the daemon is
+	ended   context.Context // done once the daemon has ended
 }
 
-// daemons are the servers that were started and not closed, by the name of their queue.
+// daemons are the running servers, by queue name.
 var daemons sync.Map
 
 // ErrNoDaemon means that a start returned 0 and left no process.
 var ErrNoDaemon = errors.New("the start returned 0 but no daemon is there")
 
-// StartServer starts a server at a place, with more flags, and finds its daemon.
+// StartServer starts a server at a place, with extra flags, and finds its daemon.
 func (p Programs) StartServer(ctx context.Context, place Place, s Setting, more ...string) (*Server, error) {
 	return p.StartServerBy(ctx, place, s, append(place.Args(), more...)...)
 }
 
-// StartServerBy starts a server with flags that lead to a place, and finds its daemon.
+// StartServerBy starts a server with flags that name a place, and finds its daemon.
 func (p Programs) StartServerBy(ctx context.Context, place Place, s Setting, args ...string) (*Server, error) {
 	start, err := p.Run(ctx, s, p.Server, args...)
 	if err != nil {
@@ -287,7 +287,7 @@ func (p Programs) StartServerBy(ctx context.Context, place Place, s Setting, arg
 	if start.Exit != 0 {
 		_, ended, _ := adopted()
 		how, by := endingOfLast(ended, p.Server)
-		if by == 0 { // if the daemon exited, the original has said why
+		if by == 0 { // if the daemon exited, the original has reported why
 			how = rubric.Text{}
 		}
 		err := errNotStarted
@@ -333,7 +333,7 @@ func (s Start) said() rubric.Text {
 	return finding.Same("stderr: %.500q", s.Stderr)
 }
 
-// ended says how the original process ended.
+// ended describes how the original process ended.
 func (s Start) ended(program string) rubric.Text {
 	if s.Exit > 128 {
 		sig := unix.Signal(s.Exit - 128)
@@ -346,8 +346,8 @@ func (s Start) ended(program string) rubric.Text {
 	return finding.Say("the original process returned %d", s.Exit)
 }
 
-// findDaemon picks the daemon from the processes that the start has left: the one registered for notification, else
-// the one that the PID file names, else the last of the line.
+// findDaemon picks the daemon among the processes that the start has left: the one registered for notification, else
+// the one named by the PID file, else the last of the line.
 func (p Place) findDaemon(program string) (int, error) {
 	left, ended, err := adopted()
 	if err != nil {
@@ -407,7 +407,7 @@ func (s *Server) Stop(ctx context.Context) error {
 	}
 }
 
-// FavourMain lowers the priority of every thread of the daemon but the main one, so that the main one runs first.
+// FavourMain lowers the priority of all threads of the daemon except the main one, so that the main one runs first.
 func (s *Server) FavourMain() error {
 	tasks, err := s.Process.Tasks()
 	for _, t := range tasks {
@@ -418,12 +418,11 @@ func (s *Server) FavourMain() error {
 	return err
 }
 
-// Continue sends SIGCONT.
 func (s *Server) Continue() {
 	s.Signal(unix.SIGCONT)
 }
 
-// Sleeps reports whether the daemon lives and no thread of it runs or waits for a disk.
+// Sleeps reports whether the daemon is alive and none of its threads runs or waits for a disk.
 func (s *Server) Sleeps() bool {
 	return s.Alive() && !s.hasThread(func(state procfs.State) bool { return state != 'S' && !state.Ended() })
 }
@@ -433,7 +432,7 @@ func (s *Server) hasThread(that func(procfs.State) bool) bool {
 	return slices.ContainsFunc(tasks, func(t procfs.Status) bool { return that(t.State) })
 }
 
-// waitForDisk reports whether a daemon, or what the suite has started, waits for a disk.
+// waitForDisk reports whether a daemon, or a child of the suite, waits for a disk.
 func waitForDisk() (waits bool) {
 	const state = 'D' // uninterruptible, see proc(5)
 	own.Lock()
@@ -455,7 +454,7 @@ func (s *Server) WaitForEnd(ctx context.Context) (unix.WaitStatus, error) {
 	select {
 	case <-s.ended.Done():
 		status, err := wait4(s.PID, 0)
-		if err == unix.ECHILD { // not adopted: a child of another remaining process
+		if err == unix.ECHILD { // not adopted: the child of another process that remains
 			err = nil
 		}
 		return status, os.NewSyscallError("wait4", err)
@@ -470,7 +469,7 @@ func (s *Server) Alive() bool {
 	return err == nil && !ended
 }
 
-// Close ends whatever is left of the server.
+// Close releases the handle; the daemon itself is left to [KillAdopted].
 func (s *Server) Close() {
 	if s.handle != nil {
 		daemons.CompareAndDelete(s.Queue, s)

@@ -13,18 +13,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Setting is the environment a program is started in.
+// Setting is the environment that a program is started in.
 type Setting struct {
 	Hostile      bool     // everything that a starter can leave behind, see Hostile
 	Cwd          string   // working directory, the suite's own if empty
 	KillAtNotify bool     // the kernel kills the caller of mq_notify(2)
-	Output       *Output  // stdout and stderr, if of interest; not in the hostile setting
-	Orders       []string // further orders to the launcher
+	Output       *Output  // stdout and stderr, if wanted; not in the hostile setting
+	Orders       []string // further options for the launcher
 }
 
-// Hostile is the setting of every spec about a daemon: files open at low and high numbers, signals ignored and
-// blocked, a strict umask, useless variables, supplementary groups if started by root, and a controlling terminal,
-// which is also stdin and stdout: a starter's /dev/null there would look like the daemon's own.
+// Hostile is the setting of every spec about a daemon: files open at low and high numbers, signals ignored and blocked,
+// a strict umask, useless variables, supplementary groups if started by root, and a controlling terminal, which is also
+// stdin and stdout: a starter's /dev/null there would look like the daemon's own.
 func Hostile() Setting {
 	return Setting{Hostile: true}
 }
@@ -40,7 +40,7 @@ var hostileOrders = []string{
 	"--env", "LD_LIBRARY_PATH=/nonexistent", "--env", "no equals sign", "--env", "LARGE=" + strings.Repeat("x", 100<<10),
 }
 
-// hostileFiles are open in the suite for all hostile starts of this process.
+// hostileFiles stay open in the suite for all hostile starts.
 type hostileFiles struct {
 	planted  []*os.File
 	terminal *os.File
@@ -61,7 +61,7 @@ func openHostileFiles() (h hostileFiles, err error) {
 	}
 	h.master, h.terminal, err = OpenTerminal()
 	if err == nil {
-		go io.Copy(io.Discard, h.master) // a writer must not block for want of a reader
+		go io.Copy(io.Discard, h.master) // a writer must not block for lack of a reader
 	}
 	return h, err
 }
@@ -84,8 +84,8 @@ func OpenTerminal() (master, terminal *os.File, err error) {
 	return master, terminal, err
 }
 
-// BeyondLimit is a hostile setting with a file open far above RLIMIT_NOFILE, which the starter has lowered since; it
-// returns the descriptor. The program may find the descriptor, but not by counting up to the limit.
+// BeyondLimit returns a hostile setting with a file open far above RLIMIT_NOFILE, which the starter has lowered since,
+// and its descriptor. A program can find the descriptor, but not by counting up to the limit.
 func BeyondLimit() (Setting, int) {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
@@ -95,7 +95,7 @@ func BeyondLimit() (Setting, int) {
 	return Setting{Hostile: true, Orders: []string{"--plant", fmt.Sprintf("3:%d", at), "--rlimit", "nofile=256:256"}}, at
 }
 
-// Command returns the command that starts a program in a setting: the launcher, which executes it.
+// Command returns the command that starts a program in a setting: the launcher, which executes the program.
 func (p Programs) Command(s Setting, program string, args ...string) (*exec.Cmd, error) {
 	cmd := exec.Command(p.Launcher, strings.Fields(os.Getenv(OrdersVariable))...)
 	if s.Hostile {
@@ -126,7 +126,7 @@ func (p Programs) Command(s Setting, program string, args ...string) (*exec.Cmd,
 	return cmd, err
 }
 
-// plainEnvironment is the suite's own, without what identifies the suite.
+// plainEnvironment is the suite's environment without the variables that reveal it.
 func plainEnvironment() (orders []string) {
 	for _, variable := range os.Environ() {
 		if strings.HasPrefix(variable, "SPECS_") {

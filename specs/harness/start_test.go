@@ -9,7 +9,7 @@ import (
 	"daemonlab/specs/harness"
 )
 
-// TestWhoFailed starts a program that prints what the launcher prints when it fails, then makes the launcher fail.
+// TestWhoFailed starts a program that prints the launcher's failure message, then makes the launcher fail.
 func TestWhoFailed(t *testing.T) {
 	t.Setenv(harness.ServerVariable, "/bin/true")
 	t.Setenv(harness.ClientVariable, "/bin/true")

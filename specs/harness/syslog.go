@@ -11,17 +11,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Syslog is the log daemon behind /dev/log, played by the suite in a mount namespace of its own.
+// Syslog is the suite playing the log daemon behind /dev/log, in a mount namespace of its own.
 type Syslog struct {
 	conn *net.UnixConn
 	dev  string
 }
 
-// devices are those a program may need in /dev.
+// devices are what a program may need in /dev.
 var devices = []string{"null", "zero", "full", "random", "urandom", "tty"}
 
-// NewSyslog mounts a directory, which it makes, over /dev. It needs a mount namespace shared with nobody, see
-// [OwnNamespaces]. The caller closes the log daemon.
+// NewSyslog mounts a directory, which it makes, over /dev. It needs a mount namespace of its own, see [OwnNamespaces].
+// The caller closes the log daemon.
 func NewSyslog(dev string) (*Syslog, error) {
 	socket := filepath.Join(dev, "log")
 	if err := makeDir(dev, 0o755); err != nil {
@@ -52,13 +52,13 @@ func bind(from, to string) error {
 func (s *Syslog) Line(ctx context.Context) (string, error) {
 	ctx, cancel := WithTimeout(ctx, Patience)
 	defer cancel()
-	defer context.AfterFunc(ctx, func() { s.conn.SetReadDeadline(time.Unix(1, 0)) })() // long past
+	defer context.AfterFunc(ctx, func() { s.conn.SetReadDeadline(time.Unix(1, 0)) })() // in the past
 	line := make([]byte, 1024)
 	n, err := s.conn.Read(line)
 	return string(line[:n]), err
 }
 
-// Close unmounts it from /dev. Programs that still run keep theirs.
+// Close unmounts it from /dev. Programs still running keep theirs.
 func (s *Syslog) Close() {
 	s.conn.Close()
 	unix.Unmount("/dev", unix.MNT_DETACH)
