@@ -10,18 +10,17 @@ import (
 	"daemonlab/lab/procfs"
 )
 
-// rootMayKeep are the capabilities that let a program started by root become another user and handle its files.
-// Without the others it can neither mount nor trace a process that has more than it has.
+// rootMayKeep are the capabilities that let a program started by root switch users and handle its files. Without the
+// others it can neither mount nor trace a process with more capabilities.
 var rootMayKeep = procfs.NewCapSet(
 	unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_FOWNER, unix.CAP_FSETID, unix.CAP_KILL, unix.CAP_SETGID,
 	unix.CAP_SETUID, unix.CAP_SETPCAP, unix.CAP_IPC_OWNER,
 )
 
-// victim is the oom_score_adj of the first process to kill (proc(5)).
+// victim is the oom_score_adj of the OOM killer's first choice (proc(5)).
 const victim = "1000"
 
-// confineProgram takes from an untrusted program what only the suite may have. The launcher itself keeps it until it
-// executes the program.
+// confineProgram takes from an untrusted program what only the suite may have. The launcher itself keeps it until exec.
 func (o *orders) confineProgram() error {
 	if !o.confine {
 		return nil
@@ -48,7 +47,7 @@ func dropFromBounding() error {
 		}
 		err := unix.Prctl(unix.PR_CAPBSET_DROP, uintptr(c), 0, 0, 0)
 		if errors.Is(err, unix.EINVAL) {
-			return nil // beyond the kernel's last
+			return nil // beyond the kernel's last one
 		}
 		if err != nil {
 			return fmt.Errorf("prctl PR_CAPBSET_DROP %d: %w", c, err)
@@ -80,12 +79,12 @@ func installFilter(program []unix.SockFilter) error {
 	return setFilter(program)
 }
 
-// Offsets in struct seccomp_data, on the little-endian machines that the sigaction of sys_linux.go is for.
+// Offsets in struct seccomp_data, on the little-endian machines of sys_linux.go.
 const (
 	systemCall = 0        // nr
-	arch       = 4        // of the system call's numbers
-	first      = 16       // args[0], its lower half
-	fourth     = 16 + 3*8 // args[3], its lower half
+	arch       = 4        // of the system call
+	first      = 16       // args[0], low half
+	fourth     = 16 + 3*8 // args[3], low half
 )
 
 const (
@@ -95,7 +94,7 @@ const (
 	give        = unix.BPF_RET | unix.BPF_K
 )
 
-// killFilter kills at mq_notify(2) and allows the rest.
+// killFilter kills at mq_notify(2) and allows everything else.
 var killFilter = []unix.SockFilter{
 	{Code: load, K: systemCall},
 	{Code: jumpEqual, Jf: 1, K: unix.SYS_MQ_NOTIFY},
@@ -103,7 +102,7 @@ var killFilter = []unix.SockFilter{
 	{Code: give, K: unix.SECCOMP_RET_ALLOW},
 }
 
-// badDiskFilter fails pread64(2) at the offset and beyond, and allows the rest.
+// badDiskFilter fails pread64(2) from an offset on, and allows everything else.
 func badDiskFilter(from uint32) []unix.SockFilter {
 	return []unix.SockFilter{
 		{Code: load, K: systemCall},
@@ -115,13 +114,13 @@ func badDiskFilter(from uint32) []unix.SockFilter {
 	}
 }
 
-// prlimits are the numbers of prlimit(2) for each ABI of these machines, including 32-bit and x32.
+// prlimits has the number of prlimit(2) in each ABI of these machines, including 32-bit and x32.
 var prlimits = []struct{ arch, nr uint32 }{
 	{unix.AUDIT_ARCH_X86_64, 302}, {unix.AUDIT_ARCH_X86_64, 302 | 1<<30}, {unix.AUDIT_ARCH_I386, 340},
 	{unix.AUDIT_ARCH_AARCH64, 261}, {unix.AUDIT_ARCH_ARM, 369},
 }
 
-// ownLimitsFilter fails prlimit(2) of any process but the caller, named as 0. The kernel checks only that the user is
+// ownLimitsFilter fails prlimit(2) for any process but the caller, named as 0. The kernel only checks that the user is
 // the same, not the other process's capabilities.
 func ownLimitsFilter() (program []unix.SockFilter) {
 	for i, prlimit := range prlimits {

@@ -21,7 +21,6 @@ import (
 	"daemonlab/specs/harness"
 )
 
-// launcher is the program under test.
 var launcher string
 
 // helperEnv names the part that this test binary plays as the launched program.
@@ -60,13 +59,13 @@ func build(m *testing.M) int {
 	return m.Run()
 }
 
-// target is cat(1), which leaves its setting alone and waits for its input to end.
+// target is cat(1), which leaves its setting alone and exits at end of input.
 type target struct {
 	procfs.Process
 	cmd *exec.Cmd
 }
 
-// start makes the launcher start cat and returns when that has echoed something, so is now running.
+// start makes the launcher start cat and returns once cat has echoed something and so is running.
 func start(t *testing.T, given []*os.File, orders ...string) target {
 	t.Helper()
 	cmd := exec.Command(launcher, append(orders, "--", "cat")...)
@@ -93,7 +92,7 @@ func equal[T any](t *testing.T, what string, got, want T) {
 	}
 }
 
-// TestHostile is the setting that the specs of the daemon use.
+// TestHostile uses the setting of the daemon's specs.
 func TestHostile(t *testing.T) {
 	file, pipe, socket, terminal := hostileFiles(t)
 	env := []string{"PATH=/bin", "LD_LIBRARY_PATH=/nonexistent", "IFS=/", "no equals sign", "TWICE=1", "TWICE=2", "E=",
@@ -123,7 +122,7 @@ func (p target) limit(t *testing.T, resource int) (limit unix.Rlimit) {
 	return limit
 }
 
-// hostileFiles opens one file of each kind that device and inode identify, and a terminal.
+// hostileFiles opens one file of each kind identified by device and inode, and a terminal.
 func hostileFiles(t *testing.T) (file, pipe, socket, terminal *os.File) {
 	t.Helper()
 	file, err := os.CreateTemp(t.TempDir(), "")
@@ -146,7 +145,7 @@ func hostileFiles(t *testing.T) (file, pipe, socket, terminal *os.File) {
 	return file, pipe, socket, terminal
 }
 
-// checkFiles checks that the target has the planted files at their numbers, the standard ones, and no others.
+// checkFiles checks that the target has the planted files at their numbers, the standard files, and no others.
 func checkFiles(t *testing.T, p target, planted map[int]*os.File) {
 	t.Helper()
 	fds, err := p.Descriptors()
@@ -189,7 +188,7 @@ func checkSession(t *testing.T, p target, terminal *os.File) {
 	equal(t, "terminal", s.TTY, procfs.TTY(st.Rdev))
 }
 
-// TestPlain starts from a bad setting and gives no orders.
+// TestPlain starts in a bad setting without orders.
 func TestPlain(t *testing.T) {
 	file, pipe, _, _ := hostileFiles(t)
 	p := start(t, []*os.File{file, pipe}, "--plant=3:40,4:41", "--block=SIGTERM", "--ignore=SIGHUP,SIGPIPE,SIGRTMIN",
@@ -206,7 +205,7 @@ func TestPlain(t *testing.T) {
 	equal(t, "environment", vars, os.Environ())
 }
 
-// A limit not set by an order is the one the launcher was started with, though Go has raised it since.
+// A limit that no order sets is the one that the launcher was started with, although Go has raised it since.
 func TestLimitIsHandedOn(t *testing.T) {
 	p := start(t, nil, "--rlimit=nofile=100:200", "--", launcher)
 	equal(t, "RLIMIT_NOFILE", p.limit(t, unix.RLIMIT_NOFILE), unix.Rlimit{Cur: 100, Max: 200})
@@ -226,7 +225,7 @@ func TestSecurebits(t *testing.T) {
 	equal(t, "securebits", out, "4 <nil>\n")
 }
 
-// run launches this test binary in the part named.
+// run launches this test binary to play a part.
 func run(t *testing.T, part string, orders ...string) (string, error) {
 	t.Helper()
 	self, err := os.Executable()
@@ -282,7 +281,7 @@ func TestConfine(t *testing.T) {
 	equal(t, "CapAmb", status.CapAmb, 0)
 	for _, c := range []int{unix.CAP_SYS_PTRACE, unix.CAP_SYS_ADMIN, unix.CAP_SYS_RESOURCE, unix.CAP_DAC_READ_SEARCH} {
 		equal(t, "has capability", status.CapPrm.Has(c), false)
-		if os.Geteuid() == 0 { // only root gets it by executing a program
+		if os.Geteuid() == 0 { // exec grants it to root alone
 			equal(t, "could have it", status.CapBnd.Has(c), false)
 		}
 	}

@@ -1,15 +1,15 @@
 // Command launch starts a program in a setting as bad as a starter may leave it. It sets everything up in its own
-// process and then executes the program, so that the suite's process, where an ignored signal or a low descriptor
+// process and then executes the program, so that the suite's process, in which an ignored signal or a low descriptor
 // could not be undone, is unaffected.
 //
 //	launch [order]... -- program [argument]...
 //
-// What the orders do not name is plain: no descriptor above 2, no signal blocked or ignored. The program has the
-// launcher's PID and whatever user, namespaces and standard files the suite started the launcher with.
+// What the orders do not name is plain: no descriptor above 2, no signal blocked or ignored. The program keeps the
+// launcher's PID, and the user, namespaces and standard files that the suite started the launcher with.
 //
-// An error of the launcher itself is one line that begins `launch: `, with exit status 125: it is the suite's fault
-// and never the program's. With --failures it goes to a descriptor that the program, which may print the same, does
-// not have.
+// A failure of the launcher itself is one line beginning `launch: `, with exit status 125: the suite is at fault, never
+// the program. With --failures the line goes to a descriptor that the program, which could print the same, does not
+// have.
 package main
 
 import (
@@ -23,13 +23,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// exitFailed is the status by which env(1), timeout(1) and others distinguish their own failure from the program's.
+// exitFailed is how env(1), timeout(1) and others tell their own failure from the program's.
 const exitFailed = 125
 
 func main() {
 	o, err := parse(os.Args[1:])
 	if err == nil {
-		// Mask, credentials and seccomp filter are the thread's; execve takes those of the calling one.
+		// Mask, credentials and seccomp filter are per thread; execve uses those of the calling one.
 		runtime.LockOSThread()
 		err = o.launch()
 	}
@@ -38,7 +38,7 @@ func main() {
 }
 
 // launch returns only on failure. The order matters: a terminal needs its descriptor before that is moved, descriptors
-// may lie above the limit that follows, and once signals are set, nothing may follow that Go needs them for.
+// may lie above the limit that follows, and after setSignals nothing may run for which Go needs signals.
 func (o *orders) launch() error {
 	for _, step := range []func() error{
 		o.takeTerminal, o.changeUmask, o.plant, o.limit, o.changeSecurebits, o.confineProgram, o.setSignals, o.filter,
@@ -47,11 +47,11 @@ func (o *orders) launch() error {
 			return err
 		}
 	}
-	err := syscall.Exec(o.program, o.args, o.env) // restores the RLIMIT_NOFILE that package os raised
+	err := syscall.Exec(o.program, o.args, o.env) // restores the RLIMIT_NOFILE that package os has raised
 	return fmt.Errorf("exec %s: %w", o.program, err)
 }
 
-// takeTerminal makes the terminal the controlling one of a new session, which the program then leads.
+// takeTerminal starts a session, which the program then leads, with the terminal as its controlling one.
 func (o *orders) takeTerminal() error {
 	if o.terminal < 0 {
 		return nil
@@ -82,7 +82,7 @@ func (o *orders) limit() error {
 	return nil
 }
 
-// changeSecurebits changes those of the calling thread, which are the ones that execve uses.
+// changeSecurebits changes those of the calling thread, which execve uses.
 func (o *orders) changeSecurebits() error {
 	if !o.noFixup {
 		return nil
@@ -91,9 +91,8 @@ func (o *orders) changeSecurebits() error {
 	return os.NewSyscallError("prctl PR_SET_SECUREBITS", unix.Prctl(unix.PR_SET_SECUREBITS, noSetuidFixup, 0, 0, 0))
 }
 
-// setSignals sets every signal's disposition, and the mask. Package os/signal would not do: it cannot reach the
-// signals that the runtime reserves, and the launcher's own handlers and inherited dispositions (nohup) would show
-// through.
+// setSignals sets every signal's disposition, and the mask. Package os/signal would not do: it cannot reach the signals
+// that the runtime reserves, and the launcher's handlers and inherited dispositions (nohup) would show through.
 func (o *orders) setSignals() error {
 	for sig := syscall.Signal(1); sig <= 64; sig++ {
 		if sig == unix.SIGKILL || sig == unix.SIGSTOP {
@@ -109,8 +108,8 @@ func (o *orders) setSignals() error {
 }
 
 // plant moves the given descriptors to their numbers. Any of these may be in use, by another given one or by the Go
-// runtime, so all are first copied out of the way. Everything else above 2 closes at exec: the numbers that the
-// launcher was given, what the suite may have leaked to it, and the copies.
+// runtime, so all are first copied out of the way. Everything else above 2 closes at exec: the original numbers, leaks
+// of the suite, and the copies.
 func (o *orders) plant() error {
 	failures, err := o.copyAbove(o.failures)
 	if err != nil {
@@ -136,7 +135,7 @@ func (o *orders) plant() error {
 	return nil
 }
 
-// copyAbove duplicates fd, close-on-exec, at a number that no planting uses.
+// copyAbove duplicates fd, close-on-exec, to a number that no planting uses.
 func (o *orders) copyAbove(fd int) (int, error) {
 	for above := 3; ; {
 		dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, above)

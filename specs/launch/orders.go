@@ -29,7 +29,7 @@ type orders struct {
 	noFixup  bool // SECBIT_NO_SETUID_FIXUP
 	confine  bool
 	killAt   bool // mq_notify(2)
-	badFrom  uint // offset in files from which pread64(2) fails, 0: none
+	badFrom  uint // pread64(2) fails at this file offset and beyond, 0: never
 
 	program string   // absolute
 	args    []string // including argv[0]

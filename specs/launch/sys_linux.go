@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sigaction is the kernel's struct sigaction of amd64 and arm64, not libc's.
+// sigaction is the kernel's struct sigaction on amd64 and arm64, not libc's.
 type sigaction struct {
 	handler  uintptr
 	flags    uint64
