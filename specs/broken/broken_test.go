@@ -22,7 +22,7 @@ import (
 var only = flag.String("only", "", "judge only programs whose names match this regular expression")
 
 var (
-	ctx       context.Context // ends when the test is interrupted
+	ctx       context.Context // done when the test is interrupted
 	project   string
 	suiteDir  string
 	someSuite = sync.OnceValues(func() (*broken.Suite, error) { return broken.BuildSuite(ctx, project, suiteDir) })
@@ -49,14 +49,14 @@ func runAll(m *testing.M) (status int, err error) {
 		return 0, err
 	}
 	defer os.RemoveAll(suiteDir)
-	// Whatever the judge leaves comes to this process, where it is seen.
+	// Whatever the judge leaves is reparented to us, and found.
 	if err := harness.AdoptOrphans(); err != nil {
 		return 0, err
 	}
 	return m.Run(), nil
 }
 
-// programsAtOnce is enough to keep two cores busy: most of the time a program waits for a limit of the contract.
+// programsAtOnce keeps two cores busy: most of the time a program waits for a limit of the contract.
 const programsAtOnce = 5
 
 func TestKillMatrix(t *testing.T) {
@@ -82,8 +82,8 @@ func TestKillMatrix(t *testing.T) {
 	}
 }
 
-// again judges alone each program whose verdict was wrong, and says so. Sixteen processes on a few cores can
-// make a program miss a time limit.
+// again judges each program whose verdict was wrong once more, alone, and logs that. Sixteen processes on a few cores
+// can make a program miss a time limit.
 func again(t *testing.T, verdicts []broken.Verdict) {
 	suite, err := someSuite()
 	must(t, err)
@@ -106,7 +106,7 @@ func chosen(t *testing.T, all []broken.Program) (chosen []broken.Program) {
 	return chosen
 }
 
-// judgeAll judges programs by the rows, or by all rows that there are for them.
+// judgeAll judges programs on the given rows, or on all rows that apply to them.
 func judgeAll(t *testing.T, programs []broken.Program, rows []string) []broken.Verdict {
 	suite, err := someSuite()
 	must(t, err)

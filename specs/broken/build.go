@@ -12,10 +12,10 @@ import (
 	"strings"
 )
 
-// compilers are what each directory of languages needs beside make.
+// compilers maps the directories of languages to what they need in addition to make.
 var compilers = map[string]string{"cpp": "g++", "python": "python3"}
 
-// Missing returns the command that the build needs and this machine lacks, or nothing.
+// Missing returns a command that the build needs and this machine lacks, or "".
 func (p *Program) Missing() string {
 	commands := []string{"git", "go"}
 	if p.Language == "c" {
@@ -32,7 +32,7 @@ func (p *Program) Missing() string {
 }
 
 // Build builds in dir, which is empty, and returns the program's file. A patch is applied to a copy of the project's
-// sources, and another language built by make, as the judge of a submission does.
+// sources; other languages are built by make, as in judging a submission.
 func (p *Program) Build(ctx context.Context, project, dir string) (file string, err error) {
 	file = filepath.Join(dir, binary(p.Program))
 	source, err := filepath.Abs(p.source)
@@ -54,7 +54,7 @@ func (p *Program) Build(ctx context.Context, project, dir string) (file string, 
 	return file, goBuild(ctx, project, file, source)
 }
 
-// Copy copies the project's sources into dir and applies the patch, which fails when it does not fit them any more.
+// Copy copies the project's sources into dir and applies the patch; it fails if the patch no longer fits.
 func (p *Program) Copy(ctx context.Context, project, dir string) error {
 	parts := []string{"go.mod", "go.sum", "client", "lab", "server"}
 	if p.Language == "c" {
@@ -74,14 +74,14 @@ func binary(program string) string {
 	return "mqfiled"
 }
 
-// goBuild builds without the directory's name in what the compiler sees, so that the builds of all copies share their
-// cache. The symbols stay, since env needs them.
+// goBuild trims the directory from the build, so that all copies share the build cache. The symbols stay: the row `env`
+// needs them.
 func goBuild(ctx context.Context, dir, file, pkg string) error {
 	return run(ctx, dir, "go", "build", "-trimpath", "-buildvcs=false", "-o", file, pkg)
 }
 
-// apply takes a patch only if it fits exactly. git is told to look for no repository: in one, it would leave out the
-// files that are not in it, without a word.
+// apply accepts a patch only if it fits exactly. git must find no repository: inside one, it would silently skip files
+// that are not part of it.
 func (p *Program) apply(ctx context.Context, dir string) error {
 	cmd := exec.CommandContext(ctx, "git", "apply", "--whitespace=nowarn", "-")
 	cmd.Dir = dir

@@ -14,7 +14,7 @@ import (
 type clause struct {
 	text, row string
 	programs  []string
-	why       string // there are none
+	why       string // if there are none
 }
 
 func clauses(t *testing.T) (list []clause) {

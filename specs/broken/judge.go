@@ -16,11 +16,11 @@ import (
 	"daemonlab/specs/rubric"
 )
 
-// Suite is the suite as a student meets it: the judge, with all that it needs beside it.
+// Suite is the suite as students use it: the judge, with all that it needs next to it.
 type Suite struct {
 	dir     string
-	servers chan struct{} // an entry for each server that may be up
-	taking  sync.Mutex    // held while one takes, so that two do not wait for each other
+	servers chan struct{} // an entry for each running server
+	taking  sync.Mutex    // held while taking, so that two takers do not deadlock
 }
 
 // BuildSuite builds judge, specs, launcher and the reference into dir.
@@ -47,7 +47,7 @@ type Result struct {
 	Why        rubric.Text
 }
 
-// See is the row whose fault hides this one, if one does.
+// See returns the row whose fault hides this one, if any.
 func (r Result) See() string {
 	if r.Finding == nil {
 		return ""
@@ -55,7 +55,7 @@ func (r Result) See() string {
 	return r.Finding.See
 }
 
-// Said is what the judge says of the row.
+// Said returns the judge's message for the row.
 func (r Result) Said() string {
 	if r.Finding == nil {
 		return r.Why.EN
@@ -63,16 +63,16 @@ func (r Result) Said() string {
 	return r.Finding.Whole(rubric.Row{}, "en", 0)
 }
 
-// Each server has a request queue of 45 kB, and RLIMIT_MSGQUEUE lets all queues of a user take 800; a server that finds
-// less room makes a queue that is too shallow.
+// Each server has a request queue of 45 kB, and RLIMIT_MSGQUEUE allows 800 kB for all queues of a user; with less room
+// a server makes a queue that is too shallow.
 const (
-	rowsAtOnce        = 2 // of one program, each with one server at a time
-	serversOfInstance = 8 // are started at once for the row `instance`
+	rowsAtOnce        = 2 // per program, each with one server at a time
+	serversOfInstance = 8 // started at once for the row `instance`
 	serversOfRoot     = 17
-	serversOfUser     = 13 // whose reply queues count as well
+	serversOfUser     = 13 // whose reply queues count too
 )
 
-// Judge judges a program by the rows, those of `instance` apart.
+// Judge judges a program on the rows, on `instance` separately.
 func (s *Suite) Judge(ctx context.Context, program, file string, rows []string) (results []Result, err error) {
 	if slices.Contains(rows, "instance") {
 		results, err = s.judge(ctx, program, file, []string{"instance"}, serversOfInstance)
@@ -85,7 +85,7 @@ func (s *Suite) Judge(ctx context.Context, program, file string, rows []string) 
 	return append(results, more...), err
 }
 
-// take waits until so many servers may be started, and returns what gives their places back.
+// take waits until that many servers may be started, and returns a function that gives the places back.
 func (s *Suite) take(servers int) (give func()) {
 	s.taking.Lock()
 	defer s.taking.Unlock()
@@ -107,7 +107,7 @@ func (s *Suite) judge(ctx context.Context, program, file string, rows []string, 
 		args = append(args, "--id", id)
 	}
 	cmd := exec.CommandContext(ctx, filepath.Join(s.dir, "judge"), args...)
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // it cleans up before it ends
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // lets it clean up
 	out, err := cmd.CombinedOutput()
 	content, noReport := os.ReadFile(report)
 	if noReport != nil {

@@ -10,18 +10,18 @@ import (
 	"daemonlab/specs/rubric"
 )
 
-// Program is a server or a client, most often one that a patch makes of a right one.
+// Program is a server or a client, usually a correct one changed by a patch.
 type Program struct {
 	Name     string // of the patch, without .patch
 	Fault    string
 	Kills    []string // rows that it must fail
-	May      []string // rows that it fails when chance has it
+	May      []string // rows that it fails in some runs only
 	Program  string   // "server" or "client"
 	Language string   // "go" or "c", or a directory of languages
 	Root     bool     // shows its fault only when root starts it
 
 	patch  []byte
-	source string // without a patch: the file of a wild program, the directory of one in another language
+	source string // if there is no patch: file of a wild program, or directory of one in another language
 }
 
 // Load reads all patches of a directory.
@@ -45,8 +45,8 @@ func Load(dir string) ([]Program, error) {
 	return programs, nil
 }
 
-// Languages returns the programs that know the contract only, and share no line with the reference or the solution in C:
-// a server and a client of each directory. They must fail nothing.
+// Languages returns the programs written from the contract alone, sharing no line with the reference or the C solution:
+// a server and a client per directory. They must fail nothing.
 func Languages(dir string) (programs []Program, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -67,7 +67,7 @@ func Languages(dir string) (programs []Program, err error) {
 	return programs, nil
 }
 
-// Wild returns the sources of the wild programs as programs that must fail, whatever they fail.
+// Wild returns the wild programs, which must fail, no matter which rows.
 func Wild(dir string) (programs []Program, err error) {
 	for _, suffix := range []string{".go", ".c"} {
 		files, err := filepath.Glob(filepath.Join(dir, "*"+suffix))
@@ -86,7 +86,7 @@ func Wild(dir string) (programs []Program, err error) {
 	return programs, nil
 }
 
-// Parse reads a patch with its head. A line of the head that begins with a space goes on with the one before.
+// Parse reads a patch with its head. A line of the head that begins with a space continues the previous one.
 func Parse(name string, content []byte) (Program, error) {
 	p := Program{Name: name, Program: "server", Language: "go", patch: content}
 	head, diff, ok := strings.Cut(string(content), "\n--- ")
@@ -103,7 +103,7 @@ func Parse(name string, content []byte) (Program, error) {
 	}
 	for line := range strings.Lines(strings.ReplaceAll(head, "\n ", " ")) {
 		if strings.HasPrefix(line, "diff --git ") || strings.HasPrefix(line, "index ") {
-			continue // git diff begins with them
+			continue // from git diff
 		}
 		key, value, _ := strings.Cut(strings.TrimSpace(line), ":")
 		if err := p.set(key, strings.TrimSpace(value)); err != nil {
@@ -142,7 +142,7 @@ func (p *Program) set(key, value string) error {
 	return nil
 }
 
-// Rows are the ids that such a program is judged by, or those of them that are named.
+// Rows returns the ids of the rows that apply to the program, or those of them that are named.
 func (p *Program) Rows(named ...string) (ids []string) {
 	for _, row := range rubric.Standard() {
 		wanted := len(named) == 0 || slices.Contains(named, row.ID)

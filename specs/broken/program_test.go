@@ -36,7 +36,7 @@ func TestEveryRowIsFailedBySomeProgram(t *testing.T) {
 func TestParseRefusesWhatIsNotAsItShouldBe(t *testing.T) {
 	const diff = "\n--- a/x\n+++ b/x\n"
 	const head = "Fault: one\n  of two lines.\nKills: fds\n"
-	const git = "\ndiff --git a/x b/x\nindex 3b18e51..a3d2f64 100644" // as git diff begins
+	const git = "\ndiff --git a/x b/x\nindex 3b18e51..a3d2f64 100644" // from git diff
 	p, err := broken.Parse("right", []byte(head+git+diff))
 	if err != nil || p.Fault != "one of two lines." || !slices.Equal(p.Kills, []string{"fds"}) || p.Program != "server" {
 		t.Errorf("%+v, %v", p, err)

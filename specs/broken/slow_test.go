@@ -10,7 +10,7 @@ import (
 	"daemonlab/specs/harness"
 )
 
-// On a machine that is slow nothing of a correct program fails; what cannot be judged there says so.
+// On a slow machine a correct program fails nothing; rows that cannot be judged there say so.
 func TestTheReferenceOnATenthOfAProcessor(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes long")

@@ -8,7 +8,7 @@ import (
 	"text/tabwriter"
 )
 
-// Verdict is what has become of one program.
+// Verdict is the outcome for one program.
 type Verdict struct {
 	Program Program
 	Results []Result
@@ -16,7 +16,7 @@ type Verdict struct {
 	Err     error  // why it could not be
 }
 
-// Failed are the rows that the program has failed, but for those that the fault of another one hides.
+// Failed returns the rows that the program failed, except those hidden by the fault of another row.
 func (v Verdict) Failed() (ids []string) {
 	for _, r := range v.Results {
 		if r.Status == "failed" && r.See() == "" {
@@ -26,7 +26,7 @@ func (v Verdict) Failed() (ids []string) {
 	return ids
 }
 
-// NotJudged says why there is no verdict on the program, or on a row of it.
+// NotJudged says why there is no verdict on the program, or on one of its rows.
 func (v Verdict) NotJudged() (lines []string) {
 	if v.Err != nil {
 		return []string{v.Err.Error()}
@@ -39,7 +39,7 @@ func (v Verdict) NotJudged() (lines []string) {
 	return lines
 }
 
-// Wrong says where the specs, or the patch, are not what they should be. It is empty when all is well.
+// Wrong says where the specs or the patch are not as they should be. It is empty if all is well.
 func (v Verdict) Wrong() (lines []string) {
 	lines = v.NotJudged()
 	if v.Err != nil {

@@ -14,10 +14,10 @@ import (
 	"daemonlab/specs/harness"
 )
 
-// wildRows are rows enough to meet a program at its start, at work and at its end.
+// wildRows cover a program's start, work and end.
 var wildRows = []string{"fds", "failure", "instance", "transfer", "sigterm", "output", "exit", "cleanup"}
 
-// wildLimit is far more than all wild programs together take.
+// wildLimit is far more than all wild programs together need.
 const wildLimit = 5 * time.Minute
 
 // Every wild program gets a verdict in bounded time and leaves nothing behind.
@@ -29,7 +29,7 @@ func TestWildPrograms(t *testing.T) {
 	must(t, err)
 	tmp := t.TempDir()
 	must(t, os.Chmod(tmp, 0o755))
-	t.Setenv("TMPDIR", tmp) // where the suite works
+	t.Setenv("TMPDIR", tmp) // the suite's working directory
 	queuesBefore := queues(t)
 	watch := harness.NewStopwatch()
 	for _, v := range judgeAll(t, chosen(t, programs), wildRows) {
@@ -76,7 +76,7 @@ func nothingIsLeft(t *testing.T, tmp string, queuesBefore []string) {
 	}
 }
 
-// queues lists the queues that specs have made.
+// queues lists the queues made by specs.
 func queues(t *testing.T) (names []string) {
 	entries, err := os.ReadDir(mqueuefs(t))
 	must(t, err)
@@ -88,7 +88,7 @@ func queues(t *testing.T) (names []string) {
 	return names
 }
 
-// mqueuefs is where the queues of this IPC namespace can be listed. Without that an empty directory shows none.
+// mqueuefs is where the queues of this IPC namespace are listed. If they cannot be, an empty directory lists none.
 func mqueuefs(t *testing.T) string {
 	if harness.HasMqueuefs() {
 		return harness.QueueDir

@@ -1,4 +1,4 @@
-/* Wild: the client sends garbage for ever, and has its children, which keep stdout open, do so too. */
+/* Wild: the client sends garbage for ever, and so do its children, which keep stdout open. */
 #include <fcntl.h>
 #include <mqueue.h>
 #include <signal.h>

@@ -1,6 +1,6 @@
 //go:build ignore
 
-// Wild: the client never ends, whatever is sent to it.
+// Wild: the client never ends, whatever signal it gets.
 package main
 
 import (

@@ -10,7 +10,7 @@
 
 static char garbage[65536];
 
-/* A mode of its own for each request: only DATA; empty DATA; anything; what no type is. */
+/* Each request gets one of: only DATA; empty DATA; any types; invalid types. */
 static void *answer(void *request)
 {
     static unsigned requests;

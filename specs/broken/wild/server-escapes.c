@@ -1,4 +1,4 @@
-/* Wild: it leaves a crowd of processes, each in a session of its own and with children that it never waits for. */
+/* Wild: it leaves many processes, each in a session of its own and with children that it never waits for. */
 #include <unistd.h>
 
 int main(void)

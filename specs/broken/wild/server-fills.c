@@ -1,4 +1,4 @@
-/* Wild: a daemon that makes the request queue, fills it itself and leaves it so. */
+/* Wild: a daemon that makes the request queue, fills it itself and leaves it full. */
 #include <fcntl.h>
 #include <mqueue.h>
 #include <stdlib.h>

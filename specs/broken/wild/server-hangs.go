@@ -1,6 +1,6 @@
 //go:build ignore
 
-// Wild: the original never returns, whatever is sent to it.
+// Wild: the original never returns, whatever signal it gets.
 package main
 
 import (

@@ -1,4 +1,4 @@
-/* Wild: it goes from process to process, so that nobody catches it by its PID. */
+/* Wild: it hops from process to process, so that no PID catches it. */
 #include <time.h>
 #include <unistd.h>
 
