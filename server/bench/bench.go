@@ -22,11 +22,11 @@ import (
 	"daemonlab/specs/harness"
 )
 
-// bench is one run of everything.
+// bench is one run of all benchmarks.
 type bench struct {
 	work   string  // directory
 	queue  string  // the servers' request queue
-	key    lab.Key // of the System V server's queue
+	key    lab.Key // of the System V server
 	quick  bool
 	report *report
 }
@@ -39,20 +39,20 @@ func newBench(o options) *bench {
 
 func (b *bench) path(name string) string { return filepath.Join(b.work, name) }
 
-// unlinkReplies removes the reply queues of clients in C that were killed. Usually there are none.
+// unlinkReplies removes reply queues of C clients that were killed.
 func (b *bench) unlinkReplies() {
-	for i := range slowTransfers { // no load has as many clients
+	for i := range slowTransfers { // an upper bound for every load
 		mq.Unlink(fmt.Sprintf("%s-%d", b.queue, i))
 	}
 }
 
-// prepare makes what the loads need.
+// prepare creates what the loads need.
 func (b *bench) prepare() error {
 	slow := append(slices.Repeat([]shape{slowShape}, slowTransfers), requestQueue)
 	if err := cmp.Or(b.checkRoom(deep), b.checkRoom(slow...)); err != nil {
 		return err
 	}
-	// The servers of root serve as nobody.
+	// Servers started by root serve as nobody.
 	if err := errors.Join(os.Chmod(b.work, 0o755), os.Mkdir(b.path("files"), 0o755)); err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func (b *bench) prepare() error {
 	return nil
 }
 
-// makeFile makes a file whose name is its size, which is all that the raw limit has.
+// makeFile makes a file named after its size: the raw limit knows only the name.
 func makeFile(name string, size int64) error {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
@@ -80,11 +80,10 @@ func makeFile(name string, size int64) error {
 
 type shape harness.Shape // of a queue
 
-// requestQueue is the shape that the contract asks of a server.
+// requestQueue is the shape that the contract prescribes.
 var requestQueue = shape{10, 4356}
 
-// checkRoom makes the queues of a load and removes them, so that a machine that has no room for them is told before, not
-// in the middle.
+// checkRoom makes the queues of a load and removes them, so that lack of room is reported before the start, not midway.
 func (b *bench) checkRoom(queues ...shape) error {
 	for i, s := range queues {
 		q, err := mq.Open(fmt.Sprintf("%s-room-%d", b.queue, i), os.O_RDONLY|os.O_CREATE|os.O_EXCL, 0o600,
@@ -107,13 +106,12 @@ func whoHasRoom() string {
 }
 
 const (
-	patience = 60 * time.Second // for a load; one that takes so long hangs, since a request was lost
-	limit    = 10 * time.Second // for a start and for an end
+	patience = 60 * time.Second // for a load; it only takes that long if a request was lost
+	limit    = 10 * time.Second // for a start, and for an end
 )
 
-// helper prepares a program that is told to end, with all that it has started, when the context does: by SIGTERM, which
-// has clients remove their queues. It is in a process group of its own, where a terminal's Ctrl-C does not reach it: this
-// process has to end things in order.
+// helper prepares a program that is sent SIGTERM, with everything it has started, when ctx is done; clients then remove
+// their queues. Its own process group keeps a terminal's Ctrl-C away: this process has to end things in order.
 func helper(ctx context.Context, program string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true}
@@ -122,8 +120,8 @@ func helper(ctx context.Context, program string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// finish runs a helper to its end, with its output to out or, if nil, to nobody. An error holds what it complained of, in
-// a file: a pipe and its reader would take a part of the time.
+// finish runs a helper to its end, with stdout to out, which may be nil. An error includes its stderr, which goes to a
+// file: a pipe and its reader would take part of the time.
 func (b *bench) finish(ctx context.Context, out io.Writer, program string, args ...string) (took time.Duration, err error) {
 	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -144,7 +142,7 @@ func (b *bench) finish(ctx context.Context, out io.Writer, program string, args 
 	return took, explain(filepath.Base(program), err, string(text))
 }
 
-// noRoom is the exit status of a load that may not make its queues.
+// noRoom is the exit status of a load that cannot make its queues.
 const noRoom = 3
 
 func explain(name string, err error, said string) error {

@@ -56,7 +56,7 @@ func TestRatioIsOfMedians(t *testing.T) {
 	}
 }
 
-// sample is a report of everything that is plotted, and of one row, with samples that spread.
+// sample returns a report with everything plotted and one row of the table, with spread samples.
 func sample() *report {
 	r := &report{Machine: machine{CPU: `a "CPU" <at> 2 & 3 GHz`, Cores: 2}, Rounds: 2}
 	for i, c := range []string{ours, inC, raw} {
@@ -156,7 +156,7 @@ func TestTicks(t *testing.T) {
 	}
 }
 
-// The clock has to count threads that have ended, to the nanosecond, as getrusage(2) does in microseconds.
+// The clock must count threads that have ended, in nanoseconds; getrusage(2) counts them in microseconds.
 func TestCPUClockCountsEndedThreads(t *testing.T) {
 	done := make(chan struct{})
 	go func() {

@@ -7,19 +7,19 @@ import (
 	"strings"
 )
 
-// load is work for a server: clients that each fetch a file so many times.
+// load is work for a server: a number of clients that each fetch a file a number of times.
 type load struct {
 	what string // in the table
 	place
-	clients, requests int // requests of each client
+	clients, requests int // requests per client
 	bytes             int // of the file
 	shape             shape
 	readings          []reading
 }
 
-// reading takes one figure from an outcome.
+// reading extracts one figure from an outcome.
 type reading struct {
-	name, unit, better string // the name comes after what the load is
+	name, unit, better string // name follows the load's
 	of                 func(outcome) float64
 }
 
@@ -33,12 +33,12 @@ var (
 	cpuPerGB = reading{"server's CPU per GB", "s", "lower", func(o outcome) float64 { return o.cpu / o.gigabytes() }}
 )
 
-// figure tells what a reading of a load is of.
+// figure returns the key of a load's reading.
 func (r reading) figure(l load) key {
 	return key{l.place, strings.Trim(l.what+", "+r.name, ", "), r.unit, r.better}
 }
 
-// Shapes of reply queues: the deepest that the limits allow, and what leaves room for 6 and 64 clients of one user.
+// Shapes of reply queues: the deepest allowed, and two that leave room for 6 and 64 clients of one user.
 var (
 	deep   = shape{10, 8192}
 	middle = shape{4, 8192}
@@ -47,7 +47,7 @@ var (
 
 const small = 1000 // bytes
 
-// loads are those of the table, then those of the plot.
+// loads returns the loads of the table, then those of the plot.
 func loads(quick bool) []load {
 	file, times, part := 1<<28, 4, 1
 	clients, total := []int{1, 2, 4, 8, 16, 32, 64}, 6400
@@ -70,25 +70,25 @@ func loads(quick bool) []load {
 	}
 	for _, depth := range []int{2, 4, 10} {
 		for _, n := range sizes {
-			bytes := max(size/4, size*n/8192) // small messages are slow: a part of the file shows it
+			bytes := max(size/4, size*n/8192) // small messages are slow: part of the file suffices
 			all = append(all, load{"throughput", place{Depth: depth, Size: n}, 1, 1, bytes, shape{depth, n}, []reading{speed}})
 		}
 	}
 	return all
 }
 
-// outcome of a load.
+// outcome is the result of a load.
 type outcome struct {
 	took     float64 // wall time, seconds
 	requests int
 	bytes    int
-	p50, p99 float64 // of the time of a request, microseconds
+	p50, p99 float64 // of the requests' times, microseconds
 	cpu      float64 // of the server, seconds
 }
 
 func (o outcome) gigabytes() float64 { return float64(o.bytes) / 1e9 }
 
-// parseOutcome reads the line that load.c prints.
+// parseOutcome parses the line that load.c prints.
 func parseOutcome(line string) (o outcome, err error) {
 	_, err = fmt.Sscanf(line, "%g %d %d %g %g\n", &o.took, &o.requests, &o.bytes, &o.p50, &o.p99)
 	if err == nil && !(o.took > 0) {
@@ -100,7 +100,7 @@ func parseOutcome(line string) (o outcome, err error) {
 	return o, nil
 }
 
-// round does everything once. Contestants take turns load by load.
+// round runs everything once. Contestants take turns for each load.
 func (b *bench) round(ctx context.Context, round int) error {
 	for _, l := range loads(b.quick) {
 		err := inTurn(ctx, round, contestants, func(c contestant) error { return b.run(ctx, c, l) })
@@ -108,7 +108,7 @@ func (b *bench) round(ctx context.Context, round int) error {
 			return err
 		}
 	}
-	for range 5 { // since it is quick
+	for range 5 { // it is quick
 		if err := inTurn(ctx, round, contestants, b.timeStart); err != nil {
 			return err
 		}
@@ -120,7 +120,7 @@ func (b *bench) round(ctx context.Context, round int) error {
 	return b.sysv(ctx)
 }
 
-// inTurn calls f for all contestants, beginning with another one each round.
+// inTurn calls f for all contestants, starting with a different one each round.
 func inTurn(ctx context.Context, round int, contestants []contestant, f func(contestant) error) error {
 	for i := range contestants {
 		if err := ctx.Err(); err != nil {
@@ -134,11 +134,11 @@ func inTurn(ctx context.Context, round int, contestants []contestant, f func(con
 	return nil
 }
 
-// run puts the load on a new server of the contestant, after a tenth of it that does not count. The raw limit needs no
-// such practice, and would keep the queues of the first clients open, which count against the limit of bytes.
+// run puts a load on a fresh server of the contestant, after a tenth of it as warm-up. The raw limit needs no warm-up;
+// after one the queues of the first clients would stay open and use up RLIMIT_MSGQUEUE.
 func (b *bench) run(ctx context.Context, c contestant, l load) error {
 	threads := min(l.clients, b.report.Machine.Cores)
-	if l.bytes > 1<<20 { // which keeps one busy
+	if l.bytes > 1<<20 { // keeps a thread busy
 		threads = l.clients
 	}
 	return b.with(c, threads, func(s *server) error {
@@ -166,7 +166,7 @@ func (b *bench) run(ctx context.Context, c contestant, l load) error {
 	})
 }
 
-// put puts a load on the server that runs, and checks that all of it came.
+// put puts a load on the running server, and checks that every byte arrived.
 func (b *bench) put(ctx context.Context, l load) (outcome, error) {
 	defer b.unlinkReplies()
 	var out strings.Builder

@@ -1,8 +1,8 @@
-// Bench races the servers: this project's, the lab's solution in C, the System V server that the lab begins with, and
+// Bench compares the servers: this project's, the lab's C solution, the System V server that the lab starts from, and
 // the raw limit, loops of mq_send and mq_receive without a file. See usage.
 //
-// All of them get the same loads from the same clients in C, in turns, round by round, so that what else happens on the
-// machine hits all alike. A server is started afresh for every load and warmed up by it.
+// All get the same loads from the same C clients, in turns, round by round, so that other activity on the machine hits
+// all alike. A fresh server is started for every load and warmed up by it.
 package main
 
 import (
@@ -44,8 +44,8 @@ queues for a user): no other server or client of the same user may run.
 `
 
 type options struct {
-	json, svg, benchmarks string // files; empty: none
-	work                  string // directory with the programs, for everything that is made; removed at the end
+	json, svg, benchmarks string // files; empty for none
+	work                  string // directory of the programs and of all files made; removed at the end
 	quick                 bool
 	rounds                int
 }
@@ -57,7 +57,7 @@ func parseFlags(args []string) (o options, err error) {
 	f.StringVar(&o.benchmarks, "benchmarks", "", "")
 	f.BoolVar(&o.quick, "quick", false, "")
 	f.IntVar(&o.rounds, "rounds", 0, "")
-	f.StringVar(&o.work, "work", "", "") // from the script, which has built the programs there
+	f.StringVar(&o.work, "work", "", "") // set by the script, which has built the programs there
 	err = tool.Parse(f, args, usage, func() error {
 		switch {
 		case f.NArg() > 0:
@@ -79,14 +79,14 @@ func parseFlags(args []string) (o options, err error) {
 
 func main() { os.Exit(run(os.Args[1:])) }
 
-// run returns the exit status: 130 as shells have it when the user interrupts.
+// run returns the exit status; it is 130 after an interrupt, as in shells.
 func run(args []string) int {
 	o, err := parseFlags(args)
 	defer os.RemoveAll(o.work)
 	if err != nil {
 		return tool.UsageStatus(err)
 	}
-	// SIGPIPE is among them so that nothing is left behind when the reader of the output goes.
+	// SIGPIPE is included so that nothing is left behind when the reader of the output goes away.
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGPIPE)
 	defer stop()
 	report, err := measure(ctx, o)
@@ -104,7 +104,7 @@ func run(args []string) int {
 	return 0
 }
 
-// measure does everything that starts processes, and leaves none.
+// measure runs everything that starts processes, and leaves none.
 func measure(ctx context.Context, o options) (*report, error) {
 	if err := harness.AdoptOrphans(); err != nil {
 		return nil, err
@@ -115,7 +115,7 @@ func measure(ctx context.Context, o options) (*report, error) {
 		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, o.rounds)
 		err = b.round(ctx, round)
 	}
-	// What a failure or an interruption has left ends first, so that nobody makes another queue.
+	// First kill what a failure or an interrupt has left, so that nobody makes another queue.
 	err = errors.Join(err, harness.KillAdopted())
 	mq.Unlink(b.queue)
 	b.unlinkReplies()

@@ -8,7 +8,7 @@ import (
 	"slices"
 )
 
-// styles differ in colour, dashes and marks, so that they can be told apart in grey as well. A mark is a path.
+// styles differ in colour, dashes and marks, so they can also be told apart in greyscale. A mark is a path.
 var styles = []struct{ contestant, legend, colour, dash, mark string }{
 	{ours, "this server, in Go", "#1565c0", "none", "m-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0z"},
 	{inC, "the solution in C", "#d9480f", "none", "m-4-4h8v8h-8z"},
@@ -61,10 +61,10 @@ func (r *report) where(fits func(*figure) bool) []*figure {
 	return slices.DeleteFunc(slices.Clone(r.Figures), func(f *figure) bool { return !fits(f) })
 }
 
-// x is where a figure lies on its panel's horizontal axis.
+// x returns a figure's value on its panel's horizontal axis.
 func (p place) x() float64 { return float64(max(p.Clients, p.Size)) }
 
-// draw draws panels that stand side by side and share the vertical axis, if there is anything to draw.
+// draw draws panels side by side with a common vertical axis, if there is anything to draw.
 func (s *svg) draw(panels []*panel) {
 	least, greatest := math.Inf(1), 0.0
 	for _, p := range panels {
@@ -85,7 +85,7 @@ func (s *svg) draw(panels []*panel) {
 	}
 }
 
-// ticks are the 1, 2 and 5 times powers of ten from one that is not above least to one that is above greatest.
+// ticks returns the 1, 2 and 5 times powers of ten from one at or below least to one above greatest.
 func ticks(least, greatest float64) (all []float64) {
 	for power := math.Floor(math.Log10(least)); ; power++ {
 		for _, factor := range []float64{1, 2, 5} {
@@ -100,7 +100,7 @@ func ticks(least, greatest float64) (all []float64) {
 	}
 }
 
-// px and py are where a value lies.
+// px and py convert values to coordinates.
 func (p *panel) px(v float64) float64 {
 	first, last := p.xTicks[0], p.xTicks[len(p.xTicks)-1]
 	if first == last {
@@ -131,7 +131,7 @@ func (p *panel) axes(s *svg) {
 	s.text(p.x-52, middle, "middle", fmt.Sprintf(`fill="#555" transform="rotate(-90 %.1f %.1f)"`, p.x-52, middle), p.yLabel)
 }
 
-// lines joins the medians of each contestant, each with the spread of its samples.
+// lines connects the medians of each contestant, and draws the spread of the samples.
 func (p *panel) lines(s *svg) {
 	for _, style := range styles {
 		var beforeX, beforeY float64

@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// report is everything that was measured.
+// report has all measurements.
 type report struct {
 	Machine machine   `json:"machine"`
 	Rounds  int       `json:"rounds"`
@@ -39,7 +39,7 @@ type key struct {
 	Better string `json:"better"` // "higher" or "lower"
 }
 
-// place is where in the plot a figure lies, nowhere if it is of the table.
+// place is the position of a figure in the plot; zero for a figure of the table.
 type place struct {
 	Clients int `json:"clients,omitempty"`
 	Depth   int `json:"depth,omitempty"`
@@ -56,21 +56,22 @@ func (r *report) add(k key, contestant string, value float64) {
 	samples[contestant] = append(samples[contestant], value)
 }
 
-// note keeps what a reader has to know, once.
+// note adds a note for the reader, once.
 func (r *report) note(text string) {
 	if !slices.Contains(r.Notes, text) {
 		r.Notes = append(r.Notes, text)
 	}
 }
 
-// spread sums samples up.
+// spread summarizes samples.
 type spread struct {
 	Median float64 `json:"median"`
 	Min    float64 `json:"min"`
 	Max    float64 `json:"max"`
 }
 
-// of sums up the samples of a contestant, NaN of none. The median of an even number is the mean of the two in the middle.
+// of summarizes the samples of a contestant, as NaN if there are none. The median of an even number is the mean of the
+// middle two.
 func (f *figure) of(contestant string) spread {
 	sorted := slices.Sorted(slices.Values(f.Samples[contestant]))
 	n := len(sorted)
@@ -80,10 +81,10 @@ func (f *figure) of(contestant string) spread {
 	return spread{(sorted[(n-1)/2] + sorted[n/2]) / 2, sorted[0], sorted[n-1]}
 }
 
-// ratios are those of the table, each of the medians of two contestants.
+// ratios are the ratios of medians in the table.
 var ratios = []struct{ of, to string }{{ours, inC}, {ours, raw}, {ours, sysv}}
 
-// ratio divides the medians of two contestants, NaN where there is none.
+// ratio divides the medians of two contestants; NaN if one is missing.
 func (f *figure) ratio(of, to string) float64 {
 	if ratio := f.of(of).Median / f.of(to).Median; !math.IsInf(ratio, 0) {
 		return ratio
@@ -113,12 +114,12 @@ func (f *figure) MarshalJSON() ([]byte, error) {
 func (r *report) json() []byte {
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
-		panic(err) // a type that JSON does not know
+		panic(err) // only for types that JSON does not support
 	}
 	return append(text, '\n')
 }
 
-// benchmarks is all samples in Go's benchmark format, in which benchstat compares runs, and with -col /server servers.
+// benchmarks returns all samples in Go's benchmark format: benchstat compares runs, and with -col /server servers.
 func (r *report) benchmarks() []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "goos: linux\ngoarch: %s\npkg: daemonlab/server/bench\ncpu: %s\n", runtime.GOARCH, r.Machine.CPU)
@@ -144,7 +145,7 @@ func (r *report) benchmarks() []byte {
 	return b.Bytes()
 }
 
-// table prints what people read.
+// table prints the report for people.
 func (r *report) table(out io.Writer) error {
 	fmt.Fprintf(out, "%s\n%s, load average before %s\n%s (least-greatest)\n\n", r.Machine,
 		r.Machine.Date.Format("2006-01-02 15:04 MST"), r.Machine.LoadAvg, r.samples())
@@ -180,7 +181,7 @@ func (r *report) table(out io.Writer) error {
 	return nil
 }
 
-// samples says what figures are made of.
+// samples says what the figures are.
 func (r *report) samples() string {
 	if r.Rounds == 1 {
 		return "one round"
@@ -188,7 +189,7 @@ func (r *report) samples() string {
 	return fmt.Sprintf("medians of %d rounds", r.Rounds)
 }
 
-// String leaves the extremes out when there are none.
+// String omits the extremes if there are none.
 func (s spread) String() string {
 	if s.Min < s.Max {
 		return fmt.Sprintf("%s (%s-%s)", short(s.Median), short(s.Min), short(s.Max))
@@ -196,7 +197,7 @@ func (s spread) String() string {
 	return short(s.Median)
 }
 
-// short writes a number with three digits or so.
+// short formats a number with about three digits.
 func short(x float64) string {
 	digits := 2
 	for y := x; y >= 10 && digits > 0; y /= 10 {
@@ -205,7 +206,7 @@ func short(x float64) string {
 	return strings.Replace(strconv.FormatFloat(x, 'f', digits, 64), "NaN", "-", 1)
 }
 
-// machine is where figures were measured, without which they mean nothing.
+// machine describes where figures were measured; they mean nothing without it.
 type machine struct {
 	CPU     string    `json:"cpu"`
 	Cores   int       `json:"cores"`
@@ -214,7 +215,7 @@ type machine struct {
 	GCC     string    `json:"gcc"`
 	User    string    `json:"user"` // "root" or "ordinary user"
 	Date    time.Time `json:"date"`
-	LoadAvg string    `json:"load_average"` // of 1, 5 and 15 minutes, before the first load
+	LoadAvg string    `json:"load_average"` // over 1, 5 and 15 minutes, before the first load
 }
 
 func thisMachine() machine {
@@ -233,13 +234,13 @@ func thisMachine() machine {
 		LoadAvg: strings.Join(fields[:min(3, len(fields))], " ")}
 }
 
-// String is one line.
+// String returns one line.
 func (m machine) String() string {
 	return fmt.Sprintf("%s, %d cores, %s, go %s, gcc %s, as %s", m.CPU, m.Cores, m.Kernel,
 		strings.TrimPrefix(m.Go, "go"), m.GCC, m.User)
 }
 
-// cpuModel looks for the names that architectures give it in /proc/cpuinfo.
+// cpuModel looks for the keys that architectures use in /proc/cpuinfo.
 func cpuModel() string {
 	text, _ := os.ReadFile("/proc/cpuinfo")
 	for _, want := range []string{"model name", "Model", "CPU part"} {

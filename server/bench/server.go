@@ -14,7 +14,7 @@ import (
 	"daemonlab/lab/procfs"
 )
 
-// contestant is a program that serves POSIX queues. It returns when it is ready and writes its PID into a file.
+// contestant is a program that serves POSIX queues. It returns when it is ready, and writes its PID into a file.
 type contestant struct {
 	name      string
 	arguments func(b *bench, threads int) []string // the program first
@@ -41,14 +41,14 @@ func (b *bench) daemon(program string) []string {
 		"--log", b.path("log")}
 }
 
-// server is a contestant at work.
+// server is a running contestant.
 type server struct {
 	*pidfd.Process
-	start float64 // seconds from its execution until it was ready
+	start float64 // seconds from exec to ready
 }
 
-// with starts a contestant with so many threads, where it can be told, and ends it after f. A start is not interrupted by
-// a context: a daemon that is half-way up could not be found.
+// with starts a contestant, with the given number of threads if it takes one, and ends it after f. No context
+// interrupts a start: a daemon that is half-way up could not be found.
 func (b *bench) with(c contestant, threads int, f func(*server) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
@@ -74,7 +74,7 @@ func (b *bench) with(c contestant, threads int, f func(*server) error) error {
 	return errors.Join(err, b.end(s))
 }
 
-// end ends the server, by force if need be, and removes what it may leave.
+// end ends the server, by SIGKILL if necessary, and removes what it may leave.
 func (b *bench) end(s *server) error {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
@@ -84,13 +84,13 @@ func (b *bench) end(s *server) error {
 		s.Signal(unix.SIGKILL)
 		s.Wait(context.Background())
 	}
-	unix.Wait4(s.PID(), nil, 0, nil) // it was adopted
+	unix.Wait4(s.PID(), nil, 0, nil) // adopted
 	mq.Unlink(b.queue)
 	os.Remove(b.path("pid"))
 	return err
 }
 
-// timeStart starts and ends a server.
+// timeStart measures the start of a server.
 func (b *bench) timeStart(c contestant) error {
 	if c.name == raw {
 		return nil
@@ -101,9 +101,9 @@ func (b *bench) timeStart(c contestant) error {
 	})
 }
 
-// cpuOf is the processor time that all threads of a process have used, those that have ended too, in seconds. The
-// clock is the one that clock_getcpuclockid(3) names: /proc/PID/stat has the same time in steps of 10 ms, and schedstat
-// leaves out threads that have ended, of which a server with a thread for each request has many.
+// cpuOf returns the CPU time used by all threads of a process, including those that have ended, in seconds. It reads
+// the clock of clock_getcpuclockid(3): /proc/PID/stat has the same time in steps of 10 ms, and schedstat omits threads
+// that have ended, of which a thread-per-request server has many.
 func cpuOf(pid int) (float64, error) {
 	const schedulerClock = 2 // CPUCLOCK_SCHED of linux/posix-timers.h
 	var t unix.Timespec
@@ -111,7 +111,7 @@ func cpuOf(pid int) (float64, error) {
 	return float64(t.Nano()) / 1e9, os.NewSyscallError("clock_gettime", err)
 }
 
-// size is what a server takes of the machine's memory, in MiB, and its threads.
+// size returns a server's resident memory, in MiB, and its threads.
 func (s *server) size() (memory, threads float64, err error) {
 	status, err := procfs.New("/proc").Process(s.PID()).Status()
 	return float64(status.VmRSS) / (1 << 20), float64(status.Threads), err

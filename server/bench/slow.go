@@ -13,18 +13,18 @@ import (
 	"daemonlab/specs/harness"
 )
 
-// Ninety transfers at once of one user are what the default RLIMIT_MSGQUEUE has room for, beside the request queue.
+// The default RLIMIT_MSGQUEUE has room for ninety concurrent transfers of one user, besides the request queue.
 const slowTransfers = 90
 
 var slowShape = shape{2, 4096}
 
 const (
 	slowBytes = 1 << 20
-	slowPause = 20 * time.Millisecond  // of a client between two messages
-	slowTime  = 500 * time.Millisecond // in which the server is looked at
+	slowPause = 20 * time.Millisecond  // of a client between messages
+	slowTime  = 500 * time.Millisecond // during which the server is observed
 )
 
-// burden measures a new server of the contestant under slow transfers.
+// burden measures a fresh server of the contestant under slow transfers.
 func (b *bench) burden(ctx context.Context, c contestant) error {
 	if c.name == raw {
 		return nil
@@ -39,7 +39,7 @@ func (b *bench) burden(ctx context.Context, c contestant) error {
 		}
 		lower("idle, server's memory", "MiB", idle)
 		var memory, threads, crowd float64
-		look := func(ctx context.Context) error { // keeps the greatest
+		look := func(ctx context.Context) error { // keeps the maxima
 			for ; ; time.Sleep(slowPause) {
 				m, t, err := s.size()
 				memory, threads = max(memory, m), max(threads, t)
@@ -48,8 +48,8 @@ func (b *bench) burden(ctx context.Context, c contestant) error {
 				}
 			}
 		}
-		// They come at once while the slow transfers of the same user go on. There is room for the queues of a few; the
-		// others wait for it.
+		// These run while the slow transfers of the same user go on. There is room for the queues of a few; the others
+		// wait for it.
 		clients := 1000
 		if b.quick {
 			clients = 100
@@ -83,7 +83,7 @@ func (b *bench) burden(ctx context.Context, c contestant) error {
 	})
 }
 
-// slow has the transfers begin, calls f while they are slow, and lets them finish.
+// slow starts the transfers, calls f while they are slow, and lets them finish.
 func (b *bench) slow(ctx context.Context, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -112,7 +112,7 @@ func (b *bench) slow(ctx context.Context, f func(context.Context) error) error {
 	return context.Cause(ctx)
 }
 
-// fetchSlowly takes one message after each pause, until it may be fast.
+// fetchSlowly pauses before each message, until it may be fast.
 func (b *bench) fetchSlowly(ctx context.Context, begun func(), fast <-chan struct{}) error {
 	c, err := harness.NewClient(harness.Shape(slowShape))
 	if err != nil {
@@ -144,8 +144,8 @@ func (b *bench) fetchSlowly(ctx context.Context, begun func(), fast <-chan struc
 	}
 }
 
-// crowd has so many clients fetch a small file. Each must be served, which its exit status says. It returns the seconds
-// until the last was. They write to files and not to pipes, whose ends a thousand forks would pass around.
+// crowd lets many clients fetch a small file, and returns the seconds until the last was served. Each must exit with
+// success. They write to files, not to pipes, whose ends a thousand forks would inherit.
 func (b *bench) crowd(ctx context.Context, clients int) (float64, error) {
 	said, err := os.Create(b.path("crowd.log"))
 	if err != nil {

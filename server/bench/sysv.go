@@ -12,15 +12,15 @@ import (
 	lab "daemonlab/lab/sysv"
 )
 
-// systemV is the System V server. It stays in the foreground, and prints a line when it serves.
+// systemV is the System V server. It stays in the foreground, and prints a line when it is ready.
 var systemV = contestant{sysv, func(b *bench, _ int) []string {
 	const start = `rm -f "$4"; "$1" --root "$2" --key "$3" >"$4" & echo $! >"$5"
 		until [ -s "$4" ]; do kill -0 $! || exit 1; sleep 0.01; done`
 	return []string{"/bin/sh", "-c", start, "sh", b.path("svfiled"), b.path("files"), b.key.String(), b.path("serves"), b.path("pid")}
 }}
 
-// sysv times the System V server with its own client: the exchange is another one, so the clients of the other loads
-// do not fit. A request is a run of the client, and the time of one is that of a process.
+// sysv times the System V server with its own client: its protocol is different, so the clients of the other loads do
+// not fit. A request is a run of the client; its time includes the start of a process.
 func (b *bench) sysv(ctx context.Context) error {
 	if reason := b.noSysV(); reason != "" {
 		b.report.note("No column for the System V server: " + reason + ".")
@@ -54,7 +54,7 @@ func (b *bench) noSysV() string {
 	return ""
 }
 
-// sysvLoad runs the client as often as the load has requests, but not for too long.
+// sysvLoad runs the client once per request of the load, up to a limit.
 func (b *bench) sysvLoad(ctx context.Context, l load) error {
 	const enough = 100
 	var times []float64
@@ -71,7 +71,7 @@ func (b *bench) sysvLoad(ctx context.Context, l load) error {
 	slices.Sort(times)
 	o.p50, o.p99 = times[len(times)/2]*1e6, times[len(times)*99/100]*1e6
 	for _, r := range l.readings {
-		if r.unit != "ms" && r.unit != "s" { // its children's processor time is not known
+		if r.unit != "ms" && r.unit != "s" { // the CPU time of its children is unknown
 			b.report.add(r.figure(l), sysv, r.of(o))
 		}
 	}

@@ -1,4 +1,4 @@
-/* What the load generator and the raw limit share: the messages of the contract, and how they end. */
+/* Shared by the load generator and the raw limit: the contract's messages, and exit statuses. */
 #include <errno.h>
 #include <fcntl.h>
 #include <mqueue.h>
@@ -22,7 +22,7 @@ static inline void die(const char *what)
     _exit(FAILED);
 }
 
-/* A new queue to receive from that the server may write to, whatever the umask. */
+/* Makes a queue to receive from, writable for the server whatever the umask. */
 static inline mqd_t make_queue(const char *name, long depth, long size)
 {
     struct mq_attr attr = { .mq_maxmsg = depth, .mq_msgsize = size };

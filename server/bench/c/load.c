@@ -88,7 +88,7 @@ int main(int argc, char **argv)
         if (pid == -1)
             die("fork");
         if (pid == 0) {
-            /* The others end with the parent when one fails: nobody may wait for ever. */
+            /* If one fails the parent exits and takes the others along: nobody waits for ever. */
             prctl(PR_SET_PDEATHSIG, SIGKILL);
             client(argv, i, s->latency + i * requests, &s->bytes);
         }

@@ -1,8 +1,9 @@
 /*
  * raw QUEUE PIDFILE THREADS
  *
- * What no server can beat: loops of mq_receive and mq_send and nothing else. Each thread takes a request, whose path is
- * a number, and sends INFO, so many bytes of DATA from memory, and END. No file is opened, and a reply queue only once.
+ * The limit for any server: loops of mq_receive and mq_send and nothing else. Each thread receives a request, whose
+ * path is a number, and sends INFO, that many bytes of DATA from memory, and END. No file is opened, and each reply
+ * queue only once.
  * Like a daemon it returns when it is ready, and leaves a process whose PID is in PIDFILE. SIGTERM ends it.
  */
 #include "bench.h"
@@ -13,7 +14,7 @@ enum { CLIENTS = 256 };
 
 static mqd_t requests;
 
-/* Reply queues that a thread has open, by the PID of the client. */
+/* A thread's open reply queues, by client PID. */
 struct client { int32_t pid; mqd_t queue; long size; };
 
 static struct client *find(struct client *known, const struct request *r)
@@ -64,7 +65,7 @@ int main(int argc, char **argv)
     if (pid == -1)
         die(argv[2]);
     if (pid == 0) {
-        /* Nobody is to wait for the end of these. */
+        /* Nobody may wait for EOF on these. */
         freopen("/dev/null", "w", stdout);
         freopen("/dev/null", "w", stderr);
         setsid();
