@@ -19,13 +19,13 @@ import (
 	"daemonlab/specs/harness"
 )
 
-// shapes of reply queues of good clients. The deepest is rare: RLIMIT_MSGQUEUE is for all.
+// shapes of reply queues of good clients. The deepest is rare: all share RLIMIT_MSGQUEUE.
 var shapes = []harness.Shape{
 	{Depth: 1, MsgSize: 256}, {Depth: 2, MsgSize: 512}, {Depth: 3, MsgSize: 2048}, {Depth: 10, MsgSize: 300},
 	{Depth: 2, MsgSize: 8192}, {Depth: 4, MsgSize: 8192}, {Depth: 10, MsgSize: 8192},
 }
 
-// fetch is a client that does all as it should.
+// fetch is a well-behaved client.
 func (s *session) fetch(ctx context.Context, chance *rand.Rand) {
 	f := s.choose(chance)
 	s.exchange(ctx, shapes[chance.IntN(len(shapes))], f.name, 0, 0, f.check)
@@ -39,7 +39,7 @@ func (s *session) fetchSlowly(ctx context.Context, chance *rand.Rand) {
 	}
 }
 
-// fetchMoving wants a file that changes meanwhile: any end will do but silence, and but bytes that are not as many as
+// fetchMoving asks for a file that changes meanwhile: any end will do, except silence and a number of bytes other than
 // INFO said.
 func (s *session) fetchMoving(ctx context.Context, chance *rand.Rand) {
 	name := s.move(chance)
@@ -77,7 +77,7 @@ func checkMoving(e harness.Exchange) error {
 	return err
 }
 
-// exchange makes a request, judges what came, and reports whether it was as it should be.
+// exchange makes a request, judges the answer, and reports whether it was correct.
 func (s *session) exchange(ctx context.Context, shape harness.Shape, path string, period, while time.Duration,
 	check func(harness.Exchange) error) bool {
 	c, err := harness.NewClient(shape)
@@ -87,7 +87,7 @@ func (s *session) exchange(ctx context.Context, shape harness.Shape, path string
 	}
 	defer c.Close()
 	x := exchange{what: fmt.Sprintf("%s for %d x %d bytes", path, shape.Depth, shape.MsgSize), begin: time.Now()}
-	for full := s.silent(); ; { // a slow server may leave its queue full
+	for full := s.silent(); ; { // a slow server may keep its queue full
 		err = c.Request(ctx, s.place.Queue, path)
 		if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) || !s.slow(full) {
 			break
@@ -121,7 +121,7 @@ func (s *session) exchange(ctx context.Context, shape harness.Shape, path string
 	return err == nil
 }
 
-// finish receives to the end. Silence is no loss as long as the server is only slow.
+// finish receives to the end. Silence is no loss while the server is only slow.
 func (s *session) finish(ctx context.Context, c *harness.Client, x *exchange, path string, period, while time.Duration) (
 	e harness.Exchange, err error) {
 	x.last = time.Now()
@@ -158,7 +158,7 @@ func (s *session) runClient(ctx context.Context, chance *rand.Rand) {
 	content, err := os.ReadFile(out)
 	excuse := s.excusedProgram(e, x, silence)
 	switch {
-	case ctx.Err() != nil, e.Exit == 128+int(unix.SIGINT): // a terminal's Ctrl-C may come to it first
+	case ctx.Err() != nil, e.Exit == 128+int(unix.SIGINT): // a terminal's Ctrl-C may reach it first
 	case e.Exit == 0 && err == nil && bytes.Equal(content, f.content):
 		s.count(checked)
 	case excuse != "":
@@ -168,8 +168,8 @@ func (s *session) runClient(ctx context.Context, chance *rand.Rand) {
 	}
 }
 
-// excusedProgram tells why a client program may have failed, "" if it may not. That it has waited for 10 s is no loss
-// where the server is only slow, and what a starved server can do in 10 s nobody knows.
+// excusedProgram returns the excuse for a failed client program, "" if there is none. A wait of 10 s is no loss if the
+// server is only slow, and what a starved server can do in 10 s is unknown.
 func (s *session) excusedProgram(e harness.Ended, x exchange, silence silence) string {
 	switch {
 	case e.Exit == 3 && (s.absent(x) || s.excused(x) != ""), e.Exit == 1 && s.stopping(x) && strings.Contains(e.Stderr, "stopping"):
@@ -180,7 +180,7 @@ func (s *session) excusedProgram(e harness.Ended, x exchange, silence silence) s
 	return ""
 }
 
-// program runs the client program, which has limits of its own. It reports whether it could be started.
+// program runs the client program, which has limits of its own, and reports whether it started.
 func (s *session) program(ctx context.Context, meanwhile func(*harness.Running), args ...string) (e harness.Ended, started bool) {
 	c, err := s.programs.StartClient(nil, append([]string{"--queue", s.place.Queue}, args...)...)
 	if err != nil {
@@ -197,7 +197,7 @@ func (s *session) program(ctx context.Context, meanwhile func(*harness.Running),
 	return e, true
 }
 
-// interruptClient ends the client program by a signal, at any moment of its short life.
+// interruptClient ends the client program by a signal at a random moment of its short life.
 func (s *session) interruptClient(ctx context.Context, chance *rand.Rand) {
 	f, life := s.choose(chance), 8*time.Millisecond
 	if chance.IntN(2) == 0 {
@@ -217,15 +217,15 @@ func (s *session) interruptClient(ctx context.Context, chance *rand.Rand) {
 			s.kill(c)
 		}
 	}, f.name)
-	s.count("client programs ended by a signal") // who knows which of them have made their request
+	s.count("client programs ended by a signal") // how many of them have made their request is unknown
 	pause(ctx, time.Duration(chance.IntN(int(16*time.Millisecond))))
 }
 
-// kill ends a client by SIGKILL. It is stopped first, so that the queues it has made can be read from its descriptors.
-// Nobody else removes those; the last few stay, so that the others run with less room.
+// kill ends a client by SIGKILL, after stopping it, so that its queues can be read from its descriptors. Nobody else
+// removes those; the last few are left, so that the others run with less room.
 func (s *session) kill(c *harness.Running) {
 	c.Signal(unix.SIGSTOP)
-	// The client has stopped when all its threads have (waitid(2)), which /proc shows of each alone.
+	// The client has stopped once all its threads have (waitid(2)); /proc shows only each thread.
 	for unix.Waitid(unix.P_PID, c.PID, nil, unix.WSTOPPED|unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
 	}
 	for _, name := range c.Queues() {
@@ -237,7 +237,7 @@ func (s *session) kill(c *harness.Running) {
 	s.unlinkOrphans(3)
 }
 
-// unlinkOrphans removes the oldest of what killed clients have left, all but so many.
+// unlinkOrphans removes the queues that killed clients have left, except the newest few.
 func (s *session) unlinkOrphans(but int) {
 	for ; len(s.orphans) > but; s.orphans = s.orphans[1:] {
 		if err := mq.Unlink(s.orphans[0]); err != nil {

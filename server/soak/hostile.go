@@ -16,7 +16,7 @@ import (
 
 var own = int32(os.Getpid())
 
-// deeds are what hostile clients do. What becomes of their requests does not matter, only what becomes of others'.
+// deeds are the actions of hostile clients. The fate of their requests does not matter, only that of others'.
 var deeds = []struct {
 	name string
 	do   func(s *session, ctx context.Context, chance *rand.Rand) error
@@ -47,7 +47,7 @@ var deeds = []struct {
 		return s.visit(ctx, harness.Small, own, s.choose(chance).name, 0, 0)
 	}},
 	{"clients that stop reading", func(s *session, ctx context.Context, chance *rand.Rand) error {
-		stop := time.Duration(chance.IntN(int(stall + stall/2))) // longer than the server waits, or less
+		stop := time.Duration(chance.IntN(int(stall + stall/2))) // longer or shorter than the server waits
 		return s.visit(ctx, harness.Small, own, s.large().name, chance.IntN(50), stop)
 	}},
 	{"requests for what is no file", func(s *session, ctx context.Context, chance *rand.Rand) error {
@@ -62,7 +62,7 @@ func (s *session) beHostile(ctx context.Context, chance *rand.Rand) {
 	if err := deed.do(s, ctx, chance); err == nil {
 		s.count("hostile: " + deed.name)
 	} else {
-		pause(ctx, 5*time.Millisecond) // there is no server, or no room
+		pause(ctx, 5*time.Millisecond) // no server, or no room
 	}
 	pause(ctx, time.Duration(chance.IntN(int(2*time.Millisecond))))
 }
@@ -83,7 +83,7 @@ func (s *session) send(ctx context.Context, reply, path string) error {
 	return s.sendRaw(ctx, message)
 }
 
-// visit makes a request, takes so many messages, if they come, stays for a while and removes its queue.
+// visit makes a request, takes up to a number of messages, stays for a while and removes its queue.
 func (s *session) visit(ctx context.Context, shape harness.Shape, pid int32, path string, messages int, stay time.Duration) error {
 	c, err := harness.NewClient(shape)
 	if err != nil {
@@ -106,7 +106,7 @@ func (s *session) visit(ctx context.Context, shape harness.Shape, pid int32, pat
 	return nil
 }
 
-// register takes the place of the server's registration, if it finds a moment in which there is none.
+// register takes over the notification of the request queue, if it hits a moment without a registration.
 func register(s *session, ctx context.Context, chance *rand.Rand) error {
 	q, err := mq.OpenBlocking(s.place.Queue, os.O_WRONLY, 0, nil)
 	if err != nil {

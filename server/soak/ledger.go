@@ -10,7 +10,7 @@ import (
 	"daemonlab/specs/harness"
 )
 
-// ledger counts what was done and keeps what was lost.
+// ledger counts events and keeps losses.
 type ledger struct {
 	mu       sync.Mutex
 	counts   map[string]int
@@ -18,7 +18,7 @@ type ledger struct {
 	troubles []*trouble
 }
 
-// What is counted in several places.
+// Counters used in several places.
 const (
 	requests = "requests"
 	checked  = "answered as they should be"
@@ -39,7 +39,7 @@ func (l *ledger) counted(what string) int {
 	return l.counts[what]
 }
 
-// lose keeps a finding, and shows it at once.
+// lose records a loss and prints it at once.
 func (l *ledger) lose(format string, args ...any) {
 	loss := fmt.Sprintf(format, args...)
 	fmt.Fprintf(os.Stderr, "LOST  %s\n", loss)
@@ -48,12 +48,12 @@ func (l *ledger) lose(format string, args ...any) {
 	l.losses = append(l.losses, loss)
 }
 
-// trouble is what the operator did to the server, or to its queue.
+// trouble is something that the operator did to the server, or to its queue.
 type trouble struct {
 	what string
 	from time.Time
-	till time.Time // the process has ended, or the queue has its name again; zero until then
-	back time.Time // a server is ready; zero until then
+	till time.Time // when the process had ended, or the queue had its name again; zero until then
+	back time.Time // when a server was ready; zero until then
 }
 
 const (
@@ -71,27 +71,27 @@ func (l *ledger) begin(what string) *trouble {
 	return t
 }
 
-// set sets a time of a trouble.
+// set sets one of the times of a trouble to now.
 func (l *ledger) set(t *time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	*t = time.Now()
 }
 
-// exchange is when a request was made and what it was for.
+// exchange has the times of a request, and what it asked for.
 type exchange struct {
 	what             string
 	begin, sent, end time.Time
-	last             time.Time // when the last response came that did come
+	last             time.Time // of the last response that did come
 }
 
-// grace is how long a server that was told to end lets transfers go on.
+// grace is how long a terminating server lets transfers go on.
 const grace = 5 * time.Second
 
-// excused tells which trouble explains an exchange that was not answered, "" for none. SIGKILL cuts whatever the server
-// had taken. Of a server that ends in order, and of a queue that loses its name, what was sent meanwhile may be lost: it
-// may have come to a queue that nobody reads any more. And a server that ends cuts what has gone on until the end of its
-// grace, without a word if the client's queue is full.
+// excused returns the trouble that explains an unanswered exchange, "" if there is none. SIGKILL cuts off whatever the
+// server had received. If a server ends in order, or its queue loses its name, requests sent meanwhile may be lost:
+// they may be in a queue that nobody reads any more. A server that ends also cuts off transfers that outlast its grace,
+// silently if the client's queue is full.
 func (l *ledger) excused(x exchange) string {
 	return l.find(func(t *trouble) bool {
 		switch cut := t.from.Add(grace - harness.Slack); {
@@ -104,12 +104,12 @@ func (l *ledger) excused(x exchange) string {
 	})
 }
 
-// absent reports whether there was no server, or no queue, for a while of the exchange.
+// absent reports whether there was no server, or no queue, during part of the exchange.
 func (l *ledger) absent(x exchange) bool {
 	return l.find(func(t *trouble) bool { return overlap(x.begin, x.end, t.from, t.back) }) != ""
 }
 
-// stopping reports whether a server was told to end during the exchange, and may have said so.
+// stopping reports whether a server was terminating during the exchange, and may have said so.
 func (l *ledger) stopping(x exchange) bool {
 	return l.find(func(t *trouble) bool { return t.what == stopped && overlap(x.begin, x.end, t.from, t.till) }) != ""
 }
@@ -124,12 +124,12 @@ func (l *ledger) find(fits func(*trouble) bool) string {
 	return l.troubles[i].what
 }
 
-// overlap takes a zero end of the second for one that is still to come.
+// overlap treats a zero end of the second interval as the future.
 func overlap(begin, end, from, till time.Time) bool {
 	return !end.Before(from) && (till.IsZero() || !begin.After(till))
 }
 
-// silence is since when an exchange has had no answer, and how many others had one at that time.
+// silence is when an exchange began to wait, and how many others had been answered by then.
 type silence struct {
 	since  harness.Stopwatch
 	before int
@@ -137,11 +137,11 @@ type silence struct {
 
 func (l *ledger) silent() silence { return silence{harness.NewStopwatch(), l.counted(checked)} }
 
-// passed is how many exchanges that end meanwhile show that one was forgotten. It is several times as many as can lie
-// in the queue or be served at once.
+// passed is how many other exchanges must end meanwhile to show that one was forgotten: several times as many as can be
+// queued or served at once.
 const passed = 100
 
-// hang is how long a server may answer nobody, a slow one too.
+// hang is how long even a slow server may answer nobody.
 func hang() time.Duration { return 10 * harness.Patience }
 
 // slow reports whether a silent server may still answer: it has neither served enough others meanwhile nor been silent

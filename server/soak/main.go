@@ -1,12 +1,12 @@
-// Soak runs a server for minutes under clients good and hostile, with signals and restarts, and checks every byte.
+// Soak runs a server for minutes under good and hostile clients, with signals and restarts, and checks every byte.
 //
-// Actors act at random, each by a source of its own that comes from the seed: a run can be repeated as far as the
-// scheduler allows. A request is lost when it gets no answer, or a wrong one, and nothing that was done to the server
-// excuses that: what SIGKILL cut, and what was sent to a queue that had lost its name. A slow server is not wrong: an
-// answer is missing once many others have come instead, or none for too long. Now and then all actors stand still, and
-// the server is looked at: its descriptors, threads and memory have to be where they were.
+// Actors act at random, each with its own source derived from the seed: a run is reproducible as far as the scheduler
+// allows. A request is lost if it gets no answer, or a wrong one, without excuse. Excused are requests cut off by
+// SIGKILL, and those sent to a queue that had lost its name. Being slow is not wrong: an answer is missing once many
+// others have come instead, or none for too long. Now and then all actors pause, and the server is measured: its
+// descriptors, threads and memory must be back where they were.
 //
-// When a server ends by itself the run ends too, and shows what its log says of that.
+// If a server ends by itself the run ends too, and prints what its log says about it.
 package main
 
 import (
@@ -57,7 +57,7 @@ func parseFlags(args []string) (o options, err error) {
 	f.BoolVar(&o.race, "race", false, "")
 	f.BoolFunc("starved", "", func(value string) (err error) {
 		o.starved = 3
-		if value != "true" { // which stands for no value
+		if value != "true" { // the flag without a value
 			o.starved, err = strconv.ParseFloat(value, 64)
 		}
 		if !(o.starved >= 1 && o.starved <= 100) {
@@ -65,7 +65,7 @@ func parseFlags(args []string) (o options, err error) {
 		}
 		return err
 	})
-	f.StringVar(&o.work, "work", "", "") // from the script, which has built the programs there
+	f.StringVar(&o.work, "work", "", "") // set by the script, which has built the programs there
 	err = tool.Parse(f, args, usage, func() error {
 		minutes, err := strconv.ParseFloat(cmp.Or(f.Arg(0), "1"), 64)
 		switch {
@@ -82,14 +82,14 @@ func parseFlags(args []string) (o options, err error) {
 
 func main() { os.Exit(run(os.Args[1:])) }
 
-// run returns the exit status: 130 as shells have it when the user interrupts.
+// run returns the exit status; it is 130 after an interrupt, as in shells.
 func run(args []string) int {
 	o, err := parseFlags(args)
 	defer os.RemoveAll(o.work)
 	if err != nil {
 		return tool.UsageStatus(err)
 	}
-	// SIGPIPE is among them so that nothing is left behind when the reader of the output goes.
+	// SIGPIPE is included so that nothing is left behind when the reader of the output goes away.
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGPIPE)
 	defer stop()
 	s, err := soak(ctx, o)
@@ -110,7 +110,8 @@ func run(args []string) int {
 	return 0
 }
 
-// soak does everything that starts processes or makes queues, and leaves none. The session is nil if it could not begin.
+// soak runs everything that starts processes or makes queues, and leaves none. The session is nil if it could not
+// start.
 func soak(ctx context.Context, o options) (*session, error) {
 	s := &session{options: o}
 	if err := s.prepare(); err != nil {

@@ -14,8 +14,8 @@ import (
 	"daemonlab/specs/harness"
 )
 
-// operate is what the server's operator does. For the first half of the time one server lives on, and is looked at in
-// moments of calm; in the second servers come and go.
+// operate plays the server's operator. In the first half one server lives on, and is measured while all is quiet; in
+// the second, servers come and go.
 func (s *session) operate(ctx context.Context, chance *rand.Rand) error {
 	begin := time.Now()
 	half, end := begin.Add(s.time/2), begin.Add(s.time)
@@ -43,8 +43,8 @@ func (s *session) operate(ctx context.Context, chance *rand.Rand) error {
 	return nil
 }
 
-// start starts a server. While there is none, a hostile client can register for the queue's notification, and a server
-// that finds it so cannot start.
+// start starts a server. While there is none, a hostile client can register for the queue's notification; a server that
+// finds it taken cannot start.
 func (s *session) start(ctx context.Context) (err error) {
 	for end := harness.Now() + harness.Patience; ; pause(ctx, 10*time.Millisecond) {
 		s.server, err = s.programs.StartServer(ctx, s.place, harness.Setting{}, "--stall", fmt.Sprint(stall.Seconds()))
@@ -56,15 +56,14 @@ func (s *session) start(ctx context.Context) (err error) {
 	}
 }
 
-// rotateLog does as logrotate(8).
+// rotateLog does what logrotate(8) does.
 func (s *session) rotateLog() {
 	os.Rename(s.place.Log, s.place.Log+".1")
 	s.server.Signal(unix.SIGHUP)
 	s.count("operator: SIGHUP")
 }
 
-// restart ends the server and starts the next one. Where it was killed its queue is left, for requests that the next one
-// finds.
+// restart ends the server and starts the next one. A killed one leaves its queue, so the next one finds requests in it.
 func (s *session) restart(ctx context.Context, what string) error {
 	sig := unix.SIGTERM
 	if what == killed {
@@ -72,7 +71,7 @@ func (s *session) restart(ctx context.Context, what string) error {
 	}
 	t := s.begin(what)
 	s.living.Store(nil)
-	s.server.Signal(sig) // an error is no news: its end says what it means
+	s.server.Signal(sig) // ignore the error: WaitForEnd shows the end
 	limited, cancel := harness.WithTimeout(ctx, grace+time.Second+harness.Slack)
 	defer cancel()
 	status, err := s.server.WaitForEnd(limited)
@@ -82,7 +81,7 @@ func (s *session) restart(ctx context.Context, what string) error {
 	case err != nil:
 		s.lose("the server did not end within %v of %v", grace+time.Second+harness.Slack, sig)
 	case what == killed && status.Signal() != sig, what == stopped && status != 0:
-		s.died(status) // of itself
+		s.died(status) // on its own
 	}
 	s.set(&t.till)
 	waiting := s.fillQueue(ctx)
@@ -115,7 +114,7 @@ func (s *session) restart(ctx context.Context, what string) error {
 
 const backlog = 5
 
-// fillQueue puts requests into a queue without a server, as far as there is room: others do too.
+// fillQueue puts requests into a queue without a server, as far as there is room: others do so too.
 func (s *session) fillQueue(ctx context.Context) (waiting []*harness.Client) {
 	for range backlog {
 		c, err := harness.NewClient(harness.Small)
@@ -135,7 +134,7 @@ func (s *session) fillQueue(ctx context.Context) (waiting []*harness.Client) {
 	return waiting
 }
 
-// unlinkQueue does what only the server's own user or root can do by mistake. The server has to notice it.
+// unlinkQueue makes a mistake that only the server's own user or root can make. The server has to notice it.
 func (s *session) unlinkQueue(ctx context.Context) {
 	t, watch := s.begin(unlinked), harness.NewStopwatch()
 	mq.Unlink(s.place.Queue)

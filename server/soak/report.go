@@ -17,7 +17,7 @@ import (
 	"daemonlab/specs/harness"
 )
 
-// sight is the size of a server that does nothing.
+// sight is a measurement of an idle server.
 type sight struct {
 	descriptors, threads int
 	memory               uint64 // resident, bytes
@@ -27,8 +27,8 @@ func (v sight) String() string {
 	return fmt.Sprintf("%d descriptors, %d threads, %.1f MiB", v.descriptors, v.threads, float64(v.memory)/(1<<20))
 }
 
-// lookAtServer waits until nobody does anything, and the server is done with what it was asked for: it closes the last
-// queue when its client has taken nothing for the stall.
+// lookAtServer waits until all actors pause and the server has finished its work: it closes the last queue once its
+// client has taken nothing for the stall.
 func (s *session) lookAtServer(ctx context.Context) error {
 	s.calm.Lock()
 	defer s.calm.Unlock()
@@ -53,15 +53,15 @@ func (s *session) lookAtServer(ctx context.Context) error {
 	return nil
 }
 
-// The least that is growth: Go never gives a thread back, and takes one more when all happen to be in system calls. The
-// race detector keeps several words for each that is in use.
+// Thresholds of growth: Go never releases a thread, and adds one whenever all are in system calls. The race detector
+// keeps several words for each word in use.
 const (
 	moreThreads    = 8
 	moreMemory     = 8 << 20 // bytes
 	moreMemoryRace = 8 * moreMemory
 )
 
-// grown tells what has grown from the first sight to the last, "" for nothing.
+// grown says what has grown from the first measurement to the last, "" if nothing.
 func (s *session) grown() string {
 	if len(s.sights) < 2 {
 		return "nothing was compared"
@@ -81,7 +81,7 @@ func (s *session) grown() string {
 	return ""
 }
 
-// report prints everything and reports whether all is well.
+// report prints everything and reports whether the run passed.
 func (s *session) report() bool {
 	fmt.Println("\ndone:")
 	for _, what := range slices.Sorted(maps.Keys(s.counts)) {
@@ -102,7 +102,7 @@ func (s *session) report() bool {
 	return len(s.losses) == 0 && grown == "" && s.races == 0
 }
 
-// guard notices a server that ends though nobody has told it to, and cuts everybody off: they would wait in vain.
+// guard detects a server that ended unasked, and cuts off all actors: they would wait in vain.
 func (s *session) guard(ctx context.Context, cut func()) {
 	for last := false; !last; {
 		pause(ctx, 100*time.Millisecond)
@@ -117,7 +117,7 @@ func (s *session) guard(ctx context.Context, cut func()) {
 	}
 }
 
-// died keeps how a server has ended by itself, and shows what it said of that.
+// died records how a server ended by itself, and prints what it logged about it.
 func (s *session) died(status unix.WaitStatus) {
 	how := fmt.Sprintf("exit status %d", status.ExitStatus())
 	if status.Signaled() {
@@ -129,10 +129,10 @@ func (s *session) died(status unix.WaitStatus) {
 	fmt.Println(lastWords(string(before) + string(log)))
 }
 
-// crash is how the Go runtime begins to tell why it ends the process.
+// crash matches the start of the Go runtime's message when it ends the process.
 var crash = regexp.MustCompile(`(?m)^(panic|fatal error|runtime|SIG[A-Z]+): `)
 
-// lastWords are what a log says of the end of its server.
+// lastWords returns what a log says about its server's end.
 func lastWords(log string) string {
 	log = strings.TrimSpace(log[max(0, len(log)-64<<10):])
 	if at := crash.FindStringIndex(log); at != nil {
@@ -143,16 +143,16 @@ func lastWords(log string) string {
 	return "Its log does not say why:\n" + strings.Join(lines[max(0, len(lines)-10):], "\n")
 }
 
-// raceOptions let a process go on after a report and end as if there had been none. See racePath for where it goes.
+// raceOptions let a process continue after a race report and exit normally. See racePath for the destination.
 const raceOptions = "halt_on_error=0 exitcode=0 atexit_sleep_ms=0 log_path="
 
-// racePath is where the account that the server becomes may write. A process adds a dot and its PID.
+// racePath is writable for the daemon's account. Each process appends a dot and its PID.
 func (s *session) racePath() string { return filepath.Join(filepath.Dir(s.place.Log), "race") }
 
-// varying is what tells two reports of one race apart.
+// varying matches what differs between two reports of the same race.
 var varying = regexp.MustCompile(`0x[0-9a-f]+|goroutine \d+`)
 
-// showRaces prints each race that the detector has reported and returns how many they are.
+// showRaces prints each distinct race reported and returns their number.
 func (s *session) showRaces() int {
 	files, _ := filepath.Glob(s.racePath() + ".*")
 	seen := map[string]bool{}

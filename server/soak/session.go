@@ -14,7 +14,7 @@ import (
 	"daemonlab/specs/harness"
 )
 
-// stall is the server's --stall: how long it bears with a client that takes nothing.
+// stall is the server's --stall: how long it tolerates a client that takes nothing.
 const stall = 2 * time.Second
 
 // session is one run.
@@ -24,17 +24,17 @@ type session struct {
 	programs harness.Programs
 	place    harness.Place
 	files    []file
-	server   *harness.Server                // the operator's
-	living   atomic.Pointer[harness.Server] // the server, but nil while the operator ends it
+	server   *harness.Server                // managed by the operator
+	living   atomic.Pointer[harness.Server] // the server; nil while the operator ends it
 	group    string                         // the server's control group, "" for none
 
 	calm    sync.RWMutex // actors hold it for reading while they act
-	orphans []string     // queues that killed clients have left; of the one actor that kills
+	orphans []string     // queues left by killed clients; used by one actor only
 	sights  []sight      // of the server that lives on
 	races   int
 }
 
-// prepare makes all that the server needs. The caller clears it, after a failure as well.
+// prepare creates what the server needs. The caller calls clear, also after a failure.
 func (s *session) prepare() (err error) {
 	in := func(name string) string { return filepath.Join(s.work, name) }
 	s.programs = harness.Programs{Server: in("mqfiled"), Client: in("mqfile"), Launcher: in("launch")}
@@ -53,7 +53,7 @@ func (s *session) prepare() (err error) {
 	return err
 }
 
-// starve makes the server's program a script that enters a control group, so that the start is starved as well.
+// starve wraps the server's program in a script that enters a control group, so that its start is starved too.
 func (s *session) starve() (err error) {
 	if s.group, err = harness.StarvedGroup(s.starved); err != nil {
 		return fmt.Errorf("--starved: %w", err)
@@ -63,7 +63,7 @@ func (s *session) starve() (err error) {
 	return os.WriteFile(s.programs.Server, []byte(script), 0o755)
 }
 
-// clear ends what is left and removes what was made: queues last, so that nobody makes another.
+// clear ends and removes everything; queues last, so that nobody makes another.
 func (s *session) clear() error {
 	if s.server != nil {
 		s.server.Close()
@@ -80,8 +80,7 @@ func (s *session) clear() error {
 	return err
 }
 
-// run lets the operator do his work among actors, who do one deed after the other. What they have begun by its end is
-// judged as well.
+// run runs the operator among actors that act repeatedly. Actions begun before it ends are judged too.
 func (s *session) run(ctx context.Context) error {
 	if err := s.startFirst(ctx); err != nil {
 		return err
@@ -114,8 +113,8 @@ func (s *session) run(ctx context.Context) error {
 	return errors.Join(err, ctx.Err())
 }
 
-// startFirst starts the first server. How long that takes, with as little of this machine as the server may have, says
-// how slow a server may be.
+// startFirst starts the first server. The time this takes, with as little CPU as the server may have, calibrates how
+// slow a server may be.
 func (s *session) startFirst(ctx context.Context) error {
 	usual := harness.Patience
 	if s.starved > 0 {
@@ -128,7 +127,7 @@ func (s *session) startFirst(ctx context.Context) error {
 	return err
 }
 
-// pause waits, but not longer than ctx.
+// pause waits for d, or until ctx is done.
 func pause(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():
@@ -136,13 +135,13 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// file is one that does not change.
+// file is a file that does not change.
 type file struct {
 	name    string
 	content []byte
 }
 
-// Bytes of the files, the shortest first: most requests are for one of those.
+// sizes of the files in bytes, shortest first: most requests are for those.
 var sizes = []int{0, 1, 255, 256, 257, 1000, 1000, 1000, 4096, 8191, 8192, 8193, 65536, 100_000, 1 << 20, 4 << 20}
 
 const (
@@ -163,7 +162,7 @@ func makeFiles(place harness.Place) (files []file, err error) {
 	return files, nil
 }
 
-// choose picks any file, a short one nearly always.
+// choose picks any file, nearly always a short one.
 func (s *session) choose(chance *rand.Rand) file {
 	if chance.IntN(8) > 0 {
 		return s.files[chance.IntN(short)]
@@ -171,10 +170,10 @@ func (s *session) choose(chance *rand.Rand) file {
 	return s.files[chance.IntN(len(s.files))]
 }
 
-// large is a file that takes a slow client a while.
+// large returns a file that takes a slow client a while.
 func (s *session) large() file { return s.files[len(s.files)-1] }
 
-// move changes one of the files that do, and returns its name. Errors do not matter: another change was quicker.
+// move changes a moving file and returns its name. Errors do not matter: another change was faster.
 func (s *session) move(chance *rand.Rand) string {
 	name := fmt.Sprintf("moving-%d", chance.IntN(moving))
 	path := filepath.Join(s.place.Root, name)

@@ -18,7 +18,7 @@ import (
 	"daemonlab/specs/harness"
 )
 
-// at is a moment of a test's own time, in seconds; 0 is none.
+// at returns a moment of a test's own time, in seconds; 0 is the zero time.
 func at(seconds float64) time.Time {
 	if seconds == 0 {
 		return time.Time{}
@@ -35,15 +35,15 @@ func TestExcuses(t *testing.T) {
 		from, till, back       float64
 		begin, sent, last, end float64
 		want                   found
-		slow                   time.Duration // that a starved server may be
+		slow                   time.Duration // of a starved server
 	}{
 		{killed, 10, 11, 12, 5, 6, 9, 9, found{false, false, false}, 0},
 		{killed, 10, 11, 12, 5, 6, 9, 10.5, found{true, true, false}, 0},
-		{killed, 10, 11, 12, 11.5, 11.6, 15, 20, found{false, true, false}, 0}, // in the queue when the next server came
+		{killed, 10, 11, 12, 11.5, 11.6, 15, 20, found{false, true, false}, 0}, // queued when the next server came
 		{killed, 10, 0, 0, 5, 6, 15, 20, found{true, true, false}, 0},
-		{stopped, 10, 15, 16, 5, 6, 13, 20, found{false, true, true}, 0}, // taken before, so it has to be answered
+		{stopped, 10, 15, 16, 5, 6, 13, 20, found{false, true, true}, 0}, // received before, so it must be answered
 		{stopped, 10, 15, 16, 5, 6, 13, 20, found{true, true, true}, 2 * time.Second},
-		{stopped, 10, 15, 16, 5, 6, 14.5, 20, found{true, true, true}, 0}, // until the end of the grace
+		{stopped, 10, 15, 16, 5, 6, 14.5, 20, found{true, true, true}, 0}, // until the end of grace
 		{stopped, 10, 11, 12, 9, 10.5, 9, 20, found{true, true, true}, 0},
 		{stopped, 10, 11, 12, 11.5, 11.6, 15, 20, found{false, true, false}, 0},
 		{stopped, 10, 11, 12, 12.5, 12.6, 15, 20, found{false, false, false}, 0},
@@ -81,7 +81,7 @@ func TestGrowth(t *testing.T) {
 	}
 }
 
-// What a server does wrong is found.
+// Faults of a server are found.
 func TestLosses(t *testing.T) {
 	patience := harness.Patience
 	harness.Patience = 100 * time.Millisecond
@@ -92,7 +92,7 @@ func TestLosses(t *testing.T) {
 	steps := map[string]func(*session, *harness.Conversation) error{
 		"INFO": send(wire.Info, wire.AppendInfo(nil, 1)...), "right": send(wire.Data, 0), "wrong": send(wire.Data, 1),
 		"END": send(wire.End), "FAILURE": send(wire.Failure, 0),
-		"slow": func(*session, *harness.Conversation) error { // by the clock that the session goes by
+		"slow": func(*session, *harness.Conversation) error { // by the session's clock
 			ctx, cancel := harness.WithTimeout(t.Context(), 3*harness.Patience)
 			defer cancel()
 			<-ctx.Done()
@@ -115,7 +115,7 @@ func TestLosses(t *testing.T) {
 			defer f.Close()
 			s := &session{place: harness.Place{Queue: f.Queue}}
 			judged, end := context.WithCancel(t.Context())
-			answer, full := strings.CutPrefix(answer, "full ") // is the queue for a while
+			answer, full := strings.CutPrefix(answer, "full ") // the queue is full for a while
 			if full {
 				must(t, harness.SendRaw(t.Context(), f.Queue, []byte("x")))
 			}
@@ -163,7 +163,7 @@ func TestLastWords(t *testing.T) {
 	}
 }
 
-// One race that several servers have reported is one.
+// A race reported by several servers counts once.
 func TestRaces(t *testing.T) {
 	const line = "==================\n"
 	report := func(address string, by int, what string) string {
@@ -180,7 +180,7 @@ func TestRaces(t *testing.T) {
 	}
 }
 
-// Of a silent server counts when its last response came, not when the silence was noticed: that may be at its end.
+// What counts is when a silent server's last response came, not when the silence was noticed: that may be at its end.
 func TestTheLastResponse(t *testing.T) {
 	f, err := harness.NewFakeServer()
 	must(t, err)
@@ -203,7 +203,7 @@ func TestTheLastResponse(t *testing.T) {
 	}
 }
 
-// A client program that got nothing for 10 s is right, and so may be a starved server.
+// A client program that gave up after 10 s is right, and so may be a starved server.
 func TestExcusedProgram(t *testing.T) {
 	now := time.Now()
 	for _, c := range []struct {
@@ -238,7 +238,7 @@ func TestExcusedProgram(t *testing.T) {
 	}
 }
 
-// A few seconds of it all, and an interruption in the middle, which leaves nothing.
+// A few seconds of everything, and an interrupt in the middle, which leaves nothing.
 func TestSoak(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes 30 seconds")
