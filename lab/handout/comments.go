@@ -11,18 +11,18 @@ import (
 	"daemonlab/specs/finding"
 )
 
-// comments.es.json has the comments of what a student goes on writing, a paragraph an entry with its lines joined, and
-// beside each its Spanish. What is given complete (part.solution is false) stays English.
+// comments.es.json has the Spanish of each comment in the files that students write in, per paragraph, keyed by the
+// English with its lines joined. Files that are given whole (part.solution is false) stay English.
 //
 //go:embed comments.es.json
 var spanishComments []byte
 
-// comments are found together with strings, in which something may look like one. After // or # of a mark, a directive
-// or an #include no blank follows.
+// comments matches strings too, because they may contain what looks like a comment. The // or # of a mark, a directive
+// or an #include is not followed by a blank.
 var comments = regexp.MustCompile(`(?m)"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|` + "`[^`]*`" +
 	`|(/\*(?s:.*?)\*/|^[ \t]*(?://|#)(?:[ \t].*)?$(?:\n[ \t]*(?://|#)(?:[ \t].*)?$)*|(?://|#)[ \t].*$)`)
 
-// replaceComments calls replace with each comment of a source and with what is before it on its line.
+// replaceComments calls replace with each comment of a source and the text before it on its line.
 func replaceComments(source string, replace func(before, comment string) string) string {
 	var replaced strings.Builder
 	done := 0
@@ -41,7 +41,7 @@ func replaceComments(source string, replace func(before, comment string) string)
 
 var commentMarks = regexp.MustCompile(`(?m)^[ \t]*(?://|/\*|\*/|\*|#) ?|[ \t]*\*/$`)
 
-// paragraphs are those of a comment, each in one line unless a tab says that it is laid out.
+// paragraphs returns the paragraphs of a comment, each on one line unless a tab marks it as preformatted.
 func paragraphs(comment string) (all []string) {
 	text := strings.Trim(commentMarks.ReplaceAllString(comment, ""), "\n")
 	for paragraph := range strings.SplitSeq(text, "\n\n") {
@@ -53,7 +53,7 @@ func paragraphs(comment string) (all []string) {
 	return all
 }
 
-// translate puts the texts of comments.es.json in the place of theirs, if the handout is to be Spanish.
+// translate replaces comments by their texts in comments.es.json, if the handout is Spanish.
 func (t *todos) translate(file string, source []byte) []byte {
 	return []byte(replaceComments(string(source), func(before, comment string) string {
 		var lines []string
@@ -75,7 +75,7 @@ func (t *todos) translate(file string, source []byte) []byte {
 	}))
 }
 
-// room is how long a comment's lines may be.
+// room returns how long the lines of a comment may be.
 func room(file, before, comment string) int {
 	width := 120
 	if ext := filepath.Ext(file); ext == ".c" || ext == ".h" || file == "Makefile" {
@@ -83,7 +83,7 @@ func room(file, before, comment string) int {
 	}
 	isBlock := strings.HasPrefix(comment, "/*")
 	if !isBlock && strings.TrimSpace(before) != "" {
-		return math.MaxInt // it cannot go on in the next line
+		return math.MaxInt // it cannot be continued on the next line
 	}
 	if isBlock && !strings.HasPrefix(comment, "/*\n") {
 		width -= len(" */")
@@ -92,7 +92,7 @@ func room(file, before, comment string) int {
 	return width - utf8.RuneCountInString(strings.ReplaceAll(before, "\t", "    ")+"// ")
 }
 
-// layOut makes a comment of lines, in the form of another one, behind what is before that on its line.
+// layOut formats lines as a comment in the style of another one, after the text before it on its line.
 func layOut(before, form string, lines []string) string {
 	begin, next, end := "// ", before+"// ", ""
 	switch {

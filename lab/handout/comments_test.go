@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// A changed comment is found here, with the text that comments.es.json needs.
+// Reports changed comments, with the text that comments.es.json needs.
 func TestEveryCommentOfAHandoutHasItsSpanish(t *testing.T) {
 	table := newTodos("es")
 	must(t, table.err)
@@ -33,7 +33,7 @@ func TestEveryCommentOfAHandoutHasItsSpanish(t *testing.T) {
 	for language, all := range parts {
 		o := options{project: project, language: language, lang: "en"}
 		for _, p := range all {
-			if files, _, err := o.sources(p, new(todos)); p.solution { // none of the TODOs, which are the rubric's
+			if files, _, err := o.sources(p, new(todos)); p.solution { // no TODOs: those are the rubric's
 				must(t, err)
 				check(files)
 			}

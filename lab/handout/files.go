@@ -22,17 +22,17 @@ import (
 	"text/template"
 )
 
-// file is one of a handout.
+// file is a file of a handout.
 type file struct {
 	path    string // in the handout
 	content []byte
 	mode    fs.FileMode
 }
 
-// part is a directory of the project that a handout has.
+// part is a directory of the project that a handout contains.
 type part struct {
 	from, to string
-	solution bool // has regions that are to be written; otherwise given as it is
+	solution bool // has regions for students to write; otherwise given whole
 }
 
 var parts = map[string][]part{
@@ -54,7 +54,7 @@ var parts = map[string][]part{
 //go:embed files
 var templates embed.FS
 
-// files makes all files of the handout but the programs that judge, and tells what was taken out of them.
+// files makes all files of the handout except the judging programs, and returns what was cut out of them.
 func (o options) files() ([]file, []region, error) {
 	var all []file
 	var regions []region
@@ -79,7 +79,7 @@ func (o options) files() ([]file, []region, error) {
 	return all, regions, todo.err
 }
 
-// sources are the files of one directory, without tests and, where it has the solution, without what has no mark.
+// sources returns the files of one directory, without tests; of a solution, without files that have no mark.
 func (o options) sources(p part, todo *todos) (files []file, regions []region, err error) {
 	entries, err := os.ReadDir(filepath.Join(o.project, p.from))
 	if err != nil {
@@ -108,7 +108,7 @@ func (o options) sources(p part, todo *todos) (files []file, regions []region, e
 	return files, regions, nil
 }
 
-// gaps are the blank lines between which a region was.
+// gaps are the blank lines around a removed region.
 var gaps = regexp.MustCompile(`\n\n\n+`)
 
 func isSource(name string) bool {
@@ -118,7 +118,7 @@ func isSource(name string) bool {
 	return name == "Makefile" || slices.Contains([]string{".go", ".c", ".h"}, path.Ext(name))
 }
 
-// reduce takes out of a source what is to be written; nil is left of one that has no mark.
+// reduce removes from a source what students have to write; nil is left of one without marks.
 func reduce(name string, source []byte, todo *todos) ([]byte, []region, error) {
 	if !handedOut(source) {
 		return nil, []region{{file: name, removed: strings.Split(string(source), "\n")}}, nil
@@ -133,7 +133,7 @@ func reduce(name string, source []byte, todo *todos) ([]byte, []region, error) {
 	return bytes.TrimLeft(gaps.ReplaceAll(left, []byte("\n\n")), "\n"), regions, err
 }
 
-// module is what a Go program needs to be one. Of the project's dependencies it has those of the binaries.
+// module returns the files of a Go module. Of the project's dependencies it has those of the binaries.
 func (o options) module() ([]file, error) {
 	if o.language != "go" {
 		return nil, nil
@@ -156,17 +156,17 @@ func (o options) module() ([]file, error) {
 	}, nil
 }
 
-// projectOnly is what speaks of things that a handout has not.
+// projectOnly matches what refers to things that a handout lacks.
 var projectOnly = regexp.MustCompile(`(?ms)^<!-- project -->$.*?^<!-- /project -->\n+`)
 
-// guide is lab/guide in the handout's language, without the pages for whoever teaches.
+// guide returns lab/guide in the handout's language, without the pages for instructors.
 func (o options) guide() (files []file, err error) {
 	root := filepath.Join(o.project, "lab/guide")
 	err = filepath.WalkDir(root, func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || entry.Name() == "instructor.md" {
 			return err
 		}
-		if filepath.Base(filepath.Dir(name)) != o.lang { // the other language, or the page that leads to both
+		if filepath.Base(filepath.Dir(name)) != o.lang { // the other language, or the page that links to both
 			return nil
 		}
 		content, err := os.ReadFile(name)
@@ -181,13 +181,13 @@ func (o options) guide() (files []file, err error) {
 	return files, err
 }
 
-// buildOf is what builds a student's programs.
+// buildOf is the command that builds a student's programs.
 var buildOf = map[string]string{
 	"go": "export CGO_ENABLED=0; go build -o bin/mqfiled ./server && go build -o bin/mqfile ./client",
 	"c":  "make -s",
 }
 
-// given are the files that are written for handouts only.
+// given returns the files that exist for handouts only.
 func (o options) given() (files []file, err error) {
 	for _, f := range []struct {
 		from, to string
@@ -225,17 +225,17 @@ func write(dir string, files []file) error {
 	return nil
 }
 
-// processors are those that a handout can judge on, as Go calls them and as uname -m does.
+// processors that a handout can judge on, as named by Go and by uname -m.
 var processors = map[string]string{"amd64": "x86_64", "arm64": "aarch64"}
 
-// buildSpecs makes the programs that judge, in a folder for each processor, and beside them the reference as programs
-// without symbols: with one of its two a student can try the other by hand. Those that judge carry nothing of the
-// reference, and none the names of this machine's directories.
+// buildSpecs builds the judging programs, in a folder per processor, and next to them the reference without symbols:
+// students can try their client with the reference server, and their server with its client. The judging programs
+// contain nothing of the reference, and none contains paths of this machine.
 func (o options) buildSpecs(ctx context.Context, dir string) error {
 	for processor := range processors {
 		compile := exec.CommandContext(ctx, "bash", "-c",
 			". scripts/lib.sh; compile -test ./specs ./specs/judge ./specs/launch ./specs/trace")
-		compile.Dir, compile.Stderr = o.project, os.Stderr // where it shows how far it is
+		compile.Dir, compile.Stderr = o.project, os.Stderr // reports its progress there
 		compile.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH="+processor)
 		if err := compile.Run(); err != nil {
 			return fmt.Errorf("GOARCH=%s: compile the specs: %w", processor, err)
@@ -261,7 +261,7 @@ func (o options) buildSpecs(ctx context.Context, dir string) error {
 	return nil
 }
 
-// tidyGo takes out the imports that nothing uses any more, without which the file would not build, and formats it.
+// tidyGo removes imports that are no longer used, which would break the build, and formats the file.
 func tidyGo(file string, source []byte) ([]byte, error) {
 	set := token.NewFileSet()
 	parsed, err := parser.ParseFile(set, file, source, parser.ParseComments)
@@ -290,9 +290,9 @@ func importName(spec *ast.ImportSpec) string {
 	if spec.Name != nil {
 		return spec.Name.Name
 	}
-	name, _ := strconv.Unquote(spec.Path.Value) // the parser has accepted it
+	name, _ := strconv.Unquote(spec.Path.Value) // valid: the parser has accepted it
 	return path.Base(name)
 }
 
-// emptyImports is a declaration that has nothing left in it. gofmt does the rest.
+// emptyImports matches a declaration with nothing left in it. gofmt does the rest.
 var emptyImports = regexp.MustCompile(`\nimport \(\s*\)\n`)

@@ -27,7 +27,7 @@ const project = "../.."
 
 var must = check.Must
 
-// eachLanguage runs a test for handouts in Go and in C, one with the texts in English, the other in Spanish.
+// eachLanguage runs a test on handouts in Go and in C, one with English texts, the other with Spanish ones.
 func eachLanguage(t *testing.T, test func(t *testing.T, o options)) {
 	for language, lang := range map[string]string{"go": "en", "c": "es"} {
 		t.Run(language, func(t *testing.T) {
@@ -40,7 +40,7 @@ func eachLanguage(t *testing.T, test func(t *testing.T, o options)) {
 	}
 }
 
-// filesOf are the files of a handout, and the regions that were taken out of them; they are in its folder as well.
+// filesOf returns the files of a handout, which it also writes, and the regions removed from them.
 func filesOf(t *testing.T, o options, more ...file) ([]file, []region) {
 	t.Helper()
 	files, regions, err := o.files()
@@ -49,7 +49,7 @@ func filesOf(t *testing.T, o options, more ...file) ([]file, []region) {
 	return files, regions
 }
 
-// build builds a folder as its student would, and fails the test if the compiler has anything to say.
+// build builds a folder as a student would, and fails the test if the compiler prints anything.
 func build(t *testing.T, o options) {
 	t.Helper()
 	commands := [][]string{{"go", "vet", "./..."}, {"go", "build", "-o", "bin/mqfiled", "./server"},
@@ -76,7 +76,7 @@ type verdict struct {
 	}
 }
 
-// judge runs the folder's own command.
+// judge runs the folder's own judge command.
 func judge(t *testing.T, o options, more ...string) (v verdict) {
 	t.Helper()
 	report := filepath.Join(t.TempDir(), "report.json")
@@ -97,7 +97,7 @@ func TestAHandoutBuildsAtOnceAndSpanishLinesFit(t *testing.T) {
 			build(t, o)
 			for _, f := range files {
 				if o.lang == "en" || strings.HasPrefix(f.path, "lab/") && !strings.HasPrefix(f.path, "lab/daemon/") {
-					continue // as it is in the project
+					continue // same as in the project
 				}
 				fits := map[string]int{".go": 120, ".c": 80, ".h": 80}[path.Ext(f.path)]
 				for line := range strings.Lines(strings.ReplaceAll(string(f.content), "\t", "    ")) {
@@ -110,7 +110,7 @@ func TestAHandoutBuildsAtOnceAndSpanishLinesFit(t *testing.T) {
 	})
 }
 
-// The folder's commands take the programs for the processor that uname(1) names, or say in one line that there are none.
+// The folder's commands use the programs for the processor that uname(1) names, or say in one line that there are none.
 func TestTheProgramsForTheProcessorAreFound(t *testing.T) {
 	eachLanguage(t, func(t *testing.T, o options) {
 		stub := func(name, says string) file {
@@ -125,7 +125,7 @@ func TestTheProgramsForTheProcessorAreFound(t *testing.T) {
 		filesOf(t, o, stubs...)
 		bin := t.TempDir()
 		nothing := []byte("#!/bin/sh\n")
-		must(t, write(bin, []file{{"go", nothing, 0o755}, {"make", nothing, 0o755}})) // what building makes is not looked at
+		must(t, write(bin, []file{{"go", nothing, 0o755}, {"make", nothing, 0o755}})) // what they build does not matter
 		t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
 		for _, on := range []struct {
 			machine, says string
@@ -207,7 +207,7 @@ func TestOfAHandoutEveryMissingStepIsToldOf(t *testing.T) {
 	})
 }
 
-// solve puts what was taken out of a handout back into it, and the packages that the reference uses for that.
+// solve puts the removed regions back into a handout, and the packages that the reference needs.
 func solve(t *testing.T, o options) {
 	t.Helper()
 	for _, p := range append(parts[o.language], part{from: "lab/procfs", to: "lab/procfs"}, part{from: "lab/pidfd", to: "lab/pidfd"},
@@ -237,10 +237,10 @@ func TestAHandoutWithTheRegionsOfTheReferenceGetsAllPoints(t *testing.T) {
 	})
 }
 
-// upTo puts back into a source the regions that a step up to this one comes to first, and those of none.
+// upTo puts back the regions of a source whose first id belongs to a step up to this one, and those without ids.
 func upTo(step int, source []byte) []byte {
 	var left bytes.Buffer
-	done := false // the region that the line is in
+	done := false // for the current region
 	for line := range bytes.Lines(source) {
 		m, isMark := parseMark(strings.TrimSpace(string(line)))
 		if m.kind == markBegin {
@@ -257,8 +257,8 @@ func upTo(step int, source []byte) []byte {
 	return left.Bytes()
 }
 
-// The README promises that steps 1 to 7 become green in their order, and which rows need a later one. In step 7 the guide
-// has the PID file behind what daemonize.c does.
+// The README promises that steps 1 to 7 turn green in order, and names the rows that need a later step. In step 7 the
+// guide has students write the PID file after the code of daemonize.c.
 func TestTheStepsCanBeTakenInTheirOrder(t *testing.T) {
 	check.Slow(t)
 	check.Needs(t, "gcc")
@@ -290,7 +290,7 @@ func TestTheStepsCanBeTakenInTheirOrder(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{"transfer.c", "clock.h"} { // `failure` needs the root of it
+	for _, name := range []string{"transfer.c", "clock.h"} { // `failure` needs its root
 		source, err := os.ReadFile(filepath.Join(project, "lab/c", name))
 		must(t, err)
 		must(t, write(o.dir, []file{{name, withoutMarks(source), 0o644}}))
@@ -308,7 +308,7 @@ func TestAHandoutIsTheReferenceButForItsTODOs(t *testing.T) {
 			todo := newTodos(o.lang)
 			files, regions, err := o.sources(p, todo)
 			must(t, err)
-			stands := map[string]bool{} // in the place of regions
+			stands := map[string]bool{} // replacements of regions
 			for _, r := range regions {
 				for _, line := range r.todo {
 					stands[strings.TrimSpace(line)] = true
@@ -322,7 +322,7 @@ func TestAHandoutIsTheReferenceButForItsTODOs(t *testing.T) {
 				}
 				rest := strings.Split(string(withoutMarks(source)), "\n")
 				for line := range strings.Lines(string(f.content)) {
-					line = strings.Join(strings.Fields(line), " ") // gofmt aligns what is left anew
+					line = strings.Join(strings.Fields(line), " ") // gofmt realigns what is left
 					if stands[line] {
 						continue
 					}
@@ -337,10 +337,10 @@ func TestAHandoutIsTheReferenceButForItsTODOs(t *testing.T) {
 	})
 }
 
-// aLink is one of Markdown, to a file.
+// aLink matches a Markdown link to a file.
 var aLink = regexp.MustCompile(`\]\(([^)#:]+)`)
 
-// What must be in a handout, and what must not: marks, empty files, and names of what only the project has.
+// What a handout must contain, and what it must not: marks, empty files, and names of things that only the project has.
 func TestAHandoutIsComplete(t *testing.T) {
 	eachLanguage(t, func(t *testing.T, o options) {
 		files, _ := filesOf(t, o)
@@ -380,18 +380,18 @@ func TestAHandoutIsComplete(t *testing.T) {
 	})
 }
 
-// telling is whether a line of the solution says enough to be one: not a bracket, nor what stands in every program.
+// telling reports whether a line of the solution is distinctive: not a bracket, nor common to all programs.
 func telling(line string) bool {
 	const enough = 24
 	return len(line) >= enough && !strings.HasPrefix(line, "#include ") && !strings.HasPrefix(line, `"`) &&
 		!strings.HasPrefix(line, "/* ----")
 }
 
-// given are lines of the solution that stand in what is given as well, where they are no solution.
+// given are lines of the solution that also occur in given files, where they give nothing away.
 var given = []string{
-	"static void handle_signals(void)",       // the server's; the client has one, too
-	"err = unix.Fstat(fd, &st)",              // of a file of the log as of a served one
-	"if err := catchCrashes(); err != nil {", // of the foreground as of the daemon
+	"static void handle_signals(void)",       // the server's; the client has one too
+	"err = unix.Fstat(fd, &st)",              // of a log file as well as of a served one
+	"if err := catchCrashes(); err != nil {", // in the foreground as well as in the daemon
 }
 
 func TestNoLineOfTheSolutionIsInAHandout(t *testing.T) {
@@ -400,7 +400,7 @@ func TestNoLineOfTheSolutionIsInAHandout(t *testing.T) {
 		must(t, o.make(t.Context()))
 		_, regions, err := o.files()
 		must(t, err)
-		all, lines := check.Tree(t, o.dir), map[string]map[string]bool{} // by a file's name
+		all, lines := check.Tree(t, o.dir), map[string]map[string]bool{} // by file name
 		for name, content := range all {
 			lines[name] = map[string]bool{}
 			for line := range strings.Lines(content) {
@@ -417,7 +417,7 @@ func TestNoLineOfTheSolutionIsInAHandout(t *testing.T) {
 				compared++
 				for name := range all {
 					if strings.HasPrefix(name, "lab/mq/") || strings.HasPrefix(name, "lab/wire/") || strings.Contains(name, "/reference/") {
-						continue // given whole, or as programs without symbols, which have their texts
+						continue // given whole, or as programs without symbols, which contain its texts
 					}
 					if lines[name][line] || strings.HasPrefix(name, "specs/") && strings.Contains(all[name], line) {
 						t.Errorf("%s has a line of %s: %s", name, r.file, line)
@@ -433,7 +433,7 @@ func TestNoLineOfTheSolutionIsInAHandout(t *testing.T) {
 	})
 }
 
-// programsTellNothing looks at the programs of a handout, whose files are all by name.
+// programsTellNothing checks the programs of a handout, given all its files by name.
 func programsTellNothing(t *testing.T, all map[string]string) {
 	absolute, err := filepath.Abs(project)
 	must(t, err)

@@ -1,5 +1,5 @@
-// Command handout makes a student's folder from the reference: its sources without the parts that are to be written,
-// the specs as programs, the guide and a README.
+// Command handout makes a student's folder from the reference: its sources without the parts to be written, the specs
+// as programs, the guide and a README.
 package main
 
 import (
@@ -48,7 +48,7 @@ func main() {
 }
 
 type options struct {
-	project  string // its root
+	project  string // root directory
 	language string // "go" or "c"
 	lang     string // "en" or "es"
 	dir      string
@@ -78,7 +78,7 @@ func parseFlags(args []string) (o options, err error) {
 	return o, err
 }
 
-// make builds the folder beside its place and renames it when it is whole.
+// make builds the folder in a temporary directory next to it and renames it when it is complete.
 func (o options) make(ctx context.Context) error {
 	if entries, err := os.ReadDir(o.dir); err == nil && len(entries) > 0 {
 		return fmt.Errorf("%s is not empty", o.dir)
@@ -113,8 +113,8 @@ func (o options) make(ctx context.Context) error {
 	return os.Rename(work, dir)
 }
 
-// commit makes a git repository of the folder with one commit, so that a student sees what is his own. Where git is not
-// installed there is none.
+// commit makes the folder a git repository with one commit, so that students can see their own changes. Without git
+// there is none.
 func commit(ctx context.Context, dir string) error {
 	if _, err := exec.LookPath("git"); err != nil {
 		return nil

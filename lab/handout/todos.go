@@ -13,14 +13,14 @@ import (
 	"daemonlab/specs/rubric"
 )
 
-// todos writes what a student finds in the place of a region: what the rubric says of its ids.
+// todos writes the text that replaces a region: what the rubric says about its ids.
 type todos struct {
 	rows  []rubric.Row
 	texts map[string]rubric.Text
 	lang  string
-	err   error // an id or a text that is none
+	err   error // unknown id or text
 
-	comments map[string]string // in Spanish, by the English ones
+	comments map[string]string // English to Spanish
 }
 
 //go:embed todos.json
@@ -35,8 +35,8 @@ func newTodos(lang string) *todos {
 	return t
 }
 
-// writer returns what writes the comments of a file. What to do is told where an id comes first in it; other places
-// have the title only.
+// writer returns the function that writes the comments of a file. The first place with an id says what to do; the
+// others only have the title.
 func (t *todos) writer(file string) func(ids []string, key, indent string) []string {
 	told := map[string]bool{}
 	form := "/*"
@@ -78,18 +78,17 @@ func (t *todos) text(row rubric.Row, withHint bool) string {
 	return text
 }
 
-// A source of the reference says in comments which parts of it a student has to write:
+// The reference marks in comments which parts of a source students have to write:
 //
 //	//lab:begin fds
 //	//lab:instead return nil
 //	...
 //	//lab:end
 //
-// In a handout a TODO for each id stands in the place of such a region, with the rubric's hint, or with a text of
-// todos.json that the mark names after a colon (lab:begin ready: make-queue), and below it the lines that the region names
-// with instead, so that what is left builds. A region ends with its file at the latest. One without an id is gone
-// without a word, and so is a file without any mark; what is to be given as it is says //lab:give. A Makefile has # in
-// the place of //.
+// In a handout each such region is replaced by a TODO per id, with the rubric's hint, or with a text of todos.json that
+// the mark names after a colon (lab:begin ready: make-queue), followed by the lines that the region gives with instead,
+// so that the rest builds. A region ends at the end of its file at the latest. One without an id vanishes without a
+// trace, and so does a file without any mark; a file given whole says //lab:give. In a Makefile # replaces //.
 const (
 	markBegin   = "lab:begin"
 	markInstead = "lab:instead"
@@ -97,14 +96,14 @@ const (
 	markGive    = "lab:give"
 )
 
-// region is a part of a source that a handout lacks.
+// region is a part of a source that is removed from a handout.
 type region struct {
 	file    string
-	removed []string // its lines
-	todo    []string // what stands in their place
+	removed []string // lines
+	todo    []string // replacement
 }
 
-// mark is a line of a source that is one.
+// mark is a line of a source that is a mark.
 type mark struct {
 	kind, text, indent string
 }
@@ -123,12 +122,12 @@ func parseMark(line string) (mark, bool) {
 	return m, true
 }
 
-// handedOut reports whether anything of a source is.
+// handedOut reports whether a handout has any of a source.
 func handedOut(source []byte) bool {
 	return len(withoutMarks(source)) < len(source)
 }
 
-// cut takes the regions out of a source and has todo write what stands in their place.
+// cut removes the regions from a source; todo writes their replacements.
 func cut(file string, source []byte, todo func(ids []string, key, indent string) []string) ([]byte, []region, error) {
 	var left bytes.Buffer
 	var regions []region
@@ -167,7 +166,7 @@ func cut(file string, source []byte, todo func(ids []string, key, indent string)
 	return left.Bytes(), regions, nil
 }
 
-// withoutMarks is the source as it would be if it had no marks.
+// withoutMarks returns the source without its marks.
 func withoutMarks(source []byte) []byte {
 	var left bytes.Buffer
 	for line := range strings.Lines(string(source)) {
