@@ -8,10 +8,10 @@ import (
 	_ "daemonlab/lab/only64"
 )
 
-// The only file of the package that imports unsafe: the four system calls of sysvipc(7), with only what it takes to
-// call them from Go. Some may sleep and must tell the scheduler, so all use unix.Syscall.
+// This is the only file of the package that imports unsafe: the four system calls of sysvipc(7), and only what it takes
+// to make them from Go. Some may sleep and must tell the scheduler, so all use unix.Syscall.
 
-// msqidDS is struct msqid_ds of msgctl(2), on 64-bit machines. Times are seconds since 1970.
+// msqidDS is struct msqid_ds of msgctl(2) on 64-bit machines. Times are seconds since 1970.
 type msqidDS struct {
 	perm                unix.SysvIpcPerm
 	stime, rtime, ctime int64

@@ -13,7 +13,7 @@ import (
 	"daemonlab/specs/check"
 )
 
-// TestMatchesC compares layouts, numbers and keys with those of the C compiler's headers and library.
+// TestMatchesC compares layouts, numbers and keys with the C compiler's headers and library.
 func TestMatchesC(t *testing.T) {
 	check.Needs(t, "gcc")
 	dir := t.TempDir()

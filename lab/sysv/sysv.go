@@ -8,9 +8,9 @@
 //	        IPC_RMID           Queue.Remove
 //
 // A queue is a number, not a descriptor: valid in every process of the IPC namespace, never opened, closed or
-// inherited, and the kernel checks permissions at every call. It stays until somebody removes it, whatever becomes of
-// the processes. There is no timeout, no poll(2) and no notification: Send and Receive block in the kernel, each on a
-// thread of its own, until there is room or a message, or until the queue is removed.
+// inherited, and the kernel checks permissions at every call. It persists until somebody removes it, whatever happens
+// to the processes. There is no timeout, no poll(2) and no notification: Send and Receive block in the kernel, each on
+// a thread of its own, until there is room or a message, or until the queue is removed.
 //
 // For new programs package mq is nearly always the better choice.
 //
@@ -35,10 +35,10 @@ type Key int32
 // Private, IPC_PRIVATE, is not a key: Get makes a new queue that can be found only by its ID.
 const Private Key = unix.IPC_PRIVATE
 
-// String is the key as ipcs(1) shows it.
+// String returns the key as ipcs(1) shows it.
 func (k Key) String() string { return fmt.Sprintf("0x%08x", uint32(k)) }
 
-// Set parses a key for flag.Value: 123 or 0x7b, but not IPC_PRIVATE, by which nobody finds a queue.
+// Set parses a key for flag.Value: 123 or 0x7b, but not IPC_PRIVATE, which finds no queue.
 func (k *Key) Set(s string) error {
 	n, err := strconv.ParseInt(s, 0, 64)
 	if err != nil || n < math.MinInt32 || n > math.MaxUint32 || n == int64(Private) {
@@ -48,8 +48,8 @@ func (k *Key) Set(s string) error {
 	return nil
 }
 
-// FileKey is ftok(3): 8 bits of the project, 8 of the file's device and 16 of its inode. So two files can have the
-// same key, and replacing a file changes its key.
+// FileKey is ftok(3): 8 bits of the project, 8 of the file's device and 16 of its inode. So two files can have the same
+// key, and replacing a file changes its key.
 func FileKey(path string, project byte) (Key, error) {
 	var st unix.Stat_t
 	if err := unix.Stat(path, &st); err != nil {
@@ -61,12 +61,12 @@ func FileKey(path string, project byte) (Key, error) {
 // Queue is a queue's ID. It contains a sequence number, so a removed queue's ID is not reused soon.
 type Queue int
 
-// Flags of the calls, by the names of C.
+// Flags of the calls, with their C names.
 const (
 	Create    = unix.IPC_CREAT  // Get: make the queue if there is none
 	Exclusive = unix.IPC_EXCL   // Get with Create: EEXIST if there is one
-	NoWait    = unix.IPC_NOWAIT // Send, Receive: EAGAIN for want of room, ENOMSG for want of a message
-	NoError   = 0o10000         // Receive, MSG_NOERROR: cut a message that is longer than the buffer
+	NoWait    = unix.IPC_NOWAIT // Send, Receive: EAGAIN without room, ENOMSG without a message
+	NoError   = 0o10000         // Receive, MSG_NOERROR: truncate a message longer than the buffer
 	Except    = 0o20000         // Receive, MSG_EXCEPT: the oldest message of any type but the one given
 
 	// Interruptible lets a signal handler end a wait with EINTR, as in C. Without it Send and Receive retry: Go's
@@ -74,7 +74,7 @@ const (
 	Interruptible = 1 << 30
 )
 
-// Get finds the queue that has the key, or makes it, msgget(2). A new queue gets mode perm, without the umask. For an
+// Get finds the queue with the key, or makes it, msgget(2). A new queue gets mode perm, regardless of the umask. For an
 // existing queue perm is the access wanted; 0 asks for none.
 func Get(key Key, flags int, perm uint32) (Queue, error) {
 	q, errno := sysGet(key, flags|int(perm&0o777))
@@ -119,7 +119,7 @@ func (q Queue) Receive(buf []byte, selector, flags int) (n, mtype int, err error
 // long.
 var buffers = sync.Pool{New: func() any { return &[]byte{} }}
 
-// borrow returns room for a type and a text of size bytes. With two or more longs, Go aligns the first as a long.
+// borrow returns room for a type and a text of size bytes. Go aligns an allocation of two or more longs like a long.
 func borrow(size int) *[]byte {
 	m := buffers.Get().(*[]byte)
 	if len(*m) < long+size {
@@ -149,15 +149,15 @@ type Status struct {
 	MaxBytes int // msg_qbytes
 
 	LastSender     int   // PID, 0 before the first
-	LastReceiver   int   // PID; of a receiver that slept the thread, gettid(2): pipelined_send in ipc/msg.c
+	LastReceiver   int   // PID; if the receiver slept, its thread, gettid(2): pipelined_send in ipc/msg.c
 	Sent, Received int64 // seconds since 1970, 0 before the first
 }
 
-// Status returns the queue's state. It is IPC_STAT without the need for read permission, as /proc/sysvipc/msg shows it
-// to everybody. Linux 4.17.
+// Status returns the queue's state. It is IPC_STAT without the need for read permission, as everybody can read it in
+// /proc/sysvipc/msg. Linux 4.17.
 func (q Queue) Status() (Status, error) {
 	s, errno := statAt(int(q))
-	if errno == 0 && s.ID != q { // the slot in the kernel's table is another queue's
+	if errno == 0 && s.ID != q { // another queue is in this slot of the kernel's table
 		errno = unix.EINVAL
 	}
 	return s, q.failed("msgctl MSG_STAT_ANY", errno)
@@ -209,7 +209,7 @@ func (q Queue) failed(op string, errno unix.Errno) error {
 	err := error(errno)
 	s, e := statAt(int(q))
 	gone := e == unix.EINVAL || e == 0 && s.ID != q
-	if gone && (errno == unix.EINVAL || errno == unix.EIDRM) { // EINVAL has other causes, too
+	if gone && (errno == unix.EINVAL || errno == unix.EIDRM) { // EINVAL has other causes too
 		err = noQueue{errno}
 	}
 	return fmt.Errorf("queue %d: %s: %w", q, op, err)

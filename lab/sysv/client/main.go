@@ -33,25 +33,25 @@ exit status: 0 done, 1 the server or this side failed, 2 usage, 3 no server or
 nothing from it for 10 s, 128+N ended by signal N.
 `
 
-// What the process ends with, beside 0.
+// Exit statuses other than 0.
 const (
 	statusFailed   = 1
 	statusNoServer = 3
-	statusSignal   = 128 // plus the signal's number, as a shell counts
+	statusSignal   = 128 // plus the signal's number, as in shells
 )
 
-// patience is how long the server may do nothing: neither make room for the request nor send the next response.
+// patience is how long the server may be inactive: neither make room for the request nor send the next response.
 const patience = 10 * time.Second
 
-// own is the client's queue, which outlives the process if it is not removed. It is made and noted in one step, under
-// the lock, so that a signal finds either both or neither.
+// own is the client's queue, which outlives the process if it is not removed. It is made and recorded under the lock,
+// so that a signal finds either both or neither.
 var (
 	owning sync.Mutex
 	own    sysv.Queue = -1
 )
 
-// exit is the only way out, as exit(3) with atexit(3) in C: it removes the queue, whoever calls it. The lock is kept, so
-// of several exits the first says why: what follows from it, as a queue that was removed, is no news.
+// exit is the only way out, like exit(3) with atexit(3) in C: it removes the queue, whoever calls it. It never unlocks,
+// so of several exits the first gives the reason: the others are its consequences, such as a removed queue.
 func exit(status int, err error) {
 	owning.Lock()
 	if errors.Is(err, unix.EPIPE) { // the reader of our output went away
@@ -60,12 +60,12 @@ func exit(status int, err error) {
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "svfile: %v\n", err)
 	}
-	own.Remove() // that there is none is what we want
+	own.Remove() // no queue is fine
 	os.Exit(status)
 }
 
-// exitOnSignals has signals end the process by exit, but for those that the starter ignores, as nohup(1) and a shell's &
-// do. SIGPIPE and SIGXFSZ are ignored, so that write(2) fails instead and says why.
+// exitOnSignals makes signals end the process through exit, except those ignored by the starter, as by nohup(1) and a
+// shell's &. SIGPIPE and SIGXFSZ are ignored, so that write(2) fails instead and says why.
 func exitOnSignals() {
 	signal.Ignore(unix.SIGPIPE, unix.SIGXFSZ)
 	arrived := make(chan os.Signal, 1)
@@ -96,7 +96,7 @@ func main() {
 	exit(fetch(key, path))
 }
 
-// fetch makes one whole exchange. What can fail on this side does so before the server is asked to work.
+// fetch runs one exchange. What can fail on this side does so before the server is asked to work.
 func fetch(key sysv.Key, path string) (status int, err error) {
 	server, err := sysv.Get(key, 0, 0)
 	if err != nil {
@@ -110,7 +110,7 @@ func fetch(key sysv.Key, path string) (status int, err error) {
 	if err := cmp.Or(err, statusErr, requestErr, stdio.CheckStdout()); err != nil {
 		return statusFailed, err
 	}
-	// Neither msgsnd(2) nor msgrcv(2) has a timeout, so a wait that lasts too long ends with the process.
+	// Neither msgsnd(2) nor msgrcv(2) has a timeout, so a wait that is too long ends the process.
 	silence := time.AfterFunc(patience, func() {
 		exit(statusNoServer, fmt.Errorf("no server: nothing from it for %v", patience))
 	})
@@ -122,7 +122,7 @@ func fetch(key sysv.Key, path string) (status int, err error) {
 	for {
 		silence.Reset(patience)
 		n, kind, err := own.Receive(buf, -wire.End, 0)
-		silence.Stop() // our reader may take as long as he likes
+		silence.Stop() // our reader may take any time
 		switch {
 		case err != nil:
 			return statusFailed, err

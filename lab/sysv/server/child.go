@@ -18,17 +18,17 @@ import (
 	labwire "daemonlab/lab/wire"
 )
 
-// answer is the whole life of a child. Its error it has told the client.
+// answer is the whole life of a child. The client has been told its error.
 func answer(o options) error {
 	signal.Ignore(unix.SIGPIPE)
-	os.WriteFile("/proc/self/comm", []byte("svfiled"), 0) // for ps(1): after an exec of /proc/self/exe it is "exe"
+	os.WriteFile("/proc/self/comm", []byte("svfiled"), 0) // for ps(1): an exec of /proc/self/exe names it "exe"
 	q, began := sysv.Queue(o.answer), time.Now()
 	failed := func(err error) error {
 		logf("failed %q to queue %d after %v: %v", o.path, q, time.Since(began), refuse(q, err))
 		return err
 	}
-	// msgsnd(2) has no timeout, so another thread ends the process. The queue stays: the server cannot know whether its
-	// client was killed, and it is not the server's.
+	// msgsnd(2) has no timeout, so another thread ends the process. The queue stays: it is the client's, and the server
+	// cannot know whether the client was killed.
 	giveUp := time.AfterFunc(o.stall, func() {
 		failed(fmt.Errorf("the client has taken nothing for %v; if it has ended, remove its queue: ipcrm -q %d", o.stall, q))
 		os.Exit(statusFailed)
@@ -40,7 +40,7 @@ func answer(o options) error {
 	return nil
 }
 
-// send sends the file as long as it was when it was opened, then END.
+// send sends as much of the file as it had when opened, then END.
 func send(o options, q sysv.Queue, giveUp *time.Timer) error {
 	f, err := openFile(o.root, o.path)
 	if err != nil {
@@ -60,7 +60,7 @@ func send(o options, q sysv.Queue, giveUp *time.Timer) error {
 	buf := make([]byte, wire.PieceSize(s.MaxBytes, msgMax))
 	for rest := info.Size(); rest > 0; rest -= int64(len(buf)) {
 		buf = buf[:min(int64(len(buf)), rest)]
-		if _, err := io.ReadFull(f, buf); err != nil { // it became shorter, for instance
+		if _, err := io.ReadFull(f, buf); err != nil { // the file was truncated, for instance
 			return fmt.Errorf("the file's last %d bytes: %w", rest, err)
 		}
 		if err := q.Send(wire.Data, buf, 0); err != nil {
@@ -71,8 +71,8 @@ func send(o options, q sysv.Queue, giveUp *time.Timer) error {
 	return q.Send(wire.End, nil, 0)
 }
 
-// openFile opens a file below dir, which a leading slash means. No path leads out of dir, see os.Root. O_NONBLOCK keeps a
-// FIFO without a writer from stopping the process.
+// openFile opens a file below dir, which is also the meaning of a leading slash. No path leads out of dir, see os.Root.
+// O_NONBLOCK keeps a FIFO without a writer from blocking the process.
 func openFile(dir, path string) (*os.File, error) {
 	if path == "" {
 		return nil, errors.New("empty path")
@@ -89,8 +89,8 @@ func openFile(dir, path string) (*os.File, error) {
 	return f, err
 }
 
-// refuse tells the client, without waiting, why its exchange ends. It returns the reason, for the log, where it also
-// belongs if the client could not be told although its queue is there.
+// refuse tells the client, without waiting, why its exchange ends. It returns the reason for the log, which also notes
+// if the client could not be told although its queue exists.
 func refuse(q sysv.Queue, reason error) error {
 	err := q.Send(wire.Failure, labwire.FailureText(reason.Error(), wire.FailureSize), sysv.NoWait)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {

@@ -1,8 +1,8 @@
 // Svfiled is a file server over System V message queues, with a child process for each request. It is what the lab
-// begins with: the daemon mqfiled does the same work over POSIX queues and with threads.
+// starts from: the daemon mqfiled does the same work over POSIX queues and with threads.
 //
-// It takes requests from a queue with a known key. For each it executes itself again; the child sends the file to the
-// client's own queue and exits.
+// It receives requests from a queue with a known key. For each it executes itself again; the child sends the file to
+// the client's own queue and exits.
 package main
 
 import (
@@ -47,10 +47,10 @@ done, after 5 s at the latest.
 type options struct {
 	root  string
 	key   sysv.Key
-	most  int // children at a time
+	most  int // concurrent children
 	stall time.Duration
 
-	// What a child is told: the client's queue, or -1, and the path.
+	// Passed to a child: the client's queue, or -1, and the path.
 	answer int
 	path   string
 }
@@ -89,32 +89,32 @@ func main() {
 // statusFailed is the exit status of a server that cannot serve, and of a child that has told its client why.
 const statusFailed = 1
 
-// logf writes one line, with the PID, since children log for themselves. One write(2) keeps the lines of several whole.
+// logf writes one line with the PID, since children log too. A single write(2) keeps lines whole.
 func logf(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "svfiled[%d]: %s\n", os.Getpid(), fmt.Sprintf(format, args...))
 }
 
-// grace is how long children may go on after SIGTERM.
+// grace is how long children may continue after SIGTERM.
 const grace = 5 * time.Second
 
-// server takes requests from its queue and has a child answer each.
+// server receives requests from its queue and starts a child for each.
 type server struct {
 	options
 	dir      *os.File // the served directory, held open, for the children
-	served   sync.Map // the queues that children send to
+	served   sync.Map // queues that children send to
 	children sync.WaitGroup
 
 	stopping, killing context.Context // done when new requests are refused, when children are killed
 }
 
-// The main goroutine, which receives, stays on the main thread. Of a receiver that has slept the kernel notes the
+// The main goroutine, which receives, stays on the main thread. For a receiver that has slept the kernel records the
 // thread's number (pipelined_send in ipc/msg.c), and only the main thread's is the process's, see claim.
 func init() { runtime.LockOSThread() }
 
-// serve works until a signal ends it, or somebody removes the queue.
+// serve runs until a signal ends it, or somebody removes the queue.
 func serve(o options) error {
-	signal.Ignore(unix.SIGPIPE) // a log that nobody reads must not end the server, whose queue would stay
-	// What the starter ignores, nohup(1) for instance, stays so.
+	signal.Ignore(unix.SIGPIPE) // a log that nobody reads must not end the server: its queue would stay
+	// Signals that the starter ignores, as nohup(1) does, stay ignored.
 	signals := slices.DeleteFunc([]os.Signal{unix.SIGINT, unix.SIGHUP, unix.SIGQUIT}, signal.Ignored)
 	stopping, stop := signal.NotifyContext(context.Background(), append(signals, unix.SIGTERM)...)
 	defer stop()
@@ -136,10 +136,10 @@ func serve(o options) error {
 		for message, err := receive(q, sysv.NoWait); err == nil; message, err = receive(q, sysv.NoWait) {
 			s.answer(message)
 		}
-		q.Remove() // which wakes the receiver
+		q.Remove() // wakes the receiver
 	})
-	// With as many children as there may be nothing is received; the queue fills, and the kernel makes further clients
-	// wait in msgsnd(2).
+	// At the maximum of children nothing is received; the queue fills, and the kernel makes further clients wait in
+	// msgsnd(2).
 	for places := make(chan struct{}, s.most); err == nil; {
 		places <- struct{}{}
 		var message []byte
@@ -150,7 +150,7 @@ func serve(o options) error {
 			})
 		}
 	}
-	q.Remove() // if it still is there
+	q.Remove() // if it still exists
 	time.AfterFunc(grace, kill)
 	s.children.Wait()
 	if stopping.Err() != nil && errors.Is(err, os.ErrNotExist) {
@@ -161,7 +161,7 @@ func serve(o options) error {
 
 var errStopping = errors.New("the server is stopping")
 
-// answer has a child answer the request, and waits for it. If there is none, or it could not tell its client why it
+// answer runs a child for the request and waits for it. If there is none, or it could not tell its client why it
 // failed, the client is told here. There is room for that, see wire.PieceSize.
 func (s *server) answer(message []byte) {
 	r, err := wire.ParseRequest(message)
@@ -181,9 +181,9 @@ func (s *server) answer(message []byte) {
 	}
 }
 
-// mustBeAClients refuses what cannot be the queue that a client has made for this request. The kernel does not tell who
-// has sent a request, so anybody can name a queue that is another's. The server, which may write where the sender may
-// not, would fill it. So a reply queue has no key and nobody has used it yet.
+// mustBeAClients rejects what cannot be a queue that a client made for this request. The kernel does not tell who sent
+// a request, so anybody can name somebody else's queue, and the server, which may write where the sender may not, would
+// fill it. So a reply queue must have no key and be unused.
 func mustBeAClients(q sysv.Queue, served bool) error {
 	st, err := q.Status()
 	switch {
@@ -199,8 +199,8 @@ func mustBeAClients(q sysv.Queue, served bool) error {
 	return nil
 }
 
-// run runs a child for the request, and returns what that has not told its client. Go cannot fork without exec, so the
-// child is this program once more; the served directory is its descriptor 3.
+// run runs a child for the request, and returns an error that the child has not told its client. Go cannot fork without
+// exec, so the child is this program again; the served directory is its descriptor 3.
 func (s *server) run(r wire.Request) error {
 	if s.stopping.Err() != nil {
 		return errStopping
@@ -209,7 +209,7 @@ func (s *server) run(r wire.Request) error {
 		"--root", "/proc/self/fd/3", "--stall", s.stall.String(), "--", r.Path)
 	child.Args[0] = "svfiled"
 	child.Stderr, child.ExtraFiles = os.Stderr, []*os.File{s.dir}
-	// A process group of its own, so that Ctrl-C ends the server, not the transfers.
+	// A process group of its own: Ctrl-C ends the server, not the transfers.
 	child.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	err := child.Run()
 	switch {
@@ -221,8 +221,8 @@ func (s *server) run(r wire.Request) error {
 	return fmt.Errorf("the server's process for it: %w", err)
 }
 
-// openRequestQueue makes the request queue, or takes over the one that a crash has left in the kernel, with its requests.
-// A lock on the kernel's list of queues has one server start at a time.
+// openRequestQueue makes the request queue, or takes over the one that a crash has left in the kernel, with its
+// requests. A lock on the kernel's list of queues serializes the starts of servers.
 func openRequestQueue(key sysv.Key) (q sysv.Queue, err error) {
 	list, err := os.Open("/proc/sysvipc/msg")
 	if err != nil {
@@ -244,8 +244,8 @@ func openRequestQueue(key sysv.Key) (q sysv.Queue, err error) {
 	return q, err
 }
 
-// claim has the kernel note this process as the one that received last (msg_lrpid), with a message of a type that no
-// request has. So other servers know who serves the queue, since nobody else may receive from it.
+// claim makes the kernel record this process as the last receiver (msg_lrpid), using a message of a type that no
+// request has. Other servers then know who serves the queue, since nobody else may receive from it.
 func claim(q sysv.Queue) error {
 	err := q.Send(math.MaxInt, nil, sysv.NoWait)
 	if err == nil {
@@ -254,7 +254,7 @@ func claim(q sysv.Queue) error {
 	return err
 }
 
-// mustBeStale refuses a queue that may have a living server, and one of another user.
+// mustBeStale rejects a queue that may have a living server, or belongs to another user.
 func mustBeStale(q sysv.Queue) error {
 	s, err := q.Status()
 	switch {
@@ -277,7 +277,7 @@ func mustBeStale(q sysv.Queue) error {
 	return nil
 }
 
-// receive takes a request of any type, cut if it is too long: one that is never taken would be in the way for ever.
+// receive receives a request of any type, truncated if too long: one never received would be in the way for ever.
 func receive(q sysv.Queue, flags int) ([]byte, error) {
 	buf := make([]byte, wire.RequestSize+1)
 	n, _, err := q.Receive(buf, 0, flags|sysv.NoError)

@@ -1,4 +1,4 @@
-// Package wire is the layout of what client and server of the System V file server say to each other.
+// Package wire is the message layout of the System V file server.
 //
 // A request is this C structure in native byte order. Its msgsnd(2) counts what follows mtype, up to and including the
 // NUL of path: offsetof(struct request, path) - sizeof(long) + strlen(path) + 1 bytes.
@@ -17,26 +17,25 @@ import (
 	"daemonlab/lab/sysv"
 )
 
-// The types of a response. A client that receives with the selector -End takes a Failure before what else has come, and
-// End after it: msgrcv(2) then prefers the lowest type, where a POSIX queue prefers the highest priority.
+// Types of a response. A client that receives with the selector -End gets a Failure before other waiting messages, and
+// End after them: msgrcv(2) then prefers the lowest type, where a POSIX queue prefers the highest priority.
 const (
 	Failure = 1 // text: why the exchange ends here
-	Data    = 2 // the next bytes of the file
+	Data    = 2 // next bytes of the file
 	End     = 3 // empty body: the file is complete
 )
 
 const (
-	// RequestType is what requests are sent with. The server takes them in the order of their arrival, whatever their
-	// type.
+	// RequestType is the type of requests. The server receives them in order of arrival, whatever their type.
 	RequestType = 1
 	// RequestSize is the longest request, in bytes without mtype.
 	RequestSize = pathOffset + pathSize
 	pathOffset  = 4
 	pathSize    = 4096 // with its NUL
-	// FailureSize is the longest text of a Failure. The server leaves so much room in the client's queue, so that a
-	// Failure never has to wait.
+	// FailureSize is the longest text of a Failure. The server leaves that much room in the client's queue, so that a
+	// Failure never waits.
 	FailureSize = 256
-	// DefaultKey leads to the request queue of a server that was not told another: "svfs" in ASCII.
+	// DefaultKey is the default key of the request queue: "svfs" in ASCII.
 	DefaultKey sysv.Key = 0x73766673
 	// QueueMode is the mode of request and reply queues: the owner receives, anybody may send.
 	QueueMode = 0o622
@@ -44,12 +43,11 @@ const (
 
 // Request asks a server for one file.
 type Request struct {
-	Queue sysv.Queue // the client's own
-	Path  string     // the file, below the server's root
+	Queue sysv.Queue // the client's
+	Path  string     // below the server's root
 }
 
-// Message is the request as it is sent. A path that is too long is an error. It holds no NUL, as no argument of a program
-// does.
+// Message encodes the request. Too long a path is an error. It contains no NUL, since no program argument does.
 func (r Request) Message() ([]byte, error) {
 	if len(r.Path) >= pathSize {
 		return nil, fmt.Errorf("the path is longer than %d bytes", pathSize-1)
@@ -58,7 +56,7 @@ func (r Request) Message() ([]byte, error) {
 	return append(append(b, r.Path...), 0), nil
 }
 
-// ParseRequest reads one message of a request queue. An empty path is well formed: it is answered, not dropped.
+// ParseRequest parses a message of a request queue. An empty path is well formed: it is answered, not dropped.
 func ParseRequest(b []byte) (Request, error) {
 	if len(b) <= pathOffset || len(b) > RequestSize {
 		return Request{}, fmt.Errorf("malformed request: not %d to %d bytes", pathOffset+1, RequestSize)
@@ -70,6 +68,6 @@ func ParseRequest(b []byte) (Request, error) {
 	return Request{Queue: sysv.Queue(int32(binary.NativeEndian.Uint32(b))), Path: path}, nil
 }
 
-// PieceSize is how many bytes of a file go into one message to a queue that takes maxBytes in all, where the system
-// allows msgMax in a message: two pieces fill the queue but for the room of a Failure.
+// PieceSize is how many bytes of a file go into one message to a queue with maxBytes in all, where the system allows
+// msgMax per message: two pieces fill the queue except for the room of a Failure.
 func PieceSize(maxBytes, msgMax int) int { return min((maxBytes-FailureSize)/2, msgMax) }
