@@ -11,13 +11,13 @@ import (
 
 var long = "LONG=" + strings.Repeat("x", 100<<10)
 
-// given is the environment each subject starts with; changed is what the subjects turn it into.
+// given is the environment that each subject starts with; changed is what the subjects turn it into.
 var (
 	given   = []string{"PATH=/bin", "DROPPED=1", "no equals sign", "EMPTY=", long, "LAST=\xff\n"}
 	changed = []string{"PATH=/bin", "no equals sign", "EMPTY=", long, "LAST=\xff\n", "ADDED=yes"}
 )
 
-// sameVars compares as sets: libc and Go choose the order.
+// sameVars compares as sets: the order is up to libc and Go.
 func sameVars(t *testing.T, got Environment, want []string) {
 	t.Helper()
 	vars, sorted := slices.Sorted(slices.Values(got.Vars)), slices.Sorted(slices.Values(want))

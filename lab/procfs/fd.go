@@ -17,7 +17,7 @@ type FileID struct {
 	Ino uint64 // inode
 }
 
-// String returns device and inode as /proc/locks has them: `fe:00:9978011`.
+// String returns device and inode as in /proc/locks: `fe:00:9978011`.
 func (id FileID) String() string {
 	return fmt.Sprintf("%02x:%02x:%d", unix.Major(id.Dev), unix.Minor(id.Dev), id.Ino)
 }
@@ -52,7 +52,7 @@ func (p Process) Descriptors() ([]Descriptor, error) {
 	}
 	fds, err := living(nums, p.descriptor)
 	if err == nil && len(fds) < len(nums) {
-		_, err = p.Stat() // it must not be the process itself that is gone
+		_, err = p.Stat() // the process itself must not be gone
 	}
 	return fds, err
 }
@@ -110,8 +110,8 @@ func (f FS) Locks() ([]Lock, error) { return load(filepath.Join(f.mount, "locks"
 
 func parseLocks(text string) ([]Lock, error) { return table(text, parseLock) }
 
-// parseLock parses the format of the kernel's lock_get_status, `1: FLOCK ADVISORY WRITE 708 00:13:13361 0 EOF`; a lock
-// that waits has `->` before the kind.
+// parseLock parses the format of the kernel's lock_get_status, `1: FLOCK ADVISORY WRITE 708 00:13:13361 0 EOF`; a
+// waiting lock has `->` before the kind.
 func parseLock(line string) (l Lock, err error) {
 	words := strings.Fields(line)
 	if len(words) > 1 && words[1] == "->" {
@@ -128,7 +128,7 @@ func parseLock(line string) (l Lock, err error) {
 	return l, err
 }
 
-// parseFileID parses hexadecimal major and minor and decimal inode: `fe:00:9978011`.
+// parseFileID parses major and minor in hexadecimal and the inode in decimal: `fe:00:9978011`.
 func parseFileID(text string) (id FileID, err error) {
 	if text == "<none>:0" {
 		return FileID{}, nil

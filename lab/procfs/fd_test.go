@@ -62,7 +62,7 @@ func TestParseFDInfo(t *testing.T) {
 	}
 }
 
-// TestLocks takes a lock of each kind, on one file each, and waits for one.
+// TestLocks takes a lock of each kind, each on its own file, and waits for one.
 func TestLocks(t *testing.T) {
 	read := unix.Flock_t{Type: unix.F_RDLCK}
 	part := unix.Flock_t{Type: unix.F_WRLCK, Start: 5, Len: 3}

@@ -54,7 +54,7 @@ func help(args []string) error {
 	return err
 }
 
-// subject is a process to read. It ends when its standard input does.
+// subject is a process to read. It ends at the end of its standard input.
 type subject struct {
 	Process
 	cmd   *exec.Cmd
@@ -80,7 +80,7 @@ func start(t *testing.T, cmd *exec.Cmd) subject {
 
 func helper(args ...string) *exec.Cmd { return parts.Command("helper", args...) }
 
-// end lets the subject end but does not wait for it: it stays a zombie.
+// end lets the subject end without reaping it: it stays a zombie.
 func (s subject) end(t *testing.T) {
 	t.Helper()
 	s.stdin.Close()
@@ -101,7 +101,7 @@ func equal[T comparable](t *testing.T, what string, got, want T) {
 	}
 }
 
-// refused checks that a text is refused, with an error that says where it is wrong.
+// refused checks that a text is rejected with an error that says where it is wrong.
 func refused[T any](t *testing.T, parse func(string) (T, error), text, where string) {
 	t.Helper()
 	if v, err := parse(text); err == nil || !strings.Contains(err.Error(), where) {

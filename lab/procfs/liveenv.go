@@ -12,10 +12,10 @@ import (
 	"strings"
 )
 
-// Environment is the variables of a process and where they were found.
+// Environment has the variables of a process and says where they were found.
 type Environment struct {
-	Vars   []string // as they are: an entry may be empty or have no `=`
-	Live   bool     // as the process sees them now; false: as its last exec gave them
+	Vars   []string // verbatim: an entry may be empty or have no `=`
+	Live   bool     // as the process sees them now; false: as passed to its last exec
 	Source string   // for reports: `/usr/lib/x86_64-linux-gnu/libc.so.6: environ`, `/proc/4711/environ`
 }
 
@@ -24,7 +24,7 @@ type Environment struct {
 // follows the variable behind os.Getenv.
 //
 // A program with neither, such as a stripped static one, gets its initial block with Live false: it may have changed
-// its variables since. The read is not atomic; a process that is changing its environment may make it fail.
+// its variables since. The read is not atomic; it may fail while the process is changing its environment.
 //
 // Reading memory takes ptrace(2) attach rights: the same user, and under Yama's ptrace_scope 1 an ancestor, or
 // CAP_SYS_PTRACE.
@@ -115,7 +115,7 @@ func (p Process) entryPoint(mem *memory) (uint64, error) {
 }
 
 // programVariable finds the variable if the executable itself defines it; bias is added to its symbols. In a dynamic
-// program it must be exported, for libc would not use it otherwise.
+// program it must be exported, or libc would not use it.
 func programVariable(exe *elf.File, name string, bias uint64) (*variable, error) {
 	if v, err := exportedVariable(exe, name, bias); v != nil || err != nil {
 		return v, err
@@ -149,8 +149,8 @@ func exportedVariable(image *elf.File, name string, bias uint64) (*variable, err
 	return &variable{bias + symbols[i].Value, name + ": environ", readStrings}, nil
 }
 
-// isEnviron recognizes libc's two names for it. A program that uses neither by name may still have it as the target of
-// a copy relocation, under both.
+// isEnviron recognizes libc's two names for the variable. A program that uses neither name may still have it under
+// both, as the target of a copy relocation.
 func isEnviron(s elf.Symbol) bool {
 	return (s.Name == "environ" || s.Name == "__environ") && isObject(s) && elf.ST_BIND(s.Info) != elf.STB_LOCAL
 }
@@ -165,7 +165,7 @@ func (p Process) libcVariable(m mapping, mem *memory) (*variable, error) {
 		return nil, nil
 	}
 	if magic, _ := mem.read(m.start, uint64(len(elf.ELFMAG))); string(magic) != elf.ELFMAG {
-		return nil, nil // a device's memory, or data
+		return nil, nil // device memory, or data
 	}
 	// map_files leads to the file itself but needs CAP_CHECKPOINT_RESTORE. The path of a replaced file ends in `
 	// (deleted)`.

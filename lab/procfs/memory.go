@@ -20,7 +20,7 @@ type memory struct {
 	left uint64 // bytes that may still be read
 }
 
-// maxRead bounds what is read of a process, in bytes: memory that is not an environment could go on without end.
+// maxRead limits what is read of a process, in bytes: memory that is not an environment could be endless.
 const maxRead = 256 << 20
 
 var errTooMuch = errors.New("too much for an environment")
@@ -82,7 +82,7 @@ func readStrings(m *memory, addr uint64) ([]string, error) {
 	}
 }
 
-// pageSize divides the page size of every Linux machine, so that a read within it never crosses into unmapped memory.
+// pageSize divides the page size of every Linux machine, so a read within it never crosses into unmapped memory.
 const pageSize = 4096
 
 // cstring reads up to a NUL.

@@ -1,7 +1,7 @@
 // Package procfs reads the facts of a process from proc(5) as typed values.
 //
-// Every parser is strict: what it cannot parse is an error that names file and line or field, never a value silently
-// omitted. Kernel units (kB, octal, clock ticks) are converted or named in the field's comment.
+// Every parser is strict: what it cannot parse is an error that names the file and the line or field; no value is
+// silently omitted. Kernel units (kB, octal, clock ticks) are converted, or named in the field's comment.
 //
 // Reading never disturbs the process: it is neither traced nor stopped, and none of its files are opened. So a process
 // may change between two reads; take facts that must agree from one call. If a process ends while being read, the
@@ -47,7 +47,7 @@ func (f FS) Process(pid int) Process {
 // PID returns the PID given to [FS.Process].
 func (p Process) PID() int { return p.pid }
 
-// Path returns the name of one of the process's files, for reports: /proc/4711/status.
+// Path returns the path of one of the process's files, for reports: /proc/4711/status.
 func (p Process) Path(elem ...string) string {
 	return filepath.Join(append([]string{p.dir}, elem...)...)
 }
@@ -105,15 +105,15 @@ func (f FS) Children(pid int) ([]Stat, error) {
 	return slices.DeleteFunc(all, func(s Stat) bool { return s.PPid != pid }), err
 }
 
-// Gone reports whether err means that the process, thread or descriptor no longer exists: ENOENT when its directory is
-// opened, ESRCH when a file opened before is read.
+// Gone reports whether err means that the process, thread or descriptor no longer exists: ENOENT on opening its
+// directory, ESRCH on reading a file opened before.
 func Gone(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH)
 }
 
-// living is the process as it shows itself in a thread that lives. What threads share is gone from the main thread when
-// that has called pthread_exit(3): it is a zombie, and the process goes on. Other threads have directories as processes
-// do, which no listing shows (proc(5)).
+// living returns the process as seen through a living thread. When the main thread calls pthread_exit(3) it becomes a
+// zombie, and what threads share can no longer be read through it, but the process lives on. Other threads have
+// directories like processes, which no listing shows (proc(5)).
 func (p Process) living() Process {
 	if s, err := p.Stat(); err != nil || !s.State.Ended() {
 		return p
@@ -127,7 +127,8 @@ func (p Process) living() Process {
 	return p
 }
 
-// Ended reports whether the process has ended. A zombie has, unless other threads of it live; it is only not yet reaped.
+// Ended reports whether the process has ended. A zombie has, unless other threads of it are alive; it is just not
+// reaped yet.
 func (p Process) Ended() (bool, error) {
 	s, err := p.living().Stat()
 	if Gone(err) {
@@ -136,8 +137,8 @@ func (p Process) Ended() (bool, error) {
 	return err == nil && s.State.Ended(), err
 }
 
-// unlessEnded returns ESRCH for the answers that the kernel gives for a zombie, whose memory and descriptors are gone:
-// an empty file, or EACCES for an ordinary user.
+// unlessEnded returns ESRCH for the kernel's answers about a zombie, whose memory and descriptors are gone: an empty
+// file, or EACCES for an ordinary user.
 func (p Process) unlessEnded(file string, empty bool, err error) error {
 	if Gone(err) || err == nil && !empty {
 		return err
@@ -149,7 +150,7 @@ func (p Process) unlessEnded(file string, empty bool, err error) error {
 	return cmp.Or(err, statErr)
 }
 
-// living calls read for each number and leaves out what is gone by then.
+// living calls read for each number and skips those that are gone by then.
 func living[T any](nums []int, read func(int) (T, error)) ([]T, error) {
 	found := make([]T, 0, len(nums))
 	for _, n := range nums {
@@ -192,7 +193,7 @@ func load[T any](path string, parse func(text string) (T, error)) (v T, err erro
 	return v, err
 }
 
-// table parses a file of one value a line.
+// table parses a file with one value per line.
 func table[T any](text string, parse func(line string) (T, error)) (rows []T, err error) {
 	for line := range strings.Lines(text) {
 		line = strings.TrimSuffix(line, "\n")
@@ -205,13 +206,13 @@ func table[T any](text string, parse func(line string) (T, error)) (rows []T, er
 	return rows, nil
 }
 
-// fields are the values of a one-record file by name. It keeps the first conversion error.
+// fields holds the values of a one-record file by name, and the first conversion error.
 type fields struct {
 	values map[string]string
 	err    error
 }
 
-// field converts the value of the given name.
+// field converts the value with the given name.
 func field[T any](f *fields, name string, parse func(string) (T, error)) (v T) {
 	value, ok := f.values[name]
 	err := errMissing

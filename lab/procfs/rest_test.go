@@ -51,8 +51,8 @@ func TestOtherMount(t *testing.T) {
 	equal(t, "error", fmt.Sprint(err), want)
 }
 
-// FuzzParsers gives any text to every parser, and puts it between the parentheses of a stat: as a name it must come
-// out unchanged and affect no other field.
+// FuzzParsers feeds any text to every parser, and puts it between the parentheses of a stat: as a name it must come out
+// unchanged and affect no other field.
 func FuzzParsers(f *testing.F) {
 	for _, text := range append(hostileComms, statusText, statText("cat"),
 		"pos:\t0\nflags:\t0100000\nlock:\t1: FLOCK  ADVISORY  WRITE 708 00:13:13361 0 EOF\n",

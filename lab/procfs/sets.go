@@ -12,7 +12,7 @@ import (
 // lastSignal is the kernel's _NSIG; the first signal is 1.
 const lastSignal = 64
 
-// firstRealtime is SIGRTMIN as C programs know it. The kernel's is 32, but libc keeps 32 and 33 (signal(7)).
+// firstRealtime is SIGRTMIN in C programs. The kernel's is 32, but libc reserves 32 and 33 (signal(7)).
 const firstRealtime = 34
 
 // SignalSet is a set of signals as proc_pid_status(5) shows it: bit n-1 is signal n.
@@ -76,7 +76,7 @@ func ParseSignal(name string) (syscall.Signal, error) {
 // CapSet is a set of capabilities (capabilities(7)): bit n is capability n.
 type CapSet uint64
 
-// capNames are in the order of linux/capability.h.
+// capNames follows the order of linux/capability.h.
 var capNames = [...]string{
 	"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_SETGID",
 	"CAP_SETUID", "CAP_SETPCAP", "CAP_LINUX_IMMUTABLE", "CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST",
@@ -110,8 +110,8 @@ func (s CapSet) String() string {
 	})
 }
 
-// describe renders a set of n bits as its mask and names. A set of more than half of them is described by what it
-// lacks.
+// describe renders a set of n bits as its mask and names. A set of more than half of them is described by what is
+// missing.
 func describe(mask uint64, size int, name func(bit int) string) string {
 	var in, out []string
 	for bit := range size {

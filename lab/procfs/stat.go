@@ -9,16 +9,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Stat is the part of /proc/PID/stat that says who a process is and where it belongs.
+// Stat has the fields of /proc/PID/stat that identify a process and its place: parent, group, session, terminal.
 type Stat struct {
 	Pid      int
 	Comm     string // at most 15 bytes, which may be spaces, parentheses and newlines
 	State    State
 	PPid     int
 	Pgrp     int    // process group
-	Session  int    // the PID that its session leader has or had
+	Session  int    // PID that its session leader has or had
 	TTY      TTY    // controlling terminal
-	UserTime uint64 // CPU time, clock ticks (sysconf(_SC_CLK_TCK), 100 a second)
+	UserTime uint64 // CPU time in user mode, clock ticks (sysconf(_SC_CLK_TCK), 100 per second)
 	SysTime  uint64 // CPU time in the kernel, clock ticks
 
 	ChildFaults uint64 // minor page faults of children it has waited for
@@ -27,7 +27,7 @@ type Stat struct {
 // TTY is the device number of a controlling terminal, 0 for none.
 type TTY uint32
 
-// String is "none", or the device's numbers: pts/N is 136:N.
+// String returns "none", or the device's numbers: pts/N is 136:N.
 func (t TTY) String() string {
 	if t == 0 {
 		return "none"
@@ -36,13 +36,13 @@ func (t TTY) String() string {
 }
 
 // SessionLeader reports whether the process leads its session, so that a terminal it opens may become its controlling
-// one.
+// terminal.
 func (s Stat) SessionLeader() bool { return s.Session == s.Pid }
 
 // Stat reads /proc/PID/stat.
 func (p Process) Stat() (Stat, error) { return load(p.Path("stat"), parseStat) }
 
-// statNames are proc_pid_stat(5)'s names of the fields after comm, as far as they are read.
+// statNames are the names in proc_pid_stat(5) of the fields after comm, as far as they are read.
 var statNames = strings.Fields("state ppid pgrp session tty_nr tpgid flags minflt cminflt majflt cmajflt utime stime")
 
 // statFields is how many fields follow comm, in every kernel since 3.5.

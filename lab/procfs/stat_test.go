@@ -109,7 +109,7 @@ func TestProcessThatIsGone(t *testing.T) {
 	p.end(t)
 	must(t, p.cmd.Wait())
 	allGone(t, p.Process, slices.Collect(maps.Keys(reads))...)
-	// A file opened while the process lived answers ESRCH.
+	// Reading a file that was opened while the process lived gives ESRCH.
 	if _, err = io.ReadAll(status); !Gone(err) {
 		t.Errorf("a status opened before: got error %v, want one that means gone", err)
 	}

@@ -8,17 +8,17 @@ import (
 	"strings"
 )
 
-// Status is /proc/PID/status, or that of one thread: signal mask, credentials and capabilities belong to the thread.
+// Status is /proc/PID/status of a process or thread: signal mask, credentials and capabilities are per thread.
 type Status struct {
 	Name      string // the thread's comm, at most 15 bytes, unescaped
 	State     State
 	Tgid      int // the process
 	Pid       int // the thread; equal to Tgid in the thread-group leader
 	PPid      int // 0 if the parent is outside this PID namespace
-	TracerPid int // 0 when nothing traces it
+	TracerPid int // 0 if untraced
 	Uid, Gid  IDs
 	Groups    []int  // supplementary groups, ascending
-	Umask     int    // -1 if it no longer has one (a zombie without other threads)
+	Umask     int    // -1 if it has none any more (a zombie without other threads)
 	VmRSS     uint64 // resident memory in bytes; 0 for such zombies and for kernel threads, which have no memory
 	Threads   int
 
@@ -38,7 +38,7 @@ func (i IDs) String() string {
 	return fmt.Sprintf("real %d, effective %d, saved %d, file system %d", i[0], i[1], i[2], i[3])
 }
 
-// State is the letter that proc(5) has for what a thread is doing.
+// State is the letter of proc(5) for what a thread is doing.
 type State byte
 
 // Ended reports whether the thread is a zombie or dead.
@@ -49,10 +49,10 @@ var stateNames = map[State]string{
 	'X': "dead", 'x': "dead", 'K': "wakekill", 'W': "waking", 'P': "parked", 'I': "idle",
 }
 
-// String is the letter and its meaning: `S (sleeping)`.
+// String returns the letter and its meaning: `S (sleeping)`.
 func (s State) String() string { return fmt.Sprintf("%c (%s)", byte(s), stateNames[s]) }
 
-// parseState reads `S`, as in stat, or `S (sleeping)`, as in status.
+// parseState parses `S`, as in stat, or `S (sleeping)`, as in status.
 func parseState(text string) (State, error) {
 	letter, _, _ := strings.Cut(text, " (")
 	if len(letter) != 1 || stateNames[State(letter[0])] == "" {
@@ -72,8 +72,8 @@ func (p Process) Status() (Status, error) {
 	return s, err
 }
 
-// parseStatus parses /proc/PID/status. Unknown fields are skipped, as newer kernels add some; all others but two are
-// required.
+// parseStatus parses /proc/PID/status. Unknown fields are skipped, as newer kernels add some; all known ones but two
+// are required.
 func parseStatus(text string) (Status, error) {
 	f := fields{values: map[string]string{}}
 	for line := range strings.Lines(text) {
@@ -117,7 +117,7 @@ func parseStatus(text string) (Status, error) {
 	return s, f.err
 }
 
-// decimals parses numbers that may be separated by tabs and spaces and padded.
+// decimals parses numbers separated and padded by tabs and spaces.
 func decimals(value string) (nums []int, err error) {
 	for word := range strings.FieldsSeq(value) {
 		n, err := strconv.Atoi(word)
@@ -146,7 +146,7 @@ func mask[T ~uint64](value string) (T, error) {
 	return T(bits), err
 }
 
-// comms undoes the kernel's proc_task_name: it escapes newline and backslash in a comm.
+// comms undoes the kernel's proc_task_name, which escapes newlines and backslashes in a comm.
 var comms = strings.NewReplacer(`\\`, `\`, `\n`, "\n")
 
 func unescape(comm string) (string, error) { return comms.Replace(comm), nil }
@@ -156,7 +156,7 @@ func octal(value string) (int, error) {
 	return int(bits), err
 }
 
-// kilobytes parses `    1636 kB`, in bytes.
+// kilobytes parses `    1636 kB` into bytes.
 func kilobytes(value string) (uint64, error) {
 	digits, ok := strings.CutSuffix(strings.TrimLeft(value, " "), " kB")
 	if !ok {

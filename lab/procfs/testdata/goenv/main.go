@@ -1,4 +1,4 @@
-// Command goenv changes its environment, says so, and waits until its standard input ends.
+// Command goenv changes its environment, says so, and waits for the end of its standard input.
 package main
 
 import (
