@@ -29,7 +29,7 @@ func BenchmarkSendReceive(b *testing.B) {
 	}
 }
 
-// What a server does with a client's reply queue, without the messages.
+// What a server does with a client's reply queue, apart from the messages.
 func BenchmarkOpenClose(b *testing.B) {
 	name := newQueue(b, 1, 16).Name()
 	b.ReportAllocs()
@@ -39,7 +39,7 @@ func BenchmarkOpenClose(b *testing.B) {
 	}
 }
 
-// end is what the ping-pong needs of an open queue.
+// end is an open queue as the ping-pong needs it.
 type end interface {
 	Send([]byte, uint) error
 	Receive([]byte) (int, uint, error)
@@ -57,7 +57,7 @@ func (p polling) Receive(buf []byte) (int, uint, error) {
 	return p.Queue.Receive(context.Background(), buf)
 }
 
-// openEnds opens the two queues, there and back, to wait in the given way.
+// openEnds opens the two queues, there and back, for one way to wait.
 func openEnds(way string, names []string) (ends [2]end, err error) {
 	for i, name := range names {
 		if way == "Blocking" {
@@ -72,7 +72,7 @@ func openEnds(way string, names []string) (ends [2]end, err error) {
 }
 
 func init() {
-	// Echoes messages until an empty one. The arguments are a way to wait and the names of the queues.
+	// Echoes messages up to an empty one. The arguments are a way to wait and the names of the queues.
 	parts.Add("echo", func(args []string) error {
 		ends, err := openEnds(args[0], args[1:])
 		for n, buf := 1, make([]byte, 16); n > 0 && err == nil; {
@@ -84,7 +84,7 @@ func init() {
 	})
 }
 
-// One message to another process and one back, with a wait for each.
+// One message to another process and one back, each with a wait.
 func BenchmarkPingPong(b *testing.B) {
 	for _, way := range []string{"Queue", "Blocking"} {
 		b.Run(way, func(b *testing.B) {

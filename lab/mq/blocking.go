@@ -117,8 +117,8 @@ func (b *Blocking) Close() error {
 	return nil
 }
 
-// replace closes the queue but keeps its descriptor number taken, by putting something else there. If no descriptor
-// can be had for that, the last caller closes the queue.
+// replace closes the queue but keeps its descriptor number occupied by something else. If no descriptor is available
+// for that, the last caller closes the queue.
 func replace(fd int) {
 	if other, err := unix.Eventfd(0, unix.EFD_CLOEXEC); err == nil {
 		unix.Dup3(other, fd, unix.O_CLOEXEC)

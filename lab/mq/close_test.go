@@ -86,7 +86,7 @@ func TestCloseAtAnyMoment(t *testing.T) {
 		if r.IntN(2) == 0 {
 			cancel()
 		}
-		<-time.After(time.Duration(r.IntN(300)) * time.Microsecond) // any moment, not a synchronization
+		<-time.After(time.Duration(r.IntN(300)) * time.Microsecond) // a random moment, not synchronization
 		for range 2 {
 			group.Go(func() {
 				if q.Close() == nil {
@@ -103,7 +103,7 @@ func TestCloseAtAnyMoment(t *testing.T) {
 	}
 }
 
-// collected runs the garbage collector until yes.
+// collected runs the garbage collector until yes returns true.
 func collected(t testing.TB, what string, yes func() bool) {
 	t.Helper()
 	eventually(t, what, func() bool {

@@ -12,16 +12,16 @@
 // the kernel is a receiver: it gets the message, no notification is sent, and waiters are served by thread priority
 // and then by length of wait. The wait occupies a thread, and ends with a message, a deadline or a signal.
 //
-// A [Queue], made by [Open], waits in Go's poller. Use it for many waits, or for waits that the program must be able
-// to end: a server waiting for room in each client's queue. The wait costs a parked goroutine, and ends with its
-// context or Close. Beside receivers blocked in the kernel it gets what they leave: with one of each kind, 9 of 2000
+// A [Queue], made by [Open], waits in Go's poller. Use it for many waits, or for waits that the program must be able to
+// end: a server waiting for room in each client's queue. The wait costs a parked goroutine, and ends with its context
+// or Close. Next to receivers blocked in the kernel it only gets what they leave: with one of each kind, 9 of 2000
 // messages. To POSIX it is not a receiver, so notifications are still sent.
 //
 // daemonlab's server opens its request queue as a Blocking and the clients' queues as Queues, its client both as
 // Blocking.
 //
-// One message to another process and one back, with a wait for each (go test -bench PingPong; Linux 6.18, medians of
-// seven interleaved rounds):
+// One message to another process and one back, each with a wait (go test -bench PingPong; Linux 6.18, medians of seven
+// interleaved rounds):
 //
 //	                       on one processor    on two, and the range
 //	C, mq_receive               5.6 us           18 us, 6 to 44
@@ -29,17 +29,17 @@
 //	Queue                      14.2 us           22 us, 12 to 29
 //
 // On two processors the result varies with the processor that the kernel picks for the thread it wakes: waking an idle
-// one costs more than everything else. On one processor the difference is the work done: C and a Blocking make 2
-// system calls per message, a Queue 5.5. Its mq_timedreceive fails with EAGAIN twice, for the caller and again after
-// the poller is armed, and the scheduler calls epoll_pwait twice, to poll and to sleep. Neither second call can be
-// saved: a message that arrives before the poller is armed would be missed, and the scheduler is Go's.
+// one costs more than everything else. On one processor the difference is the work done: C and a Blocking make 2 system
+// calls per message, a Queue 5.5. Its mq_timedreceive fails with EAGAIN twice, for the caller and again after the
+// poller is armed, and the scheduler calls epoll_pwait twice, to poll and to sleep. Neither second call can be saved: a
+// message that arrives before the poller is armed would be missed, and the scheduler is Go's.
 //
 // # Deadlines
 //
-// A Queue's deadline is its context's: a context that has ended fails every call. A Blocking's is that of
-// mq_timedsend(3): what can be done at once is done, however late. Every deadline error says Timeout and matches
-// os.ErrDeadlineExceeded. Sending and receiving allocate nothing, except that a Queue's wait needs what
-// context.AfterFunc and the poller allocate.
+// A Queue's deadline is its context's: once the context is done every call fails. A Blocking's is that of
+// mq_timedsend(3): a call that need not wait succeeds, however late. Every deadline error reports Timeout and matches
+// os.ErrDeadlineExceeded. Sending and receiving allocate nothing, except what context.AfterFunc and the poller allocate
+// for a Queue's wait.
 //
 // # The ten calls
 //
@@ -67,7 +67,7 @@
 // the limits of this process, [Cost] what a queue costs. In every error errors.As finds an *[Error], which names the
 // call and the queue, keeps the errno for errors.Is, and explains a limit with the figures in force.
 //
-// The package builds on Linux only, by build tags.
+// Build tags restrict the package to Linux.
 //
 // [mq_overview(7)]: https://man7.org/linux/man-pages/man7/mq_overview.7.html
 package mq

@@ -10,14 +10,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Error says which call failed on which queue. Err is the call's errno, [os.ErrClosed] or the context's error, all for
-// errors.Is; the errnos also match os.ErrNotExist, os.ErrExist and os.ErrPermission. Callers may share one Error.
+// Error says which call failed on which queue. Err is the call's errno, [os.ErrClosed] or the context's error, all
+// usable with errors.Is; the errnos also match os.ErrNotExist, os.ErrExist and os.ErrPermission. Callers may share one
+// Error.
 type Error struct {
 	Op   string // "open", "send", "notify", ...
 	Name string
 	Err  error
 
-	note string // what Err alone does not say, with the figures at the time
+	note string // adds to Err, with the figures at the time of the call
 }
 
 func newError(op, name string, err error) *Error { return &Error{Op: op, Name: name, Err: err} }
@@ -61,7 +62,7 @@ var badName = map[unix.Errno]string{
 	unix.ENAMETOOLONG: "a name has at most 255 bytes after the slash",
 }
 
-// plain has texts for errnos whose strerror(3) speaks of something else.
+// plain has texts for errnos whose strerror(3) is misleading here.
 var plain = map[saying]string{
 	{"open", unix.ENOENT}:       "no such queue",
 	{"unlink", unix.ENOENT}:     "no such queue",

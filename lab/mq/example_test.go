@@ -44,7 +44,7 @@ func Example() {
 	// 0 whenever you like
 }
 
-// A client that asks and waits for the answer: two waits, both in the kernel, as in C.
+// A client asks and waits for the answer: two waits, both in the kernel, as in C.
 func ExampleBlocking() {
 	name := fmt.Sprintf("/example-blocking-%d", os.Getpid())
 	q, err := mq.OpenBlocking(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600, &mq.Attr{MaxMsg: 1, MsgSize: 128})
@@ -80,8 +80,8 @@ func ExampleError() {
 	// open /no-such
 }
 
-// A server loses no message if its function registers again before it drains the queue: the loop finds what came
-// before the new registration, and what comes after the loop found the queue empty is announced.
+// A server loses no message if its function registers again before it drains the queue: the loop finds what arrived
+// before the new registration, and whatever arrives after the loop found the queue empty is announced.
 func ExampleQueue_Notify() {
 	name := fmt.Sprintf("/example-notify-%d", os.Getpid())
 	q, err := mq.Open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600, &mq.Attr{MaxMsg: 4, MsgSize: 128})
@@ -94,7 +94,7 @@ func ExampleQueue_Notify() {
 		for {
 			_, _, err := q.TryReceive(buf)
 			if errors.Is(err, unix.EAGAIN) || errors.Is(err, os.ErrClosed) {
-				return // empty; or the program ends
+				return // empty; or the program is ending
 			}
 			check(err)
 			served.Done()
@@ -111,7 +111,7 @@ func ExampleQueue_Notify() {
 		drain()
 	}
 	check(q.Notify(arrived))
-	drain() // what was there before the first registration is not announced
+	drain() // messages from before the first registration are not announced
 
 	const messages = 100
 	served.Add(messages)

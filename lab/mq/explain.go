@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// These texts give the figures in force, read when the call fails: later they may differ.
+// These texts give the limits in force, read when the call fails: later they may differ.
 
 // maxPriority is MQ_PRIO_MAX - 1.
 const maxPriority = 32767
@@ -35,7 +35,7 @@ func explainOpen(name string, flags int, attr *Attr, errno unix.Errno) error {
 	return e
 }
 
-// badShape returns "" if the attributes are not to blame.
+// badShape returns "" if the attributes are not the cause.
 func badShape(a Attr) string {
 	l, err := SystemLimits()
 	switch {
@@ -48,7 +48,7 @@ func badShape(a Attr) string {
 		l.MsgMax, l.MsgSizeMax)
 }
 
-// canOpen tells the two meanings of EMFILE apart: if another descriptor can be had, RLIMIT_MSGQUEUE was the limit.
+// canOpen distinguishes the two meanings of EMFILE: if another descriptor can be opened, RLIMIT_MSGQUEUE was the limit.
 func canOpen() bool {
 	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
 	if err == nil {
@@ -75,8 +75,8 @@ func noBytes(attr *Attr) string {
 		" (RLIMIT_MSGQUEUE)", a.MaxMsg, a.MsgSize, Cost(a.MaxMsg, a.MsgSize), limit, os.Getuid())
 }
 
-// attrOrDefault reads the system's files only for a queue made without attributes: a program that searches for a shape
-// that fits fails several times in a row.
+// attrOrDefault reads the system's files only for a queue made without attributes: a program that tries shapes until
+// one fits fails several times in a row.
 func attrOrDefault(attr *Attr) (Attr, error) {
 	if attr != nil {
 		return *attr, nil

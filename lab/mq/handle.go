@@ -10,14 +10,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Attr is struct mq_attr. MaxMsg (messages) and MsgSize (bytes per message) are chosen when the queue is made; CurMsgs
+// Attr is struct mq_attr. MaxMsg (messages) and MsgSize (bytes per message) are fixed when the queue is made; CurMsgs
 // (messages in the queue) and NonBlock (O_NONBLOCK on this open file description) are read-only.
 type Attr struct {
 	MaxMsg, MsgSize, CurMsgs int
 	NonBlock                 bool
 }
 
-// handle is what [Queue] and [Blocking] have in common: an open descriptor of a queue.
+// handle is the common part of [Queue] and [Blocking]: an open descriptor of a queue.
 type handle struct {
 	name        string
 	fd          int
@@ -63,8 +63,8 @@ func (h *handle) isClosed() bool {
 	return h.closed
 }
 
-// TrySend is mq_send(3) with O_NONBLOCK, whether that is set or not: a full queue gives EAGAIN at once. It never
-// blocks, so it is faster: Go's scheduler need not be told.
+// TrySend is mq_send(3) with O_NONBLOCK, whether that is set or not: a full queue gives EAGAIN at once. As it never
+// blocks, it need not tell Go's scheduler, which makes it faster.
 func (h *handle) TrySend(msg []byte, prio uint) error {
 	return h.explainSend(len(msg), prio, h.trySend(msg, prio))
 }

@@ -61,10 +61,10 @@ func readNumber(file string, value *int) error {
 	return nil
 }
 
-// Cost is what a queue counts, in bytes, against RLIMIT_MSGQUEUE of the user who makes it, until its last descriptor
-// is closed: the messages, a struct msg_msg for each, and a posix_msg_tree_node for each of at most 32768 priorities
-// (the kernel's mqueue_get_inode). Each of the two structures is six words of a 64-bit kernel. Sizes that are not
-// positive cost nothing, because the kernel refuses them.
+// Cost is how many bytes a queue counts against RLIMIT_MSGQUEUE of the user who makes it, until its last descriptor is
+// closed: the messages, a struct msg_msg for each, and a posix_msg_tree_node for each of at most 32768 priorities (the
+// kernel's mqueue_get_inode). Each of the two structures is six words of a 64-bit kernel. Sizes that are not positive
+// cost nothing, because the kernel rejects them.
 func Cost(maxMsg, msgSize int) uint64 {
 	const record = 6 * 8
 	if maxMsg <= 0 || msgSize <= 0 {

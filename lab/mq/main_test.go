@@ -18,11 +18,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// patience bounds a wait for what must happen; even the slowest machine needs less.
+// patience limits the wait for what must happen; even the slowest machine needs less.
 const patience = 5 * time.Minute
 
-// TestMain plays a part in another process when a test asks for it; otherwise it checks that the tests leak neither
-// descriptors nor goroutines nor registrations.
+// TestMain plays a part in another process when a test asks for it; otherwise it checks that the tests leak no
+// descriptors, goroutines or registrations.
 func TestMain(m *testing.M) {
 	parts.Play()
 	warmUp()
@@ -67,7 +67,7 @@ func descriptors(name string) (n int) {
 	if err != nil {
 		panic(err)
 	}
-	for _, e := range entries { // the one that reads them is closed by now and has no link
+	for _, e := range entries { // the one that read the directory is closed by now and has no link
 		if target, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil && (name == "" || target == name) {
 			n++
 		}
@@ -79,8 +79,8 @@ var names atomic.Int64
 
 func newName() string { return fmt.Sprintf("/mq-test-%d-%d", os.Getpid(), names.Add(1)) }
 
-// create waits for room: RLIMIT_MSGQUEUE counts the queues of all the user's programs, including those in namespaces
-// below this one, and some of them may be tests that use it up.
+// create waits for room: RLIMIT_MSGQUEUE counts the queues of all the user's programs, including those in child
+// namespaces, and some of them may be tests that use it up.
 func create(name string, attr *mq.Attr) (q *mq.Queue, err error) {
 	poll(func() bool {
 		q, err = mq.Open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600, attr)
@@ -89,7 +89,7 @@ func create(name string, attr *mq.Attr) (q *mq.Queue, err error) {
 	return q, err
 }
 
-// newQueue makes a queue that is removed with the test.
+// newQueue makes a queue that is removed at the end of the test.
 func newQueue(t testing.TB, maxMsg, msgSize int) *mq.Queue {
 	t.Helper()
 	name := newName()
@@ -102,7 +102,7 @@ func newQueue(t testing.TB, maxMsg, msgSize int) *mq.Queue {
 	return q
 }
 
-// reopen opens a queue again, to wait in the poller.
+// reopen opens a queue again, for waiting in the poller.
 func reopen(t testing.TB, name string, flags int) *mq.Queue {
 	t.Helper()
 	q, err := mq.Open(name, flags, 0, nil)
@@ -111,7 +111,7 @@ func reopen(t testing.TB, name string, flags int) *mq.Queue {
 	return q
 }
 
-// newBlocking opens a queue again, to wait in the kernel.
+// newBlocking opens a queue again, for waiting in the kernel.
 func newBlocking(t testing.TB, q *mq.Queue) *mq.Blocking {
 	t.Helper()
 	b, err := mq.OpenBlocking(q.Name(), os.O_RDWR, 0, nil)
@@ -151,7 +151,7 @@ func next[T any](t testing.TB, c <-chan T) T {
 	}
 }
 
-// poll repeats the question until the answer is yes.
+// poll calls yes until it returns true.
 func poll(yes func() bool) bool {
 	deadline := time.Now().Add(patience)
 	for time.Now().Before(deadline) {

@@ -13,9 +13,9 @@ const (
 	pathMax = 4096 // PATH_MAX, with the NUL that ends a name
 )
 
-// CheckName returns, without a system call, what [Open] would say of the name: nil, or an *[Error] with EINVAL (no
-// leading slash, or a NUL byte), ENOENT (nothing after the slash), EACCES (another slash, or the names . and ..) or
-// ENAMETOOLONG (more than 255 bytes after the slash). All other bytes are valid, even spaces and newlines.
+// CheckName returns, without a system call, the result that [Open] would give for the name: nil, or an *[Error] with
+// EINVAL (no leading slash, or a NUL byte), ENOENT (nothing after the slash), EACCES (another slash, or the names . and
+// ..) or ENAMETOOLONG (more than 255 bytes after the slash). All other bytes are valid, even spaces and newlines.
 func CheckName(name string) error {
 	if errno := checkName(name); errno != 0 {
 		return newError("open", name, errno)
@@ -40,7 +40,7 @@ func checkName(name string) unix.Errno {
 	return 0
 }
 
-// kernelName strips the slash: mq_open(3) wants it, mq_open(2) refuses it. The rest is for the kernel to judge.
+// kernelName strips the slash: mq_open(3) requires it, mq_open(2) rejects it. The kernel checks the rest.
 func kernelName(name string) (string, unix.Errno) {
 	short, slash := strings.CutPrefix(name, "/")
 	if !slash || strings.IndexByte(short, 0) >= 0 {

@@ -77,7 +77,7 @@ func (r *registry) remove(id uint64) func(Event) {
 	return reg.f
 }
 
-// answer returns the function that a cookie calls for, or nil. The caller has locked mu.
+// answer returns the function for a cookie, or nil. The caller has locked mu.
 func (r *registry) answer(c *cookie) (func(Event), Event) {
 	raceAcquire()
 	return r.remove(binary.NativeEndian.Uint64(c[:])), Event(c[cookieSize-1])
@@ -102,7 +102,7 @@ func (r *registry) roomy() (*socket, error) {
 	return s, nil
 }
 
-// catchUp reads cookies that the reader has not got to: unread ones are charged, and while every processor is busy
+// catchUp reads cookies that the reader has not reached: unread ones are charged, and while every processor is busy
 // Go's poller runs only every 10 ms. The caller has locked mu.
 func (r *registry) catchUp(s *socket) {
 	var c cookie
@@ -117,8 +117,8 @@ func (r *registry) catchUp(s *socket) {
 }
 
 // chargeOf is an upper bound of what one registration takes of the socket's receive buffer, from mq_notify until its
-// cookie is read: 832 bytes on Linux 6.18, somewhat more where the kernel is built with larger packets. When the
-// buffer is full mq_notify sleeps, whatever O_NONBLOCK says (netlink_attachskb).
+// cookie is read: 832 bytes on Linux 6.18, somewhat more in kernels built with larger packets. When the buffer is full
+// mq_notify sleeps, even with O_NONBLOCK (netlink_attachskb).
 const chargeOf = 2048
 
 // socket is a netlink socket that cookies arrive on. This process made it, close-on-exec, so nobody else reads its
@@ -127,7 +127,7 @@ type socket struct {
 	fd                int
 	file              *os.File
 	capacity, charged int    // registrations; guarded by the registry
-	next              func() // serve as a value, made once: starting it allocates nothing
+	next              func() // serve as a value, made once so that starting it allocates nothing
 	cookie            cookie // read last
 }
 
@@ -147,7 +147,7 @@ func newSocket() (*socket, error) {
 }
 
 // serve reads cookies until one has a function to call, starts its successor on the socket, and runs the function
-// itself. So the function starts right after the read, and delays no other.
+// itself. So the function starts right after the read, and delays no others.
 func (s *socket) serve() {
 	for {
 		if _, err := s.file.Read(s.cookie[:]); err != nil {

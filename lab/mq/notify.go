@@ -32,10 +32,10 @@ func (ev Event) String() string {
 // returned.
 //
 // A message is announced only if it arrives in an empty queue, and only once. So f first calls Notify again, then
-// receives until EAGAIN: the loop takes whatever came before the new registration, and whatever comes after the queue
-// was empty is announced. Draining first loses the message that comes in between. It follows that f must not expect to
-// find a message, nor to run alone. A goroutine that waits in [Queue.Receive] does not suppress the notification; one
-// that waits in [Blocking.Receive] does, and gets the message.
+// receives until EAGAIN: the loop takes whatever arrived before the new registration, and whatever arrives after the
+// queue was empty is announced. Draining first loses a message that arrives in between. So f may find no message, and
+// may run concurrently with another call of it. A goroutine that waits in [Queue.Receive] does not suppress the
+// notification; one that waits in [Blocking.Receive] does, and gets the message.
 //
 // A queue has at most one registration: EBUSY means that another process, or this one, already has it. Closing any
 // descriptor of the queue in this process removes it, even one opened by its path under /dev/mqueue.

@@ -30,7 +30,7 @@ func want(t testing.TB, events <-chan mq.Event, ev mq.Event) {
 }
 
 // registered reports whether this process is registered. An announced message ends the registration before its mq_send
-// returns, so there is nothing to wait for.
+// returns, so no wait is needed.
 func registered(t testing.TB, q *mq.Queue) bool {
 	t.Helper()
 	s, err := q.Status()
@@ -66,7 +66,7 @@ func init() {
 	})
 }
 
-// A handler that blocks delays no other, and it may close its own queue.
+// A blocked handler delays no others, and may close its own queue.
 func TestHandlersAreFree(t *testing.T) {
 	q, other := newQueue(t, 1, 16), newQueue(t, 1, 16)
 	release := make(chan bool)
@@ -116,7 +116,7 @@ func TestRegisteredQueueIsNotCollected(t *testing.T) {
 	collected(t, "the forgotten queue", func() bool { return descriptors(b.Name()) == 2 })
 }
 
-// A registration returns what it took of its socket's buffer.
+// A registration gives back its share of the socket's buffer.
 func TestManyRegistrationsOneAfterTheOther(t *testing.T) {
 	q, sockets := newQueue(t, 1, 16), mq.Sockets()
 	for range 300 {

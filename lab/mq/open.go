@@ -36,10 +36,10 @@ func OpenBlocking(name string, flags int, perm os.FileMode, attr *Attr) (*Blocki
 	return newBlocking(name, fd), nil
 }
 
-// Inherit makes a [Queue] of a descriptor that this process got from another, by exec or over a socket. Name is for
-// error messages. On success the Queue owns the descriptor and has made it close-on-exec and O_NONBLOCK, which
-// everybody who shares the open file description sees. On failure the descriptor is unchanged: EBADF means that it is
-// not open, or not a queue.
+// Inherit makes a [Queue] from a descriptor that this process got from another, by exec or over a socket. Name is for
+// error messages. On success the Queue owns the descriptor and has made it close-on-exec and O_NONBLOCK, which affects
+// everybody who shares the open file description. On failure the descriptor is unchanged: EBADF means that it is not
+// open, or not a queue.
 func Inherit(fd int, name string) (*Queue, error) {
 	if err := inherit(fd, name); err != nil {
 		return nil, err

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// On other systems the compiler must say that the package is for Linux, not that names are undefined.
+// On other systems the compiler must report that the package is for Linux, not undefined names.
 func TestEveryFileIsForLinux(t *testing.T) {
 	other := build.Default
 	other.GOOS = "darwin"

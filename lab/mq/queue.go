@@ -12,7 +12,7 @@ import (
 
 // Queue is an open message queue that waits in Go's poller: a waiting call costs a parked goroutine, not a thread, and
 // ends with its context or Close. All methods may be called by many goroutines at once. The package comment says when
-// to use it, and when [Blocking].
+// to use it, and when to use [Blocking].
 //
 // A Queue that becomes unreachable without Close is closed by the garbage collector, as an [os.File] is, unless this
 // process is registered through it. Like any close of a descriptor, that ends the process's registration for the
@@ -21,7 +21,7 @@ type Queue struct {
 	handle
 
 	once  sync.Once
-	waits *waits // made by the first caller that has to wait; does not refer to the Queue, so that it can be collected
+	waits *waits // made by the first caller that has to wait; does not refer to the Queue, which stays collectable
 }
 
 func newQueue(name string, fd int) *Queue {
@@ -36,7 +36,7 @@ func newQueue(name string, fd int) *Queue {
 // Priorities are 0 to 32767; the highest is received first, equal ones in order.
 //
 // Errors are *[Error] with EMSGSIZE (longer than MsgSize), EINVAL (priority), EBADF (not open for writing),
-// [os.ErrClosed], or the context's. A context that has ended ends the call even if there is room.
+// [os.ErrClosed], or the context's. If ctx is done the call fails even if there is room.
 func (q *Queue) Send(ctx context.Context, msg []byte, prio uint) error {
 	if err := ctx.Err(); err != nil {
 		return newError("send", q.name, err)
@@ -51,8 +51,8 @@ func (q *Queue) Send(ctx context.Context, msg []byte, prio uint) error {
 // Receive is mq_receive(3), and with a context that has a deadline mq_timedreceive(3): it waits while the queue is
 // empty, then takes the oldest message of the highest priority into buf, which must have room for MsgSize bytes.
 //
-// Errors are *[Error] with EMSGSIZE (buf too short for MsgSize, even if not for the message), EBADF (not open for
-// reading), [os.ErrClosed], or the context's. A context that has ended ends the call even if a message is there.
+// Errors are *[Error] with EMSGSIZE (buf shorter than MsgSize, even if the message would fit), EBADF (not open for
+// reading), [os.ErrClosed], or the context's. If ctx is done the call fails even if there is a message.
 func (q *Queue) Receive(ctx context.Context, buf []byte) (n int, prio uint, err error) {
 	if err := ctx.Err(); err != nil {
 		return 0, 0, newError("receive", q.name, err)

@@ -23,14 +23,14 @@ type Status struct {
 	QSize     uint64 // bytes of all messages in the queue, not their number
 	Notify    Sigev  // SigevSignal also if nobody is registered
 	Signo     int    // the signal, with SigevSignal
-	NotifyPID int    // the process registered; 0 for none, or for one outside this PID namespace
+	NotifyPID int    // the registered process; 0 for none, or for one outside this PID namespace
 }
 
 // Registered reports whether a process is registered for notification. It misses one with SigevSignal outside this PID
 // namespace.
 func (s Status) Registered() bool { return s.NotifyPID != 0 || s.Notify != SigevSignal }
 
-// ParseStatus parses the line of a queue's file in mqueuefs and refuses anything the kernel would not write.
+// ParseStatus parses the line of a queue's file in mqueuefs and rejects anything the kernel would not write.
 func ParseStatus(line string) (Status, error) {
 	var s Status
 	fmt.Sscanf(line, "QSIZE:%d NOTIFY:%d SIGNO:%d NOTIFY_PID:%d", &s.QSize, &s.Notify, &s.Signo, &s.NotifyPID)

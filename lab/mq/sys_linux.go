@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The only file of the package that imports unsafe: the six system calls of mq_overview(7), with only what it takes to
-// call them from Go.
+// This is the only file of the package that imports unsafe: the six system calls of mq_overview(7), and only what it
+// takes to make them from Go.
 
 // mqAttr is struct mq_attr: eight longs, of which the kernel zeroes the last four.
 type mqAttr struct {

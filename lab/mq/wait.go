@@ -12,22 +12,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// waits is a queue's registration with Go's poller. The first caller that has to wait makes it, so that a queue that
-// is opened, used and closed without waiting never costs an epoll_ctl(2).
+// waits is a queue's registration with Go's poller. The first caller that has to wait makes it, so a queue that is
+// opened, used and closed without waiting never costs an epoll_ctl(2).
 type waits struct {
 	file          *os.File
 	send, receive direction
 }
 
-// direction is reading or writing. The poller has one deadline per file and direction, so one caller at a time waits
-// there; the others queue in order of arrival.
+// direction is reading or writing. The poller has one deadline per file and direction, so only one caller at a time
+// waits there; the others queue in order of arrival.
 type direction struct {
 	turn  chan struct{}
 	block func(attempt func(fd uintptr) (done bool)) error // RawConn.Read or Write: attempt, park, repeat
 	expel func(time.Time) error                            // SetReadDeadline or SetWriteDeadline
 }
 
-// poll returns the queue's registration with the poller, made at need.
+// poll returns the queue's registration with the poller, and makes it if needed.
 func (q *Queue) poll() (*waits, error) {
 	q.mu.RLock()
 	defer q.mu.RUnlock()
@@ -39,7 +39,7 @@ func (q *Queue) poll() (*waits, error) {
 }
 
 // newWaits registers the descriptor with Go's poller, which accepts only O_NONBLOCK. That is set again, because
-// whoever shares the open file description may have cleared it, as [os.File.Fd] of a duplicate does.
+// somebody who shares the open file description may have cleared it, as [os.File.Fd] of a duplicate does.
 func newWaits(fd int, name string) *waits {
 	unix.SetNonblock(fd, true)
 	file := os.NewFile(uintptr(fd), name)
@@ -74,7 +74,7 @@ func (q *Queue) waitReceive(ctx context.Context, buf []byte) (n int, prio uint, 
 	return n, prio, err
 }
 
-// wait repeats the attempt until it is done, the context ends or the queue is closed.
+// wait repeats the attempt until it is done, ctx is done or the queue is closed.
 func (q *Queue) wait(ctx context.Context, d *direction, attempt func(fd int) unix.Errno) error {
 	defer runtime.KeepAlive(q) // not collected while somebody waits
 	select {

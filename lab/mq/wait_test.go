@@ -16,7 +16,7 @@ func receive(q *mq.Queue, ctx context.Context) <-chan error {
 	return done
 }
 
-// exchange has a receiver wait with ctx, and sends it a message.
+// exchange makes a receiver wait with ctx, and sends it a message.
 func exchange(t testing.TB, q *mq.Queue, ctx context.Context) {
 	t.Helper()
 	done := receive(q, ctx)
@@ -54,7 +54,7 @@ func TestTriesNeverSleepWithoutONonblock(t *testing.T) {
 	}
 }
 
-// The race detector fails this test unless it is told that messages and notifications order memory accesses.
+// The race detector fails this test unless it knows that messages and notifications order memory accesses.
 func TestMessagesOrderMemory(t *testing.T) {
 	q := newQueue(t, 1, 16)
 	shared := 0
@@ -79,7 +79,7 @@ func TestMessagesOrderMemory(t *testing.T) {
 }
 
 func TestContextEndsItsOwnCallerOnly(t *testing.T) {
-	for first := range 2 { // which one waits in the poller, while the other queues
+	for first := range 2 { // the one that waits in the poller while the other queues
 		q := newQueue(t, 1, 16)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
