@@ -16,7 +16,7 @@ import (
 	"daemonlab/lab/parts"
 )
 
-// Original processes, for what cannot be done to the process of the tests.
+// Original processes, for what cannot be done to the test process.
 func init() {
 	original := func([]string) error {
 		if err := daemon.Start(daemon.Options{Config: order{}}); err != nil {
@@ -32,7 +32,7 @@ func init() {
 		os.Exit(cmd.ProcessState.ExitCode())
 		return nil
 	})
-	parts.Add("limited", func(args []string) error { // the number of a resource, and a limit
+	parts.Add("limited", func(args []string) error { // the number of a resource, and its limit
 		resource, _ := strconv.Atoi(args[0])
 		value, _ := strconv.ParseUint(args[1], 10, 64)
 		if err := unix.Setrlimit(resource, &unix.Rlimit{Cur: value, Max: value}); err != nil {
@@ -42,7 +42,7 @@ func init() {
 	})
 }
 
-// run returns what the original process says, after the end of the daemon that it may have started.
+// run returns what the original process prints, after ending the daemon that it may have started.
 func run(t *testing.T, cmd *exec.Cmd) (said string, err error) {
 	t.Helper()
 	var stderr strings.Builder
@@ -93,7 +93,7 @@ func TestWithLittleRoomAStartFailsInOneLine(t *testing.T) {
 	})
 }
 
-// withLimits starts daemons with ever more of a resource: until there is enough, each start fails.
+// withLimits starts daemons with more and more of a resource: each start fails until there is enough.
 func withLimits(t *testing.T, resource, from, to int, as *syscall.Credential) {
 	started := 0
 	for value := from; value <= to; value++ {

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// connectStdio is step 7: nothing reads or writes the starter's terminal, files or pipes any more, and a stray write
-// to stdout goes nowhere instead of into whatever file has got number 1.
+// connectStdio is step 7: nothing reads or writes the starter's terminal, files or pipes any more, and a stray write to
+// stdout goes nowhere, rather than into whatever file has got number 1.
 func connectStdio() error {
 	//lab:begin stdio
 	//lab:instead return nil
@@ -25,7 +25,7 @@ func connectStdio() error {
 	//lab:end
 }
 
-// resetUmask is step 7: modes are what open(2), mkdir(2) and mq_open(3) are given.
+// resetUmask is step 7: files get exactly the modes passed to open(2), mkdir(2) and mq_open(3).
 func resetUmask() {
 	//lab:begin umask
 	unix.Umask(0)

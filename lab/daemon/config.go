@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The configuration passes to the daemon in a sealed memfd: the environment would be inherited by programs that the
-// daemon starts, and both it and the arguments are there for everybody to read in /proc.
+// The configuration is passed to the daemon in a sealed memfd: programs that the daemon starts would inherit the
+// environment, and everybody can read both environment and arguments in /proc.
 const (
 	configMagic = "daemon configuration\n"
 	configMax   = 1 << 20 // bytes, magic included
@@ -35,8 +35,8 @@ func sealedConfig(config []byte) (*os.File, error) {
 	return f, nil
 }
 
-// inheritedConfig reads and closes the configuration that the original left at its place. ok is false in an original,
-// where that number is free or a descriptor of the starter's. An error means a daemon that cannot go on.
+// inheritedConfig reads and closes the configuration that the original left at its number. ok is false in an original,
+// where that number is free or a descriptor of the starter's. An error means a daemon that cannot continue.
 func inheritedConfig() (config []byte, ok bool, err error) {
 	if seals, err := unix.FcntlInt(configFD, unix.F_GET_SEALS, 0); err != nil || seals != configSeals {
 		return nil, false, nil

@@ -8,18 +8,18 @@ import (
 	"runtime"
 )
 
-// The first thread of a daemon is what /proc/PID/status shows. os/signal keeps one thread with nearly every signal
-// blocked, and it takes whichever is free; holding the main goroutine on the first thread keeps it off there.
+// /proc/PID/status shows a daemon's first thread. os/signal keeps one thread with nearly every signal blocked, any free
+// one; holding the main goroutine on the first thread keeps os/signal off it.
 func init() {
 	runtime.LockOSThread()
 }
 
-// Continue runs the daemon if this process is the daemon, and does not return then. In the original process, the one
+// Continue runs the daemon if this process is the daemon, and then does not return. In the original process, the one
 // that a user started, it returns at once. Call it first in main.
 //
-// In the daemon, body runs in a goroutine of its own, with standard streams, umask and working directory as step 7
-// wants them. It calls [Daemon.Ready] when it can serve. An error that it returns before that is reported by the
-// original process; later an error only sets the exit status.
+// In the daemon, body runs in its own goroutine, with standard streams, umask and working directory as step 7 requires.
+// It calls [Daemon.Ready] when it can serve. An error that it returns before that is reported by the original process;
+// later an error only sets the exit status.
 func Continue(body func(*Daemon) error) {
 	config, ok, err := inheritedConfig()
 	switch {
@@ -49,9 +49,9 @@ func run(config []byte, body func(*Daemon) error) int {
 	return 0
 }
 
-// attributes sets what step 7 asks of every daemon.
+// attributes sets what step 7 requires of every daemon.
 func attributes() error {
-	// What ps(1) shows, the main thread's name, is "exe" after the exec of /proc/self/exe.
+	// The main thread's name, which ps(1) shows, is "exe" after the exec of /proc/self/exe.
 	os.WriteFile("/proc/self/comm", []byte(filepath.Base(os.Args[0])), 0)
 	if err := connectStdio(); err != nil {
 		return err

@@ -15,12 +15,12 @@ import (
 	"daemonlab/lab/procfs"
 )
 
-// Running returns the PID of the daemon that holds the PID file, 0 when none does. The file must be root's or this
-// user's own, since a stranger may have written any PID into his, and the process that it names must hold the lock: a
-// stale PID may be anybody's by now.
+// Running returns the PID of the daemon that holds the PID file, 0 if none does. The file must be root's or this user's
+// own, since a stranger may have written any PID into theirs, and the process that it names must hold the lock: a stale
+// PID may be anybody's by now.
 //
-// A 0 is certain: the lock was free. Running finds that out by taking a shared lock for an instant, which a daemon that
-// starts then retries after (see LockPIDFile); one that runs is not disturbed.
+// A 0 is certain: the lock was free. Running finds out by taking a shared lock for an instant; a daemon that starts
+// then retries (see LockPIDFile), and a running one is not disturbed.
 func Running(path string) (int, error) {
 	err := retry(func() error {
 		p, err := openPIDFile(path, unix.O_RDONLY)
@@ -40,8 +40,8 @@ func Running(path string) (int, error) {
 	return 0, err
 }
 
-// holder is called when another process has the lock. It returns a [*RunningError] if that is the one that the file
-// names. Anybody who may read the file may lock it, so the error for another one says which it is.
+// holder is called when another process has the lock. It returns a [*RunningError] if the file names that process.
+// Anybody who may read the file may lock it, so the error for any other process names it.
 func (p *PIDFile) holder() error {
 	_, pid, err := p.read()
 	if err != nil {
@@ -51,7 +51,7 @@ func (p *PIDFile) holder() error {
 	if err != nil {
 		return err
 	}
-	// The kernel hands /proc/locks out in pieces, between which it changes: a line in it is true, a missing one proves
+	// The kernel returns /proc/locks in pieces, and it changes between them: a line in it is true, a missing one proves
 	// nothing.
 	locks, err := procfs.New("/proc").Locks()
 	if err != nil {
@@ -70,8 +70,8 @@ func (p *PIDFile) holder() error {
 	return p.errorf("flock", err)
 }
 
-// id returns device and inode as /proc/locks has them. On btrfs and overlayfs its device is not stat(2)'s, so the
-// kernel is asked: fdinfo shows a record lock of our own in the same form, which does not meet those of flock(2). On
+// id returns device and inode as /proc/locks has them. On btrfs and overlayfs its device is not stat(2)'s, so ask the
+// kernel: fdinfo shows a record lock of our own in the same form, which does not conflict with those of flock(2). On
 // NFS it does and is refused, but there stat(2) is right.
 func (p *PIDFile) id() (procfs.FileID, error) {
 	unix.FcntlFlock(p.file.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_RDLCK, Start: math.MaxInt64, Len: 1})
@@ -95,7 +95,7 @@ func Stop(ctx context.Context, path string) (int, error) {
 	if pid == 0 {
 		return 0, ErrNotRunning
 	}
-	// The descriptor names one process for good; the PID could be another's once the daemon has ended.
+	// The descriptor keeps naming this process; the PID could be another's once the daemon has ended.
 	process, err := pidfd.Open(pid)
 	if err != nil {
 		return pid, err

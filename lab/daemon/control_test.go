@@ -19,7 +19,7 @@ import (
 	"daemonlab/lab/procfs"
 )
 
-// lock holds the lock on a file, as whoever made it could.
+// lock holds the lock on a file, as its creator could.
 func lock(t *testing.T, path string) {
 	t.Helper()
 	file, err := os.Open(path)
@@ -43,7 +43,7 @@ func TestRunningBelievesNoStranger(t *testing.T) {
 	}
 }
 
-// ownMounts are those of a process that may mount what it likes.
+// ownMounts gives a process mounts of its own.
 func ownMounts() *syscall.SysProcAttr {
 	attr := &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS}
 	if os.Geteuid() != 0 {
@@ -56,7 +56,7 @@ func ownMounts() *syscall.SysProcAttr {
 
 func mount(t *testing.T, kind, name, options string) string {
 	t.Helper()
-	// A user namespace of an ordinary user can be without capabilities, as AppArmor has them on Ubuntu.
+	// An ordinary user's user namespace can be without capabilities, as with AppArmor on Ubuntu.
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		t.Skipf("cannot mount: %v", err)
 	}
@@ -92,7 +92,7 @@ func TestRunningComparesDevices(t *testing.T) {
 	}
 }
 
-// /proc/locks has another device there than stat(2). btrfs is like that too.
+// There /proc/locks has another device than stat(2), as on btrfs.
 func TestRunningOnOverlayfs(t *testing.T) {
 	if !alone(t, ownMounts()) {
 		return
@@ -109,7 +109,7 @@ func TestRunningOnOverlayfs(t *testing.T) {
 	}
 }
 
-// churn takes and releases locks of other files until stop is called, which makes /proc/locks change while it is read.
+// churn takes and releases locks of other files until stop is called, so that /proc/locks changes while it is read.
 func churn(t *testing.T) (stop func()) {
 	t.Helper()
 	const goroutines, files = 4, 100
@@ -148,7 +148,7 @@ func TestRunningIsCertain(t *testing.T) {
 	must(t, os.WriteFile(unlocked, fmt.Appendln(nil, daemonPID), 0o644))
 	defer churn(t)()
 	answers, wrong := 0, 0
-	for range rounds(300) { // a torn reading of /proc/locks made 3 answers of 202 wrong
+	for range rounds(300) { // torn reads of /proc/locks made 3 answers of 202 wrong
 		answers += 2
 		if pid, err := daemon.Running(path); pid != daemonPID || err != nil {
 			wrong++
@@ -162,10 +162,10 @@ func TestRunningIsCertain(t *testing.T) {
 	}
 }
 
-// A daemon that starts meets the locks of those who ask.
+// A starting daemon meets the locks of those who ask.
 func TestRunningDisturbsNoStart(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pid")
-	must(t, os.WriteFile(path, fmt.Appendln(nil, os.Getpid()), 0o644)) // who lives, and holds no lock
+	must(t, os.WriteFile(path, fmt.Appendln(nil, os.Getpid()), 0o644)) // alive, and holds no lock
 	var done atomic.Bool
 	var asking sync.WaitGroup
 	asking.Go(func() { // several could hold the lock in turn for longer than a start retries

@@ -23,7 +23,7 @@ import (
 	"daemonlab/lab/procfs"
 )
 
-// order is what a test tells the daemon that it starts: this test program, in its later stages.
+// order is the configuration of a test's daemon: this test program, in its later stages.
 type order struct {
 	PIDFile string // to lock, if any
 	Made    string // to claim
@@ -84,7 +84,7 @@ func obey(d *daemon.Daemon) error {
 	return end(o.OnUSR1)
 }
 
-// end ends the daemon in one of the ways that a program has.
+// end ends the daemon in one of the ways in which programs end.
 func end(how string) error {
 	switch how {
 	case "fail":
@@ -99,7 +99,7 @@ func end(how string) error {
 	return nil
 }
 
-// start starts a daemon and returns the daemon's PID, 0 if there is none, and what Start said. Its end is the test's.
+// start starts a daemon and returns its PID, 0 if there is none, and Start's error. It ends with the test.
 func start(t *testing.T, o order) (int, error) {
 	t.Helper()
 	var unmade []string
@@ -125,7 +125,7 @@ func mustStart(t *testing.T, o order) (pid int) {
 	return pid
 }
 
-// adopted returns the PID of the daemon that there is after a start that has ended with err.
+// adopted returns the PID of the daemon that exists after a start that ended with err.
 func adopted(t *testing.T, err error) (pid int) {
 	t.Helper()
 	children, listErr := procfs.New("/proc").Children(os.Getpid())
@@ -140,7 +140,7 @@ func adopted(t *testing.T, err error) (pid int) {
 	return pid
 }
 
-// endsSoon waits for a process that is about to end: its end of the readiness pipe is closed a moment before it has ended.
+// endsSoon waits for a process that is about to end: its end of the readiness pipe closes a moment before.
 func endsSoon(t *testing.T, pid int) bool {
 	t.Helper()
 	process, err := pidfd.Open(pid)
@@ -177,7 +177,7 @@ func TestStartTellsWhyThereIsNoDaemon(t *testing.T) {
 	}
 }
 
-// The one argument that is longer than execve(2) takes: 32 pages.
+// One argument longer than execve(2) takes: 32 pages.
 func TestStartTellsWhatFailedBetweenForkAndExec(t *testing.T) {
 	args := os.Args
 	defer func() { os.Args = args }()
@@ -211,7 +211,7 @@ func TestTheDaemonIsCleanAndNamed(t *testing.T) {
 	}
 }
 
-// raceDetector reports whether this program is built with it.
+// raceDetector reports whether this program is built with the race detector.
 func raceDetector() bool {
 	info, _ := debug.ReadBuildInfo()
 	return slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
@@ -248,7 +248,7 @@ func TestWhatAFailedDaemonMadeIsUnlockedWhenItIsUnmade(t *testing.T) {
 }
 
 func TestADaemonOfRootLeavesTheSessionKeyring(t *testing.T) {
-	runtime.LockOSThread() // the keyring is the thread's, and the thread ends with the test
+	runtime.LockOSThread() // keyrings are per thread, and the thread ends with the test
 	if _, err := unix.KeyctlJoinSessionKeyring("daemon-test"); err != nil {
 		t.Skip("keyctl KEYCTL_JOIN_SESSION_KEYRING:", err)
 	}

@@ -7,10 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// closeDescriptors is step 1: no descriptor above 2 survives the coming exec, at whatever number it stands and however
-// many there are. They are marked close-on-exec (close_range(2), CLOSE_RANGE_CLOEXEC) and not closed here: among them
-// are the runtime's own (epoll, cgroup files), and the numbers of those would be handed out again while the runtime goes
-// on using them.
+// closeDescriptors is step 1: no descriptor above 2 survives the coming exec, whatever its number and however many
+// there are. They are marked close-on-exec (close_range(2), CLOSE_RANGE_CLOEXEC) rather than closed here: some are the
+// runtime's own (epoll, cgroup files), and their numbers would be reused while the runtime still uses them.
 func closeDescriptors() error {
 	//lab:begin fds
 	//lab:instead return nil

@@ -1,6 +1,6 @@
 //lab:give
 
-// Package daemon makes a System V daemon of a Go program, step by step as daemon(7) and the lab count them.
+// Package daemon turns a Go program into a System V daemon, step by step as daemon(7) and the lab count them.
 //
 //	step                                   function            file              where it runs
 //	1  close inherited descriptors         closeDescriptors    descriptors.go    original
@@ -18,31 +18,31 @@
 //	   tell the original                   Daemon.Ready        readiness.go      daemon
 //	8  the original exits                  Start returns       start.go          original
 //
-// A Go process cannot live on after a fork: the child has only the thread that called, without the others that the
-// runtime's scheduler, collector and timers stand on. It may make system calls and execute a program, no more. That is
+// A Go process cannot continue after a fork: the child has only the calling thread, without the others that the
+// runtime's scheduler, collector and timers rely on. It may make system calls and execute a program, no more. That is
 // enough for the middle process, which forks as in C. The daemon executes /proc/self/exe, the same program again.
 // [Continue] tells it from the original and must be the first thing main does; [Start] is called by the original alone.
 //
-// The exec has its good sides. It is what resets caught signals and closes descriptors marked close-on-exec, which a
-// living Go runtime could not bear to lose (its poller and its cgroup files are among them); and it replaces the
-// environment that /proc/PID/environ shows, which no program can do that forks only.
+// The exec has advantages. It resets caught signals and closes descriptors marked close-on-exec, some of which a
+// running Go runtime needs (its poller and its cgroup files); and it replaces the environment that /proc/PID/environ
+// shows, which a program that only forks cannot do.
 //
 // Linux 5.11 or newer is needed (close_range(2) with CLOSE_RANGE_CLOEXEC), and the /proc of the process's own PID
-// namespace, in which it must not be PID 1. Under an RLIMIT_AS of less than some 700 MB, an RLIMIT_DATA of less than
-// some 50 MB or an RLIMIT_NPROC of less than 5 Go's runtime gives up before main, with a stack on stderr; what fails later
-// is an error of [Start], in one line.
+// namespace, in which it must not be PID 1. With an RLIMIT_AS below about 700 MB, an RLIMIT_DATA below about 50 MB or
+// an RLIMIT_NPROC below 5 Go's runtime gives up before main, with a stack on stderr; what fails later is an error of
+// [Start], in one line.
 //
-// # What passes on
+// # What is inherited
 //
-// What no step takes away is as the starter has it. How a daemon is scheduled and what it may use is for the starter to
-// say, with nice(1), prlimit(1) or a unit file:
+// What no step changes is the starter's. How a daemon is scheduled and what it may use is up to the starter, through
+// nice(1), prlimit(1) or a unit file:
 //
-//	nice value, policy, affinity, I/O priority   pass on, as do timer slack and NUMA policy
-//	resource limits, cgroup, namespaces, root    pass on; Go raises the soft RLIMIT_NOFILE to almost the hard one
-//	oom_score_adj, coredump_filter, personality  pass on
-//	seccomp, no_new_privs, bounding set          pass on, as do securebits (without keep-caps) and audit's login UID
-//	inheritable and ambient capabilities         pass on; root's daemon loses them in Account.Become
-//	session keyring                              passes on; root's daemon gets one of its own (leaveSessionKeyring)
+//	nice value, policy, affinity, I/O priority   inherited, as are timer slack and NUMA policy
+//	resource limits, cgroup, namespaces, root    inherited; Go raises the soft RLIMIT_NOFILE to almost the hard one
+//	oom_score_adj, coredump_filter, personality  inherited
+//	seccomp, no_new_privs, bounding set          inherited, as are securebits (not keep-caps) and audit's login UID
+//	inheritable and ambient capabilities         inherited; root's daemon loses them in Account.Become
+//	session keyring                              inherited; root's daemon gets one of its own (leaveSessionKeyring)
 //	dumpable                                     set by the exec, cleared when Account.Become changes the user
 //	parent-death signal, child subreaper         end with the fork, as do timers, memory locks and pending signals
 package daemon

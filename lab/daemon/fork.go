@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fork is step 5. It forks the middle process, which forks the daemon, with the signal mask reset (step 3), nothing
+// fork is step 5. It forks the middle process, which forks the daemon, with the signal mask reset (step 3) and nothing
 // open but the standard streams, the configuration and the readiness pipe. It returns the PID of the middle process.
 func fork(config, pipe *os.File, env []string) (int, error) {
 	p, err := newProgram(config, pipe, env)
@@ -18,7 +18,7 @@ func fork(config, pipe *os.File, env []string) (int, error) {
 	}
 	defer p.close()
 
-	// A child has the attributes of the thread that forks it, so nothing may move this goroutine.
+	// A child inherits the attributes of the thread that forks it, so this goroutine must not move.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	//lab:begin sigmask
@@ -59,9 +59,9 @@ func fork(config, pipe *os.File, env []string) (int, error) {
 
 //lab:begin
 
-// leaveSessionKeyring gives a daemon of root's a session keyring of its own, see session-keyring(7): the account that
-// it becomes must not read the keys of root's login. The keyring is the thread's and passes to what it forks. Kernels
-// without CONFIG_KEYS have none, and containers forbid keyctl(2).
+// leaveSessionKeyring gives root's daemon a session keyring of its own, see session-keyring(7): the account that it
+// becomes must not read the keys of root's login. The keyring is per thread and passes to its children. Kernels without
+// CONFIG_KEYS have none, and containers forbid keyctl(2).
 func leaveSessionKeyring() error {
 	if os.Geteuid() != 0 {
 		return nil

@@ -4,11 +4,11 @@ import "syscall"
 
 //lab:begin session orphan
 
-// From fork to exec a child may do nothing but system calls, in functions that need no more stack (nosplit): of the
-// original's threads it has only the one that forked, and Go's scheduler and collector stand on the others. That is
-// how [syscall.ForkExec] forks, too.
+// From fork to exec a child may only make system calls, in functions that need no more stack (nosplit): of the
+// original's threads it has only the one that forked, and Go's scheduler and collector rely on the others.
+// [syscall.ForkExec] forks in the same way.
 
-// forkMiddle forks the middle process, and returns in the original alone.
+// forkMiddle forks the middle process, and returns only in the original.
 //
 //go:norace
 //go:nosplit
@@ -20,9 +20,9 @@ func forkMiddle(p *program) (pid int, errno syscall.Errno) {
 	return pid, errno
 }
 
-// middle is the life of the middle process. It makes itself the leader of a new session, without a controlling terminal.
-// The daemon it forks is no leader, so a terminal that the daemon opens cannot become its controlling terminal. Then it
-// ends (step 6), so that the daemon is adopted by init or the nearest subreaper, and its session has no leader.
+// middle is the life of the middle process. It becomes the leader of a new session, without a controlling terminal. The
+// daemon it forks is no leader, so a terminal that the daemon opens cannot become its controlling terminal. Then it
+// exits (step 6), so the daemon is adopted by init or the nearest subreaper, and its session has no leader.
 //
 //go:norace
 //go:nosplit
@@ -40,8 +40,8 @@ func middle(p *program) {
 	exit(0)
 }
 
-// becomeDaemon executes the program again, with nothing of the starter's but what it is to have. The pipe is its stderr
-// too: a runtime that cannot start, for want of threads or memory, says so there before any code of this package runs.
+// becomeDaemon executes the program again, with only what it is to have from the starter. The pipe is also its stderr:
+// a runtime that cannot start, for lack of threads or memory, says so there before any code of this package runs.
 //
 //go:norace
 //go:nosplit

@@ -15,18 +15,18 @@ import (
 //lab:begin
 
 const (
-	// pidFileMode lets everybody read whom to signal.
+	// pidFileMode lets everybody read which process to signal.
 	pidFileMode = 0o644
-	// O_NONBLOCK is for a FIFO in the file's place, which would stop the open.
+	// O_NONBLOCK: a FIFO in the file's place would block the open.
 	pidFileFlags = unix.O_NOFOLLOW | unix.O_CLOEXEC | unix.O_NONBLOCK
-	// maxPIDFile is the most that a PID file holds, in bytes. A longer file is something else.
+	// maxPIDFile is the most that a PID file can hold, in bytes. A longer file is something else.
 	maxPIDFile = 32
 )
 
 //lab:end
 
-// PIDFile is a locked PID file: while it is held no second instance can start. The kernel gives the lock up when the
-// process ends, however it ends, so a file that is left behind stops nobody.
+// PIDFile is a locked PID file: while it is held no second instance can start. The kernel releases the lock when the
+// process ends, however it ends, so a file left behind stops nobody.
 type PIDFile struct {
 	path    string
 	file    *os.File
@@ -47,7 +47,7 @@ func (e *RunningError) Error() string {
 
 //lab:begin
 
-// What retry waits for the end of.
+// retry waits for these to pass.
 var (
 	errReplaced = errors.New("unlinked or replaced between open and lock")
 	errUnnamed  = errors.New("locked by a process that it does not name")
@@ -56,12 +56,12 @@ var (
 //lab:end
 
 // LockPIDFile opens or makes the PID file, locks it and writes the process's PID and a newline into it. It must run in
-// the daemon, not in an ancestor, since the lock belongs to whom it names.
+// the daemon, not in an ancestor: the file names the owner of the lock.
 //
-// It refuses, and leaves as it is, what is not a regular file with one link, of root's or this user's own, that is
-// empty or holds a PID: by a symbolic link or a wrong name a daemon of root's could be made to overwrite any file.
+// It refuses, and leaves alone, anything but a regular file with one link, owned by root or this user, that is empty or
+// holds a PID: through a symbolic link or a wrong name root's daemon could be made to overwrite any file.
 //
-// Of several processes that try at once one gets the lock; the others get a [*RunningError] with its PID.
+// If several processes try at once one gets the lock; the others get a [*RunningError] with its PID.
 func LockPIDFile(path string) (p *PIDFile, err error) {
 	//lab:begin pidfile instance
 	//lab:instead return &PIDFile{path: path}, nil
@@ -75,7 +75,7 @@ func LockPIDFile(path string) (p *PIDFile, err error) {
 
 //lab:begin
 
-// retry repeats try while the file is being replaced, or while its holder has the lock but has not written its PID yet.
+// retry repeats try while the file is being replaced, or while its holder has the lock but has not yet written its PID.
 func retry(try func() error) error {
 	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
 		err := try()
@@ -101,7 +101,7 @@ func tryLockPIDFile(path string) (*PIDFile, error) {
 	return p, nil
 }
 
-// openPIDFile opens the file, after trying to make it if flags have O_CREAT|O_EXCL.
+// openPIDFile opens the file, first trying to make it if flags have O_CREAT|O_EXCL.
 func openPIDFile(path string, flags int) (*PIDFile, error) {
 	p := &PIDFile{path: path}
 	fd, err := unix.Open(path, flags|pidFileFlags, pidFileMode)
@@ -121,7 +121,7 @@ func openPIDFile(path string, flags int) (*PIDFile, error) {
 	return p, nil
 }
 
-// lock takes a lock of flock(2) without waiting. If another process has it, the error is holder's.
+// lock takes a flock(2) lock without waiting. If another process has it, the error is holder's.
 func (p *PIDFile) lock(how int) error {
 	if err := p.check(); err != nil {
 		return err
@@ -134,13 +134,13 @@ func (p *PIDFile) lock(how int) error {
 	case err != nil:
 		return p.errorf("flock", err)
 	case !p.isAtPath():
-		// The name leads to another file by now, which another instance may hold as rightfully.
+		// The name now leads to another file, which another instance may legitimately hold.
 		return p.errorf("flock", errReplaced)
 	}
 	return nil
 }
 
-// check refuses a file that cannot be a PID file of ours; see LockPIDFile and Running.
+// check refuses a file that cannot be our PID file; see LockPIDFile and Running.
 func (p *PIDFile) check() error {
 	var st unix.Stat_t
 	err := unix.Fstat(p.fd(), &st)
@@ -160,8 +160,8 @@ func (p *PIDFile) check() error {
 	return nil
 }
 
-// read returns the contents and the PID on the first line, 0 if the file is empty. More lines may follow: a daemon that
-// is killed between the two calls of put leaves the end of a longer PID.
+// read returns the contents and the PID on the first line, 0 if the file is empty. More lines may follow: a daemon
+// killed between the two calls of put leaves the end of a longer PID.
 func (p *PIDFile) read() (content []byte, pid int, err error) {
 	content = make([]byte, maxPIDFile+1)
 	n, err := p.file.ReadAt(content, 0)
@@ -180,7 +180,7 @@ func (p *PIDFile) write() (err error) {
 	if p.stale, _, err = p.read(); err != nil {
 		return err
 	}
-	// A rival that has made the file and was too late to lock it leaves it empty, as does Remove where it cannot unlink.
+	// A rival that made the file but was too late to lock it leaves it empty, as does Remove if it cannot unlink.
 	p.created = p.created || len(p.stale) == 0
 	if err := unix.Fchmod(p.fd(), pidFileMode); err != nil {
 		return p.errorf("fchmod", err)
@@ -188,7 +188,7 @@ func (p *PIDFile) write() (err error) {
 	return p.put(fmt.Appendln(nil, os.Getpid()))
 }
 
-// put writes over what was there, then cuts the rest, so that no reader ever finds the file empty.
+// put overwrites the old contents, then cuts the rest, so that no reader ever finds the file empty.
 func (p *PIDFile) put(content []byte) error {
 	if _, err := p.file.WriteAt(content, 0); err != nil {
 		return p.errorf("write", errors.Unwrap(err))
@@ -201,13 +201,13 @@ func (p *PIDFile) put(content []byte) error {
 
 //lab:end
 
-// Created reports whether the file is new, or was empty; otherwise an earlier instance had left it.
+// Created reports whether the file is new, or was empty; if not, an earlier instance left it.
 func (p *PIDFile) Created() bool {
 	return p.created
 }
 
-// Abandon undoes LockPIDFile in a start that fails later: a file that it made is removed, one that an earlier instance
-// left has its old contents again. The lock stays until the process ends.
+// Abandon undoes LockPIDFile in a start that fails later: a new file is removed, one that an earlier instance left gets
+// its old contents back. The lock stays until the process ends.
 func (p *PIDFile) Abandon() error {
 	//lab:begin failure: undo
 	//lab:instead return nil
@@ -222,8 +222,8 @@ func (p *PIDFile) Abandon() error {
 	//lab:end
 }
 
-// Remove unlinks the file at the end of a daemon's life, or empties it where its directory does not let this user
-// remove anything. The lock stays until the process ends, but a successor may start as soon as the name is free.
+// Remove unlinks the file at the end of a daemon's life, or empties it if this user may not remove files from its
+// directory. The lock stays until the process ends, but a successor may start as soon as the name is free.
 func (p *PIDFile) Remove() error {
 	//lab:begin sigterm
 	//lab:instead return nil
@@ -239,7 +239,7 @@ func (p *PIDFile) Remove() error {
 
 //lab:begin
 
-// isAtPath guards against two holders of one name, which unlinking and starting at the same time would make.
+// isAtPath prevents two holders of one name, which an unlink and a start at the same time would make.
 func (p *PIDFile) isAtPath() bool {
 	at, _ := os.Lstat(p.path)
 	st, _ := p.file.Stat()

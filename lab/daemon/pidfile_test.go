@@ -47,7 +47,7 @@ func TestPIDFileIsRefused(t *testing.T) {
 	}
 }
 
-// mustBeOneLine also wants err to quote the path.
+// mustBeOneLine also requires err to quote the path.
 func mustBeOneLine(t *testing.T, err error, path string) {
 	t.Helper()
 	if text := fmt.Sprint(err); !strings.Contains(text, strconv.Quote(path)) || strings.Contains(text, "\n") {
@@ -83,7 +83,8 @@ func mustHold(t *testing.T, path, content string, mode os.FileMode) {
 	}
 }
 
-// What a stale file holds: a PID, without a newline, longer than another, of a daemon killed before it cut the rest.
+// What a stale file can hold: a PID, one without a newline, a longer one, and that of a daemon killed before it cut the
+// rest.
 var stale = []string{"999\n", "999", "4194304999\n", "12\n999\n"}
 
 func TestAbandonRestoresAStaleFileAndRemovesANewOne(t *testing.T) {
@@ -105,7 +106,7 @@ func TestAbandonRestoresAStaleFileAndRemovesANewOne(t *testing.T) {
 		}
 		must(t, p.Abandon())
 		mustNotExist(t, path)
-		must(t, os.WriteFile(path, nil, 0o644)) // as a rival leaves it that has made it and was too late to lock it
+		must(t, os.WriteFile(path, nil, 0o644)) // as left by a rival that made it but was too late to lock it
 	}
 }
 
@@ -116,7 +117,7 @@ func mustNotExist(t *testing.T, path string) {
 	}
 }
 
-// A file that cannot be written, by the limit on its size.
+// A file that cannot be written, because of RLIMIT_FSIZE.
 func TestAFailedWriteChangesNothing(t *testing.T) {
 	if !alone(t, nil) {
 		return
@@ -173,7 +174,7 @@ func alone(t *testing.T, attr *syscall.SysProcAttr) bool {
 	return isRerun()
 }
 
-// rerun runs the calling test once more in a process of its own, for what cannot be undone. Wrapper is the command that
+// rerun runs the calling test again in a process of its own, for what cannot be undone. Wrapper is the command that
 // starts it, if any.
 func rerun(t *testing.T, attr *syscall.SysProcAttr, wrapper ...string) {
 	t.Helper()
@@ -194,7 +195,7 @@ func rerun(t *testing.T, attr *syscall.SysProcAttr, wrapper ...string) {
 	}
 }
 
-// rounds repeats what a fault shows in by chance: most times, or a tenth of them and as many as 10 s allow.
+// rounds repeats a test whose fault shows only by chance: most times, or after 10 s fewer, but at least a tenth.
 func rounds(most int) iter.Seq[int] {
 	return func(yield func(int) bool) {
 		begin := time.Now()
@@ -213,7 +214,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// Anybody who may read a file that an earlier daemon left may lock it.
+// Anybody who may read a file that an earlier daemon left can lock it.
 func TestAStrangerWithTheLockIsNamed(t *testing.T) {
 	t.Parallel() // it waits
 	path := filepath.Join(t.TempDir(), "pid")

@@ -20,7 +20,7 @@ type Account struct {
 	UID, GID int
 }
 
-// LookupAccount finds an account by its name in /etc/passwd, the one source that needs neither libc nor a network.
+// LookupAccount finds an account by name in /etc/passwd, the only source that needs neither libc nor a network.
 func LookupAccount(name string) (Account, error) {
 	passwd, err := os.ReadFile("/etc/passwd")
 	if err != nil {
@@ -41,17 +41,17 @@ func LookupAccount(name string) (Account, error) {
 	return Account{}, fmt.Errorf("user %q: no such account in /etc/passwd", name)
 }
 
-// Become gives up the privileges of root for good (step 7): no supplementary groups, the account's IDs as real,
-// effective, saved and file system IDs, no capability, in every thread. Groups come first: without UID 0 they could
-// not be changed any more.
+// Become drops root's privileges for good (step 7): no supplementary groups, the account's IDs as real, effective,
+// saved and file system IDs, and no capabilities, in every thread. Groups come first: without UID 0 they could no
+// longer be changed.
 func (a Account) Become() error {
 	//lab:begin privileges
 	//lab:instead return nil
 	if err := checkSignals(); err != nil {
 		return err
 	}
-	// Of the three calls, x/sys has this one for the calling thread only. Where a user namespace has one ID it fails with
-	// a bare EPERM, and the next call says why.
+	// Not x/sys: its Setgroups is for the calling thread only. In a user namespace with one ID this fails with a bare
+	// EPERM, and the next call says why.
 	groupsErr := syscall.Setgroups(nil)
 	if err := unix.Setresgid(a.GID, a.GID, a.GID); err != nil {
 		return fmt.Errorf("become group %d of user %s: %w", a.GID, a.Name, explainID(err))
@@ -72,8 +72,8 @@ func (a Account) Become() error {
 
 //lab:begin
 
-// checkSignals fails where RLIMIT_SIGPENDING may have no room for a signal to each thread, by which Go has all of them
-// make a call: the runtime would wait for the lost ones for ever.
+// checkSignals fails if RLIMIT_SIGPENDING may have no room for a signal to each thread, which Go uses to make a call in
+// all of them: the runtime would wait for lost ones for ever.
 func checkSignals() error {
 	const enough = 64
 	var limit unix.Rlimit
@@ -86,7 +86,7 @@ func checkSignals() error {
 	return nil
 }
 
-// explainID adds what EINVAL means in setresuid(2) and setresgid(2).
+// explainID adds the meaning of EINVAL in setresuid(2) and setresgid(2).
 func explainID(err error) error {
 	if err == unix.EINVAL {
 		return fmt.Errorf("no such ID in this user namespace: %w", err)
@@ -95,7 +95,7 @@ func explainID(err error) error {
 }
 
 // verify reads back from /proc what every thread has become. A thread that starts meanwhile inherits from one of them;
-// one that was ending already is left out by glibc and by Go's runtime, and keeps what it had for a moment more.
+// one that was already ending is skipped by glibc and by Go's runtime, and keeps its old IDs for a moment.
 func (a Account) verify() error {
 	const endOfThread = 5 * time.Second
 	for begin := time.Now(); ; time.Sleep(time.Millisecond) {
@@ -120,9 +120,9 @@ func (a Account) verifyThreads() error {
 	return nil
 }
 
-// forbidNewPrivileges keeps the daemon from getting privileges back by executing a set-user-ID program. The attribute
-// belongs to a thread and passes to what it forks; set before the fork, all threads of the daemon have it. A process
-// without root's privileges is left as it is.
+// forbidNewPrivileges keeps the daemon from regaining privileges by executing a set-user-ID program. The attribute is
+// per thread and inherited by its children; set before the fork, it covers all threads of the daemon. A process without
+// root's privileges is left as it is.
 func forbidNewPrivileges() error {
 	if os.Geteuid() != 0 {
 		return nil

@@ -55,7 +55,7 @@ func TestBecomeNeedsRoomForSignals(t *testing.T) {
 	}
 }
 
-// Threads that come and go while the account changes have no more privileges than others.
+// Threads that start and end while the account changes have no more privileges than others.
 func TestBecomeInEveryThread(t *testing.T) {
 	onlyRoot(t)
 	if !alone(t, nil) {
@@ -87,7 +87,7 @@ func TestBecomeInEveryThread(t *testing.T) {
 	threads.Wait()
 }
 
-// The account owns neither the files nor their directory, which it may not even enter.
+// The account owns neither the files nor their directory, which it cannot even enter.
 func TestAbandonWithoutPrivileges(t *testing.T) {
 	onlyRoot(t)
 	const variable = "DAEMON_TEST_DIR"

@@ -10,21 +10,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The numbers at which the daemon finds its two descriptors.
+// Numbers of the daemon's two descriptors.
 const (
 	configFD = 3
 	pipeFD   = 4
 )
 
-// program is what the daemon is executed with, as system calls take it: nothing can be made between fork and exec.
+// program is what the daemon is executed with, in the form that system calls take: nothing can be allocated between
+// fork and exec.
 type program struct {
 	path         *byte
-	argv, envv   []*byte // each with nil for its end
-	config, pipe int     // above pipeFD, so that neither is in the way of the other
+	argv, envv   []*byte // each terminated by nil
+	config, pipe int     // above pipeFD, so that neither gets in the way of the other
 	failure      [len(lineFailed)]byte
 }
 
-// newProgram has copies of the descriptors; close closes them.
+// newProgram makes copies of the descriptors; close closes them.
 func newProgram(config, pipe *os.File, env []string) (p *program, err error) {
 	p = &program{config: -1, pipe: -1}
 	copy(p.failure[:], lineFailed)

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lineFailed is what the children of step 5 write, who can put nothing but digits into it.
+// lineFailed is written by the children of step 5, which can only fill in digits.
 const (
 	lineFailed  = "failed step 0 errno 000\n"
 	failedStep  = len("failed step ")
@@ -22,7 +22,7 @@ const (
 //lab:begin
 
 // The readiness pipe carries lines from the daemon to the original: its PID and the name of what it made, quoted, since
-// it may contain a newline, and last that it is ready or why not. Any other text was printed by a crashing runtime.
+// it may contain a newline, and finally that it is ready or why not. Any other text was printed by a crashing runtime.
 const (
 	lineMade  = "made by %d: %q"
 	lineReady = "ready"
@@ -31,7 +31,7 @@ const (
 
 var errDied = errors.New("the daemon died before it was ready")
 
-// Steps that fail between fork and exec.
+// Steps that can fail between fork and exec.
 const (
 	stepSetsid = iota
 	stepFork
@@ -40,7 +40,7 @@ const (
 
 var stepNames = []string{"setsid", "fork", "execute /proc/self/exe"}
 
-// failedBeforeExec reads lineFailed.
+// failedBeforeExec parses lineFailed.
 func failedBeforeExec(line string) (err error, ok bool) {
 	var step int
 	var errno unix.Errno
@@ -59,13 +59,13 @@ type Daemon struct {
 	pipe   *os.File // nil once the original has been told
 }
 
-// Config decodes the configuration that the original gave to [Start] into v, a pointer.
+// Config decodes into v, a pointer, the configuration that the original passed to [Start].
 func (d *Daemon) Config(v any) error {
 	return gob.NewDecoder(bytes.NewReader(d.config)).Decode(v)
 }
 
-// Made tells the original that the daemon has just made something that outlives it, a file or a queue. Should the
-// start fail, the original hands the name to [Options.Unmake].
+// Made tells the original that the daemon has just made something that outlives it, a file or a queue. If the start
+// fails, the original passes the name to [Options.Unmake].
 func (d *Daemon) Made(name string) error {
 	//lab:begin failure: tell
 	//lab:instead return nil
@@ -73,12 +73,12 @@ func (d *Daemon) Made(name string) error {
 	//lab:end
 }
 
-// Ready tells the original that the daemon can serve (step 7), so that it exits with success (step 8). On an error the
-// start has failed: crashes cannot be caught, or the original is gone.
+// Ready tells the original that the daemon can serve (step 7), so that it exits with success (step 8). An error means
+// that the start has failed: crashes cannot be caught, or the original is gone.
 //
-// Until then the original gets the text of a crash. Then stderr is /dev/null, so catchCrashes has to call
-// [debug.SetCrashOutput], by which the runtime writes text and stack of a panic or fatal signal to a file; of a fatal
-// error only the stack, since Go prints the message to stderr alone.
+// Until then the original gets the text of a crash. Afterwards stderr is /dev/null, so catchCrashes has to call
+// [debug.SetCrashOutput]: the runtime then writes text and stack of a panic or fatal signal to a file, but only the
+// stack of a fatal error, whose message Go prints to stderr alone.
 func (d *Daemon) Ready(catchCrashes func() error) error {
 	//lab:begin ready
 	//lab:instead return nil
@@ -107,7 +107,7 @@ func (d *Daemon) say(line string) error {
 }
 
 // awaitEnd waits for the end of a daemon that has closed the pipe: its locks on what it made are released a moment
-// later. The timeout is for a PID that is another process's by now.
+// later. The timeout is for a PID that now belongs to another process.
 func awaitEnd(pid int) {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
@@ -122,14 +122,14 @@ func awaitEnd(pid int) {
 //lab:end
 
 // reportCrashes makes the pipe stderr again, as it was from the exec to step 7, until the daemon is ready: the runtime
-// prints there why it ends the process. To a file of [debug.SetCrashOutput] it does not copy all of that.
+// prints there why it ends the process. A file of [debug.SetCrashOutput] does not get all of that.
 func (d *Daemon) reportCrashes() {
 	//lab:begin failure
 	unix.Dup3(int(d.pipe.Fd()), 2, 0)
 	//lab:end
 }
 
-// report tells the original why there will be no daemon. A nil pipe means that it was told before.
+// report tells the original why there will be no daemon. A nil pipe means that it has already been told.
 func report(pipe *os.File, err error) {
 	//lab:begin failure
 	if pipe != nil {
@@ -138,14 +138,14 @@ func report(pipe *os.File, err error) {
 	//lab:end
 }
 
-// inheritedPipe takes over the readiness pipe at its place.
+// inheritedPipe takes over the readiness pipe at its number.
 func inheritedPipe() *os.File {
 	unix.CloseOnExec(pipeFD)
 	return os.NewFile(pipeFD, "readiness pipe")
 }
 
-// readOutcome returns what the daemon has made, and nil if it is ready or why it is not. It reads to the end of file:
-// after an error the daemon still runs, and the pipe closes when it ends.
+// readOutcome returns what the daemon has made, and nil if it is ready or the reason why not. It reads to the end of
+// file: after an error the daemon still runs, and the pipe closes when it ends.
 func readOutcome(pipe io.Reader) (made []string, err error) {
 	//lab:begin ready failure: await
 	//lab:instead // A guess for a beginning: in 200 ms the daemon has begun.

@@ -13,9 +13,9 @@ const lastSignal = 64
 
 //lab:end
 
-// resetDispositions is step 2. An exec gives caught signals back their default action but keeps ignored ones ignored,
-// and os/signal.Reset does not touch a signal that was ignored from the start; so every signal that reads SIG_IGN is
-// set to SIG_DFL beneath the runtime, by isIgnored and setDefault, shortly before the exec.
+// resetDispositions is step 2. An exec resets caught signals to their default action but keeps ignored ones ignored,
+// and os/signal.Reset does not touch a signal that was ignored from the start; so every signal found at SIG_IGN is set
+// to SIG_DFL beneath the runtime, by isIgnored and setDefault, shortly before the exec.
 func resetDispositions() error {
 	//lab:begin signals
 	//lab:instead return nil
@@ -35,7 +35,7 @@ func resetDispositions() error {
 	//lab:end
 }
 
-// resetMask is step 3, for the calling thread, whose mask is the one that a child gets. It returns the mask before.
+// resetMask is step 3, for the calling thread, whose mask a child inherits. It returns the previous mask.
 func resetMask() (old unix.Sigset_t, err error) {
 	//lab:begin sigmask
 	//lab:instead return old, nil

@@ -13,20 +13,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Options says how [Start] is to start the daemon.
+// Options are the options of [Start].
 type Options struct {
-	// Config is a struct whose exported fields reach the daemon byte for byte, by encoding/gob in up to 1 MiB, see
+	// Config is a struct whose exported fields reach the daemon byte for byte, as up to 1 MiB of encoding/gob, see
 	// [Daemon.Config]. File names in it must be absolute: the daemon's working directory is /.
 	Config any
 	// Unmake removes what the daemon reported with [Daemon.Made], after a start that failed: the daemon may have been
-	// killed, or have given up the privileges that removing takes. It must leave alone what is somebody else's by now.
-	// It runs in the original process; nil does nothing.
+	// killed, or have dropped the privileges to remove it. It must leave alone what is somebody else's by now. It runs
+	// in the original process; nil does nothing.
 	Unmake func(name string)
 }
 
-// Start runs in the original process. It starts the daemon and returns nil when the daemon is ready, or the reason when
-// it is gone. The caller then exits, which is step 8. The process is of no use for anything else afterwards: its
-// descriptors are marked close-on-exec and its ignored signals are no longer ignored.
+// Start runs in the original process. It starts the daemon and returns nil when the daemon is ready, or the reason once
+// it is gone. The caller then exits, which is step 8. The process is of no other use afterwards: its descriptors are
+// marked close-on-exec and its ignored signals are no longer ignored.
 func Start(o Options) error {
 	if err := checkNamespace(); err != nil {
 		return err
@@ -35,7 +35,7 @@ func Start(o Options) error {
 	if err := gob.NewEncoder(&config).Encode(o.Config); err != nil {
 		return fmt.Errorf("encode the daemon's configuration: %w", err)
 	}
-	// Not os.Pipe: where no descriptor is left for Go's poller, the runtime ends the process with a stack.
+	// Not os.Pipe: if no descriptor is left for Go's poller, the runtime ends the process with a stack.
 	var ends [2]int
 	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC); err != nil {
 		return os.NewSyscallError("pipe2", err)
@@ -54,8 +54,7 @@ func Start(o Options) error {
 	return err
 }
 
-// checkNamespace returns an error where the daemon could not outlive this process, or where /proc/self is not this
-// process.
+// checkNamespace returns an error if the daemon could not outlive this process, or if /proc/self is not this process.
 func checkNamespace() error {
 	pid := os.Getpid()
 	self, err := os.Readlink("/proc/self")

@@ -37,7 +37,7 @@ func setDefault(sig int) error {
 //lab:begin
 
 // dropCapabilities empties the permitted, effective and inheritable sets of every thread: capset(2) acts on one.
-// ENOTSUP means that the program is linked with cgo, where Go cannot reach every thread.
+// ENOTSUP means that the program is linked with cgo, in which Go cannot reach every thread.
 func dropCapabilities() error {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var none [2]unix.CapUserData
@@ -50,7 +50,7 @@ func dropCapabilities() error {
 
 //lab:begin session orphan
 
-// rawFork is fork(2), of the calling thread alone: see middle.go for what the child may do, with the calls below.
+// rawFork is fork(2), of the calling thread alone: middle.go says what the child may do, with the calls below.
 //
 //go:norace
 //go:nosplit
@@ -66,7 +66,7 @@ func setsid() syscall.Errno {
 	return errno
 }
 
-// putAt gives a descriptor a number, at which it stays open in the next program.
+// putAt duplicates a descriptor to a number, at which it stays open across exec.
 //
 //go:norace
 //go:nosplit

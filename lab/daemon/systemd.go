@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// NotifySystemd tells a service manager about the process, as sd_notify(3) does: "READY=1", "STOPPING=1". It is how a
-// new-style daemon, which is started in the foreground and never forks, says what [Daemon.Ready] says. Without
-// NOTIFY_SOCKET in the environment nobody wants to know and nothing is done.
+// NotifySystemd tells a service manager about the process, as sd_notify(3) does: "READY=1", "STOPPING=1". A new-style
+// daemon, which is started in the foreground and never forks, reports this way what [Daemon.Ready] reports. Without
+// NOTIFY_SOCKET in the environment it does nothing.
 func NotifySystemd(text string) error {
 	name := os.Getenv("NOTIFY_SOCKET")
 	if name == "" {
@@ -22,7 +22,7 @@ func NotifySystemd(text string) error {
 		return os.NewSyscallError("socket", err)
 	}
 	defer unix.Close(fd)
-	// Only READY=1 waits for room, which the manager has to learn: one that hangs keeps no daemon from its end.
+	// Only READY=1, which the manager has to learn, waits for room: a manager that hangs keeps no daemon from ending.
 	flags := unix.MSG_DONTWAIT
 	if text == "READY=1" {
 		flags = 0
