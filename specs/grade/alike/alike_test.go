@@ -96,7 +96,7 @@ func TestAlike(t *testing.T) {
 }
 
 // What many have is course material.
-func TestWhatManyHaveIsLeftOut(t *testing.T) {
+func TestCommonPassagesAreLeftOut(t *testing.T) {
 	var c alike.Class
 	for i := range 12 {
 		add(t, &c, string(rune('a'+i)), folder(t, "a.c", program(1, 30, "taught", "")+program(100+i/2, 20, "own", "")))
@@ -112,7 +112,7 @@ func TestWhatManyHaveIsLeftOut(t *testing.T) {
 	}
 }
 
-func TestItStaysInsideAndSaysWhatItDidNotRead(t *testing.T) {
+func TestReadStaysInsideAndReportsWhatItSkips(t *testing.T) {
 	mine := program(1, 30, "mine", "")
 	secret := folder(t, "s.c", mine)
 	dir := folder(t, "big.c", strings.Repeat(" ", 1<<20)+mine, "program\n", "\x7fELF\x00")
@@ -131,7 +131,7 @@ func TestItStaysInsideAndSaysWhatItDidNotRead(t *testing.T) {
 }
 
 // A class of 200, each of whom copied a part.
-func TestAClassOf200IsComparedInBounds(t *testing.T) {
+func TestClassOf200StaysInBounds(t *testing.T) {
 	check.Slow(t)
 	var c alike.Class
 	begin := time.Now()

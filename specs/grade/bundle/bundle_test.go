@@ -61,7 +61,7 @@ func smallGo(t *testing.T) string {
 	return dir
 }
 
-func TestABundleHasWhatIsNeededAndIsTheSameEachTime(t *testing.T) {
+func TestBundleIsMinimalAndReproducible(t *testing.T) {
 	k := kit(t, "true", smallGo(t))
 	module := t.TempDir()
 	check.Files(t, module, "", 0o444, "unix.go", "unix_test.go", "v1.zip")
@@ -86,7 +86,7 @@ func TestABundleHasWhatIsNeededAndIsTheSameEachTime(t *testing.T) {
 }
 
 // Here the grader is a program that just fails.
-func TestThereIsAResultAlsoAfterACrash(t *testing.T) {
+func TestCrashLeavesAResult(t *testing.T) {
 	autograder := t.TempDir()
 	file := filepath.Join(t.TempDir(), "gradescope.zip")
 	must(t, bundle.Gradescope(file, kit(t, "false", smallGo(t))))
@@ -118,7 +118,7 @@ import (
 func main() { println("built") }
 `
 
-func TestTheGoOfABundleBuildsPrograms(t *testing.T) {
+func TestBundledGoBuildsPrograms(t *testing.T) {
 	check.Slow(t)
 	file := filepath.Join(t.TempDir(), "gradescope.zip")
 	must(t, bundle.Gradescope(file, kit(t, "true", machineGo(t))))
@@ -135,7 +135,7 @@ func TestTheGoOfABundleBuildsPrograms(t *testing.T) {
 	}
 }
 
-func TestTheWorkflowIsAcceptedAndFetchesThisGrader(t *testing.T) {
+func TestWorkflowIsValidAndFetchesThisGrader(t *testing.T) {
 	check.Slow(t)
 	bin := t.TempDir()
 	install := exec.Command("go", "install", "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12")

@@ -26,7 +26,7 @@ var hostile = []class.Name{
 	class.Name(strings.Repeat("x", 255)), class.Name(strings.Repeat("x", 254) + "y"), "\u00a0",
 }
 
-func TestNamesHaveDifferentPlainFoldersAndLookDifferent(t *testing.T) {
+func TestNamesHaveDistinctFoldersAndTexts(t *testing.T) {
 	const plain = "abcdefghijklmnopqrstuvwxyz0123456789._-~"
 	folders, shown := map[string]class.Name{}, map[string]class.Name{}
 	for _, n := range hostile {
@@ -59,7 +59,7 @@ func TestNamesHaveDifferentPlainFoldersAndLookDifferent(t *testing.T) {
 	}
 }
 
-func TestSavedIsLoadedByteForByte(t *testing.T) {
+func TestSaveAndLoad(t *testing.T) {
 	out := t.TempDir()
 	c := class.Class{Format: class.Format, Kit: "1", Machine: "m", Began: time.Unix(1, 0).UTC(), Ended: time.Unix(2, 0).UTC(),
 		Rubric: rubric.Standard()}
@@ -82,7 +82,7 @@ func TestSavedIsLoadedByteForByte(t *testing.T) {
 	}
 }
 
-func TestLoadRefusesWhatIsNoClass(t *testing.T) {
+func TestLoadRejectsOtherFiles(t *testing.T) {
 	out := t.TempDir()
 	if _, err := class.Load(out); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("without a file: %v", err)
@@ -140,7 +140,7 @@ func TestPoints(t *testing.T) {
 	}
 }
 
-func TestWhatWasFoundIsShownPlainAndInBounds(t *testing.T) {
+func TestReportsAreSafeAndBounded(t *testing.T) {
 	flood := finding.Same("%s", strings.Repeat("ñ\xff\x1b[1m", 1<<13))
 	row := class.Row{Finding: &finding.Finding{Did: rubric.Text{EN: "looked", ES: "miró"}, Saw: flood,
 		Facts: []finding.Fact{{Of: finding.Same("log"), Text: flood.EN}}}}

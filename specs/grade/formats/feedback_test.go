@@ -30,7 +30,7 @@ func rows(fds, rearm string) []class.Row {
 	return []class.Row{{ID: "fds", Status: fds}, {ID: "rearm", Status: rearm}}
 }
 
-func TestWhatAStudentGetsHasNoPathOfTheGrader(t *testing.T) {
+func TestFeedbackHasNoPathOfTheGrader(t *testing.T) {
 	kit, err := filepath.Abs("../../..")
 	must(t, err)
 	secret := []string{kit + "/specs", t.TempDir() + "/work", "/tmp/daemonlab-grade-1/bare/x", "/home/ana/kit/bin", "/root/a/b", "/usr/local/go/src"}
@@ -150,7 +150,7 @@ var imports = map[string][]string{
 		"Participante 14|Núñez, Ana|", "Participante 15|Núñez, Ana|80", "Participante 16|Núñez, Ana|", "|'=nobody|0"},
 }
 
-func TestNothingIsLeftOfWhoeverIsNoStudentAnyMore(t *testing.T) {
+func TestFormerStudentsAreRemoved(t *testing.T) {
 	before := one(class.Submission{Name: "ana", Student: class.Student{Platform: "moodle"}}, class.Submission{Name: "luis", Student: class.Student{Platform: "canvas"}})
 	after := one(class.Submission{Name: "luis"})
 	out := written(t, before)
@@ -164,7 +164,7 @@ func TestNothingIsLeftOfWhoeverIsNoStudentAnyMore(t *testing.T) {
 }
 
 // Where the decimal sign is a comma, spreadsheets separate cells at semicolons, even inside CSV's quotes.
-func TestNoFormulaBehindASeparator(t *testing.T) {
+func TestNoFormulaAfterASeparator(t *testing.T) {
 	judged := rows(class.Failed, class.Passed)
 	judged[0].Finding = &finding.Finding{Saw: finding.Same(`1 <=2;=2+3`)}
 	out := written(t, one(

@@ -182,7 +182,7 @@ func (b *browser) tabTo(t *testing.T, selector string) {
 
 const totals = `[...map.tBodies[0].rows].map(row => Number(row.cells[1].dataset.v))`
 
-func TestTheBrowser(t *testing.T) {
+func TestBrowser(t *testing.T) {
 	b := newBrowser(t)
 	t.Run("sorts and switches the language", b.sorts)
 	t.Run("opens what a link leads to", b.follows)

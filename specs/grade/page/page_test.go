@@ -35,7 +35,7 @@ func content(t *testing.T, c class.Class) string {
 	return string(text)
 }
 
-func TestNothingOfAStrangerIsMarkup(t *testing.T) {
+func TestNamesAreEscaped(t *testing.T) {
 	html := content(t, classtest.Class(30))
 	if n := strings.Count(html, "<script"); n != 1 {
 		t.Errorf("%d scripts", n)
@@ -90,7 +90,7 @@ func TestElementsAreNestedAndIdsAreUnique(t *testing.T) {
 	}
 }
 
-func TestTitlesAndHintsAreThereInBothLanguages(t *testing.T) {
+func TestTitlesAndHintsInBothLanguages(t *testing.T) {
 	rows := rubric.Standard()
 	c := class.Class{Rubric: rows, Began: time.Unix(0, 0), Ended: time.Unix(0, 0)}
 	s := class.Submission{Name: "alice", Verdict: class.Graded, Runs: 1}
@@ -109,7 +109,7 @@ func TestTitlesAndHintsAreThereInBothLanguages(t *testing.T) {
 	}
 }
 
-func TestThePageTells(t *testing.T) {
+func TestPageContents(t *testing.T) {
 	one := func(name class.Name, verdict class.Verdict, status string, ids ...string) class.Submission {
 		s := class.Submission{Name: name, Verdict: verdict, Runs: 1}
 		for _, id := range ids {
@@ -148,7 +148,7 @@ func TestThePageTells(t *testing.T) {
 	}
 }
 
-func TestWhatNeedsALookComesFirstAndIsNoZeroYet(t *testing.T) {
+func TestUndecidedComeFirstWithoutAZero(t *testing.T) {
 	look := []class.Look{{Why: rubric.Text{EN: "no Makefile", ES: "sin Makefile"}, Command: "scripts/grade c --as 'cc <x>.c'"},
 		{Why: rubric.Text{EN: "no Makefile", ES: "sin Makefile"}, Command: "scripts/grade c --as 'clang'"}}
 	tried := &class.Trial{Command: "cc", Got: 61, Of: 100}

@@ -52,7 +52,7 @@ func moved(from, to string, points int) []rubric.Row {
 	return rows
 }
 
-func TestRescoreGivesOtherPointsForTheSameFindings(t *testing.T) {
+func TestRescoreKeepsTheFindings(t *testing.T) {
 	c := classtest.Class(12)
 	out := published(t, c)
 	c = load(t, out)
@@ -88,7 +88,7 @@ func TestRescoreGivesOtherPointsForTheSameFindings(t *testing.T) {
 	}
 }
 
-func TestRescoreRefusesRowsThatWereNotJudged(t *testing.T) {
+func TestRescoreRejectsRowsNotJudged(t *testing.T) {
 	c := classtest.Class(1)
 	out := published(t, c)
 	before := check.Tree(t, out)
