@@ -17,7 +17,7 @@ import (
 )
 
 // After a fault the source line is named, if the kernel log is readable.
-func TestALineIsNamedInWhichAProgramEnded(t *testing.T) {
+func TestCrashLineIsNamed(t *testing.T) {
 	dir := t.TempDir()
 	program := filepath.Join(dir, "program")
 	if err := os.WriteFile(program+".c", []byte("int at(int *p)\n{\n\treturn *p;\n}\nint main(void)\n{\n\treturn at(0);\n}\n"), 0o644); err != nil {
@@ -81,7 +81,7 @@ func TestAProcessLivesAsLongAsAThread(t *testing.T) {
 }
 
 // Rows are judged in parallel, and the queues of all count against one limit.
-func TestAProgramWithoutRoomForItsQueueIsStartedAgain(t *testing.T) {
+func TestStartIsRepeatedForLackOfQueueRoom(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "program")
 	script := "#!/bin/sh\n[ -e $0.again ] || { touch $0.again; echo 'mqfiled: /q: Too many open files' >&2; exit 1; }\n"
 	if err := os.WriteFile(program, []byte(script), 0o755); err != nil {
@@ -92,7 +92,7 @@ func TestAProgramWithoutRoomForItsQueueIsStartedAgain(t *testing.T) {
 	}
 }
 
-func TestWhatAStartWaitsForIsTold(t *testing.T) {
+func TestHangingStartSaysWhatItWaitsFor(t *testing.T) {
 	for script, says := range map[string]string{"sleep 1000; :": "it waits for its child", "exec cat <&3": "it reads from a pipe"} {
 		reader, writer, err := os.Pipe()
 		if err != nil {
@@ -119,7 +119,7 @@ func TestWhatAStartWaitsForIsTold(t *testing.T) {
 	}
 }
 
-func TestAStartThatGetsNoProcessorIsWaitedFor(t *testing.T) {
+func TestStarvedStartGetsMoreTime(t *testing.T) {
 	group, err := StarvedGroup(5)
 	if err != nil {
 		t.Skip(err)
@@ -144,7 +144,7 @@ func TestAStartThatGetsNoProcessorIsWaitedFor(t *testing.T) {
 
 // While other processes use the processors the clock nearly stands still; on it, a daemon that only sleeps would have
 // unlimited time.
-func TestTimeAsleepIsTheDaemonsOwn(t *testing.T) {
+func TestSleepIsTheDaemonsOwnTime(t *testing.T) {
 	for script, inTime := range map[string]bool{"exec sleep 1000": false, "while :; do :; done": true} {
 		cmd := exec.Command("sh", "-c", script)
 		if err := cmd.Start(); err != nil {
@@ -165,7 +165,7 @@ func TestTimeAsleepIsTheDaemonsOwn(t *testing.T) {
 	}
 }
 
-func TestTheClockIsSlowWhileADaemonWaitsForADisk(t *testing.T) {
+func TestClockIsSlowWhileADaemonWaitsForADisk(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "program")
 	build := exec.Command("gcc", "-w", "-x", "c", "-o", program, "-")
 	build.Stdin = strings.NewReader("int main() { if (vfork() == 0) for (;;) pause(); }") // in state D
@@ -194,7 +194,7 @@ func TestTheClockIsSlowWhileADaemonWaitsForADisk(t *testing.T) {
 	}
 }
 
-func TestNobodyWaitsForADaemonThatHasEnded(t *testing.T) {
+func TestNoWaitForAnEndedDaemon(t *testing.T) {
 	c, err := NewClient(Small)
 	if err != nil {
 		t.Fatal(err)

@@ -9,7 +9,7 @@ import (
 )
 
 // The error describes the message, even if the reply queue's name contains the path.
-func TestAMalformedRequestIsExplained(t *testing.T) {
+func TestMalformedRequestIsExplained(t *testing.T) {
 	right, err := wire.Request{PID: 1, Reply: "/mqfile-1", Path: "file"}.Append(nil)
 	if err != nil {
 		t.Fatal(err)

@@ -46,7 +46,7 @@ func clockOf(t *testing.T, percent float64) string {
 	return string(out)
 }
 
-func TestTheClockGoesAsSlowlyAsTheMachine(t *testing.T) {
+func TestClockSlowsDownWithTheMachine(t *testing.T) {
 	if got := clockOf(t, 2); got != "true true\n" {
 		t.Errorf("in a starved group: less than a second has passed in two, and it was held up: %q", got)
 	}
