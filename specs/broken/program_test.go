@@ -33,7 +33,7 @@ func TestEveryRowIsFailedBySomeProgram(t *testing.T) {
 	}
 }
 
-func TestParseRefusesWhatIsNotAsItShouldBe(t *testing.T) {
+func TestParseRejectsMalformedPatches(t *testing.T) {
 	const diff = "\n--- a/x\n+++ b/x\n"
 	const head = "Fault: one\n  of two lines.\nKills: fds\n"
 	const git = "\ndiff --git a/x b/x\nindex 3b18e51..a3d2f64 100644" // from git diff
@@ -56,7 +56,7 @@ func TestParseRefusesWhatIsNotAsItShouldBe(t *testing.T) {
 	}
 }
 
-func TestAProgramInAnotherLanguageNamesWhatItIsSkippedFor(t *testing.T) {
+func TestLanguagesNameTheMissingCompiler(t *testing.T) {
 	programs, err := broken.Languages("languages")
 	must(t, err)
 	languages := map[string]bool{}
