@@ -90,7 +90,7 @@ func judge(t *testing.T, o options, more ...string) (v verdict) {
 	return v
 }
 
-func TestAHandoutBuildsAtOnceAndSpanishLinesFit(t *testing.T) {
+func TestHandoutBuildsAndSpanishLinesFit(t *testing.T) {
 	eachLanguage(t, func(t *testing.T, o options) {
 		for _, o.lang = range []string{"en", "es"} {
 			files, _ := filesOf(t, o)
@@ -151,7 +151,7 @@ func TestTheProgramsForTheProcessorAreFound(t *testing.T) {
 	})
 }
 
-func TestWhatIsHandedInHasAPage(t *testing.T) {
+func TestSubmitAsksForTheReport(t *testing.T) {
 	eachLanguage(t, func(t *testing.T, o options) {
 		filesOf(t, o, file{"scripts/specs", []byte("#!/bin/sh\nexit 1\n"), 0o755})
 		page := map[string]string{"en": "report.md", "es": "memoria.md"}[o.lang]
@@ -174,7 +174,7 @@ func TestWhatIsHandedInHasAPage(t *testing.T) {
 	})
 }
 
-func TestOfAHandoutEveryMissingStepIsToldOf(t *testing.T) {
+func TestEveryMissingStepIsReported(t *testing.T) {
 	check.Slow(t)
 	eachLanguage(t, func(t *testing.T, o options) {
 		must(t, o.make(t.Context()))
@@ -225,7 +225,7 @@ func solve(t *testing.T, o options) {
 	}
 }
 
-func TestAHandoutWithTheRegionsOfTheReferenceGetsAllPoints(t *testing.T) {
+func TestSolvedHandoutGetsAllPoints(t *testing.T) {
 	check.Slow(t)
 	eachLanguage(t, func(t *testing.T, o options) {
 		must(t, o.make(t.Context()))
@@ -259,7 +259,7 @@ func upTo(step int, source []byte) []byte {
 
 // The README promises that steps 1 to 7 turn green in order, and names the rows that need a later step. In step 7 the
 // guide has students write the PID file after the code of daemonize.c.
-func TestTheStepsCanBeTakenInTheirOrder(t *testing.T) {
+func TestStepsCanBeTakenInOrder(t *testing.T) {
 	check.Slow(t)
 	check.Needs(t, "gcc")
 	o := options{project: project, language: "c", lang: "es", dir: filepath.Join(t.TempDir(), "handout")}
@@ -302,7 +302,7 @@ func TestTheStepsCanBeTakenInTheirOrder(t *testing.T) {
 	}
 }
 
-func TestAHandoutIsTheReferenceButForItsTODOs(t *testing.T) {
+func TestHandoutIsTheReferenceExceptForTODOs(t *testing.T) {
 	eachLanguage(t, func(t *testing.T, o options) {
 		for _, p := range parts[o.language] {
 			todo := newTodos(o.lang)
