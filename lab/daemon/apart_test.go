@@ -77,7 +77,7 @@ func TestInAPIDNamespace(t *testing.T) {
 	}
 }
 
-func TestWithLittleRoomAStartFailsInOneLine(t *testing.T) {
+func TestStartWithoutResourcesFailsInOneLine(t *testing.T) {
 	t.Run("descriptors", func(t *testing.T) {
 		withLimits(t, unix.RLIMIT_NOFILE, 3, 20, nil)
 	})

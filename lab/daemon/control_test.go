@@ -28,7 +28,7 @@ func lock(t *testing.T, path string) {
 	must(t, unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB))
 }
 
-func TestRunningBelievesNoStranger(t *testing.T) {
+func TestRunningDistrustsOtherUsersFiles(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can give a file away")
 	}

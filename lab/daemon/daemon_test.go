@@ -158,7 +158,7 @@ func kill(pid int) {
 	unix.Wait4(pid, nil, 0, nil)
 }
 
-func TestStartTellsWhyThereIsNoDaemon(t *testing.T) {
+func TestStartSaysWhyThereIsNoDaemon(t *testing.T) {
 	for then, want := range map[string]string{
 		"fail":        "cannot; serve",
 		"panic":       "the daemon died before it was ready: panic: a bug",
@@ -178,7 +178,7 @@ func TestStartTellsWhyThereIsNoDaemon(t *testing.T) {
 }
 
 // One argument longer than execve(2) takes: 32 pages.
-func TestStartTellsWhatFailedBetweenForkAndExec(t *testing.T) {
+func TestStartSaysWhatFailedBetweenForkAndExec(t *testing.T) {
 	args := os.Args
 	defer func() { os.Args = args }()
 	os.Args = append(args[:1:1], strings.Repeat("x", 32*os.Getpagesize()))
@@ -233,7 +233,7 @@ func TestNamesArriveByteForByte(t *testing.T) {
 	})
 }
 
-func TestWhatAFailedDaemonMadeIsUnlockedWhenItIsUnmade(t *testing.T) {
+func TestUnmakeFindsLocksReleased(t *testing.T) {
 	for range 20 {
 		pidFile := filepath.Join(t.TempDir(), "pid")
 		err := daemon.Start(daemon.Options{
@@ -247,7 +247,7 @@ func TestWhatAFailedDaemonMadeIsUnlockedWhenItIsUnmade(t *testing.T) {
 	}
 }
 
-func TestADaemonOfRootLeavesTheSessionKeyring(t *testing.T) {
+func TestRootsDaemonLeavesTheSessionKeyring(t *testing.T) {
 	runtime.LockOSThread() // keyrings are per thread, and the thread ends with the test
 	if _, err := unix.KeyctlJoinSessionKeyring("daemon-test"); err != nil {
 		t.Skip("keyctl KEYCTL_JOIN_SESSION_KEYRING:", err)
