@@ -134,7 +134,7 @@ func TestForgottenQueueIsClosed(t *testing.T) {
 	}
 }
 
-func TestQueueThatIsWaitedForIsNotForgotten(t *testing.T) {
+func TestQueueWithWaitersIsNotCollected(t *testing.T) {
 	here := newQueue(t, 1, 16)
 	b := newBlocking(t, here)
 	q, err := mq.Open(here.Name(), os.O_RDWR, 0, nil)

@@ -117,7 +117,7 @@ func TestRegisteredQueueIsNotCollected(t *testing.T) {
 }
 
 // A registration gives back its share of the socket's buffer.
-func TestManyRegistrationsOneAfterTheOther(t *testing.T) {
+func TestManySuccessiveRegistrations(t *testing.T) {
 	q, sockets := newQueue(t, 1, 16), mq.Sockets()
 	for range 300 {
 		events := register(t, q)

@@ -50,7 +50,7 @@ func TestInheritTakesADescriptor(t *testing.T) {
 	must(t, err, err2(again.Receive(make([]byte, 16))), again.Close())
 }
 
-func TestInheritRefusesWhatIsNoQueue(t *testing.T) {
+func TestInheritRejectsOtherDescriptors(t *testing.T) {
 	var pipe [2]int
 	must(t, unix.Pipe(pipe[:]))
 	for _, fd := range pipe {

@@ -106,7 +106,7 @@ func TestEndedContextEndsTheCallAtOnce(t *testing.T) {
 }
 
 // A cancellation that races with a message must not affect the next call.
-func TestNoDeadlineIsLeftForTheNext(t *testing.T) {
+func TestCancellationDoesNotAffectTheNextCall(t *testing.T) {
 	q := newQueue(t, 1, 16)
 	for range 200 {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -136,7 +136,7 @@ func TestContextEndsAllItsCallers(t *testing.T) {
 	}
 }
 
-func TestContextOfAnEarlierCallerEndsNobody(t *testing.T) {
+func TestEarlierCallersContextEndsNobody(t *testing.T) {
 	q := newQueue(t, 1, 16)
 	for range 20 {
 		ctx, cancel := context.WithCancel(t.Context())
