@@ -135,7 +135,7 @@ func (want expected) check(t *testing.T, s class.Submission) {
 		t.Errorf("failed %q, want %q\n%s", failed, want.failed, evidence(s))
 	}
 	if s.Verdict != class.Timeout && !strings.Contains(evidence(s), want.says) {
-		t.Errorf("nowhere %q in\n%s", want.says, evidence(s))
+		t.Errorf("%q is not in\n%s", want.says, evidence(s))
 	}
 	if want.never != "" && strings.Contains(evidence(s), want.never) {
 		t.Errorf("%q in\n%s", want.never, evidence(s))
@@ -197,7 +197,7 @@ func (s state) mustBe(t *testing.T, now state) {
 	for what := range s {
 		old := strings.HasPrefix(what, "/sys/fs/cgroup/") // of a killed grader: each grader removes these at its start
 		if _, there := now[what]; !there && !old {
-			t.Errorf("%s has gone", what)
+			t.Errorf("%s is gone", what)
 		}
 	}
 }

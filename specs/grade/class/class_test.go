@@ -50,7 +50,7 @@ func TestNamesHaveDistinctFoldersAndTexts(t *testing.T) {
 		t.Errorf("the folder of a plain name is %q", got)
 	}
 	if again := class.Name(class.Name("a b").Folder()); again.Folder() == class.Name("a b").Folder() {
-		t.Errorf("one can name a submission %q to take another's folder", string(again))
+		t.Errorf("the name %q takes another submission's folder", string(again))
 	}
 	for n, want := range map[class.Name]string{"José Núñez": "José Núñez", "a\nb\xff": `a\nb\xff`, `a\nb`: `a\\nb`} {
 		if n.String() != want {

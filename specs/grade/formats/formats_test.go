@@ -110,7 +110,7 @@ func grades(t *testing.T, c class.Class, out string) {
 		}
 	}
 	if unsteady == 0 {
-		t.Error("none of a class with unsteady rows is told as such")
+		t.Error("no unsteady row is reported as such")
 	}
 }
 
@@ -201,7 +201,7 @@ func integer(t *testing.T, v any) int {
 	number, _ := v.(json.Number)
 	n, err := strconv.Atoi(number.String())
 	if err != nil || n < 0 {
-		t.Errorf("%v is no non-negative integer", v)
+		t.Errorf("%v is not a non-negative integer", v)
 	}
 	return n
 }

@@ -145,7 +145,7 @@ func (b *browser) holds(t *testing.T, expressions ...string) {
 	t.Helper()
 	for _, expression := range expressions {
 		if !is[bool](t, b, expression) {
-			t.Errorf("not so: %s", expression)
+			t.Errorf("false: %s", expression)
 		}
 	}
 }
@@ -195,7 +195,7 @@ func (b *browser) sorts(t *testing.T) {
 	unsorted := is[[]int](t, b, totals)
 	b.holds(t, `map.tBodies[0].rows.length === 100`, `!document.querySelector("[aria-sort]")`, `document.documentElement.lang === "en"`)
 	if slices.IsSortedFunc(unsorted, falling) {
-		t.Error("the totals were sorted from the start, so that sorting shows nothing")
+		t.Error("the totals are sorted already: sorting proves nothing")
 	}
 	b.open(t, "#sort=total&desc&lang=es")
 	b.holds(t, `document.documentElement.lang === "es"`, `document.querySelector("[data-key=total]").ariaSort === "descending"`)

@@ -72,7 +72,7 @@ func TestElementsAreNestedAndIdsAreUnique(t *testing.T) {
 		for _, a := range element.Attr {
 			switch {
 			case a.Name.Local == "id" && ids[a.Value]:
-				t.Errorf("two elements %s", a.Value)
+				t.Errorf("duplicate id %s", a.Value)
 			case a.Name.Local == "id":
 				ids[a.Value] = true
 			case a.Name.Local == "href" && strings.HasPrefix(a.Value, "#"):
@@ -163,15 +163,15 @@ func TestUndecidedComeFirstWithoutAZero(t *testing.T) {
 		"scripts/grade c --as &#39;cc &lt;x&gt;.c&#39;", "clang", `<a href="#s5">tried</a>`, "61/100", `<a href="#s1">none</a>`, "un fichero", `id="h-rates"`} {
 		at := strings.Index(html[last:], part)
 		if at < 0 {
-			t.Fatalf("%s is not there, or not in its place", part)
+			t.Fatalf("%s is missing or misplaced", part)
 		}
 		last += at
 	}
 	if !strings.Contains(html, "</span> 2 <span") {
-		t.Error("what has to be looked at is among the submissions with points")
+		t.Error("an undecided submission is among those with points")
 	}
 	c.Submissions = c.Submissions[1:2]
 	if strings.Contains(content(t, c), "h-look") {
-		t.Error("nothing needs a look, but there is a place for it")
+		t.Error("nothing needs a look, but its section is there")
 	}
 }

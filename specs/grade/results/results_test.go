@@ -84,7 +84,7 @@ func TestRescoreKeepsTheFindings(t *testing.T) {
 	delete(before, "class.json") // as text its encoding may differ
 	delete(after, "class.json")
 	if !reflect.DeepEqual(after, before) || !reflect.DeepEqual(load(t, out), c) {
-		t.Error("back with the first weights, the results are not as they were")
+		t.Error("with the first weights again, the results differ")
 	}
 }
 
@@ -95,7 +95,7 @@ func TestRescoreRejectsRowsNotJudged(t *testing.T) {
 	rows := rubric.Standard()
 	rows[0].ID = "unheard-of"
 	if _, err := results.Rescore(out, rows); err == nil || !strings.Contains(err.Error(), "unheard-of") {
-		t.Errorf("with a row that nobody judged: %v", err)
+		t.Errorf("with a row not judged: %v", err)
 	}
 	if !reflect.DeepEqual(check.Tree(t, out), before) {
 		t.Error("a refused rescore has changed something")
