@@ -24,7 +24,7 @@ func TestCrashLineIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	if out, err := exec.Command("gcc", "-g", "-O0", "-o", program, program+".c").CombinedOutput(); err != nil {
-		t.Skipf("gcc makes no program here: %v %s", err, out)
+		t.Skipf("gcc does not work here: %v %s", err, out)
 	}
 	if _, err := unix.Klogctl(3, make([]byte, 1)); err != nil {
 		t.Skipf("the kernel's log: %v", err)
@@ -52,7 +52,7 @@ func TestAProcessLivesAsLongAsAThread(t *testing.T) {
 		t.Fatal(err)
 	}
 	if out, err := exec.Command("gcc", "-pthread", "-o", program, program+".c").CombinedOutput(); err != nil {
-		t.Skipf("gcc makes no program here: %v %s", err, out)
+		t.Skipf("gcc does not work here: %v %s", err, out)
 	}
 	cmd := exec.Command(program)
 	if err := cmd.Start(); err != nil {
