@@ -61,7 +61,7 @@ const programsAtOnce = 5
 
 func TestKillMatrix(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it takes long")
+		t.Skip("slow")
 	}
 	others, err := broken.Languages("languages")
 	must(t, err)

@@ -59,13 +59,13 @@ func TestEveryBrokenProgramBreaksAClause(t *testing.T) {
 	for _, p := range programs {
 		for _, row := range p.Kills {
 			if !slices.ContainsFunc(list, func(c clause) bool { return c.row == row && slices.Contains(c.programs, p.Name) }) {
-				t.Errorf("clauses.md: no line of the row %s names %s", row, p.Name)
+				t.Errorf("clauses.md: no line for the row %s names %s", row, p.Name)
 			}
 		}
 	}
 	for _, row := range rubric.Standard() {
 		if !slices.ContainsFunc(list, func(c clause) bool { return c.row == row.ID }) {
-			t.Errorf("clauses.md: no line is of the row %s", row.ID)
+			t.Errorf("clauses.md: no line for the row %s", row.ID)
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 // On a slow machine a correct program fails nothing; rows that cannot be judged there say so.
 func TestTheReferenceOnATenthOfAProcessor(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it takes long")
+		t.Skip("slow")
 	}
 	_, err := someSuite()
 	must(t, err)

@@ -23,7 +23,7 @@ const wildLimit = 5 * time.Minute
 // Every wild program gets a verdict in bounded time and leaves nothing behind.
 func TestWildPrograms(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it takes long")
+		t.Skip("slow")
 	}
 	programs, err := broken.Wild("wild")
 	must(t, err)
@@ -38,7 +38,7 @@ func TestWildPrograms(t *testing.T) {
 				t.Skip(v.Skipped)
 			}
 			if len(v.Failed()) == 0 {
-				t.Error("it has failed nothing")
+				t.Error("it failed no row")
 			}
 			for _, line := range v.NotJudged() {
 				t.Error(line)
@@ -95,7 +95,7 @@ func mqueuefs(t *testing.T) string {
 	}
 	dir := t.TempDir()
 	if err := unix.Mount("mqueue", dir, "mqueue", 0, ""); err != nil {
-		t.Logf("queues that are left are not seen: nothing is mounted at %s, and nothing can be: %v", harness.QueueDir, err)
+		t.Logf("leftover queues cannot be seen: mqueuefs is not mounted at %s and cannot be: %v", harness.QueueDir, err)
 		return dir
 	}
 	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
