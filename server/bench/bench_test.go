@@ -34,7 +34,7 @@ func TestParseOutcome(t *testing.T) {
 	for _, line := range []string{"", "0.25 1000 1000000 51.5", "x 1000 1000000 51.5 230", "0.25 1e3 1000000 51.5 230",
 		"0.25 1000 -x 51.5 230", "0 1000 1000000 51.5 230", "0.25 1000 1000000 51.5 230 7"} {
 		if o, err := parseOutcome(line); err == nil {
-			t.Errorf("%q is taken for %+v", line, o)
+			t.Errorf("%q was parsed as %+v", line, o)
 		}
 	}
 }
@@ -87,7 +87,7 @@ func TestSVGIsWellFormedAndComplete(t *testing.T) {
 		t.Errorf("%d marks of ours, want %d", got, want)
 	}
 	if strings.Contains(document, "NaN") || strings.Contains(document, "Inf") || strings.Contains(document, "%!") {
-		t.Errorf("a coordinate is no number:\n%s", document)
+		t.Errorf("a coordinate is not a number:\n%s", document)
 	}
 }
 
@@ -141,7 +141,7 @@ func TestTable(t *testing.T) {
 	must(t, r.table(&b))
 	has(t, b.String(), "medians of 2 rounds", "1.15 (1.00-1.30)", "0.50", " 123 ", " -\n")
 	if strings.Contains(b.String(), "p99") {
-		t.Errorf("what is plotted is in the table:\n%s", b.String())
+		t.Errorf("the table has plotted figures:\n%s", b.String())
 	}
 }
 
