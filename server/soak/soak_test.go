@@ -77,7 +77,7 @@ func TestGrowth(t *testing.T) {
 		}
 	}
 	if (&session{sights: []sight{first}}).grown() == "" {
-		t.Error("one look tells of no growth")
+		t.Error("a single measurement passes as no growth")
 	}
 }
 
