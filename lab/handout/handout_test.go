@@ -183,7 +183,7 @@ func TestEveryMissingStepIsReported(t *testing.T) {
 			must(t, err)
 			begin := map[string]string{"en": "usage: ", "es": "uso: "}[o.lang]
 			if !bytes.HasPrefix(help, []byte(begin+script)) || bytes.Contains(help, []byte("--lang")) {
-				t.Errorf("%s --help: not in the folder's one language: %s", script, help)
+				t.Errorf("%s --help: not only in the folder's language: %s", script, help)
 			}
 		}
 		watch := harness.NewStopwatch()
@@ -369,7 +369,7 @@ func TestAHandoutIsComplete(t *testing.T) {
 		}
 		for _, missing := range []string{"scripts/demo", "scripts/compare", "scripts/handout", "lab/sysv", "    go test"} {
 			if at := bytes.Index(all.Bytes(), []byte(missing)); at >= 0 {
-				t.Errorf("it speaks of %s: %q", missing, all.Bytes()[max(0, at-60):at+60])
+				t.Errorf("it mentions %s: %q", missing, all.Bytes()[max(0, at-60):at+60])
 			}
 		}
 		for line := range strings.Lines(all.String()) {
