@@ -196,7 +196,7 @@ func TestWithin(t *testing.T) {
 		"limits of others":          {"prlimit --pid 1 --nofile=64:64 2>/dev/null || prlimit --pid $PPID --nofile 2>/dev/null || echo refused", "refused"},
 		"own limits":                {"prlimit --nofile=64:64 sh -c 'ulimit -n'", "64"},
 		"settings of the namespace": {"for f in fs/mqueue/msgsize_max kernel/msgmax kernel/pid_max user/max_user_namespaces; do (echo 128 >/proc/sys/$f) 2>/dev/null && echo $f; done; echo none", "none"},
-		"no core dumps":             {"ulimit -c", "0"},
+		"no core dumps":             {"prlimit --core --output=SOFT,HARD --noheadings --raw", "1 1"},
 		"private files":             {"echo x >/tmp/x; echo x >/run/x 2>/dev/null; ls -A /tmp /dev/mqueue", "/dev/mqueue:\n\n/tmp:\nx"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -51,6 +51,7 @@
 //	command lines, SPECS_* in the environment           the row being judged            sample reads-specs
 //	fs.mqueue, kernel.{msgmax,sem,pid_max} in /proc/sys rows skipped, not failed        sample writes-results, TestWithin
 //	other settings, core_pattern, sysrq, /sys           nothing                         TestWithin
+//	a crash, where core_pattern names a program         that program, outside           TestWithin, "no core dumps"
 //	prlimit of the judge and the first process          any limit it liked              sample writes-results, TestWithin
 //	setpriority, scheduler, affinity, ioprio            nothing                         as ptrace: CAP_SYS_PTRACE is more
 //	SIGSTOP and SIGCONT to the suite or its measure     unlimited time                  sample signals-judge, specs/harness
@@ -69,7 +70,8 @@
 // killed from inside. A judge that was killed, stopped or interrupted has not judged: its rows fail. A program can tell
 // from how it is started that it is being judged, and often for which row. It can make the machine seem slow by using
 // all processors, and so get more time, as every program does on a slow machine. It can use up the cage's memory,
-// processes and files until its other rows fail. Memory is limited as a whole only where control groups can be made,
+// processes and files until its other rows fail. It can lower its limits, that of core files too, so that a crash starts
+// the program that the machine's core_pattern names. Memory is limited as a whole only where control groups can be made,
 // which takes root and cgroup v1 or v2; elsewhere it is limited per process, and by the kernel's OOM killer. The kernel
 // is shared: a bug in it can break any namespace.
 package cage

@@ -138,13 +138,17 @@ const (
 	maxFiles          = 256 << 20 // bytes in all files of a submission
 	maxOpen           = 4096
 	maxSeconds        = 600 // CPU time per process
+
+	// noCore is less than any core file has. With 0 the kernel would still start the program that core_pattern may name,
+	// outside the cage and as root; 1 is its mark for no dump at all (do_coredump in fs/coredump.c).
+	noCore = 1
 )
 
 // limit sets the limits of every process in the cage. [Confine] sets lower ones for the submission, so the judge's
 // processes can still start when it has used up its own.
 func (o orders) limit() error {
 	for resource, value := range map[int]uint64{
-		unix.RLIMIT_CORE: 0, unix.RLIMIT_FSIZE: maxFile, unix.RLIMIT_NOFILE: maxOpen, unix.RLIMIT_CPU: maxSeconds,
+		unix.RLIMIT_CORE: noCore, unix.RLIMIT_FSIZE: maxFile, unix.RLIMIT_NOFILE: maxOpen, unix.RLIMIT_CPU: maxSeconds,
 		unix.RLIMIT_NPROC: maxProcessesInAll,
 	} {
 		var now unix.Rlimit
