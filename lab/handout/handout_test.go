@@ -171,6 +171,16 @@ func TestSubmitAsksForTheReport(t *testing.T) {
 		if err != nil || !strings.Contains(string(packed), "./"+page+"\n") {
 			t.Errorf("%v: %s", err, packed)
 		}
+		// A tar that is interrupted leaves the archive that there was.
+		must(t, write(o.dir, []file{{"../path/tar", []byte("#!/bin/sh\necho half >\"$2\"\nkill -INT $PPID $$\n"), 0o755}}))
+		cmd := exec.Command(filepath.Join(o.dir, "scripts/submit"))
+		cmd.Env = append(os.Environ(), "PATH="+filepath.Join(o.dir, "../path")+":"+os.Getenv("PATH"))
+		out, err := cmd.CombinedOutput()
+		again, tarErr := exec.Command("tar", "-tzf", filepath.Join(o.dir, "submission.tar.gz")).Output()
+		left, globErr := filepath.Glob(filepath.Join(o.dir, "submission.*"))
+		if err == nil || tarErr != nil || globErr != nil || !bytes.Equal(again, packed) || len(left) != 1 {
+			t.Errorf("interrupted: %v, %s\n%v: %s\n%v", err, out, tarErr, again, left)
+		}
 	})
 }
 
