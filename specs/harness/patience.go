@@ -21,8 +21,9 @@ var (
 )
 
 const (
-	// beat is the period at which the machine is measured. A measurement costs about 1 ms of CPU time.
-	beat = 200 * time.Millisecond
+	// beat is the period, on the clock, at which the machine is measured. A measurement costs about 1 ms of CPU time,
+	// which a slow machine has less of.
+	beat, longestBeat = 200 * time.Millisecond, time.Second
 	// longStart is when the clock starts to check on a process it started. The check reads all of /proc: done at each
 	// beat it would keep a slow machine busy.
 	longStart = 5 * time.Second
@@ -41,6 +42,7 @@ type clock struct {
 	now    time.Duration
 	slow   float64       // how many times longer than usual the last start took
 	begun  time.Time     // when the current beat began
+	beat   time.Duration // how long it is to be
 	held   time.Duration // longest delay of a beat
 	alarms map[*alarm]struct{}
 }
@@ -74,7 +76,7 @@ func HeldUp() time.Duration {
 	Now()
 	machine.mu.Lock()
 	defer machine.mu.Unlock()
-	held := max(machine.held, time.Since(machine.begun)-beat)
+	held := max(machine.held, time.Since(machine.begun)-machine.beat)
 	machine.held = 0
 	return held.Round(time.Millisecond)
 }
@@ -150,16 +152,21 @@ func (l limited) Err() error {
 
 // start measures the machine once before the first beat, so the clock is right from the start.
 func (c *clock) start() {
-	c.slow, c.begun = slowness(startProcess()), time.Now()
+	c.beginBeat(slowness(startProcess()))
 	go c.run()
 }
 
 func (c *clock) run() {
 	for {
-		time.Sleep(beat)
+		time.Sleep(c.beat)
 		startProcess()
 		c.advance()
 	}
+}
+
+func (c *clock) beginBeat(slow float64) {
+	c.slow, c.begun = slow, time.Now()
+	c.beat = min(time.Duration(slow*float64(beat)), longestBeat)
 }
 
 // advance ends a beat. A late timer counts too: in a throttled group nothing else shows the delay.
@@ -170,10 +177,10 @@ func (c *clock) advance() {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	late := passed - beat
-	c.slow, c.held = slowness(late), max(c.held, late)
+	late := passed - c.beat
+	c.held = max(c.held, late)
+	c.beginBeat(slowness(late))
 	c.now += time.Duration(float64(passed) / c.slow * speed)
-	c.begun = time.Now()
 	maps.DeleteFunc(c.alarms, func(a *alarm, _ struct{}) bool {
 		due := a.at <= c.now
 		if due {
