@@ -53,13 +53,14 @@ func (r row) askAt(ctx context.Context, f *harness.FakeServer, stdout *os.File, 
 	conversation, err := f.Accept(limited, args[len(args)-1])
 	if held := harness.HeldUp(); errors.Is(err, context.DeadlineExceeded) && held > harness.Slack {
 		c.End()
-		heldUp(say("this machine held up processes for %v, and a client had sent no request", held))
+		heldUp(say("this machine held up processes for %v, and a client had not yet sent a request", held))
 	}
 	if err != nil {
 		wrong := found(say("started mqfile %v", strings.Join(args, " ")),
-			say("a well-formed request comes, and its reply queue is there"), say("%v; %v", err, c.End()))
+			say("a well-formed request arrives, and its reply queue exists"), say("%v; %v", err, c.End()))
 		if errors.Is(err, harness.ErrMalformed) {
-			wrong.Do = say("a request is int32_t pid, char reply[256], char path[4096], sent up to and with the path's NUL")
+			wrong.Do = say("a request is int32_t pid, char reply[256], char path[4096], sent up to and including " +
+				"the path's NUL")
 			if r.ID != judgesRequests {
 				wrong.See = judgesRequests
 			}
@@ -74,7 +75,7 @@ func (r row) askAt(ctx context.Context, f *harness.FakeServer, stdout *os.File, 
 func (t talk) mustSend(ctx context.Context, kind uint, body []byte) {
 	err := t.Send(ctx, kind, body)
 	t.judgeable(err == nil)
-	t.row.must(err == nil, say("answered %v", harness.Message{Kind: kind, Body: body}), say("the client takes it"),
+	t.row.must(err == nil, say("answered %v", harness.Message{Kind: kind, Body: body}), say("the client receives it"),
 		say("%v", err))
 }
 
@@ -131,13 +132,14 @@ var _ = Row("output", func(r row) {
 		for path, content := range map[string][]byte{"file": nil, "x": []byte("x"), longest: random(100_001)} {
 			t := r.ask(ctx, path)
 			r.must(t.Request.Path == path, say("started mqfile %.20q, a path of %d bytes", path, len(path)),
-				say("the request is for that path"), say("it is for %.20q, %d bytes", t.Request.Path, len(t.Request.Path)))
+				say("the request names that path"), say("its path is %.20q, %d bytes", t.Request.Path,
+					len(t.Request.Path)))
 			err := t.SendFile(ctx, content)
 			e := t.end(ctx)
 			r.must(err == nil && e.Exit == 0 && bytes.Equal(e.Stdout, content) &&
 				strings.Contains(e.Stderr, fmt.Sprintf("Received %d bytes (", len(content))),
 				say("sent %d bytes as answer to mqfile file", len(content)),
-				say("them on stdout, `Received %d bytes (M messages)` on stderr, exit status 0", len(content)),
+				say("those bytes on stdout, `Received %d bytes (M messages)` on stderr, exit status 0", len(content)),
 				say("%v", e))
 		}
 	})
@@ -157,7 +159,8 @@ var _ = Row("output", func(r row) {
 		t.mustSend(ctx, wire.Data, content[:256])
 		got, err := os.ReadFile(file)
 		r.must(err == nil && string(got) == "older",
-			say("sent the first bytes of a file to mqfile -o"), say("the older file is there until all has come"),
+			say("sent the first bytes of a file to mqfile -o"),
+			say("the older file stays until everything has arrived"),
 			say("%s holds %d bytes: %.20q, error: %v", file, len(got), got, err))
 		for piece := range slices.Chunk(content[256:], t.MsgSize) {
 			t.mustSend(ctx, wire.Data, piece)
@@ -181,8 +184,8 @@ var _ = Row("output", func(r row) {
 			e := t.end(ctx)
 			entries, err := os.ReadDir(dir)
 			r.must(e.Exit != 0 && err == nil && len(entries) == 0,
-				say("sent INFO 1000 and 256 bytes to mqfile -o FILE, and let it end"),
-				say("no file, not even in part or under another name"), say("files: %.300v; %v", entries, e))
+				say("sent INFO 1000 and 256 bytes to mqfile -o FILE, and made it end"),
+				say("no file, not even a partial one or one under another name"), say("files: %.300v; %v", entries, e))
 		},
 		Entry("when the server fails in the middle", answered(wire.Failure, "read error")),
 		Entry("when the server ends too early", answered(wire.End, "")),
@@ -212,7 +215,8 @@ var _ = Row("output", func(r row) {
 		f, nowhere := must(harness.NewFakeServer()), filepath.Join(place().Dir, "nowhere", "file")
 		defer f.Close()
 		e := r.endServed(ctx, f, "--queue", f.Queue, "-o", nowhere, "file")
-		r.must(e.Exit == 1 && strings.HasPrefix(e.Stderr, "mqfile: "), say("named by -o a file in a directory that does not exist"),
+		r.must(e.Exit == 1 && strings.HasPrefix(e.Stderr, "mqfile: "),
+			say("gave -o a file in a directory that does not exist"),
 			say("exit status 1 and the reason on stderr"), say("%v", e))
 	})
 	It("fails when the bytes cannot be written", func(ctx SpecContext) {
@@ -225,8 +229,8 @@ var _ = Row("output", func(r row) {
 			r.must(e.Exit == 1 && strings.HasPrefix(e.Stderr, "mqfile: "),
 				say("sent %d bytes to a client whose stdout is /dev/full, see full(4)", len(content)),
 				say("exit status 1 and the reason on stderr"), say("%v", e),
-				say("write(2) is not checked; or what is in a buffer is written only at the end, by fclose(3), and that "+
-					"is not checked"))
+				say("the result of write(2) is not checked; or the bytes are still in a buffer until fclose(3), "+
+					"whose result is not checked"))
 		}
 	})
 })
@@ -248,10 +252,10 @@ var _ = Row("exit", func(r row) {
 		t.mustSend(ctx, wire.Failure, []byte("read error"))
 		e := t.end(ctx)
 		r.must(e.Exit == 1 && strings.HasPrefix(e.Stderr, "mqfile: ") && strings.Contains(e.Stderr, "read error") &&
-			!strings.Contains(e.Stderr, "@"), say("answered INFO, 200 bytes, each an @, and FAILURE \"read error\""),
-			say("exit status 1 and the text after `mqfile: ` on stderr, nothing of the file"), say("%v", e),
-			say("the text has no NUL: it has as many bytes as mq_receive(3) returns, and what follows in the buffer is of the "+
-				"message before"))
+			!strings.Contains(e.Stderr, "@"), say("answered INFO, 200 bytes of @, and FAILURE \"read error\""),
+			say("exit status 1 and the text after `mqfile: ` on stderr, nothing from the file"), say("%v", e),
+			say("the text has no NUL: mq_receive(3) returns its length, and what follows in the buffer is left from "+
+				"the message before"))
 	})
 	It("returns 2 and explains wrong usage", func(ctx SpecContext) {
 		for _, args := range [][]string{{}, {"--no-such-flag", "file"}, {"--queue"}, {"one", "two"}} {
@@ -263,7 +267,8 @@ var _ = Row("exit", func(r row) {
 	It("returns 3 when there is no server", func(ctx SpecContext) {
 		e := endOf(ctx, r.startClient(nil, "--queue="+harness.QueueName("nobody"), "file"))
 		r.must(e.Exit == 3 && strings.HasPrefix(e.Stderr, "mqfile: "),
-			say("named a queue that does not exist"), say("exit status 3 and the reason on stderr"), say("%v", e))
+			say("pointed it at a queue that does not exist"), say("exit status 3 and the reason on stderr"),
+			say("%v", e))
 	})
 	It("returns 3 when nothing comes for 10 s, and waits for as long as something does", func(ctx SpecContext) {
 		// All at the same time, since it takes 10 s. A client may begin to count as soon as the suite has begun to act, so
@@ -289,13 +294,14 @@ var _ = Row("exit", func(r row) {
 		slow.Send(ctx, wire.Data, []byte("y"))
 		limited, cancel := harness.WithTimeout(ctx, 5*time.Second+harness.Slack)
 		defer cancel()
-		r.mustBeSilence(silent.client.Wait(limited), asked, say("took its request and answered nothing"))
+		r.mustBeSilence(silent.client.Wait(limited), asked, say("received its request and did not answer"))
 		e := unheard.Wait(limited)
-		r.must(e.Exit == 3, say("named a request queue that is full, and took nothing from it"),
-			say("exit status 3 after 10 s"), say("%v", e), say("mq_send(3) waits for room without a limit, mq_timedsend(3) does not"))
+		r.must(e.Exit == 3, say("pointed it at a full request queue that nobody reads"),
+			say("exit status 3 after 10 s"), say("%v", e),
+			say("mq_send(3) waits for room without limit; mq_timedsend(3) takes a timeout"))
 		at(10700 * time.Millisecond) // what counts from INFO, or from the start, has ended
 		slow.Send(ctx, wire.End, nil)
-		r.mustBeSilence(stopped.client.Wait(limited), last, say("answered INFO and DATA, and nothing more"))
+		r.mustBeSilence(stopped.client.Wait(limited), last, say("answered INFO and DATA, then nothing"))
 		e = slow.end(ctx)
 		r.must(e.Exit == 0 && string(e.Stdout) == "xy",
 			say("answered INFO, DATA after 3.5 s and after 7 s, END after 10.7 s"),
@@ -326,7 +332,8 @@ var _ = Row("exit", func(r row) {
 			t := r.ask(ctx, "file")
 			err := t.client.Signal(sig)
 			e := endOf(ctx, t.client)
-			r.must(err == nil, say("took its request and answered nothing"), say("it waits"), say("it has ended: %v", e))
+			r.must(err == nil, say("received its request and did not answer"), say("it is waiting"),
+				say("it has ended: %v", e))
 			r.must(e.Exit == status, say("sent %s while it waits", unix.SignalName(sig)), say("exit status %d", status),
 				say("%v", e))
 		}
@@ -359,13 +366,13 @@ var _ = Row("cleanup", func(r row) {
 			t.mustSend(ctx, wire.Failure, []byte("enough"))
 			t.end(ctx)
 		}
-		r.must(len(names) == 3, say("started it 3 times"), say("another name each time, by more than its PID"),
+		r.must(len(names) == 3, say("started it 3 times"), say("a different name each time, not only in the PID"),
 			say("%v", names))
 	})
 	It("unlinks the name when the first response has come", func(ctx SpecContext) {
 		t := r.ask(ctx, "file")
 		reply := t.Request.Reply
-		r.must(harness.QueueExists(reply), say("took its request"), say("the reply queue is there"),
+		r.must(harness.QueueExists(reply), say("received its request"), say("the reply queue is there"),
 			say("no queue %v", reply))
 		t.mustSend(ctx, wire.Info, wire.AppendInfo(nil, 1))
 		r.must(eventually(ctx, func() bool { return !harness.QueueExists(reply) }),
@@ -400,7 +407,7 @@ var _ = Row("cleanup", func(r row) {
 	)
 	It("leaves no queue when there is no server, or no place for its output", func(ctx SpecContext) {
 		if !harness.OwnNamespaces() {
-			skip(say("no namespaces can be made here, so the client's queue cannot be told from others"))
+			skip(say("namespaces cannot be created here, so the client's queue cannot be told from others"))
 		}
 		queues := filepath.Join(place().Dir, "queues")
 		Expect(os.Mkdir(queues, 0o755)).To(Succeed())
@@ -410,8 +417,8 @@ var _ = Row("cleanup", func(r row) {
 		defer f.Close()
 		before := must(os.ReadDir(queues))
 		for did, args := range map[rubric.Text][]string{
-			say("named a queue that does not exist"):                     {"--queue", harness.QueueName("nobody"), "file"},
-			say("named by -o a file in a directory that does not exist"): {"--queue", f.Queue, "-o", queues + "/nowhere/file", "file"},
+			say("pointed it at a queue that does not exist"):         {"--queue", harness.QueueName("nobody"), "file"},
+			say("gave -o a file in a directory that does not exist"): {"--queue", f.Queue, "-o", queues + "/nowhere/file", "file"},
 		} {
 			e := r.endServed(ctx, f, args...)
 			left := must(os.ReadDir(queues))

@@ -61,7 +61,7 @@ var _ = Row("signals", func(r row) {
 	It("ignores no signal that the starter ignored", func(ctx SpecContext) {
 		s := r.start(ctx)
 		r.must(facts.Ignored(r.status(s)) == 0,
-			startedHostile, say("SigIgn is 0; SIGPIPE alone may be ignored by the daemon's own choice"),
+			startedHostile, say("SigIgn is 0; only SIGPIPE may be ignored, if the daemon chooses to"),
 			say("%s: SigIgn: %v", s.Process.Path("status"), r.status(s).SigIgn))
 	})
 })
@@ -82,8 +82,8 @@ var _ = Row("env", func(r row) {
 		env, err := s.Process.LiveEnviron()
 		r.goesOn(err, s, say("read %v", s.Process.Path("environ")))
 		if !env.Live {
-			notJudged(say("the program is static and stripped, so that nothing tells where its variables are, and %s only shows "+
-				"what it was started with: build it without -s, or dynamically", env.Source))
+			notJudged(say("the program is static and stripped, so its environment cannot be located, and %s shows "+
+				"only what it was started with: build it without -s, or link it dynamically", env.Source))
 		}
 		var junk []string
 		for _, variable := range facts.Junk(env.Vars) {
@@ -105,13 +105,13 @@ var _ = Row("session", func(r row) {
 		r.must(facts.NoTerminal(st), startedHostile, say("tty_nr is 0"),
 			say("%s: tty_nr %v", s.Process.Path("stat"), st.TTY))
 		r.must(!st.SessionLeader(),
-			startedHostile, say("the daemon is not the session leader, which could get a terminal by opening one"),
+			startedHostile, say("the daemon is not the session leader, which could acquire a terminal by opening one"),
 			say("%s: pid %d, session %d", s.Process.Path("stat"), st.Pid, st.Session),
 			say("the second fork is missing, or setsid(2) is called after it"))
 		leader := procfs.New("/proc").Process(st.Session)
 		ended := eventually(ctx, func() bool { return must(leader.Ended()) })
 		r.must(ended, startedHostile, say("the session leader has exited"),
-			say("PID %d leads session %d and still runs", leader.PID(), st.Session))
+			say("PID %d, the leader of session %d, is still running", leader.PID(), st.Session))
 	})
 })
 
@@ -134,7 +134,7 @@ var _ = Row("orphan", func(r row) {
 			return others == nil
 		})
 		r.must(alone, say("started it and looked for other processes of the start"),
-			say("there is the daemon and no other"), say("%v", strings.Join(others, "\n")))
+			say("only the daemon is left"), say("%v", strings.Join(others, "\n")))
 	})
 })
 
@@ -164,7 +164,7 @@ var _ = Row("stdio", func(r row) {
 		r.must(said == "", say("started it and asked for a file"),
 			say("the daemon writes nothing to the stdout and stderr of the start"),
 			say("PID %d, the daemon, wrote %.300q", s.PID, said),
-			say("a printf is left that runs before dup2(2); what a daemon has to say goes to its log"))
+			say("a leftover printf runs before dup2(2); a daemon writes to its log"))
 	})
 })
 
@@ -202,21 +202,21 @@ var _ = Row("cwd", func(r row) {
 			s := r.startBy(ctx, p, setting, append([]string{"--queue", p.Queue}, typed.flags...)...)
 			did := say("started mqfiled %s in %s", strings.Join(s.Start.Args, " "), setting.Cwd)
 			r.must((exists(p.PIDFile) || !exists(absolute.PIDFile)) && (exists(p.Log) || !exists(absolute.Log)),
-				did, say("PID file and log are where these names lead from there"),
+				did, say("the PID file and the log are where these names lead from that directory"),
 				say("%s exists: %v; %s: %v", p.PIDFile, exists(p.PIDFile), p.Log, exists(p.Log)))
 			if harness.QueueExists(p.Queue) { // it is step 9's
 				e := r.fetch(ctx, client(harness.Small), s, "still")
 				r.can(ctx, string(e.Content) == "in the root",
-					say("%v, asked for a file of that root", did), say("its content"), e.Summary())
+					say("%v, and asked for a file in that root", did), say("its content"), e.Summary())
 			}
 			r.must(r.reopens(ctx, s) || !s.Alive() || !r.reopens(ctx, absolute),
 				say("%v, renamed the log and sent SIGHUP", did), say("a new log where the name led at the start"),
 				say("no %v", s.Log),
-				say("the name is resolved when the log is opened again, in the working directory /"))
+				say("the name is resolved only when the log is reopened, from the working directory /"))
 			r.must(!s.Alive() || !leavesPIDFile(ctx, s) || leavesPIDFile(ctx, absolute), say("%v, and sent SIGTERM", did),
 				say("the PID file is removed, or emptied where the account may not remove it"),
 				say("%s holds %d", s.PIDFile, s.PID),
-				say("the name is resolved when the file is removed, in the working directory /"))
+				say("the name is resolved only when the file is removed, from the working directory /"))
 		}
 	})
 	It("keeps no file system busy", func(ctx SpecContext) {
@@ -240,7 +240,7 @@ var _ = Row("cwd", func(r row) {
 			return err == nil
 		})
 		cwd, _ := s.Process.Cwd()
-		r.must(unmounted, say("typed the command in %v, a tmpfs, and unmounted it", volume),
+		r.must(unmounted, say("started it from %v, a tmpfs, and unmounted the tmpfs", volume),
 			say("it can be unmounted"), say("umount: %v; %s -> %s", err, s.Process.Path("cwd"), cwd))
 	})
 })
@@ -289,9 +289,10 @@ func (r row) mustBecome(ctx context.Context, account string, flags ...string) {
 	did, cause := say("started mqfiled %v as root, with supplementary groups", strings.Join(flags, " ")), rubric.Text{}
 	if harness.MaySetSecurebits() {
 		setting.Orders = []string{"--no-setuid-fixup"}
-		did = say("%v and the securebit no-setuid-fixup, with which setresuid(2) leaves the capabilities as they are", did)
-		cause = say("capset(2) is not called: capabilities go with root's user ID only where no securebit keeps them, " +
-			"see capabilities(7)")
+		did = say("%v and with the securebit no-setuid-fixup, under which setresuid(2) leaves capabilities unchanged",
+			did)
+		cause = say("capset(2) is not called: giving up root's user ID drops the capabilities only where no " +
+			"securebit keeps them, see capabilities(7)")
 	}
 	s := r.startAt(ctx, place(), setting, flags...)
 	for _, t := range r.threads(s) {

@@ -54,16 +54,16 @@ var _ = Row("malformed", func(r row) {
 			{say("the same with bytes after the NUL of the queue's name"),
 				withReply(toItself, s.Queue+"\x00"+strings.Repeat("x", 100))},
 			{say("a reply queue named ."), withReply(good, "/.\x00")},
-			{say("a reply queue of messages of 128 bytes"), withReply(good, tiny.ReplyName()+"\x00")},
+			{say("a reply queue of 128-byte messages"), withReply(good, tiny.ReplyName()+"\x00")},
 			{say("random bytes"), random(3000)},
 		} {
 			r.mustDrop(ctx, s, m.what, m.message)
 		}
 		message, came := tiny.Pending()
-		r.must(!came, say("named a reply queue of messages of 128 bytes"), say("nothing is sent there"),
+		r.must(!came, say("sent a request whose reply queue has 128-byte messages"), say("nothing is sent there"),
 			say("%v", message))
 		message, came = reader.Pending()
-		r.must(!came, say("sent requests with wrong paths, from a client that reads"),
+		r.must(!came, say("sent requests with malformed paths, from a client that reads its queue"),
 			say("they are dropped, not answered"), say("%v", message))
 		if registered {
 			r.eventuallyRegistered(ctx, s, say("sent malformed requests"))
@@ -81,7 +81,7 @@ var _ = Row("malformed", func(r row) {
 		r.goesOn(harness.SendRaw(ctx, s.Queue, random(300)), s, say("sent %v", say("random bytes")))
 		_, err := syslog.Line(ctx)
 		r.must(err == nil, say("started it without --log, and sent random bytes"),
-			say("a line to syslog, which answers at /dev/log"), say("no line came"))
+			say("a line in syslog, which listens on /dev/log"), say("no line arrived"))
 		Expect(os.Remove(filepath.Join(dev, "log"))).To(Succeed())
 		s = start(place())
 		did := say("started it without --log, where there is no /dev/log, and sent random bytes")
@@ -102,9 +102,10 @@ var _ = Row("malformed", func(r row) {
 		r.goesOn(err, s, say("sent requests"))
 		e, err := c.Finish(ctx, "small")
 		r.can(ctx, err == nil && string(e.Content) == "x",
-			say("stopped the daemon by SIGSTOP, put two malformed requests, a good one and one more into its queue, and "+
-				"let it go on"), say("the good one is served"), say("%s, error: %v", e.Summary(), err),
-			say("a malformed request ends the loop that empties the queue, and the requests behind it notify nobody"))
+			say("stopped the daemon with SIGSTOP, sent it two malformed requests, a good one and another malformed "+
+				"one, and let it continue"), say("the good one is served"), say("%s, error: %v", e.Summary(), err),
+			say("a malformed request ends the loop that drains the queue, and the requests behind it trigger no "+
+				"notification"))
 	})
 })
 
@@ -213,8 +214,8 @@ var _ = Row("stuck", func(r row) {
 		held := r.eventuallyFreed(ctx, s, c, &watch)
 		r.must(held == nil && watch.Within(2*time.Second+harness.Slack),
 			say("killed and reaped a client that had asked for a large file and read nothing"),
-			say("within 2 s everything that the transfer held is freed"),
-			say("after %v it holds:\n%s", watch.Took(), strings.Join(held, "\n")))
+			say("within 2 s everything held for the transfer is freed"),
+			say("after %v it still holds:\n%s", watch.Took(), strings.Join(held, "\n")))
 		c.Close()
 		r.mustServe(ctx, s, say("killed a client in mid-transfer"))
 	})
@@ -234,15 +235,15 @@ var _ = Row("stuck", func(r row) {
 		held := r.eventuallyFreed(ctx, s, c, &watch)
 		inTime := watch.Took() > 900*time.Millisecond && watch.Within(2*time.Second+harness.Slack)
 		r.must(held == nil && inTime, say("started it with --stall 1 and read nothing of a large file"),
-			say("after 1 s the transfer is given up, not before, and everything that it held is freed"),
-			say("after %v it holds:\n%s", watch.Took(), strings.Join(held, "\n")))
+			say("after 1 s, not earlier, it gives up the transfer and frees everything held for it"),
+			say("after %v it still holds:\n%s", watch.Took(), strings.Join(held, "\n")))
 		for i, kind := range kinds {
 			held = r.eventuallyFreed(ctx, s, blocked[i], &watch)
 			r.must(held == nil && watch.Within(2*time.Second+harness.Slack),
 				say("started it with --stall 1 and asked for a file, with a reply queue that has no room for %s", kind),
-				say("after 1 s %s is given up, too, and what was held for it is freed", kind),
-				say("after %v it holds:\n%s", watch.Took(), strings.Join(held, "\n")),
-				say("%s is sent by a call that waits for room without a limit", kind))
+				say("after 1 s it gives up on %s, too, and frees what it held for it", kind),
+				say("after %v it still holds:\n%s", watch.Took(), strings.Join(held, "\n")),
+				say("%s is sent by a call that waits for room without limit", kind))
 		}
 		c.Close()
 		r.mustServe(ctx, s, say("let a transfer stall"))
@@ -261,9 +262,11 @@ var _ = Row("stuck", func(r row) {
 			}
 			// Where the machine holds up the suite or the server, a pause becomes a stall.
 			r.can(ctx, held > 4*pause,
-				say("started it with --stall %d and took one message every %v for a while, then the rest", stall, pause),
-				say("the whole file: --stall is the time in which a client takes nothing"),
-				say("%s, error: %v; no process here had to wait for longer than %v", difference(slow, large), err, held))
+				say("started it with --stall %d and read one message every %v for a while, then the rest", stall,
+					pause),
+				say("the whole file: --stall limits how long a client may take nothing, not how long a transfer "+
+					"may last"),
+				say("%s, error: %v; no process here was held up for more than %v", difference(slow, large), err, held))
 			r.clear()
 			s.Remove()
 		}
@@ -276,10 +279,12 @@ var _ = Row("stuck", func(r row) {
 		<-time.After(2200 * time.Millisecond)
 		for i, c := range clients {
 			e, err := c.Finish(ctx, "large")
-			did, cause := say("asked with PID %d, which no process has, and began to read after 2 s", c.PID), rubric.Text{}
+			did := say("sent a request with PID %d, which no process has, and began to read after 2 s", c.PID)
+			var cause rubric.Text
 			if c.PID == 1 {
-				did = say("asked with PID 1, a process that lives and is another user's, and began to read after 2 s")
-				cause = say("kill(pid, 0) fails with EPERM, too, for a process that lives; only ESRCH says that there is none")
+				did = say("sent a request with PID 1, a live process of another user, and began to read after 2 s")
+				cause = say("kill(pid, 0) also fails, with EPERM, for another user's live process; only ESRCH means " +
+					"that there is none")
 			}
 			r.can(ctx, err == nil && len(e.Content) == len(large), did, say("the whole file"),
 				say("%s, error: %v", difference(e, largeOf(i)), err), cause)
@@ -307,16 +312,17 @@ var _ = Row("sighup", func(r row) {
 			say("%v does not exist", s.Log))
 		r.goesOn(s.Signal(unix.SIGHUP), s, say("sent SIGHUP"))
 		r.must(eventually(ctx, func() bool { return exists(s.Log) }), say("renamed the log and sent SIGHUP"),
-			say("the log is there again under its name"), say("no %s; daemon alive: %v", s.Log, s.Alive()))
+			say("the log exists again under its name"), say("no %s; daemon alive: %v", s.Log, s.Alive()))
 		e, err := c.Finish(ctx, "large")
 		r.can(ctx, err == nil && bytes.Equal(e.Content, large),
-			say("sent SIGHUP in mid-transfer"), say("the transfer goes on"),
+			say("sent SIGHUP in mid-transfer"), say("the transfer continues"),
 			say("%s, error: %v", difference(e, large), err))
 		r.mustServe(ctx, s, say("sent SIGHUP"))
 		// It must be logged, which a file need not be.
-		r.goesOn(harness.SendRaw(ctx, s.Queue, []byte("no request")), s, say("sent a message that is no request"))
+		r.goesOn(harness.SendRaw(ctx, s.Queue, []byte("no request")), s, say("sent a message that is not a request"))
 		r.must(eventually(ctx, func() bool { return logSize(s) > 0 }),
-			say("sent SIGHUP, then a message that is no request"), say("its line is in the new log"), say("%v is empty", s.Log))
+			say("sent SIGHUP, then a message that is not a request"), say("its line is in the new log"),
+			say("%v is empty", s.Log))
 	})
 	It("appends to the log that is there, and keeps nothing of the old one", func(ctx SpecContext) {
 		s := r.start(ctx)
@@ -352,9 +358,9 @@ var _ = Row("sighup", func(r row) {
 		kept := string(content) + "written by another\n"
 		r.must(err == nil && strings.HasPrefix(string(now), kept) && inodeOf(s.Log) == inode,
 			say("sent SIGHUP without renaming the log, which had %d bytes, then asked for a file: %s", len(kept), e.Summary()),
-			say("it is appended to: what was there stays"),
-			say("%d bytes: %.200q, error: %v; the same file: %v", len(now), now, err, inodeOf(s.Log) == inode),
-			say("open(2) with O_TRUNC or without O_APPEND; or the file is made anew"))
+			say("the log is appended to and keeps what it held"),
+			say("%d bytes: %.200q, error: %v; same inode: %v", len(now), now, err, inodeOf(s.Log) == inode),
+			say("open(2) with O_TRUNC or without O_APPEND; or a new file replaces it"))
 	})
 	It("interrupts nothing where there is no log file", func(ctx SpecContext) {
 		needNamespaces()
@@ -389,14 +395,14 @@ var _ = Row("sighup", func(r row) {
 		r.can(ctx, err == nil && bytes.Equal(content, large),
 			say("sent SIGHUP 100 times in the middle of a transfer, once for each message"), say("the whole file"),
 			say("%d of %d bytes, %v, error: %v, daemon alive: %v", len(content), len(large), e.Last(), err, s.Alive()),
-			say("a call that the signal has interrupted (EINTR) is taken for one that failed"))
+			say("a call interrupted by the signal (EINTR) is treated as failed"))
 		r.mustServe(ctx, s, say("sent SIGHUP 100 times"))
 	})
 })
 
 // reopened renames the log, sends SIGHUP and waits for a new one.
 func (r row) reopened(ctx context.Context, s *harness.Server) {
-	r.must(r.reopens(ctx, s), say("renamed the log and sent SIGHUP"), say("the log is there again under its name"),
+	r.must(r.reopens(ctx, s), say("renamed the log and sent SIGHUP"), say("the log exists again under its name"),
 		say("no %s; daemon alive: %v", s.Log, s.Alive()))
 }
 
@@ -441,7 +447,7 @@ var _ = Row("sigterm", func(r row) {
 		s.Signal(unix.SIGTERM)
 		r.mustEnd(ctx, s, harness.NewStopwatch(), 2*time.Second,
 			say("asked for a file and for a missing one, sent requests that are dropped, then SIGTERM"),
-			say("what was answered by FAILURE, or dropped, still counts as a transfer that runs"))
+			say("a request that was answered with FAILURE, or dropped, still counts as a running transfer"))
 	})
 	It("lets a transfer finish", func(ctx SpecContext) {
 		s := r.start(ctx)
@@ -494,10 +500,11 @@ var _ = Row("sigterm", func(r row) {
 				return m.Kind == wire.Failure || m.Kind == wire.End
 			})
 			r.must(told || len(e.Messages) >= c.Shape.Depth,
-				say("sent SIGTERM in mid-transfer, and emptied the reply queue before the 5 s were over"),
-				say("FAILURE, since the transfer is cut and there is room for it"),
+				say("sent SIGTERM in mid-transfer, and drained the reply queue before the 5 s were up"),
+				say("FAILURE: the transfer was cut short, and the queue has room for it"),
 				say("%s; the queue has %d messages", e.Summary(), c.Shape.Depth),
-				say("a thread whose transfer is cut returns without sending it; or the process ends while its threads still send"))
+				say("a thread returns from a cut transfer without sending it, or the process exits while its "+
+					"threads are still sending"))
 		}
 	})
 	It("ends in order when SIGTERM comes twice, and in the middle of log lines", func(ctx SpecContext) {
@@ -602,11 +609,11 @@ func (r row) mustEnd(ctx context.Context, s *harness.Server, watch harness.Stopw
 		watch.Look(s)
 	}
 	r.must(!errors.Is(err, context.DeadlineExceeded), did, say("the daemon ends within %v", limit),
-		say("it still runs after %v", watch.Took()), cause...)
+		say("it is still running after %v", watch.Took()), cause...)
 	Expect(err).NotTo(HaveOccurred())
 	var killed rubric.Text
 	if status.Signaled() {
-		killed = say("; %s has ended it", unix.SignalName(status.Signal()))
+		killed = say("; the daemon was killed by %s", unix.SignalName(status.Signal()))
 	}
 	r.must(!harness.QueueExists(s.Queue), did, say("the request queue is unlinked"),
 		say("queue %v is still there%v", s.Queue, killed))
@@ -634,15 +641,15 @@ var _ = Row("leaks", func(r row) {
 		open, ok := r.eventuallyOpen(ctx, s, files)
 		r.can(ctx, ok || open > files, say("made %d requests", requests), say("it has no children"), say("it has children"))
 		r.can(ctx, ok,
-			say("made %d requests: for a file, a missing one and a directory, malformed ones, to a missing queue and to one of "+
-				"messages of 128 bytes", requests),
-			say("as many descriptors as before"), say("%d, there were %d:\n%s", open, files, s.Process.Path("fd")))
+			say("made %d requests: for a file, for a missing file, for a directory, malformed ones, and some with a "+
+				"missing reply queue or one of 128-byte messages", requests),
+			say("as many descriptors as before"), say("%d, %d before:\n%s", open, files, s.Process.Path("fd")))
 		var after = r.status(s)
 		fewThreads := eventually(ctx, func() bool {
 			after = r.status(s)
 			return after.Threads <= before.Threads+8
 		})
-		r.can(ctx, fewThreads, say("made %d requests", requests), say("threads are where they were"),
+		r.can(ctx, fewThreads, say("made %d requests", requests), say("as many threads as before"),
 			say("%s: Threads: %d; before: %d", s.Process.Path("status"), after.Threads, before.Threads))
 	})
 	for _, kind := range []struct {
@@ -684,7 +691,7 @@ var _ = Row("leaks", func(r row) {
 				grown = append(grown, fmt.Sprintf("%d kB", (now-memory)>>10))
 				memory = now
 			}
-			r.can(ctx, false, say("made %d %v, three times", requests, kind.name), say("memory is where it was"),
+			r.can(ctx, false, say("made %d %v, three times", requests, kind.name), say("memory has not grown"),
 				say("%s: VmRSS has grown by %s", s.Process.Path("status"), strings.Join(grown, ", ")))
 		})
 	}

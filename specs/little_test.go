@@ -41,7 +41,7 @@ func (r row) failBut(ctx context.Context, f finding.Finding, hiding ...string) {
 func (r row) see(by string, f finding.Finding) {
 	GinkgoHelper()
 	f.See = by
-	f.Cause = say("not judged: the fault that this shows hides whatever else this row is about; see `%s`", by)
+	f.Cause = say("not judged: this fault hides whatever else the row is about; see `%s`", by)
 	r.fail(f)
 }
 

@@ -50,16 +50,16 @@ func (r row) eventuallyRegistered(ctx context.Context, s *harness.Server, did ru
 		line, status, ok = registration(s)
 		return ok
 	})
-	cause := say("NOTIFY:%d is %s: sigev_notify is to be SIGEV_THREAD", status.Notify,
+	cause := say("NOTIFY:%d is %s: sigev_notify must be SIGEV_THREAD", status.Notify,
 		map[mq.Sigev]string{mq.SigevSignal: "SIGEV_SIGNAL", mq.SigevNone: "SIGEV_NONE"}[status.Notify])
 	switch {
 	case !harness.QueueExists(s.Queue):
 		cause = say("there is no request queue: mq_open(3) with O_CREAT makes it, under the name that --queue gives")
 	case status.NotifyPID == 0:
-		cause = say("NOTIFY_PID:0 means that nobody is registered: a notification uses the registration up, and closing any " +
-			"descriptor of the queue ends it")
+		cause = say("NOTIFY_PID:0 means that nobody is registered: a notification consumes the registration, and " +
+			"closing any descriptor of the queue removes it")
 	case status.NotifyPID != s.PID:
-		cause = say("another process is registered: the daemon itself has to call mq_notify(3), after the last fork")
+		cause = say("another process is registered: the daemon itself must call mq_notify(3), after the last fork")
 	}
 	r.must(ok, did, say("NOTIFY:2 (SIGEV_THREAD) and NOTIFY_PID the daemon's"), line, cause)
 }
@@ -151,8 +151,8 @@ func (r row) mustServeBurst(ctx context.Context, s *harness.Server, clients []*h
 			continue
 		}
 		line, status, registered := registration(s)
-		cause := say("a registered daemon with QSIZE above 0 sleeps for ever: it emptied the queue, and a request came before " +
-			"it registered. With NOTIFY_PID:0 it did not register again at all")
+		cause := say("a registered daemon with QSIZE above 0 sleeps for ever: it drained the queue, and a request " +
+			"arrived before it registered. With NOTIFY_PID:0 it did not register again at all")
 		if registered && status.QSize == 0 {
 			cause = unanswered(s, harness.Exchange{})
 		}
@@ -195,7 +195,7 @@ var _ = Row("backlog", func(r row) {
 			e, err := c.Finish(ctx, "file")
 			r.can(ctx, err == nil && string(e.Content) == "late\n",
 				say("killed the daemon with SIGKILL, put %d requests into its queue and started it again", len(clients)),
-				say("the requests that are there already are served"),
+				say("the requests already in the queue are served"),
 				say("request %d: %s, error: %v", i+1, e.Summary(), err),
 				say("no notification comes for a queue that is not empty when mq_notify(3) is called"))
 		}
@@ -225,8 +225,8 @@ func (r row) stuckClients(ctx context.Context, s *harness.Server, with ...int32)
 		r.can(ctx, eventually(ctx, c.IsFull),
 			say("had %d clients ask for a file of %d bytes and read nothing", len(clients), len(large)),
 			say("each reply queue fills up"), say("the queue of one of them does not"),
-			say("requests are served one after the other, and the first waits for its client; or there are fewer threads "+
-				"than clients, and each waits for one"))
+			say("requests are served one at a time and the first is waiting for its client, or there are fewer "+
+				"threads than clients and each is waiting for one"))
 	}
 	return clients
 }
@@ -240,11 +240,12 @@ var _ = Row("threads", func(r row) {
 		after := must(harness.Adopted())
 		r.must(len(children) == 0 && len(after) <= len(before),
 			say("looked at the daemon while it sends to a client"), say("it has no children"),
-			say("PID %d has the children %v; %d processes in all, %d before", s.PID, pids(children), len(after), len(before)))
+			say("PID %d has children %v; %d processes in all, %d before", s.PID, pids(children), len(after),
+				len(before)))
 		c.Finish(ctx, "large")
 		c.Fetch(ctx, s.Queue, "missing")
 		now := r.stat(s).ChildFaults // no process ends without a page fault
-		r.must(now == waited, say("looked at the daemon after it has sent"), say("it has had no children"),
+		r.must(now == waited, say("looked at the daemon after the transfer"), say("it never had a child"),
 			say("%s: cminflt %d, %d before: it has waited for a child", s.Process.Path("stat"), now, waited))
 	})
 })
@@ -264,9 +265,10 @@ var _ = Row("concurrent", func(r row) {
 		wg.Wait()
 		for i, e := range exchanges {
 			r.can(ctx, errs[i] == nil && bytes.Equal(e.Content, largeOf(i)),
-				say("then read what the slow clients had asked for, a file of its own each"), say("the whole file"),
+				say("then read each slow client's file, a different one for each"), say("the whole file"),
 				say("%s, error: %v", difference(e, largeOf(i)), errs[i]),
-				say("threads share a variable: a static buffer, descriptor or structure has what the last request put there"))
+				say("threads share a variable: a static buffer, descriptor or structure holds what the last request "+
+					"put there"))
 		}
 	})
 	It("serves others while clients do not read why they get nothing", func(ctx SpecContext) {

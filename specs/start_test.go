@@ -30,13 +30,13 @@ var _ = Row("pidfile", func(r row) {
 		file := r.mustHoldPID(s, startedHostile)
 		r.must(file.Mode == facts.PIDFileMode, startedHostile, say("mode 0644"),
 			say("%s has mode %#o", s.PIDFile, file.Mode),
-			say("the file is made before umask(0), or open(2) is given another mode"))
+			say("the file is created before umask(0), or open(2) is given another mode"))
 	})
 	It("may be there already, stale and longer than the new one", func(ctx SpecContext) {
 		p := place()
 		Expect(os.WriteFile(p.PIDFile, []byte("999999999\nand more\n"), 0o600)).To(Succeed())
 		s := r.startAt(ctx, p, harness.Hostile())
-		r.mustHoldPID(s, say("left a PID file without a lock, with a PID that no process has"))
+		r.mustHoldPID(s, say("left an unlocked PID file with a PID that no process has"))
 	})
 	It("may be there already, stale, with the PID of another program", func(ctx SpecContext) {
 		p := place()
@@ -44,10 +44,10 @@ var _ = Row("pidfile", func(r row) {
 		start, err := programs.Run(ctx, harness.Hostile(), programs.Server, p.Args()...)
 		unlessSuite(err)
 		r.must(err == nil && start.Exit == 0,
-			say("left a PID file without a lock, with a PID that was used again: %d, the suite's own", os.Getpid()),
-			say("the start succeeds: only a lock says that a server runs"),
+			say("left an unlocked PID file with a PID that has been reused: %d, the suite's own", os.Getpid()),
+			say("the start succeeds: only a lock shows that a server is running"),
 			say("exit status %d, stderr: %q, error: %v", start.Exit, start.Stderr, err),
-			say("kill(pid, 0) says that some process has that PID, not that it is a server"))
+			say("kill(pid, 0) shows that some process has that PID, not that it is a server"))
 	})
 	It("is locked from the start, and still after requests and SIGHUP", func(ctx SpecContext) {
 		s := r.start(ctx)
@@ -105,8 +105,8 @@ func (r row) mustStayLocked(s *harness.Server, did rubric.Text) {
 	r.must(err == nil && locked,
 		say("%v, then tried to lock the PID file with flock(2) and fcntl(2)", did), say("one of them is refused"),
 		say("%s: both locks are free while PID %d lives, error: %v", s.PIDFile, s.PID, err),
-		say("the descriptor was closed; or a POSIX lock was taken before a fork, which does not hand it on, or lost when the "+
-			"process closed another descriptor of the file"))
+		say("the descriptor was closed; or a POSIX lock was taken before a fork, which does not pass it on, or was "+
+			"lost when the process closed another descriptor of the file"))
 }
 
 // clear ends what has been started so far.
@@ -193,8 +193,8 @@ func (r row) namesTheHolder(ctx context.Context, p harness.Place) bool {
 	if !named && harness.HeldUp() > harness.Slack/5 {
 		return false
 	}
-	r.must(named, say("locked the PID file, in which %d stood, of no process; started a server, and wrote %d, who "+
-		"holds the lock, when that server had the file open", stale, os.Getpid()),
+	r.must(named, say("locked a PID file that held %d, which is no process's PID; started a server, and once it had "+
+		"the file open wrote %d, the lock holder's PID", stale, os.Getpid()),
 		say("it returns non-zero and names PID %d", os.Getpid()),
 		say("exit status %d, stderr: %q, error: %v", second.Exit, second.Stderr, err), unnamed)
 	return true
@@ -234,8 +234,8 @@ func (r row) mustBeOne(ctx context.Context, p harness.Place, servers int) {
 	}
 	f := finding.Finding{
 		Did:   say("started %d servers at the same instant on one PID file", servers),
-		Wants: say("one lives; the others return non-zero and name its PID"),
-		Saw:   say("%d have a queue; processes that live: %v%v", serving, pids(living), summary),
+		Wants: say("exactly one lives; the others return non-zero and name its PID"),
+		Saw:   say("%d have a queue; live processes: %v%v", serving, pids(living), summary),
 	}
 	if err := errors.Join(errs...); errors.Is(err, harness.ErrHangs) {
 		f.Saw, f.Do, f.Hangs = say("%v", errs[slices.IndexFunc(errs, func(err error) bool { return err != nil })]), whereItIs, true
@@ -277,7 +277,7 @@ var _ = Row("ready", func(r row) {
 				r.hasQueue(ctx, s.Queue, say("waited for the original to return 0"))
 			}
 			r.must(err == nil && status.NotifyPID == s.PID,
-				say("looked at the queue as soon as the original had returned 0"), say("the daemon is registered"),
+				say("looked at the queue as soon as the original returned 0"), say("the daemon is registered"),
 				say("%s: NOTIFY_PID:%d, the daemon is PID %d, error: %v", s.Queue, status.NotifyPID, s.PID, err))
 			r.mustServe(ctx, s, say("waited for the original to return 0"))
 			r.clear()
@@ -296,7 +296,7 @@ var _ = Row("ready", func(r row) {
 	It("has a request queue that anybody may send to", func(ctx SpecContext) {
 		s := r.start(ctx)
 		mode, err := harness.QueueMode(s.Queue)
-		cause := say("0622: its owner receives, everybody sends; another mode was given to mq_open(3) or fchmod(2)")
+		cause := say("0622: the owner receives, anybody sends; mq_open(3) or fchmod(2) was given another mode")
 		if mode == wire.QueueMode&^0o077 { // the hostile setting's umask
 			cause = say("mq_open(3) applies the umask to the mode: make the queue after umask(0), or fchmod(2) it")
 		}
@@ -360,9 +360,9 @@ var _ = Row("failure", func(r row) {
 		setting.KillAtNotify = true
 		start, err := programs.Run(ctx, setting, programs.Server, p.Args()...)
 		unlessSuite(err)
-		did := say("had the kernel kill the daemon when it calls mq_notify(3)")
+		did := say("had the kernel kill the daemon when it called mq_notify(3)")
 		r.must(err == nil, did, say("the original returns"),
-			say("%v", err), say("the original holds the writing end of its own pipe, so it never reads an end of file"))
+			say("%v", err), say("the original keeps the write end of its own pipe open, so it never sees end of file"))
 		left := must(harness.Adopted())
 		if start.Exit == 0 && len(left) > 0 {
 			return // it has not called mq_notify(3), or not yet, which is a fault of the rows `notify` and `ready`
@@ -379,9 +379,9 @@ var _ = Row("failure", func(r row) {
 		programs.Run(ctx, harness.Hostile(), programs.Server, append(s.Args(), "--root", filepath.Join(s.Dir, "nowhere"))...)
 		r.must(harness.QueueExists(s.Queue),
 			say("killed the daemon with SIGKILL, and started it again with a root that does not exist"),
-			say("the queue is still there, and the requests in it: this start has not made it"),
+			say("the queue is still there, with the requests in it: this start did not make it"),
 			say("queue %s does not exist", s.Queue),
-			say("a start that fails unlinks the queue, whoever has made it: mq_open(3) with O_EXCL tells"))
+			say("a failed start unlinks the queue, whoever made it: mq_open(3) with O_EXCL shows whether it was you"))
 	})
 	It("explains wrong flags and returns 2", func(ctx SpecContext) {
 		for _, wrong := range [][]string{{"--no-such-flag"}, {"--stall", "soon"}, {"--stall", "-1"}, {"--root"}} {
@@ -416,7 +416,7 @@ var _ = Row("failure", func(r row) {
 		}),
 		Entry("the queue belongs to another account", func(p *harness.Place) []string {
 			if os.Geteuid() != 0 {
-				skip(say("only root can make the queue of another account"))
+				skip(say("only root can make a queue that belongs to another account"))
 			}
 			Expect(harness.MakeQueueOf(p.Queue, 1)).To(Succeed())
 			return nil
@@ -437,10 +437,10 @@ func (r row) mustHaveFailed(ctx context.Context, p harness.Place, start harness.
 		return len(left) == 0
 	})
 	r.must(none, did, say("no process is left"), say("PIDs %v", pids(left)))
-	r.must(pidFileBefore || !exists(p.PIDFile), did, say("no PID file that it made is left"),
+	r.must(pidFileBefore || !exists(p.PIDFile), did, say("it leaves no PID file of its own"),
 		say("%v exists", p.PIDFile))
 	r.must(harness.QueueExists(p.Queue) == queueBefore,
-		did, say("no queue that it made is left, and none that was there is gone"),
+		did, say("it leaves no queue of its own and removes no existing one"),
 		say("queue %s: existed before: %v, exists now: %v", p.Queue, queueBefore, !queueBefore))
 }
 

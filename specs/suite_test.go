@@ -181,7 +181,7 @@ func skip(why rubric.Text) {
 func needNamespaces() {
 	GinkgoHelper()
 	if !harness.OwnNamespaces() {
-		skip(say("no namespaces can be made here, so the default files and queue would be the machine's"))
+		skip(say("namespaces cannot be created here, so the default files and queue would be the machine's"))
 	}
 }
 
@@ -279,8 +279,8 @@ func unanswered(s *harness.Server, e harness.Exchange) rubric.Text {
 	}
 	tasks, _ := s.Process.Tasks()
 	if slices.ContainsFunc(tasks, func(t procfs.Status) bool { return t.State == 'R' }) {
-		return say("one of its threads still runs, so it probably is in an endless loop: gdb -p $(pgrep mqfiled) -batch -ex " +
-			"'thread apply all bt' shows the line")
+		return say("one of its threads is still running, so it is probably in an endless loop: gdb -p $(pgrep " +
+			"mqfiled) -batch -ex 'thread apply all bt' shows the line")
 	}
 	const many = 500 // of the 1,024 of the hostile setting
 	if n, err := s.OpenFiles(); err == nil && n > many {
@@ -288,8 +288,8 @@ func unanswered(s *harness.Server, e harness.Exchange) rubric.Text {
 	}
 	log, _ := os.ReadFile(s.Log)
 	lines := strings.Split(strings.TrimSpace(string(log)), "\n")
-	return say("the request was received, and perhaps not understood: pid is at offset 0, reply at 4, path at 260, 4356 bytes in "+
-		"all; the log ends with: %.300s", lines[len(lines)-1])
+	return say("the request was received but perhaps not understood: pid is at offset 0, reply at 4, path at 260, "+
+		"4356 bytes in all; the log ends with: %.300s", lines[len(lines)-1])
 }
 
 // mustServe proves that the server still answers.
@@ -314,6 +314,6 @@ func (r row) goesOn(err error, s *harness.Server, did rubric.Text) {
 		heldUp(say("%s: %v: %s", did, err, why))
 	}
 	r.must(s.Alive() && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, context.DeadlineExceeded),
-		did, say("the daemon lives and takes requests"), say("%v; daemon alive: %v", err, s.Alive()))
+		did, say("the daemon is alive and takes requests"), say("%v; daemon alive: %v", err, s.Alive()))
 	Expect(err).NotTo(HaveOccurred(), did.EN)
 }

@@ -58,7 +58,7 @@ var _ = Row("transfer", func(r row) {
 		for _, path := range []string{"/a/b/c", "//a/b/c", strings.Repeat("./", 2045) + "a/b/c", strings.Repeat("/", 4090) + "a/b/c"} {
 			e := r.fetch(ctx, c, s, path)
 			r.must(string(e.Content) == "a/b/c", say("asked for a/b/c as %.20q..., %d bytes", path, len(path)),
-				say("its content: a leading slash means the root, and a path has up to 4095 bytes"), e.Summary())
+				say("its content: a leading slash means the root, and a path may have up to 4095 bytes"), e.Summary())
 		}
 	})
 	It("answers to a reply queue with a name of any length", func(ctx SpecContext) {
@@ -116,7 +116,7 @@ func (r row) mustBegin(ctx context.Context, s *harness.Server, size int64) {
 	}
 	r.can(ctx, wrong == (rubric.Text{}), say("asked for a file of %d bytes, and read five messages", size),
 		say("INFO %d, then DATA", size), say("%v: %v", wrong, e.Summary()),
-		say("a size or an offset is in an int, or in 32 bits: off_t and uint64_t hold it"))
+		say("a size or an offset is kept in 32 bits, such as an int: use off_t and uint64_t"))
 }
 
 func beginsWrong(e harness.Exchange, size uint64) rubric.Text {
@@ -171,9 +171,9 @@ var _ = Row("protocol", func(r row) {
 			wrong := outOfOrder(e, size, c.Shape.MsgSize)
 			r.must(wrong == (rubric.Text{}),
 				say("asked for a file of %d bytes with messages of %d bytes", size, c.Shape.MsgSize),
-				say("as many bytes in each DATA as a message of the reply queue holds, fewer only in the last"),
+				say("DATA messages as long as the reply queue's message size; only the last may be shorter"),
 				say("%s: %s", wrong, e.Summary()),
-				say("the buffer is smaller than a message, or does not hold a whole number of them"))
+				say("the read buffer is smaller than a message, or not a multiple of one"))
 			c.Close()
 		}
 	})
@@ -185,7 +185,7 @@ var _ = Row("protocol", func(r row) {
 			c.Priority = priority
 			e, err := c.Fetch(ctx, s.Queue, "file")
 			r.can(ctx, err == nil && string(e.Content) == "x", say("sent a request of priority %d", priority),
-				say("it is served as any other"), say("%s, error: %v", e.Summary(), err))
+				say("it is served like any other"), say("%s, error: %v", e.Summary(), err))
 		}
 	})
 	It("sends FAILURE alone for a file that is not there", func(ctx SpecContext) {
@@ -216,7 +216,7 @@ func outOfOrder(e harness.Exchange, size, msgSize int) rubric.Text {
 		rest -= len(m.Body)
 	}
 	if rest > 0 {
-		return say("END when %d bytes are missing", rest)
+		return say("END with %d bytes still missing", rest)
 	}
 	return rubric.Text{}
 }
@@ -225,7 +225,7 @@ func outOfOrder(e harness.Exchange, size, msgSize int) rubric.Text {
 func (r row) mustBeSilent(ctx context.Context, c *harness.Client, s *harness.Server) {
 	r.mustServe(ctx, s, say("finished an exchange"))
 	m, came := c.Pending()
-	r.must(!came, say("looked into the reply queue after the exchange had ended"),
+	r.must(!came, say("looked into the reply queue after the end of the exchange"),
 		say("nothing comes after END or FAILURE"), say("%v", m))
 }
 
@@ -266,7 +266,7 @@ var _ = Row("errors", func(r row) {
 			}
 			err := unix.Mknod(file, unix.S_IFCHR|0o644, int(unix.Mkdev(1, 5)))
 			if errors.Is(err, unix.EPERM) {
-				skip(say("the root of this user namespace cannot make a device"))
+				skip(say("root in this user namespace cannot make a device"))
 			}
 			Expect(err).NotTo(HaveOccurred())
 			Expect(os.Chmod(file, 0o644)).To(Succeed())
@@ -289,7 +289,8 @@ var _ = Row("errors", func(r row) {
 					say("asked for a missing file, %.30q, %d bytes, with messages of %d bytes", path, len(path), size),
 					say("FAILURE with the reason as UTF-8 text without NUL, cut to the message's size at a whole character"),
 					say("%s: ends in %q", e.Last(), text[max(0, len(text)-8):]),
-					say("a reason that quotes the path holds any bytes that the path does, and may be longer than a message"))
+					say("a reason that quotes the path contains whatever bytes the path does, and may be longer than a "+
+						"message"))
 				c.Close()
 			}
 		}
@@ -319,7 +320,7 @@ var _ = Row("confine", func(r row) {
 		} {
 			e := r.fetch(ctx, c, s, path)
 			_, failed := e.Failed()
-			r.can(ctx, failed && len(e.Content) == 0, say("asked for %q; the file is outside of the root", path),
+			r.can(ctx, failed && len(e.Content) == 0, say("asked for %q; the file is outside the root", path),
 				say("FAILURE"), say("%s, content %.40q", e.Summary(), e.Content))
 		}
 	})

@@ -38,8 +38,8 @@ func (s *Server) Ending() (how rubric.Text, ended bool) {
 
 func sayEnding(pid int, status unix.WaitStatus, program string) rubric.Text {
 	if !status.Signaled() {
-		return finding.Say("the daemon ended: exit status %d: main returned, or exit(3) was called, which in a thread ends the process",
-			status.ExitStatus())
+		return finding.Say("the daemon ended: exit status %d: main returned, or exit(3) was called, which from any "+
+			"thread ends the process", status.ExitStatus())
 	}
 	how := finding.Say("the daemon ended: signal %d, %s", status.Signal(), unix.SignalName(status.Signal()))
 	if line := crashLine(pid, program); line != "" {
@@ -66,8 +66,8 @@ func endingOfLast(ended []procfs.Stat, program string) (how rubric.Text, by unix
 		return how, 0
 	}
 	if status.Signal() == unix.SIGHUP {
-		how = finding.Say("%v: the kernel sends SIGHUP to those left in a session when its leader, which has the terminal, "+
-			"ends; see setsid(2), step 5", how)
+		how = finding.Say("%v: when a session leader that has a terminal exits, the kernel sends SIGHUP to what is "+
+			"left of the session; see setsid(2), step 5", how)
 	}
 	return how, status.Signal()
 }

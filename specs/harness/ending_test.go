@@ -93,7 +93,9 @@ func TestStartIsRepeatedForLackOfQueueRoom(t *testing.T) {
 }
 
 func TestHangingStartSaysWhatItWaitsFor(t *testing.T) {
-	for script, says := range map[string]string{"sleep 1000; :": "it waits for its child", "exec cat <&3": "it reads from a pipe"} {
+	for script, says := range map[string]string{
+		"sleep 1000; :": "it is waiting in wait(2) for its child", "exec cat <&3": "it is reading from a pipe",
+	} {
 		reader, writer, err := os.Pipe()
 		if err != nil {
 			t.Fatal(err)

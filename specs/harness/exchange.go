@@ -193,7 +193,7 @@ type Exchange struct {
 }
 
 // ErrEndless means that a server has sent far more than the file of any spec.
-var ErrEndless = errors.New("the server goes on sending")
+var ErrEndless = errors.New("the server keeps sending")
 
 // Upper bounds, with a margin, on what one exchange receives.
 const (

@@ -25,8 +25,8 @@ func CannotLook(pid int) (why rubric.Text) {
 		if unix.Stat(proc.Process(pid).Path("fd"), &st) != nil || int(st.Uid) == os.Geteuid() {
 			return why
 		}
-		return finding.Say("only root may look at the daemon, which is not dumpable: see PR_SET_DUMPABLE in prctl(2); judge as root, or " +
-			"a program that neither clears that flag nor has capabilities")
+		return finding.Say("only root may inspect the daemon, which is not dumpable, see PR_SET_DUMPABLE in prctl(2): judge it as " +
+			"root, or use a program that neither clears that flag nor has capabilities")
 	}
 	return finding.Say("root lacks CAP_SYS_PTRACE here, as in most containers, and the daemon has become another user; judge as an " +
 		"ordinary user, or run the container with --cap-add SYS_PTRACE")

@@ -10,7 +10,7 @@ import (
 )
 
 // ErrMalformed means that a message is not a request.
-var ErrMalformed = errors.New("the message is no request")
+var ErrMalformed = errors.New("the message is not a request")
 
 // Offsets of the fields of struct request; pid is at 0.
 const (
@@ -39,13 +39,13 @@ func parseRequest(message []byte, path string) (wire.Request, error) {
 	case at == pathAt && len(message) == whole-1:
 		return request, finding.Failed(ErrMalformed, "%d bytes: the path's NUL is missing", len(message))
 	case at == pathAt && len(message) > whole:
-		return request, finding.Failed(ErrMalformed, "%d bytes, of which %d are behind the path's NUL: send offsetof(struct request, "+
-			"path) + strlen(path) + 1, not sizeof", len(message), len(message)-whole)
+		return request, finding.Failed(ErrMalformed, "%d bytes, %d of them after the path's NUL: send "+
+			"offsetof(struct request, path) + strlen(path) + 1, not sizeof", len(message), len(message)-whole)
 	}
 	return request, finding.Failed(ErrMalformed, "%d bytes: %v", len(message), err)
 }
 
 func misplaced(message []byte, field string, at, belongs int, why rubric.Text) error {
-	return finding.Failed(ErrMalformed, "%d bytes, in which %s is at offset %d; it belongs at %d: %v", len(message), field, at,
+	return finding.Failed(ErrMalformed, "%d bytes, with %s at offset %d instead of %d: %v", len(message), field, at,
 		belongs, why)
 }

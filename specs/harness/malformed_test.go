@@ -15,10 +15,10 @@ func TestMalformedRequestIsExplained(t *testing.T) {
 		t.Fatal(err)
 	}
 	for says, message := range map[string][]byte{
-		"reply is at offset 8":           append(make([]byte, 4), right...),
-		"path is at offset 68":           append(bytes.Clone(right[:68]), right[pathAt:]...),
-		"path's NUL is missing":          right[:len(right)-1],
-		"4091 are behind the path's NUL": append(bytes.Clone(right), make([]byte, wire.RequestSize-len(right))...),
+		"reply at offset 8":                 append(make([]byte, 4), right...),
+		"path at offset 68":                 append(bytes.Clone(right[:68]), right[pathAt:]...),
+		"path's NUL is missing":             right[:len(right)-1],
+		"4091 of them after the path's NUL": append(bytes.Clone(right), make([]byte, wire.RequestSize-len(right))...),
 	} {
 		if _, err := parseRequest(message, "file"); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%v; expected that %s", err, says)

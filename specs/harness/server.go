@@ -148,10 +148,10 @@ func (p Programs) runOnce(ctx context.Context, s Setting, program string, args .
 	if failure := failures.text(); failure != "" {
 		err = fmt.Errorf("%w: %s", ErrSuite, failure)
 		if _, gone := os.Stat(program); gone != nil {
-			err = finding.Failed(gone, "the program's file has gone: %v", gone)
+			err = finding.Failed(gone, "the program's file is gone: %v", gone)
 		} else if errno := refused(failure); errno != 0 {
-			err = finding.Failed(errno, "execve(2) of the program: %v. It is for another machine, or its first line names an "+
-				"interpreter that is not there; a CR at the end of that line is part of the name", errno)
+			err = finding.Failed(errno, "execve(2) of the program: %v. It was built for another machine, or its "+
+				"first line names a missing interpreter; a CR at the end of that line is part of the name", errno)
 		}
 	}
 	return start, err
@@ -240,17 +240,19 @@ func whatItDoes(original int) (doing rubric.Text, heldUp bool) {
 		in, _ := os.ReadFile(proc.Process(original).Path("wchan")) // kernel function it sleeps in, see proc(5)
 		switch {
 		case strings.Contains(string(in), "do_wait") && len(children) > 0:
-			return finding.Say("it waits for its child, PID %d, to end: wait(2)", children[0].Pid), heldUp
+			return finding.Say("it is waiting in wait(2) for its child, PID %d, to end", children[0].Pid), heldUp
 		case strings.Contains(string(in), "pipe_read"):
-			return finding.Say("it reads from a pipe that somebody holds open for writing and nobody writes to"), heldUp
+			return finding.Say("it is reading from a pipe that somebody holds open for writing but nobody writes to"),
+				heldUp
 		}
-		return finding.Say("it waits"), heldUp
+		return finding.Say("it is waiting"), heldUp
 	case used < loop:
-		return finding.Say("PID %d could run, and has had %v of processor time so far", busiest.Pid, used), true
+		return finding.Say("PID %d is runnable and has used %v of CPU time so far", busiest.Pid, used), true
 	case busiest.Pid == original:
-		return finding.Say("it is in an endless loop, %v of processor time so far", used), false
+		return finding.Say("it is in an endless loop, %v of CPU time so far", used), false
 	default:
-		return finding.Say("it waits for PID %d, which is in an endless loop, %v of processor time so far", busiest.Pid, used), false
+		return finding.Say("it is waiting for PID %d, which is in an endless loop, %v of CPU time so far", busiest.Pid,
+			used), false
 	}
 }
 
@@ -327,8 +329,8 @@ func (s Start) said() rubric.Text {
 		return finding.Say("nothing on stderr")
 	}
 	if s.saysEMFILE() {
-		return finding.Say("stderr: %.500q: its descriptors are used up, or what the queues of this user may have in all "+
-			"(RLIMIT_MSGQUEUE): see ls /dev/mqueue", s.Stderr)
+		return finding.Say("stderr: %.500q: it is out of descriptors, or this user's queues have reached "+
+			"RLIMIT_MSGQUEUE: see ls /dev/mqueue", s.Stderr)
 	}
 	return finding.Same("stderr: %.500q", s.Stderr)
 }
