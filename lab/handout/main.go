@@ -71,7 +71,7 @@ func parseFlags(args []string) (o options, err error) {
 		case o.language != "go" && o.language != "c":
 			return fmt.Errorf("%q is neither go nor c", o.language)
 		case o.lang != "en" && o.lang != "es":
-			return fmt.Errorf("--lang %s: it is en or es", o.lang)
+			return fmt.Errorf("--lang %s: must be en or es", o.lang)
 		}
 		return nil
 	})

@@ -69,7 +69,7 @@ func (a *attempt) build(ctx context.Context) error {
 	}
 	switch {
 	case ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded):
-		return fault{class.NoBuild, finding.Say("the build did not end within %v", a.o.timeout)}
+		return fault{class.NoBuild, finding.Say("the build did not finish within %v", a.o.timeout)}
 	case errors.Is(err, cage.ErrTooLarge):
 		return fault{class.NoBuild, finding.Say("the build makes more files than a submission may have")}
 	case err != nil:

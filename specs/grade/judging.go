@@ -111,7 +111,7 @@ func (a *attempt) judgeRows(ctx context.Context, log string, ids []string) ([]cl
 		rows, open := finished(found, ids)
 		// No time is left to judge these alone. A program that exhausts some resource gains nothing by it.
 		rows = slices.DeleteFunc(rows, func(r class.Row) bool { return r.Status == class.Error })
-		return rows, fault{class.Timeout, finding.Say("judging it did not end within %v, at %s", a.o.timeout, open)}
+		return rows, fault{class.Timeout, finding.Say("judging did not finish within %v, at %s", a.o.timeout, open)}
 	case err != nil:
 		return nil, err
 	case exit > 128: // only the submission can have sent the signal

@@ -95,10 +95,11 @@ func (a *attempt) takeIn(context.Context) error {
 	}
 	a.Language = a.handed.Language
 	if a.handed.Removed != nil {
-		a.note(finding.Say("handed in compiled, removed before the build: %s", strings.Join(a.handed.Removed, ", ")))
+		a.note(finding.Say("handed in as compiled files and removed before the build: %s",
+			strings.Join(a.handed.Removed, ", ")))
 	}
 	if a.handed.Skipped != nil {
-		a.note(finding.Say("left out, neither files nor folders: %s", strings.Join(a.handed.Skipped, ", ")))
+		a.note(finding.Say("left out, being neither files nor folders: %s", strings.Join(a.handed.Skipped, ", ")))
 	}
 	if a.handed.Below != "" && a.handed.Below != "." {
 		a.note(finding.Say("the program was found in %s", a.handed.Below))

@@ -122,9 +122,9 @@ func parseFlags(args []string) (options, error) {
 	case err == nil && f.NArg() > 0:
 		err = errors.New(finding.Say("unexpected argument %q", f.Arg(0)).In(o.lang))
 	case err == nil && o.lang != "en" && o.lang != "es":
-		err = errors.New(finding.Say("--lang %s: it is en or es", o.lang).In(o.lang))
+		err = errors.New(finding.Say("--lang %s: must be en or es", o.lang).In(o.lang))
 	case err == nil && o.jobs < 1:
-		err = errors.New(finding.Say("--jobs: at least 1").In(o.lang))
+		err = errors.New(finding.Say("--jobs must be at least 1").In(o.lang))
 	}
 	if err != nil {
 		return o, errors.New(tool.UsageError(err, o.lang))

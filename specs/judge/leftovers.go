@@ -74,8 +74,9 @@ func removeLeft(before map[string]bool) {
 func tellOfQueues(lang string) {
 	const most = 5
 	if names := slices.Sorted(maps.Keys(queues())); len(names) > 0 {
-		fmt.Fprintln(os.Stderr, finding.Say("message queues that this user already has, and that take room: %d (%s). "+
-			"To remove leftovers: cd /dev/mqueue && rm NAME", len(names), strings.Join(names[:min(len(names), most)], " ")).In(lang))
+		fmt.Fprintln(os.Stderr, finding.Say("message queues that this user already has, which count against "+
+			"RLIMIT_MSGQUEUE: %d (%s). To remove leftovers: cd /dev/mqueue && rm NAME", len(names),
+			strings.Join(names[:min(len(names), most)], " ")).In(lang))
 	}
 }
 

@@ -180,10 +180,12 @@ func (o options) judgeRow(ctx context.Context, row rubric.Row) result {
 		if r.Status = statusSkipped; harness.Untrusted() { // it could slow the machine down itself, and what is skipped costs nothing
 			r.Status = statusError
 		}
-		r.Why = finding.Say("not judged: its specs did not end within %v, on a machine %.0f times slower than most", rowEnds, harness.Slowness())
+		r.Why = finding.Say("not judged: its specs did not finish within %v, on a machine %.0f times slower than most",
+			rowEnds, harness.Slowness())
 		r.skipped = []rubric.Text{r.Why}
 	case ctx.Err() == context.DeadlineExceeded:
-		r.Status, r.Why = statusFailed, finding.Say("its specs did not end within %v", time.Since(begin).Round(time.Second))
+		r.Status, r.Why = statusFailed, finding.Say("its specs did not finish within %v",
+			time.Since(begin).Round(time.Second))
 	case ctx.Err() == nil && (killed(cmd.ProcessState) || interrupted(specs)):
 		r.Status, r.Why = statusFailed, finding.Say("the process that judged this was killed: %v", cmd.ProcessState)
 	case cmd.ProcessState != nil && cmd.ProcessState.ExitCode() == harness.TamperedStatus:

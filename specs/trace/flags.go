@@ -87,7 +87,7 @@ func parseFlags(args []string) (options, error) {
 		fmt.Print(usage)
 		return o, err
 	case err == nil && o.lang != "en" && o.lang != "es":
-		err = errors.New(finding.Say("--lang %s: it is en or es", o.lang).In(o.lang))
+		err = errors.New(finding.Say("--lang %s: must be en or es", o.lang).In(o.lang))
 	case err == nil && len(o.command) == 0:
 		err = errors.New(finding.Say("no command to trace").In(o.lang))
 	}

@@ -124,7 +124,7 @@ func recognize(entry fs.DirEntry, students map[string]class.Student, attachments
 	name := entry.Name()
 	item := Item{Name: class.Name(name), parts: []part{{to: "."}}}
 	if isNobodys(name) {
-		item.Stray = finding.Say("not a submission: it is the system's or git's")
+		item.Stray = finding.Say("not a submission: it belongs to the system or to git")
 		return item
 	}
 	if m := moodle.FindStringSubmatch(name); m != nil {

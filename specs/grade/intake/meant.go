@@ -43,7 +43,7 @@ func gather(dir string) string {
 func (h Handed) Unbuildable() []Guess {
 	if len(h.Roots) > 1 {
 		var all []Guess
-		why := finding.Say("there are %d programs, in %s: which of them is it?", len(h.Roots), list(h.Roots))
+		why := finding.Say("there are %d programs, in %s: which one is it?", len(h.Roots), list(h.Roots))
 		for _, root := range h.Roots {
 			build := Build[Language(filepath.Join(h.Dir, root))]
 			all = append(all, Guess{why, "top=$PWD; cd " + Quote(root) + "; (" + build + "); cp -r bin \"$top\""})
@@ -58,7 +58,8 @@ func (h Handed) Unbuildable() []Guess {
 		for _, file := range files { // the uppermost comes first
 			if filepath.Base(file) == system.file {
 				build := strings.ReplaceAll(system.build, "%s", Quote(filepath.Dir(file)))
-				return []Guess{{finding.Say("%s is for %s: add a Makefile that makes bin/mqfiled and bin/mqfile with it", file,
+				return []Guess{{finding.Say("%s is for %s: add a Makefile that uses it to make bin/mqfiled and "+
+					"bin/mqfile", file,
 					system.name), build + gather("/tmp/b")}}
 			}
 		}
@@ -73,7 +74,7 @@ func (h Handed) Unbuildable() []Guess {
 			"mkdir -p bin; " + gcc + link("bin/mqfiled", sources, clientName) + "; " + gcc + link("bin/mqfile", sources, serverName)}}
 	}
 	if h.Removed != nil {
-		return []Guess{{Why: finding.Say("there is no source, only what was compiled: %s", list(h.Removed))}}
+		return []Guess{{Why: finding.Say("there is no source, only compiled files: %s", list(h.Removed))}}
 	}
 	if len(files) > 0 {
 		return []Guess{{Why: finding.Say("there is neither a Makefile nor a go.mod, only %s", list(files))}}
@@ -137,7 +138,8 @@ func (h Handed) Misbuilt(b Built) *Guess {
 
 func (h Handed) modules(b Built, build string) *Guess {
 	if m := newerGo.FindStringSubmatch(b.Output); m != nil {
-		return &Guess{finding.Say("go.mod asks for Go %s, here is %s: lower the line \"go\"", m[1], m[2]),
+		return &Guess{finding.Say("go.mod requires Go %s, and this machine has %s: lower the version in its "+
+			"\"go\" line", m[1], m[2]),
 			"go mod edit -go=" + m[2] + " -toolchain=none && { " + build + "; }"}
 	}
 	if noModule.MatchString(b.Output) {
@@ -159,7 +161,7 @@ func (h Handed) wide(b Built, build string) *Guess {
 	if bad == nil || b.Exit == 0 {
 		return nil
 	}
-	return &Guess{finding.Say("%s: UTF-16, which no compiler reads: save it as UTF-8", list(bad)),
+	return &Guess{finding.Say("%s is in UTF-16, which no compiler reads: save it as UTF-8", list(bad)),
 		"for f in " + strings.Join(bad, " ") + `; do iconv -f UTF-16 -t UTF-8 "$f" >/tmp/u && tr -d '\r' </tmp/u >"$f"; done && { ` + build + "; }"}
 }
 
@@ -183,7 +185,8 @@ func (h Handed) lineEnds(b Built, build string) *Guess {
 	if bad == nil || b.Exit == 0 {
 		return nil
 	}
-	return &Guess{finding.Say("Windows' line ends (CRLF) or a byte order mark in %s: save it as UTF-8 with line ends of Unix",
+	return &Guess{finding.Say("Windows line endings (CRLF) or a byte order mark in %s: save it as UTF-8 with Unix "+
+		"line endings",
 		list(bad)), `sed -i '1s/^\xef\xbb\xbf//; s/\r$//' ` + strings.Join(bad, " ") + " && { " + build + "; }"}
 }
 
@@ -202,8 +205,8 @@ func (h Handed) libraries(b Built, _ string) *Guess {
 	if m == nil {
 		return nil
 	}
-	return &Guess{Why: finding.Say("what was built cannot run here, because %s is missing: it is from another "+
-		"system; have make build it from its source", m[1]+m[2])}
+	return &Guess{Why: finding.Say("what was built cannot run here, because %s is missing: it comes from another "+
+		"system; have make build it from source", m[1]+m[2])}
 }
 
 // inPlace finds scripts that were handed in where building is to make the programs.
@@ -215,8 +218,8 @@ func (h Handed) inPlace(b Built, _ string) *Guess {
 	if len(found) == 0 {
 		return nil
 	}
-	return &Guess{Why: finding.Say("removed before building, which has to make them: %s; hand in scripts elsewhere and have make "+
-		"copy them to bin", list(found))}
+	return &Guess{Why: finding.Say("removed before the build, which must make them: %s; hand in scripts elsewhere "+
+		"and have make copy them to bin", list(found))}
 }
 
 // elsewhere finds programs of other names.
@@ -241,7 +244,8 @@ func (h Handed) elsewhere(b Built, build string) *Guess {
 	if len(found) == 0 {
 		return nil
 	}
-	return &Guess{finding.Say("no %s, but %s: the names are the contract's", list(b.Missing), list(found)), as}
+	return &Guess{finding.Say("there is no %s, but there is %s: use the contract's names", list(b.Missing),
+		list(found)), as}
 }
 
 // goElsewhere finds main packages in other folders than ./server and ./client.

@@ -95,7 +95,7 @@ func (u *unpacker) take(p part) error {
 func (u *unpacker) put(name string, info fs.FileInfo, target string, open func() (io.ReadCloser, error)) error {
 	clean := filepath.Clean(name)
 	if !filepath.IsLocal(clean) || strings.Contains(clean, "\x00") {
-		return refuse(finding.Say("the archive contains the name %q, which leads out of it", name))
+		return refuse(finding.Say("the archive contains the path %q, which leads out of it", name))
 	}
 	if clean == "." || strings.HasPrefix(clean, "__MACOSX") ||
 		!u.junk && slices.ContainsFunc(strings.Split(clean, "/"), isJunk) {
@@ -103,7 +103,7 @@ func (u *unpacker) put(name string, info fs.FileInfo, target string, open func()
 	}
 	tooLong := len(clean) > unix.PathMax/2 // leaves room for where it lies, here and in a cage
 	if u.left.files--; u.left.files < 0 || strings.Count(clean, "/") > u.left.depth || tooLong {
-		return refuse(finding.Say("more than %d files, or folders nested too deep", u.all.files))
+		return refuse(finding.Say("more than %d files, or folders nested too deeply", u.all.files))
 	}
 	if err := u.root.MkdirAll(filepath.Dir(clean), 0o755); err != nil {
 		return leadsOut(name, err)
@@ -143,7 +143,7 @@ func leadsOut(name string, err error) error {
 	if errors.Is(err, unix.ENAMETOOLONG) {
 		return refuse(finding.Say("%q cannot be unpacked: the name is too long", name))
 	}
-	return refuse(finding.Say("%q cannot be unpacked: it is there twice, or leads through a link", name))
+	return refuse(finding.Say("%q cannot be unpacked: it is in the archive twice, or goes through a link", name))
 }
 
 func refuse(why rubric.Text) error { return &Refused{why} }

@@ -19,9 +19,9 @@ func (r *reader) judge(e *event.Event) []Mark {
 	case e.Kind == event.Client && e.Unserved && r.waiting > 0:
 		return []Mark{{"rearm", say("a request is left unserved")}}
 	case e.Kind == event.Client && e.Unserved:
-		return []Mark{{"protocol", say("a request is taken, and its answer does not end")}}
+		return []Mark{{"protocol", say("a request is received, but its answer never ends")}}
 	case e.Kind == event.Born && r.phase == Service && e.PID == r.daemon && r.story.Lab:
-		return []Mark{{"threads", say("a child process: transfers are to run in threads")}}
+		return []Mark{{"threads", say("a child process: transfers must run in threads")}}
 	case e.Kind == event.Call && r.phase == Birth && r.isPIDFile(e.File) && !e.Failed():
 		return r.judgePIDFile(e)
 	}
@@ -61,15 +61,15 @@ func (r *reader) follows(e *event.Event) bool {
 func (r *reader) loses(e *event.Event) (text rubric.Text, lost bool) {
 	switch {
 	case isOpen(e):
-		return say("O_TRUNC comes before the lock: the PID of an instance that runs is lost"),
+		return say("O_TRUNC before the lock: the PID of a running instance is lost"),
 			e.Value&unix.O_TRUNC != 0 && e.Value&unix.O_EXCL == 0
 	case e.Name == "unlink":
-		return say("it is removed before the lock: a second instance would not meet the lock of the first"), true
+		return say("it is removed before the lock: a second instance would not see the first one's lock"), true
 	case e.Writes(), e.Name == "ftruncate", e.Name == "truncate":
 		made := r.Find(func(o *event.Event) bool {
 			return isOpen(o) && r.isPIDFile(o.File) && !o.Failed() && o.Value&unix.O_EXCL != 0
 		})
-		return say("it is changed before the lock: the PID of an instance that runs is lost"), made == nil
+		return say("it is changed before the lock: the PID of a running instance is lost"), made == nil
 	}
 	return text, false
 }
@@ -119,9 +119,11 @@ func (r *reader) judgeRearm() {
 		}
 		received = received || e.Name == "mq_receive"
 	}
-	text := say("the queue is emptied before this registration and not after it: a request that comes in between wakes nobody")
+	text := say("the queue is drained before this registration and not after it: no notification comes for a " +
+		"request in between")
 	if received {
-		text = say("after this registration the queue is not emptied: what lies there behind the first request wakes nobody")
+		text = say("the queue is not drained after this registration: no notification comes for requests behind " +
+			"the first")
 	}
 	armed.Marks = append(armed.Marks, Mark{"rearm", text})
 }
@@ -130,7 +132,7 @@ func (r *reader) judgeRearm() {
 func (r *reader) judgeUnarmed() {
 	for _, row := range slices.Backward(r.story.Rows) {
 		if row.Phase == Service && row.PID == r.daemon && isCookie(row.events[0]) {
-			r.mark(Mark{"rearm", say("the notification has used the registration up, and no other follows")},
+			r.mark(Mark{"rearm", say("the notification consumed the registration, and no other follows")},
 				func(x *Row) bool { return x.At == row.At && x.PID == row.PID })
 			return
 		}

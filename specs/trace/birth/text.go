@@ -47,7 +47,7 @@ func (r *reader) draw(row *Row) {
 func (r *reader) ending(e *event.Event) rubric.Text {
 	switch s, kill := status(e), r.told(unix.SIGKILL); {
 	case s.Signal() == unix.SIGKILL && kill != nil && kill.At <= e.At:
-		return say("ended by this trace")
+		return say("killed by this trace")
 	case s.Signaled():
 		return say("killed by %s", procfs.SignalName(s.Signal()))
 	}

@@ -137,8 +137,8 @@ func checkDescriptors(r *reader) ([]fault, rubric.Text) {
 	for _, d := range facts.Inherited(r.after.Descriptors, starters) {
 		left = append(left, d.Number)
 	}
-	return one(left != nil, fault{say("what the starter had open is still open, at %s", list(left)), r.by("close_range", "close")},
-		say("what the starter had open at %s is closed", list(numbers)))
+	open := fault{say("the starter's descriptors are still open: %s", list(left)), r.by("close_range", "close")}
+	return one(left != nil, open, say("the starter's descriptors are closed: %s", list(numbers)))
 }
 
 func checkSignals(r *reader) ([]fault, rubric.Text) {
@@ -166,7 +166,7 @@ func checkMask(r *reader) ([]fault, rubric.Text) {
 
 func checkEnvironment(r *reader) ([]fault, rubric.Text) {
 	if !r.after.Env.Live {
-		return nil, say("not judged: nothing in the program tells where its variables are")
+		return nil, say("not judged: the program's environment cannot be located")
 	}
 	var names []string
 	for _, variable := range facts.Junk(r.after.Env.Vars) {
@@ -193,9 +193,9 @@ func checkSession(r *reader) ([]fault, rubric.Text) {
 	case own:
 		return nil, say("session %d, whose leader is gone, no terminal", s.Session)
 	case setsid != nil && setsid.Failed():
-		f.text = say("setsid fails with %s: whoever leads a process group has to fork first", setsid.Errno())
+		f.text = say("setsid fails with %s: a process group leader must fork first", setsid.Errno())
 	case r.Find(r.by("setpgid")) != nil:
-		f = fault{say("a process group is no session: setsid is missing"), r.by("setpgid")}
+		f = fault{say("a process group is not a session: setsid is missing"), r.by("setpgid")}
 	default:
 		f.text = say("no setsid: the daemon is in the session of its starter")
 	}
@@ -245,7 +245,7 @@ func checkCwd(r *reader) ([]fault, rubric.Text) {
 func checkPIDFile(r *reader) (faults []fault, right rubric.Text) {
 	f := r.pidFile
 	if f == nil {
-		return []fault{{text: say("no PID was written into a file")}}, right
+		return []fault{{text: say("no PID was written to a file")}}, right
 	}
 	name := base(f.Name())
 	on := func(fits func(e *event.Event) bool) func(e *event.Event) bool {
@@ -257,7 +257,7 @@ func checkPIDFile(r *reader) (faults []fault, right rubric.Text) {
 	if !f.Names(r.daemon) {
 		text := say("%s holds %q, not %q", name, f.Content, fmt.Sprintln(r.daemon))
 		if pid, err := strconv.Atoi(strings.TrimSpace(f.Content)); err == nil && pid != r.daemon && slices.Contains(r.PIDs(), pid) {
-			text = say("%d is the %v, the daemon is %d", pid, r.story.Role(pid), r.daemon)
+			text = say("%d is the %v; the daemon is %d", pid, r.story.Role(pid), r.daemon)
 		}
 		faults = append(faults, fault{text, on((*event.Event).Writes)})
 	}
@@ -286,7 +286,7 @@ func (r *reader) unlocked(name string, on func(func(e *event.Event) bool) func(e
 		return on(func(e *event.Event) bool { return e.At > lock.At && fits(e) })
 	}
 	if gone := after(isUnlock); r.Find(gone) != nil {
-		return fault{say("the lock is given up"), gone}
+		return fault{say("the lock is released"), gone}
 	}
 	posix := lock.Name == "fcntl" && !isOFD(lock)
 	if posix && lock.PID != r.daemon {
@@ -310,7 +310,7 @@ func checkPrivileges(r *reader) ([]fault, rubric.Text) {
 	st := r.after.Status
 	uid, gid := st.Uid[1], st.Gid[1]
 	if r.Before.Status.Uid[1] != 0 {
-		return nil, say("started by user %d, who has none to give up", r.Before.Status.Uid[0])
+		return nil, say("started by user %d, who has no privileges to give up", r.Before.Status.Uid[0])
 	}
 	for _, t := range r.after.Tasks {
 		text := say("thread %d has kept capabilities: %s", t.Pid, t.CapPrm|t.CapEff)
@@ -345,7 +345,7 @@ func checkReady(r *reader) ([]fault, rubric.Text) {
 		f.text = say("the start fails: exit status %d", s.ExitStatus())
 	case r.daemon == 0:
 		last := r.FindLast(func(e *event.Event) bool { return e.Kind == event.Ended })
-		f = fault{say("the original returns 0, and no process stays"), func(e *event.Event) bool { return e == last }}
+		f = fault{say("the original returns 0, and no process is left"), func(e *event.Event) bool { return e == last }}
 	case r.story.Lab && r.registered() == nil:
 		f.text = say("it returns 0, but nobody is registered for notification then or later")
 	case late != nil && word != nil:
@@ -398,7 +398,7 @@ func checkNotify(r *reader) ([]fault, rubric.Text) {
 	case last.Value != uint64(mq.SigevThread):
 		f.text = say("not SIGEV_THREAD: the transfer does not start in a thread of its own")
 	case last.PID != r.daemon:
-		f.text = say("the registration belongs to this process, and goes with it")
+		f.text = say("the registration belongs to this process, and ends with it")
 	}
 	return one(!facts.Registered(r.Armed, r.daemon), f, say("registered with SIGEV_THREAD"))
 }
@@ -416,11 +416,11 @@ func checkSigterm(r *reader) ([]fault, rubric.Text) {
 	switch {
 	case r.Refuses.Pid != 0:
 		after := int((r.told(unix.SIGKILL).At - r.told(unix.SIGTERM).At).Seconds())
-		text := say("it still runs %d s after SIGTERM; the trace has to kill it", after)
+		text := say("it is still running %d s after SIGTERM; the trace kills it", after)
 		if r.Refuses.SigIgn.Has(unix.SIGTERM) {
-			text = say("it still runs %d s after SIGTERM, which it ignores; the trace has to kill it", after)
+			text = say("it is still running %d s after SIGTERM, which it ignores; the trace kills it", after)
 		} else if r.Refuses.ShdPnd.Has(unix.SIGTERM) {
-			text = say("it still runs %d s after SIGTERM, which all its threads block; the trace has to kill it", after)
+			text = say("it is still running %d s after SIGTERM, which all its threads block; the trace kills it", after)
 		}
 		return []fault{{text: text}}, rubric.Text{}
 	case r.Left != nil:
@@ -428,7 +428,7 @@ func checkSigterm(r *reader) ([]fault, rubric.Text) {
 	case r.story.Lab && killed != nil && !r.after.Status.SigCgt.Has(unix.SIGTERM):
 		return []fault{{text: say("no handler: SIGTERM kills it, whatever it is doing")}}, rubric.Text{}
 	}
-	return nil, say("it ends by SIGTERM")
+	return nil, say("it ends on SIGTERM")
 }
 
 // served returns the time of the first request, or the end.

@@ -156,18 +156,19 @@ func (l *line) When() string {
 
 // heading says what was traced and how.
 func heading(s *birth.Story) (title, setting rubric.Text) {
-	return say("What became of %s", strings.Join(s.Command, " ")), say("It was started with files open at descriptors 3, 7, " +
-		"300 and 1023, HUP, INT, CHLD, USR2, TSTP and two real-time signals ignored, TERM, USR1 and a real-time signal blocked, " +
-		"umask 077, junk in the environment and a controlling terminal, which is stdin; stdout and stderr are a file of the tracer.")
+	return say("Trace of %s", strings.Join(s.Command, " ")), say("It was started with files open at descriptors " +
+		"3, 7, 300 and 1023; HUP, INT, CHLD, USR2, TSTP and two real-time signals ignored; TERM, USR1 and a " +
+		"real-time signal blocked; umask 077; junk in the environment; and a controlling terminal as stdin. Its " +
+		"stdout and stderr are a file of the tracer.")
 }
 
 // legend says what is judged.
 func legend(s *birth.Story) rubric.Text {
 	if s.Lab {
-		return say("!! marks what is wrong, by what /proc shows after the start or by the order of the calls.")
+		return say("!! marks what is wrong, going by /proc after the start or by the order of the calls.")
 	}
-	return say("No queue was opened: it is judged as a daemon only. !! marks what is wrong, by what /proc shows after the start " +
-		"or by the order of the calls.")
+	return say("No queue was opened: it is judged as a daemon only. !! marks what is wrong, going by /proc after " +
+		"the start or by the order of the calls.")
 }
 
 func status(v birth.Verdict) string {

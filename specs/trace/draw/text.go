@@ -50,12 +50,13 @@ func Text(w io.Writer, s *birth.Story, on Terminal) error {
 	t.paragraph(title, bold)
 	t.paragraph(setting, "")
 	t.paragraph(legend(s), "")
-	t.paragraph(say("Signs: * a call, o a process that starts or is notified, X its end. On the right, the step of the lab and the row."), "")
+	t.paragraph(say("Key: * is a call, o a process starting or being notified, X its end. On the right, the step of "+
+		"the lab and the row."), "")
 	for _, c := range sections(s) {
 		t.section(c)
 	}
 	if s.LeftOut > 0 {
-		t.paragraph(say("%d more calls are not shown.", s.LeftOut), "")
+		t.paragraph(say("%d more calls not shown.", s.LeftOut), "")
 	}
 	fmt.Fprintf(t, "\n%s\n", t.paint(bold, say("Step by step").In(t.Lang)))
 	for _, v := range s.Verdicts {

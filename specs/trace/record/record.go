@@ -157,7 +157,7 @@ func (t *taker) await(ctx context.Context, what rubric.Text, limit time.Duration
 func (t *taker) rest(ctx context.Context, limit time.Duration) {
 	ctx, cancel := harness.WithTimeout(ctx, limit)
 	defer cancel()
-	defer t.Waiting(say("it to come to rest"))()
+	defer t.Waiting(say("it to become idle"))()
 	const looks = 5
 	for quiet := 0; quiet < looks; {
 		select {
@@ -262,7 +262,7 @@ func (t *taker) end(ctx context.Context) {
 	if daemon != 0 && !ended() && ctx.Err() == nil {
 		t.add(&event.Event{Kind: event.Told, Result: int64(unix.SIGTERM)})
 		t.tracer.Signal(daemon, unix.SIGTERM)
-		if t.await(ctx, say("the end of PID %d, which has got SIGTERM", daemon), Grace+harness.Slack, ended) {
+		if t.await(ctx, say("PID %d to end after SIGTERM", daemon), Grace+harness.Slack, ended) {
 			t.rest(ctx, harness.Slack)
 		} else {
 			t.record.Refuses, _ = proc.Process(daemon).Status()

@@ -218,12 +218,12 @@ var faults = []struct{ name, id, call, mark string }{
 	{"session-process-group", "session", "setpgid(0, 0)", "setsid is missing"},
 	{"fds-up-to-255", "fds", "close_range(3, 255, CLOEXEC)", "300, 1023"},
 	{"ready-before-registration", "ready", `write(pipe, "ready")`, "is done: mq_notify"},
-	{"rearm-after-drain", "rearm", "mq_notify(SIGEV_THREAD)", "emptied before this registration"},
+	{"rearm-after-drain", "rearm", "mq_notify(SIGEV_THREAD)", "drained before this registration"},
 	{"pidfile-original", "pidfile", "pwrite(mqfiled.pid", "is the original"},
 	{"instance-unlocked", "pidfile", "pwrite(mqfiled.pid", "not locked"},
 	{"pidfile-lock-lost", "pidfile", "close(mqfiled.pid", "releases a fcntl(2) lock"},
 	{"sigmask-forgotten", "sigterm", "", "s after SIGTERM"},
-	{"instance-truncates", "instance", "open(mqfiled.pid", "O_TRUNC comes before the lock"},
+	{"instance-truncates", "instance", "open(mqfiled.pid", "O_TRUNC before the lock"},
 }
 
 func TestBrokenServers(t *testing.T) {
@@ -291,7 +291,7 @@ func TestNoDaemon(t *testing.T) {
 	}{
 		{"hangs", []string{"sleep", "1000"}, "did not return", false, 250 * time.Millisecond},
 		{"fails", []string{"sh", "-c", "echo out of order >&2; exit 3"}, "exit status 3", false, usual},
-		{"returns at once", []string{"true"}, "no process stays", false, usual},
+		{"returns at once", []string{"true"}, "no process is left", false, usual},
 		{"leaves a process", []string{"sh", "-c", `sleep 1000 & until read -r c </proc/$!/comm && [ "$c" = sleep ]; do :; done`}, "when the daemon was ready", true, usual},
 		{"leaves one without a queue", []string{"sh", "-c", "sleep 1000 &", "--queue"}, "nobody is registered", false, time.Second},
 		{"dies", []string{"sh", "-c", "kill -SEGV $$"}, "killed by SIGSEGV", false, usual},
@@ -347,8 +347,8 @@ int main(void)
 	}
 	hasten(t, harness.Patience)
 	story := birth.Read(take(t, t.Context(), file))
-	inOrder(t, story, []step{{"daemon", "stdio", "dup2(/dev/null, 0)"}, {"trace", "", "kill(SIGTERM)"}, {"daemon", "", "ended by this trace"}})
-	for id, want := range map[string]string{"umask": "is 0", "cwd": "is /", "sigterm": "block; the trace has to kill it"} {
+	inOrder(t, story, []step{{"daemon", "stdio", "dup2(/dev/null, 0)"}, {"trace", "", "kill(SIGTERM)"}, {"daemon", "", "killed by this trace"}})
+	for id, want := range map[string]string{"umask": "is 0", "cwd": "is /", "sigterm": "block; the trace kills it"} {
 		if !slices.ContainsFunc(story.Verdicts, func(v birth.Verdict) bool { return v.ID == id && strings.HasSuffix(v.Text.EN, want) }) {
 			t.Errorf("there is no verdict %q on %s among %v", want, id, story.Verdicts)
 		}
