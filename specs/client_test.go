@@ -211,7 +211,7 @@ var _ = Row("output", func(r row) {
 				say("a non-zero exit status and the reason on stderr"), say("%v", e))
 		}
 	})
-	It("fails when there can be no such file", func(ctx SpecContext) {
+	It("fails when the file cannot be created", func(ctx SpecContext) {
 		f, nowhere := must(harness.NewFakeServer()), filepath.Join(place().Dir, "nowhere", "file")
 		defer f.Close()
 		e := r.endServed(ctx, f, "--queue", f.Queue, "-o", nowhere, "file")
@@ -236,7 +236,7 @@ var _ = Row("output", func(r row) {
 })
 
 var _ = Row("exit", func(r row) {
-	It("returns 1 and tells the text when the server says FAILURE", func(ctx SpecContext) {
+	It("returns 1 and prints the text when the server says FAILURE", func(ctx SpecContext) {
 		t := r.ask(ctx, "file")
 		t.mustSend(ctx, wire.Failure, []byte("no such file, señor"))
 		e := t.end(ctx)
@@ -244,7 +244,7 @@ var _ = Row("exit", func(r row) {
 			say("answered FAILURE \"no such file, señor\""),
 			say("exit status 1 and the text after `mqfile: ` on stderr"), say("%v", e))
 	})
-	It("tells the text and no more when FAILURE comes after DATA", func(ctx SpecContext) {
+	It("prints the text and no more when FAILURE comes after DATA", func(ctx SpecContext) {
 		t := r.ask(ctx, "file")
 		t.mustSend(ctx, wire.Info, wire.AppendInfo(nil, 1000))
 		t.mustSend(ctx, wire.Data, bytes.Repeat([]byte("@"), 200))
@@ -307,7 +307,7 @@ var _ = Row("exit", func(r row) {
 			say("answered INFO, DATA after 3.5 s and after 7 s, END after 10.7 s"),
 			say("the file: the 10 s count from one response to the next"), say("%v", e))
 	})
-	It("returns 1 when what comes is no response", func(ctx SpecContext) {
+	It("returns 1 when what comes is not a response", func(ctx SpecContext) {
 		info := harness.Message{Kind: wire.Info, Body: wire.AppendInfo(nil, 1)}
 		data := harness.Message{Kind: wire.Data, Body: []byte("x")}
 		for what, messages := range map[rubric.Text][]harness.Message{

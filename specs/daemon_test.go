@@ -260,7 +260,7 @@ func (r row) reopens(ctx context.Context, s *harness.Server) bool {
 }
 
 var _ = Row("privileges", func(r row) {
-	It("is the account with nothing of root's, in every thread", func(ctx SpecContext) {
+	It("is the account and keeps nothing of root's, in every thread", func(ctx SpecContext) {
 		if os.Geteuid() != 0 {
 			skip(say("only root has privileges to give up"))
 		}

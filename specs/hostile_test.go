@@ -24,7 +24,7 @@ import (
 )
 
 var _ = Row("malformed", func(r row) {
-	It("drops and logs what is no request, and serves the next one", func(ctx SpecContext) {
+	It("drops and logs what is not a request, and serves the next one", func(ctx SpecContext) {
 		s := r.start(ctx)
 		_, _, registered := registration(s)
 		r.mustServe(ctx, s, say("started it"))
@@ -69,7 +69,7 @@ var _ = Row("malformed", func(r row) {
 			r.eventuallyRegistered(ctx, s, say("sent malformed requests"))
 		}
 	})
-	It("logs to syslog if no flag names a file, and does without where nobody answers", func(ctx SpecContext) {
+	It("logs to syslog if no flag names a file, and runs without a log where nobody answers", func(ctx SpecContext) {
 		needNamespaces()
 		dev := filepath.Join(place().Dir, "dev")
 		syslog := must(harness.NewSyslog(dev))
@@ -88,7 +88,7 @@ var _ = Row("malformed", func(r row) {
 		r.goesOn(harness.SendRaw(ctx, s.Queue, random(300)), s, did)
 		r.mustServe(ctx, s, did)
 	})
-	It("serves a request that comes among such", func(ctx SpecContext) {
+	It("serves a good request among malformed ones", func(ctx SpecContext) {
 		s := r.start(ctx)
 		Expect(s.WriteFile("small", []byte("x"))).To(Succeed())
 		r.mustServe(ctx, s, say("started it"))
@@ -304,7 +304,7 @@ func (r row) stuckClient(ctx context.Context, s *harness.Server, pid int32, cont
 }
 
 var _ = Row("sighup", func(r row) {
-	It("reopens the log and goes on with its transfers", func(ctx SpecContext) {
+	It("reopens the log and continues its transfers", func(ctx SpecContext) {
 		s := r.start(ctx)
 		r.mustServe(ctx, s, say("started it"))
 		c := r.stuckClient(ctx, s, self, large)
@@ -433,7 +433,7 @@ var _ = Row("sigterm", func(r row) {
 		s.Signal(unix.SIGTERM)
 		r.mustEnd(ctx, s, harness.NewStopwatch(), 2*time.Second, sentSIGTERM)
 	})
-	It("ends at once when all that it was asked for is done", func(ctx SpecContext) {
+	It("ends at once when all its requests are done", func(ctx SpecContext) {
 		p := place()
 		if uid, gid, err := harness.Account("nobody"); err == nil && os.Geteuid() == 0 {
 			os.Chown(filepath.Dir(p.PIDFile), uid, gid) // the account may remove the file
@@ -507,7 +507,7 @@ var _ = Row("sigterm", func(r row) {
 					"threads are still sending"))
 		}
 	})
-	It("ends in order when SIGTERM comes twice, and in the middle of log lines", func(ctx SpecContext) {
+	It("ends cleanly when SIGTERM comes twice, and in the middle of log lines", func(ctx SpecContext) {
 		const rounds = 3 // in each the signal comes at another moment of its work
 		for range rounds {
 			s := r.start(ctx)

@@ -271,7 +271,7 @@ var _ = Row("concurrent", func(r row) {
 					"put there"))
 		}
 	})
-	It("serves others while clients do not read why they get nothing", func(ctx SpecContext) {
+	It("serves others while clients do not read their FAILURE", func(ctx SpecContext) {
 		s := r.start(ctx)
 		for range slowClients {
 			c := client(harness.Shape{Depth: 1, MsgSize: 256})

@@ -70,7 +70,7 @@ var _ = Row("transfer", func(r row) {
 			c.Close()
 		}
 	})
-	It("sends no wrong content of a file whose size nobody tells", func(ctx SpecContext) {
+	It("sends no wrong content for a file of unknown size", func(ctx SpecContext) {
 		p := place()
 		p.Root = "/proc/sys/kernel" // everybody may read there
 		content := must(os.ReadFile(filepath.Join(p.Root, "ostype")))

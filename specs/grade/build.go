@@ -46,7 +46,7 @@ func (a *attempt) build(ctx context.Context) error {
 	command := cmp.Or(a.as, intake.Build[a.Language])
 	a.Build.Command = command
 	if a.as == "" && a.Language == "go" && a.toolchain.env == nil {
-		return errors.New("there is no go command on this machine to build it with")
+		return errors.New("there is no go command on this machine to build with")
 	}
 	if err := cage.PackFile(a.files, a.handed.Dir); err != nil {
 		return err

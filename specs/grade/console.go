@@ -44,7 +44,7 @@ func printTable(c class.Class) {
 		fmt.Fprintf(table, "%v\t%s\t%s\t%s\n", s.Name, s.Language, outcome(s, c.Rubric), notPassed(s))
 	}
 	table.Flush()
-	fmt.Printf("\nin all %d: graded %d, do not build %d, timed out %d, the grader failed %d, no submission %d\n",
+	fmt.Printf("\n%d in all: graded %d, did not build %d, timed out %d, grader failed %d, not submissions %d\n",
 		len(c.Submissions), c.Count(class.Graded), c.Count(class.NoBuild), c.Count(class.Timeout),
 		c.Count(class.GraderFailed), c.Count(class.NotOne))
 }
@@ -54,7 +54,7 @@ func printLooks(c class.Class) {
 	for _, s := range c.Submissions {
 		for i, look := range s.Look {
 			if !said {
-				fmt.Print("needs a look, with what grades it as it was probably meant, apart from the points:\n\n")
+				fmt.Print("needs a look; each command grades the submission as probably intended, as a trial:\n\n")
 			}
 			if said = true; i == 0 {
 				fmt.Printf("%v: %s\n", s.Name, finding.Plain(look.Why.EN))

@@ -35,32 +35,32 @@ need a look come first, with a command for each.
   --runs K        judge each submission K times; a row counts only if it passes each time
   --timeout S     seconds that building may take, and each run of judging (default 300)
   --rubric FILE   titles, hints and points, in the form of specs/rubric/rubric.json (default: the standard ones; with
-                  --resume or --only those of the earlier results, which then must have all rows)
+                  --resume or --only, those of the earlier results, which must have all rows)
   --resume        continue an earlier run with this --out: grade what it did not reach, what has changed since, and
                   what the grader failed on
   --unsafe        grade without cages where this machine allows none: submissions can then do whatever you can
-  --shard I/N     grade only part I of N; auto takes the part that a Slurm array or a Kubernetes indexed Job has for
-                  this machine (scripts/cluster)
+  --shard I/N     grade only part I of N; with auto, the part that a Slurm array or a Kubernetes indexed Job assigns
+                  to this machine (scripts/cluster)
   --help          this text
 
-SUBMISSIONS.csv beside SUBMISSIONS adjusts points. Below a header line it has a line for each submission to adjust. Its
+SUBMISSIONS.csv beside SUBMISSIONS adjusts points: a header line, then a line for each submission to adjust. Its
 columns, in any order:
 
   name            of the submission, or the student's number on the platform
-  late            percent to take off, or days and percent of each: 20 or 2x10
+  late            percent to take off, or days and percent per day: 20 or 2x10
   points          of 100; replaces the result, lateness included
-  as              the command that builds it, if its trial by --as is to count
+  as              the command that builds it, to make its --as trial count
   reason          must not be empty
 
 Without judging anything:
 
-  --rescore DIR                    count the points of the results in DIR again by --rubric, and write them back
+  --rescore DIR                    recount the points of the results in DIR by --rubric, and write them back
   --merge PART...                  merge the results of parts of a class; --out names a new directory
   --alike SUBMISSIONS              write alike.csv into --out: the passages that submissions share, except those from
                                    --handout DIR; both may be repeated, for last year's class and each language
   --bundle gradescope|classroom50  pack the grader into --out: a zip, or a folder with a workflow and a zip
 
-Exit status: 0 all graded, 1 the grader failed at some, 2 it could not run, 130 interrupted.
+Exit status: 0 all graded, 1 the grader failed on some, 2 it could not run, 130 interrupted.
 
 examples:
   scripts/grade submissions
@@ -113,7 +113,7 @@ func parseFlags(args []string) (options, error) {
 	err := tool.Parse(f, args, usage, func() error {
 		folders, err := tool.Rest(f)
 		if err == nil && (o.jobs < 0 || o.runs < 1 || *seconds < 1) {
-			err = errors.New("--jobs, --runs and --timeout: at least 1")
+			err = errors.New("--jobs, --runs and --timeout must be at least 1")
 		}
 		return cmp.Or(err, o.take(folders))
 	})
@@ -164,22 +164,22 @@ func (o *options) take(folders []string) error {
 	case modes > 1:
 		return errors.New("--rescore, --merge, --alike and --bundle: one at a time")
 	case o.handouts != nil && o.alike == nil:
-		return errors.New("--handout: with --alike only")
+		return errors.New("--handout: only with --alike")
 	case o.merge && len(folders) == 0:
-		return errors.New("--merge: name the directories with the parts")
+		return errors.New("--merge: name the directories of the parts")
 	case o.merge:
 		o.parts = folders
 	case modes == 1 && len(folders) > 0:
 		return fmt.Errorf("unexpected argument %q", folders[0])
 	case o.as != "" && len(o.only) != 1:
-		return errors.New("--as: name one submission by --only")
+		return errors.New("--as: name one submission with --only")
 	case modes == 0 && len(folders) != 1:
 		return errors.New("name one folder or archive of submissions")
 	case modes == 0:
 		o.class = folders[0]
 	}
 	if _, known := defaultOut[o.bundle]; !known {
-		return fmt.Errorf("--bundle %s: it is %s or %s", o.bundle, gradescope, classroom50)
+		return fmt.Errorf("--bundle %s: must be %s or %s", o.bundle, gradescope, classroom50)
 	}
 	return nil
 }
@@ -199,7 +199,7 @@ func readRubric(file string) ([]rubric.Row, error) {
 	}
 	for _, row := range rows {
 		if _, known := rubric.Find(rubric.Standard(), row.ID); !known {
-			return nil, fmt.Errorf("%s: there are no specs for a row %q", file, row.ID)
+			return nil, fmt.Errorf("%s: no specs for row %q", file, row.ID)
 		}
 	}
 	return rows, nil
@@ -239,7 +239,8 @@ func (g *grader) prepareOut() error {
 	}
 	goesOn := g.o.resume || len(g.o.only) > 0
 	if len(entries) > 0 && !goesOn {
-		return fmt.Errorf("there are results in %s: --resume goes on with them, --only grades one again, --out names another directory", g.o.out)
+		return fmt.Errorf("there are results in %s: --resume continues them, --only grades one again, --out names another "+
+			"directory", g.o.out)
 	}
 	before, err := class.Load(g.o.out)
 	switch {
@@ -248,10 +249,10 @@ func (g *grader) prepareOut() error {
 	case err != nil:
 		return err
 	case before.Kit != g.kit:
-		return fmt.Errorf("the results in %s are of version %q of the kit, this is %q: --out names another directory",
+		return fmt.Errorf("the results in %s are from version %q of the kit, and this is %q: --out names another directory",
 			g.o.out, before.Kit, g.kit)
 	case before.NotJudged(g.o.rows) != "":
-		return fmt.Errorf("the row %q was not judged for the results in %s: --out names another directory",
+		return fmt.Errorf("row %q was not judged for the results in %s: --out names another directory",
 			before.NotJudged(g.o.rows), g.o.out)
 	}
 	if g.before = before.Submissions; g.o.rows == nil {

@@ -79,14 +79,14 @@ func (g *grader) openCages(tools []*os.File) (err error) {
 	if g.cages, err = cage.Open(g.room("cages"), g.toolchain.shares, tools); err == nil {
 		g.judging = make(chan struct{}, g.judges())
 		if !g.cages.MemoryLimited() {
-			fmt.Fprintln(os.Stderr, "grade: memory is limited for each process, not for a submission as a whole: no control groups")
+			fmt.Fprintln(os.Stderr, "grade: no control groups: memory is limited per process, not per submission")
 		}
 		return nil
 	}
 	if !g.o.unsafe {
 		return fmt.Errorf("%w\n--unsafe grades without a cage: submissions can then do whatever you can", err)
 	}
-	fmt.Fprintf(os.Stderr, "grade: %v\ngrade: submissions are not caged, one is graded at a time\n", err)
+	fmt.Fprintf(os.Stderr, "grade: %v\ngrade: submissions are not caged and are graded one at a time\n", err)
 	g.o.jobs = 1
 	g.toolchain.useInPlace()
 	g.judging = make(chan struct{}, 1)
@@ -181,7 +181,7 @@ func (g *grader) gradeOrLoad(ctx context.Context, item intake.Item, p *progress)
 		return &before, err
 	}
 	if g.o.as != "" && !had {
-		return nil, fmt.Errorf("%v was not graded yet: do it without --as first", item.Name)
+		return nil, fmt.Errorf("%v has not been graded yet: grade it without --as first", item.Name)
 	}
 	p.begin(item.Name)
 	if err := g.makeDir(item.Name.Dir(g.o.out)); err != nil {

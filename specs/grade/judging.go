@@ -119,7 +119,7 @@ func (a *attempt) judgeRows(ctx context.Context, log string, ids []string) ([]cl
 	}
 	rows, open := finished(found, ids)
 	if len(rows) < len(ids) {
-		return nil, fmt.Errorf("the judge ended with %d before it had judged %s: %s", exit, open,
+		return nil, fmt.Errorf("the judge exited with %d before it had judged %s: %s", exit, open,
 			oneLine(complaints.kept.String()))
 	}
 	return rows, nil

@@ -81,7 +81,8 @@ func (o options) grade() (status int, err error) {
 	defer g.close()
 	found, err := g.gradeClass(ctx)
 	if ctx.Err() != nil {
-		return exitInterrupted, fmt.Errorf("interrupted with %d of %d submissions graded: --resume goes on", g.graded, g.total)
+		return exitInterrupted, fmt.Errorf("interrupted with %d of %d submissions graded: --resume continues", g.graded,
+			g.total)
 	}
 	if err != nil {
 		return exitError, err

@@ -57,7 +57,7 @@ func TestRescoreAndMergeFromTheCommandLine(t *testing.T) {
 	}
 	out := filepath.Join(t.TempDir(), "whole")
 	text, status := said(t, append([]string{"--out", out, "--merge"}, parts...)...)
-	if status != 0 || !strings.Contains(text, "in all 6:") {
+	if status != 0 || !strings.Contains(text, "6 in all:") {
 		t.Errorf("--merge ends with %d: %s", status, text)
 	}
 	c, err := class.Load(out)
@@ -101,7 +101,7 @@ func TestOneGraderAtATime(t *testing.T) {
 	lock, err := results.Lock(out)
 	must(t, err)
 	for _, args := range [][]string{{"--rescore", out}, {t.TempDir(), "--resume", "--out", out}} {
-		if text, status := said(t, args...); status != 2 || !strings.Contains(text, "another grader is at work") {
+		if text, status := said(t, args...); status != 2 || !strings.Contains(text, "another grader is running") {
 			t.Errorf("grade %q ends with %d: %s", args, status, text)
 		}
 	}

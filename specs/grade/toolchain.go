@@ -148,7 +148,7 @@ func (o options) packBundle() error {
 		return err
 	}
 	if t.root == "" {
-		return errors.New("there is no go command on the PATH, whose Go would be packed")
+		return errors.New("there is no go command on the PATH, and its Go is what would be packed")
 	}
 	k := bundle.Kit{Programs: programs, GoRoot: t.root, Modules: map[string]string{}}
 	for _, share := range t.shares {

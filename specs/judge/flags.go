@@ -19,15 +19,15 @@ import (
 
 const usageEN = `usage: scripts/specs [flags]
 
-Judges a server and a client by the lab's contract.
+Judges a server and a client against the lab's contract.
 
-  --server BIN   the server (default: the one that is built here)
-  --client BIN   the client (default: the one that is built here)
+  --server BIN   the server (default: the one built here)
+  --client BIN   the client (default: the one built here)
   --id ID        judge this row only; may be repeated
   --step N       judge the rows of this step only; may be repeated
-  --next         go step by step, and stop at the first step that fails
+  --next         go step by step and stop at the first that fails
   --verbose      show every failed row in full, with what /proc and the logs say
-  --json FILE    write the result as JSON, too
+  --json FILE    also write the result as JSON
   --stream       print only JSON: a line when a row begins, and one when it has been judged
   --lang es      everything in Spanish
   --jobs N       rows judged at a time (default 4)

@@ -18,15 +18,15 @@ daemon, as the kernel sees it: a lane for each process, time downwards, the
 system calls that matter with the step of the lab that each belongs to, and what
 is wrong marked with !!. A step is judged as the specs judge it, from what /proc
 shows when the start is over; the calls show how it came about. Then sends the
-server a few requests, shows how its threads take and answer them, ends it, and
+server a few requests, shows how its threads receive and answer them, ends it, and
 removes its queues and PID files.
 
 The server is started as the specs start one: files open at descriptors up to
 1023, signals ignored and blocked, umask 077, junk in the environment, a
-controlling terminal. A program that opens no queue is judged as a daemon only,
+controlling terminal. A program that opens no queue is judged only as a daemon,
 and is sent no requests.
 
-  --html FILE     write the picture as a page, too
+  --html FILE     also write the picture as a page
   --lang es       everything in Spanish
   --daemon-only   the program uses no queue, or none with this protocol
   --help          this text

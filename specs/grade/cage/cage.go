@@ -106,7 +106,8 @@ func (c *Cages) reachableForAll() error {
 			return err
 		}
 		if info.Mode()&0o001 == 0 {
-			return fmt.Errorf("make a cage in %s: not every user may enter %s; set TMPDIR to a directory like /tmp", c.work, dir)
+			return fmt.Errorf("make a cage in %s: not every user may enter %s; set TMPDIR to a directory such as /tmp",
+				c.work, dir)
 		}
 	}
 	return nil
@@ -147,7 +148,7 @@ func (c *Cages) probe() error {
 	defer cancel()
 	exit, err := c.Run(ctx, Job{Command: []string{"/bin/true"}, Stdout: &said, Stderr: &said})
 	if err == nil && exit != 0 {
-		err = fmt.Errorf("/bin/true in a cage ended with %d: %s", exit, said.String())
+		err = fmt.Errorf("/bin/true in a cage exited with %d: %s", exit, said.String())
 	}
 	return err
 }
@@ -232,9 +233,9 @@ func (c *Cages) orders(job Job) orders {
 func explain(err error) error {
 	switch {
 	case errors.Is(err, unix.EINVAL):
-		return fmt.Errorf("%w: this root has no other users' identities to give, as in many containers", err)
+		return fmt.Errorf("%w: root here cannot assign other users' IDs, as in many containers", err)
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES), errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EUSERS):
-		return fmt.Errorf("%w: does this machine allow you user namespaces? See user_namespaces(7)", err)
+		return fmt.Errorf("%w: does this machine let you create user namespaces? See user_namespaces(7)", err)
 	}
 	return err
 }

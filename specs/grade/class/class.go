@@ -219,7 +219,7 @@ func Load(out string) (Class, error) {
 		return c, err
 	}
 	if c.Format != Format {
-		return c, fmt.Errorf("%s: its format is %q, not %q", file, c.Format, Format)
+		return c, fmt.Errorf("%s: format %q, not %q", file, c.Format, Format)
 	}
 	return c, nil
 }
@@ -243,7 +243,7 @@ func LoadSubmission(out string, name Name) (Submission, error) {
 		return s, err
 	}
 	if s.Name != name {
-		return s, fmt.Errorf("%s: it is about %q, not %q", file, s.Name, name)
+		return s, fmt.Errorf("%s: about %q, not %q", file, s.Name, name)
 	}
 	return s, nil
 }

@@ -53,7 +53,7 @@ func write(file string, content []byte) error {
 // endings tell the author why a submission was not graded, or not completely.
 var endings = map[class.Verdict]rubric.Text{
 	class.NoBuild: {EN: "It does not build", ES: "No compila"},
-	class.Timeout: {EN: "Judging it took too long. The rows judged before that count",
+	class.Timeout: {EN: "Judging took too long. The rows judged before that count",
 		ES: "Evaluarla tardó demasiado. Cuenta lo evaluado hasta entonces"},
 	class.GraderFailed: {EN: "The grader failed, not the submission. No points are given or taken",
 		ES: "Falló el evaluador, no la entrega. No se dan ni se quitan puntos"},

@@ -40,7 +40,7 @@ func gradescope(s class.Submission, rows []rubric.Row) object {
 			output = strings.TrimSpace(fmt.Sprintf("%d of %d points.\n%s", got, of, output))
 		}
 		if of < rubric.Total {
-			output += fmt.Sprintf("\n%d points could not be earned, because their tests could not run here.",
+			output += fmt.Sprintf("\n%d points could not be earned because their tests could not run here.",
 				rubric.Total-of)
 		}
 	}

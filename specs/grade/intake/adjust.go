@@ -51,7 +51,7 @@ func Adjustments(path string, items []Item) (map[class.Name]class.Adjustment, er
 		}
 		name, a, lineErr := adjustment(head, line, items)
 		if _, twice := adjust[name]; twice {
-			lineErr = fmt.Errorf("%v is there twice", name)
+			lineErr = fmt.Errorf("%v appears twice", name)
 		}
 		if lineErr != nil {
 			at, _ := r.FieldPos(0)
@@ -79,7 +79,7 @@ func adjustment(head, line []string, items []Item) (name class.Name, a class.Adj
 			if value != "" {
 				points, atoiErr := strconv.Atoi(value)
 				if a.Points = &points; atoiErr != nil || points < 0 || points > rubric.Total {
-					columnErr = fmt.Errorf("points %q: a whole number from 0 to %d is needed", value, rubric.Total)
+					columnErr = fmt.Errorf("points %q: must be a whole number from 0 to %d", value, rubric.Total)
 				}
 			}
 		case "as":
@@ -87,12 +87,12 @@ func adjustment(head, line []string, items []Item) (name class.Name, a class.Adj
 		case "reason":
 			a.Reason = value
 		default:
-			columnErr = fmt.Errorf("no column %q is known", column)
+			columnErr = fmt.Errorf("unknown column %q", column)
 		}
 		err = errors.Join(err, columnErr)
 	}
 	if err == nil && a.Reason == "" {
-		err = errors.New("without a reason")
+		err = errors.New("no reason given")
 	}
 	return name, a, err
 }
@@ -120,7 +120,7 @@ func Find(items []Item, name string) (Item, error) {
 	if len(own) == 1 {
 		return own[0], nil
 	}
-	return Item{}, fmt.Errorf("nobody is called %q: names are as in grades.csv, or the number on the platform", name)
+	return Item{}, fmt.Errorf("no submission is called %q: use its name in grades.csv, or the number on the platform", name)
 }
 
 // late reads percent, or days and the percent of each.
@@ -136,7 +136,7 @@ func late(text string) (percent int, err error) {
 		percent *= of
 	}
 	if err != nil || percent < 0 {
-		return 0, fmt.Errorf("late %q: it is percent, as 20, or days and percent of each, as 2x10", text)
+		return 0, fmt.Errorf("late %q: must be a percentage, such as 20, or days and percent per day, such as 2x10", text)
 	}
 	return min(percent, 100), nil
 }

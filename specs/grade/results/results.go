@@ -28,7 +28,7 @@ func Lock(out string) (*os.File, error) {
 		return nil, err
 	}
 	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
-		return nil, errors.Join(fmt.Errorf("%s: another grader is at work there: %w", out, err), dir.Close())
+		return nil, errors.Join(fmt.Errorf("%s: another grader is running there: %w", out, err), dir.Close())
 	}
 	return dir, nil
 }
@@ -74,7 +74,7 @@ func Rescore(out string, rows []rubric.Row) (class.Class, error) {
 func load(dir string) (class.Class, error) {
 	c, err := class.Load(dir)
 	if err == nil && c.Ended.IsZero() {
-		err = fmt.Errorf("grading %s has not ended: --resume goes on with it", dir)
+		err = fmt.Errorf("grading %s has not finished: --resume continues it", dir)
 	}
 	return c, err
 }
@@ -116,7 +116,7 @@ func join(parts []string) (whole class.Class, from map[class.Name]string, err er
 		case part.Kit != whole.Kit:
 			return whole, nil, fmt.Errorf("%s was graded by version %q of the kit, %s by %q", dir, part.Kit, parts[0], whole.Kit)
 		case !reflect.DeepEqual(part.Rubric, whole.Rubric):
-			return whole, nil, fmt.Errorf("%s has another rubric than %s; rescore one of them first", dir, parts[0])
+			return whole, nil, fmt.Errorf("%s and %s have different rubrics; rescore one of them first", dir, parts[0])
 		}
 		for _, s := range part.Submissions {
 			if first, ok := from[s.Name]; ok {

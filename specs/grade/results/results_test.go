@@ -150,7 +150,7 @@ func TestMergeRefuses(t *testing.T) {
 		"a submission twice": {append(dirs, dirs[0]), "is in"},
 		"another kit":        {[]string{dirs[0], saved(kit, 1)}, "version"},
 		"another rubric":     {[]string{dirs[0], saved(weights, 1)}, "rubric"},
-		"a grader killed":    {[]string{dirs[0], saved(killed, 1)}, "has not ended"},
+		"a grader killed":    {[]string{dirs[0], saved(killed, 1)}, "has not finished"},
 		"no class":           {[]string{dirs[0], t.TempDir()}, "class.json"},
 	} {
 		out := filepath.Join(t.TempDir(), "new")

@@ -28,7 +28,7 @@ func Parse(text string) (Shard, error) {
 	count, countErr := strconv.Atoi(n)
 	s := Shard{index, count}
 	if indexErr != nil || countErr != nil || !s.valid() {
-		return s, fmt.Errorf("shard %q: it is I/N with I from 1 to N, or auto", text)
+		return s, fmt.Errorf("shard %q: must be I/N with I from 1 to N, or auto", text)
 	}
 	return s, nil
 }
@@ -43,7 +43,7 @@ func fromEnvironment() (s Shard, err error) {
 	number := func(name, unset string) int {
 		n, convErr := strconv.Atoi(cmp.Or(os.Getenv(name), unset))
 		if convErr != nil {
-			err = errors.Join(err, fmt.Errorf("%s=%q is no number", name, os.Getenv(name)))
+			err = errors.Join(err, fmt.Errorf("%s=%q is not a number", name, os.Getenv(name)))
 		}
 		return n
 	}
@@ -62,7 +62,7 @@ func fromEnvironment() (s Shard, err error) {
 		return s, errors.New("shard: neither SLURM_ARRAY_TASK_ID nor JOB_COMPLETION_INDEX is in the environment")
 	}
 	if err == nil && !s.valid() {
-		err = fmt.Errorf("there is no part %d/%d: number an array without gaps", s.Index, s.Count)
+		err = fmt.Errorf("there is no part %d/%d: number the array without gaps", s.Index, s.Count)
 	}
 	if err != nil {
 		return s, fmt.Errorf("shard: the environment: %w", err)
