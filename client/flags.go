@@ -21,9 +21,9 @@ Fetches PATH, a file below the directory that mqfiled serves, over POSIX
 message queues.
 
   --queue /NAME   the server's request queue (default ` + wire.DefaultQueue + `)
-  -o FILE         write to FILE, which appears whole or not at all; a FILE that
-                  is a device or a FIFO is written through (default: stdout)
-  --wait SECONDS  how long to wait for room when this user's queues take up all
+  -o FILE         write to FILE, which appears whole or not at all; a device or
+                  FIFO is written to directly (default: stdout)
+  --wait SECONDS  how long to wait for room when this user's queues use up all
                   that RLIMIT_MSGQUEUE allows (default 30); ls /dev/mqueue lists
                   them, rm there removes one that a killed client left behind
   --version       print the release
@@ -64,7 +64,7 @@ func parse(args []string) (options, error) {
 		return options{print: version.Line("mqfile")}, nil
 	}
 	if err == nil && len(paths) != 1 {
-		err = fmt.Errorf("one PATH is needed, not %d", len(paths))
+		err = fmt.Errorf("expected one PATH, not %d", len(paths))
 	}
 	if err != nil {
 		return o, usageError(err)

@@ -25,7 +25,7 @@ func run(args []string) error {
 		return stdio.Print(opts.print)
 	}
 	//lab:begin output exit cleanup: send-request
-	//lab:instead return fmt.Errorf("%s is not asked for anything yet", opts.queue)
+	//lab:instead return fmt.Errorf("no request is sent to %s yet", opts.queue)
 	if err := checkDescriptors(); err != nil {
 		return err
 	}

@@ -63,7 +63,7 @@ func (o *output) create(place string, replaced *syscall.Stat_t) (err error) {
 		return o.failed("open the directory of", err)
 	}
 	if !o.unchanged(replaced) {
-		return o.failed("replace", errors.New("a symbolic link that leads nowhere, or changed meanwhile"))
+		return o.failed("replace", errors.New("a dangling symbolic link, or one that changed meanwhile"))
 	}
 	perm := uint32(0o666)
 	if replaced != nil {

@@ -21,7 +21,7 @@ func status(pidFile string) error {
 	if pid == 0 {
 		return fmt.Errorf("%w (%q)", daemon.ErrNotRunning, pidFile)
 	}
-	return stdio.Print(fmt.Sprintf("mqfiled runs as PID %d (%q)\n", pid, pidFile))
+	return stdio.Print(fmt.Sprintf("mqfiled is running as PID %d (%q)\n", pid, pidFile))
 }
 
 func stop(pidFile string) error {

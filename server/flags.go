@@ -36,7 +36,7 @@ const moreUsage = `  --transfers N    most transfers at a time (default %d)
   --status         report whether the daemon is running
   --stop           stop the daemon and wait for its end
 
-exit status: 0 done, 1 it failed, 2 usage, 3 --status and --stop: not running
+exit status: 0 done, 1 failed, 2 usage, 3 not running (--status and --stop)
 
 examples:
   mqfiled --root /srv/files && mqfile notes.txt
@@ -100,7 +100,7 @@ func parseFlags(args []string) (options, error) {
 	}
 	//lab:begin
 	if err == nil && o.status && o.stop {
-		err = errors.New("--status and --stop exclude each other")
+		err = errors.New("--status and --stop are mutually exclusive")
 	}
 	//lab:end
 	switch {

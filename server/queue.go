@@ -98,7 +98,7 @@ func (s *server) checkQueue() {
 	if errors.Is(err, os.ErrClosed) || err == nil && st.Nlink == 0 {
 		go s.answerAll(s.takeRest())
 		if err = s.replaceQueue(); err == nil {
-			s.log.Printf("queue %q: somebody unlinked it: made again", s.Queue)
+			s.log.Printf("queue %q: unlinked by somebody, made again", s.Queue)
 		}
 	} else if status, statusErr := q.Status(); statusErr == nil && status.NotifyPID != os.Getpid() {
 		if err = s.register(q); errors.Is(err, unix.EBUSY) {

@@ -161,7 +161,7 @@ func mustBeRegular(mode uint32) error {
 func (f file) mustBeEmpty() error {
 	n, err := unix.Pread(f.fd, make([]byte, 1), 0)
 	if n > 0 {
-		return errors.New("its file system does not tell its size")
+		return errors.New("its file system does not report its size")
 	}
 	return err
 }

@@ -49,7 +49,7 @@ func (s *server) awaitEnd(end <-chan os.Signal) {
 func (s *server) reopenLog(hangup <-chan os.Signal) {
 	for range hangup {
 		if err := s.log.Reopen(); err != nil {
-			s.log.Printf("SIGHUP: the log stays as it is: %v", err)
+			s.log.Printf("SIGHUP: log not reopened: %v", err)
 		} else {
 			s.log.Printf("SIGHUP: log reopened")
 		}

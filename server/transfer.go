@@ -38,7 +38,7 @@ func (s *server) logAnswer(r wire.Request, sent int64, took time.Duration, err e
 	s.log.Boundedf("sent %s to %s, PID %d: %d bytes in %v", log.Outside(r.Path), log.Outside(r.Reply), r.PID, sent, took)
 }
 
-var errShrunk = errors.New("the file became shorter while it was sent")
+var errShrunk = errors.New("the file shrank while it was being sent")
 
 // leasePause is the time between attempts to open a file under a lease.
 const leasePause = 20 * time.Millisecond

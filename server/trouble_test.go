@@ -256,7 +256,7 @@ func TestALogThatCannotBeOpenedAgainStays(t *testing.T) {
 	eventually(t, "the old log says so", func() bool {
 		log, err := os.ReadFile(old)
 		must(t, err)
-		return strings.Contains(string(log), "the log stays as it is")
+		return strings.Contains(string(log), "log not reopened")
 	})
 	mustServe(t, s)
 }
@@ -374,7 +374,7 @@ func TestAQueueThatIsServedIsLeftToItsServer(t *testing.T) {
 	second := place(t)
 	second.Queue = s.Queue
 	_, err := programs.StartServer(t.Context(), second, harness.Setting{})
-	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("process %d is registered already", s.PID)) {
+	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("process %d is already registered", s.PID)) {
 		t.Error(err)
 	}
 	if status, _, err := harness.QueueStatus(s.Queue); err != nil || status.NotifyPID != s.PID {

@@ -19,7 +19,7 @@ var (
 	errClientGone = errors.New("the client has ended")
 	errStalled    = errors.New("the client took nothing for too long")
 	errStopping   = errors.New("the server is stopping")
-	errTooMany    = errors.New("too many transfers of this user at once")
+	errTooMany    = errors.New("too many transfers for this user at once")
 )
 
 // client bounds how long a transfer blocks: until its client dies or takes nothing for the stall time, or the server

@@ -361,7 +361,7 @@ int main(int argc, char *argv[])
 
     //lab:begin output exit cleanup: send-request
     //lab:instead (void)file;
-    //lab:instead die(EXIT_FAILED, "%s is not asked for anything yet", queue);
+    //lab:instead die(EXIT_FAILED, "no request is sent to %s yet", queue);
     handle_signals();
     fetch(queue, argv[optind], file);
     return EXIT_SUCCESS;

@@ -194,7 +194,7 @@ static const char *open_file(struct transfer *t)
     why = open_regular(t, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     /* Files of /proc say that they are empty, and are not (proc(5)). */
     if (why == NULL && t->size == 0 && pread(t->file, &byte, 1, 0) != 0)
-        why = "its file system does not tell its size";
+        why = "its file system does not report its size";
     return why;
 }
 //lab:end
@@ -207,7 +207,7 @@ static const char *read_whole(int file, char *buffer, size_t length)
         ssize_t n = read(file, buffer + done, length - done);
 
         if (n == 0)
-            return "the file became shorter";
+            return "the file shrank while it was being sent";
         if (n == -1 && errno != EINTR)
             return strerror(errno);
         if (n > 0)

@@ -63,7 +63,7 @@ func run(t *testing.T, cmd *exec.Cmd) (said string, err error) {
 func TestInAPIDNamespace(t *testing.T) {
 	for as, want := range map[string]string{
 		"original": "apart: PID 1 cannot start a daemon: when it exits, the kernel kills its whole PID namespace\n",
-		"child":    "apart: /proc is not of this PID namespace: ",
+		"child":    "apart: /proc belongs to another PID namespace: ",
 	} {
 		cmd := parts.Command(as)
 		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID}

@@ -14,7 +14,7 @@ func closeDescriptors() error {
 	//lab:begin fds
 	//lab:instead return nil
 	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
-		return fmt.Errorf("close_range (Linux 5.11 or newer is needed): %w", err)
+		return fmt.Errorf("close_range (needs Linux 5.11 or newer): %w", err)
 	}
 	return nil
 	//lab:end

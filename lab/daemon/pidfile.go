@@ -50,7 +50,7 @@ func (e *RunningError) Error() string {
 // retry waits for these to pass.
 var (
 	errReplaced = errors.New("unlinked or replaced between open and lock")
-	errUnnamed  = errors.New("locked by a process that it does not name")
+	errUnnamed  = errors.New("locked by a process other than the one it names")
 )
 
 //lab:end

@@ -223,7 +223,7 @@ func TestAStrangerWithTheLockIsNamed(t *testing.T) {
 	must(t, err)
 	defer f.Close()
 	must(t, unix.Flock(int(f.Fd()), unix.LOCK_SH))
-	want := fmt.Sprintf("locked by a process that it does not name, PID %d", os.Getpid())
+	want := fmt.Sprintf("locked by a process other than the one it names, PID %d", os.Getpid())
 	if _, err := daemon.LockPIDFile(path); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v", err)
 	}

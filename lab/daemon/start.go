@@ -62,9 +62,9 @@ func checkNamespace() error {
 	case pid == 1:
 		return errors.New("PID 1 cannot start a daemon: when it exits, the kernel kills its whole PID namespace")
 	case err != nil:
-		return fmt.Errorf("/proc is not of this PID namespace: %w", err)
+		return fmt.Errorf("/proc belongs to another PID namespace: %w", err)
 	case self != strconv.Itoa(pid):
-		return fmt.Errorf("/proc is not of this PID namespace: this is PID %d, and %s there", pid, self)
+		return fmt.Errorf("/proc belongs to another PID namespace: this is PID %d here, and %s there", pid, self)
 	}
 	return nil
 }

@@ -20,8 +20,8 @@ import (
 
 const usage = `usage: scripts/handout [--lang en|es] go|c DIR
 
-Makes DIR, a student's folder: server and client in Go or C that build at once, with a TODO for each part that is to be
-written, the specs as programs, and the guide. DIR must not exist yet, or be empty.
+Makes DIR, a student's folder: server and client in Go or C that build at once, with a TODO for each part to write,
+the specs as programs, and the guide. DIR must not exist yet or must be empty.
 
   --lang en|es   language of README, guide, comments and TODOs (default en)
   --help         this text
@@ -43,7 +43,7 @@ func main() {
 		fmt.Fprintf(os.Stderr, "handout: %v\n", err)
 		os.Exit(1)
 	}
-	made := map[string]string{"en": "%[1]s: go on with %[1]s/README.md\n", "es": "%[1]s: sigue con %[1]s/README.md\n"}
+	made := map[string]string{"en": "%[1]s: continue with %[1]s/README.md\n", "es": "%[1]s: sigue con %[1]s/README.md\n"}
 	fmt.Printf(made[o.lang], o.dir)
 }
 

@@ -47,13 +47,13 @@ func (t *todos) writer(file string) func(ids []string, key, indent string) []str
 		var text []string
 		own, known := t.texts[key]
 		if key != "" && !known {
-			t.err = fmt.Errorf("%s: a mark names %q, which todos.json has not", file, key)
+			t.err = fmt.Errorf("%s: a mark names %q, which todos.json does not have", file, key)
 		}
 		margin := room(file, indent, form)
 		for _, id := range ids {
 			row, ok := rubric.Find(t.rows, id)
 			if !ok {
-				t.err = fmt.Errorf("%s: a mark names %q, which is no row of the rubric", file, id)
+				t.err = fmt.Errorf("%s: a mark names %q, which is not a row of the rubric", file, id)
 				return nil
 			}
 			text = append(text, finding.Fold(t.text(row, key == "" && !told[id]), margin)...)

@@ -72,7 +72,7 @@ func openFile(path string, uid, gid int) (fd int, err error) {
 		if err = unix.Fchown(fd, uid, gid); err != nil {
 			unix.Unlink(path)
 			unix.Close(fd)
-			return -1, fmt.Errorf("cannot become user %d's and group %d's: %w", uid, gid, err)
+			return -1, fmt.Errorf("change owner to user %d, group %d: %w", uid, gid, err)
 		}
 	case err == unix.EEXIST:
 		fd, err = unix.Open(path, flags, 0)

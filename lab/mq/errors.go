@@ -66,7 +66,7 @@ var badName = map[unix.Errno]string{
 var plain = map[saying]string{
 	{"open", unix.ENOENT}:       "no such queue",
 	{"unlink", unix.ENOENT}:     "no such queue",
-	{"open", unix.EEXIST}:       "the queue exists already",
+	{"open", unix.EEXIST}:       "the queue already exists",
 	{"unlink", unix.EACCES}:     "the queue is another user's",
 	{"inherit", unix.EBADF}:     "not the descriptor of a queue",
 	{"send", unix.EAGAIN}:       "the queue is full",
@@ -75,7 +75,7 @@ var plain = map[saying]string{
 	{"receive", unix.EAGAIN}:    "the queue is empty",
 	{"receive", unix.ETIMEDOUT}: "the queue stayed empty until the deadline",
 	{"receive", unix.EBADF}:     "the queue was opened for sending only",
-	{"receive", unix.EINVAL}:    "the deadline is no valid time",
+	{"receive", unix.EINVAL}:    "the deadline is not a valid time",
 	{"status", unix.EBADF}:      "the queue was opened for sending only",
 	{"notify", unix.EBUSY}:      "another registration is in force",
 	{"notify", unix.EINVAL}:     "no function, or no such signal",

@@ -25,7 +25,7 @@ func TestOpenErrors(t *testing.T) {
 		text  string
 	}{
 		{missing, os.O_RDWR, nil, os.ErrNotExist, "open: no such queue"},
-		{there, os.O_RDWR | os.O_CREATE | os.O_EXCL, nil, os.ErrExist, "exists already"},
+		{there, os.O_RDWR | os.O_CREATE | os.O_EXCL, nil, os.ErrExist, "already exists"},
 		{there, os.O_RDWR | os.O_WRONLY, nil, unix.EINVAL, "invalid argument"},
 		{missing, os.O_RDWR | os.O_CREATE, &mq.Attr{MaxMsg: 0, MsgSize: 1}, unix.EINVAL, "must be positive"},
 		{missing, os.O_RDWR | os.O_CREATE, &mq.Attr{MaxMsg: 1, MsgSize: -1}, unix.EINVAL, "must be positive"},
@@ -71,19 +71,19 @@ func TestErrorTexts(t *testing.T) {
 			[]error{q.Send(ctx, nil, 32768), q.TrySend(nil, 32768), b.Send(nil, 32768)}},
 		{unix.EINVAL, fmt.Sprint("send: priority ", uint(math.MaxUint), ", the highest is 32767"),
 			[]error{q.Send(ctx, nil, math.MaxUint), q.TrySend(nil, math.MaxUint), b.Send(nil, math.MaxUint)}},
-		{unix.EINVAL, "send: the deadline is no valid time", []error{b.TimedSend(nil, 0, never)}},
+		{unix.EINVAL, "send: the deadline is not a valid time", []error{b.TimedSend(nil, 0, never)}},
 		{unix.EBADF, "send: the queue was opened for receiving only", []error{r.Send(ctx, nil, 0), r.TrySend(nil, 0)}},
 		{unix.EMSGSIZE, "receive: a buffer of 15 bytes, the queue's messages have up to 16",
 			[]error{err2(q.Receive(ctx, short)), err2(q.TryReceive(short)), err2(b.TryReceive(short))}},
 		{unix.EMSGSIZE, "receive: a buffer of 0 bytes, the queue's messages have up to 16",
 			[]error{err2(q.Receive(ctx, nil)), err2(q.TryReceive(nil))}},
-		{unix.EINVAL, "receive: the deadline is no valid time", []error{err2(b.TimedReceive(buf, never))}},
+		{unix.EINVAL, "receive: the deadline is not a valid time", []error{err2(b.TimedReceive(buf, never))}},
 		{unix.ETIMEDOUT, "receive: the queue stayed empty until the deadline", []error{timedOut}},
 		{unix.EBADF, "receive: the queue was opened for sending only",
 			[]error{err2(w.Receive(ctx, buf)), err2(w.TryReceive(buf))}},
 		{unix.EBADF, "status: the queue was opened for sending only", []error{noStatus}},
 		{unix.EINVAL, "notify: no function, or no such signal", []error{q.Notify(nil), q.NotifySignal(65, 0)}},
-		{unix.EBUSY, "notify: this process is registered already",
+		{unix.EBUSY, "notify: this process is already registered",
 			[]error{q.Notify(func(mq.Event) { t.Error("called for a registration that failed") }), q.NotifyNone()}},
 	} {
 		for _, err := range c.errs {

@@ -94,7 +94,7 @@ func (h *handle) explainSend(size int, prio uint, err error) error {
 	}
 	e := h.explainWait("send", "a message of %d bytes, the queue takes %d", size, err)
 	if err == unix.EINVAL {
-		e.note = "the deadline is no valid time"
+		e.note = "the deadline is not a valid time"
 		if prio > maxPriority {
 			e.note = fmt.Sprintf("priority %d, the highest is %d", prio, maxPriority)
 		}
@@ -133,9 +133,9 @@ func (h *handle) explain(op string, err error) error {
 		switch s, err := readStatus(h.fd); {
 		case err != nil || s.NotifyPID == 0: // opened with O_WRONLY, or the process is in another PID namespace
 		case s.NotifyPID == os.Getpid():
-			e.note = "this process is registered already"
+			e.note = "this process is already registered"
 		default:
-			e.note = fmt.Sprintf("process %d is registered already", s.NotifyPID)
+			e.note = fmt.Sprintf("process %d is already registered", s.NotifyPID)
 		}
 	}
 	return e

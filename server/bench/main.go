@@ -65,7 +65,7 @@ func parseFlags(args []string) (o options, err error) {
 		case o.work == "":
 			return errors.New("no programs: start it with scripts/bench")
 		case o.rounds < 0:
-			return errors.New("--rounds is negative")
+			return errors.New("--rounds must not be negative")
 		}
 		return nil
 	})

@@ -61,7 +61,7 @@ func parseFlags(args []string) (o options, err error) {
 			o.starved, err = strconv.ParseFloat(value, 64)
 		}
 		if !(o.starved >= 1 && o.starved <= 100) {
-			err = errors.New("a percentage from 1 to 100 is needed")
+			err = errors.New("must be a percentage from 1 to 100")
 		}
 		return err
 	})
@@ -70,7 +70,7 @@ func parseFlags(args []string) (o options, err error) {
 		minutes, err := strconv.ParseFloat(cmp.Or(f.Arg(0), "1"), 64)
 		switch {
 		case err != nil, f.NArg() > 1, !(minutes > 0 && minutes <= 1e6):
-			return fmt.Errorf("%q: one number of minutes is needed", f.Args())
+			return fmt.Errorf("%q: must be one number of minutes", f.Args())
 		case o.work == "":
 			return errors.New("no programs: start it with scripts/soak")
 		}

@@ -49,7 +49,7 @@ func (s *session) start(ctx context.Context) (err error) {
 	for end := harness.Now() + harness.Patience; ; pause(ctx, 10*time.Millisecond) {
 		s.server, err = s.programs.StartServer(ctx, s.place, harness.Setting{}, "--stall", fmt.Sprint(stall.Seconds()))
 		s.living.Store(s.server)
-		if err == nil || !strings.Contains(err.Error(), "registered already") || harness.Now() > end {
+		if err == nil || !strings.Contains(err.Error(), "already registered") || harness.Now() > end {
 			return err
 		}
 		s.count("operator: starts that a hostile registration prevented")

@@ -173,8 +173,8 @@ var _ = Describe("the baseline's client removes its queue", func() {
 		start("client", args...).mustEnd(code, HavePrefix("svfile: "+reason))
 	},
 		Entry("no server", 3, "no server: msgget with key 0x00000001: no such file or directory", "--key", "1", "file"),
-		Entry("no path", 2, "one PATH is needed, not 0"),
-		Entry("two paths", 2, "one PATH is needed, not 2", "a", "b"),
+		Entry("no path", 2, "expected one PATH, not 0"),
+		Entry("two paths", 2, "expected one PATH, not 2", "a", "b"),
 		Entry("an unknown flag", 2, "no flag --no-such-flag", "--no-such-flag", "a"),
 		Entry("the key IPC_PRIVATE", 2, "--key \"0\": ", "--key=0", "a"),
 		Entry("a path too long for any request", 2, "the path is longer than 4095 bytes", strings.Repeat("p", 4096)),

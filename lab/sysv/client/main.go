@@ -84,7 +84,7 @@ func main() {
 	f.Var(&key, "key", "")
 	err := tool.Parse(f, os.Args[1:], usage, func() (err error) {
 		if path = f.Arg(0); f.NArg() != 1 {
-			return fmt.Errorf("one PATH is needed, not %d", f.NArg())
+			return fmt.Errorf("expected one PATH, not %d", f.NArg())
 		}
 		_, err = wire.Request{Path: path}.Message()
 		return err

@@ -35,7 +35,7 @@ func main() {
 	million := f.Bool("million", false, "")
 	err := tool.Parse(f, os.Args[1:], usage, func() error {
 		if f.NArg() > 0 || *rounds < 1 {
-			return errors.New("--rounds is at least 1, and no other argument is known")
+			return errors.New("--rounds must be at least 1, and there are no other arguments")
 		}
 		return nil
 	})

@@ -408,7 +408,7 @@ private:
         if (!S_ISREG(status.st_mode))
             throw std::runtime_error(S_ISDIR(status.st_mode) ? message_of(EISDIR) : "not a regular file");
         if (status.st_size == 0 && pread(file.get(), &byte, 1, 0) != 0) // as in /proc
-            throw std::runtime_error("its file system does not tell its size");
+            throw std::runtime_error("its file system does not report its size");
 
         std::uint64_t left = status.st_size;
         std::vector<char> buffer(std::min<std::uint64_t>(left, client.shape.mq_msgsize));
@@ -418,7 +418,7 @@ private:
             for (std::size_t have = 0; have < wanted;) {
                 const ssize_t n = read(file.get(), buffer.data() + have, wanted - have);
                 if (n == 0 || (n == -1 && errno != EINTR))
-                    throw std::runtime_error(n == 0 ? "the file became shorter" : message_of(errno));
+                    throw std::runtime_error(n == 0 ? "the file shrank while it was being sent" : message_of(errno));
                 have += std::max<ssize_t>(n, 0);
             }
             send(client, Data, {buffer.data(), wanted}, stall_);

@@ -319,12 +319,12 @@ class Server:
                 raise OSError(errno.EINVAL, "not a regular file")
             left = status.st_size
             if left == 0 and file.read(1):
-                raise OSError(errno.EINVAL, "its file system does not tell its size")
+                raise OSError(errno.EINVAL, "its file system does not report its size")
             self.send(client, INFO, struct.pack("=Q", left), self.stall)
             while left > 0:
                 piece = file.read(min(left, client.piece))
                 if not piece:
-                    raise OSError(errno.EIO, "the file became shorter")
+                    raise OSError(errno.EIO, "the file shrank while it was being sent")
                 self.send(client, DATA, piece, self.stall)
                 left -= len(piece)
             self.send(client, END, b"", self.stall)
