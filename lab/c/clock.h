@@ -1,6 +1,6 @@
 //lab:give
 
-/* Time that nobody sets: for how long something took, not for dates. */
+/* A clock that nobody can set: for durations, not for dates. */
 #ifndef CLOCK_H
 #define CLOCK_H
 

@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 //lab:begin
-/* One piece of news.  Below PIPE_BUF a write(2) is whole or not at all. */
+/* One report.  A write(2) of up to PIPE_BUF bytes is atomic. */
 struct report {
     enum news news;
     pid_t daemon;
@@ -45,7 +45,7 @@ static bool send_report(enum news news, const char *reason)
     struct report report = {.news = news, .daemon = getpid()};
     size_t length = strlen(reason), most = sizeof report.reason - 1;
 
-    /* Of one with a long name the end says why. */
+    /* If a long name makes it too long, the end says why. */
     strcpy(report.reason, length > most ? reason + length - most : reason);
     return write(report_out, &report, sizeof report) == sizeof report;
 }
@@ -65,7 +65,7 @@ void fail(const char *format, ...)
 
     //lab:begin failure
     if (report_out != -1) {
-        /* First undo, then tell: who reads the news finds everything gone. */
+        /* Undo first, then report: by then everything is gone. */
         if (undo_start != NULL)
             undo_start();
         send_report(FAILED, reason);
@@ -157,8 +157,8 @@ static bool is_kept(const char *variable)
 //lab:end
 
 /*
- * Step 4.  Without an exec the kernel goes on showing the starter's block in
- * /proc/PID/environ (proc(5)), so what goes is also blanked.
+ * Step 4.  Without an exec the kernel keeps showing the starter's block in
+ * /proc/PID/environ (proc(5)), so removed variables are also blanked.
  */
 void clean_environment(void)
 {
@@ -196,8 +196,8 @@ bool double_fork(void)
     pid_t grandchild;
 
     if (getpid() == 1)
-        fail("PID 1 cannot start a daemon: its end is that of all processes "
-             "in its PID namespace");
+        fail("PID 1 cannot start a daemon: when it exits, the kernel kills "
+             "its whole PID namespace");
     if (pipe2(ends, O_CLOEXEC) == -1)
         fail("pipe: %m");
     middle = fork();
@@ -237,7 +237,7 @@ void connect_stdio(void)
     //lab:end
 }
 
-/* Step 7: modes given to open(2) and others are taken as they are. */
+/* Step 7: modes given to open(2) and the like are used as they are. */
 void reset_umask(void)
 {
     //lab:begin umask
@@ -256,9 +256,9 @@ void change_directory(void)
 
 //lab:begin
 /*
- * setresuid(2) clears the capabilities of a former root only while no
- * securebit tells it otherwise, and a starter may have set those bits
- * (capabilities(7)).  There is no glibc function for capset(2).
+ * setresuid(2) clears root's capabilities only if no securebit says otherwise,
+ * and a starter may have set those bits (capabilities(7)).  There is no glibc
+ * function for capset(2).
  */
 static void clear_capabilities(void)
 {
@@ -272,7 +272,7 @@ static void clear_capabilities(void)
 
 /*
  * Step 7: giving up privileges.  Groups first, while it is still allowed; all
- * three IDs, for a saved one would bring the others back.  No later exec of a
+ * three IDs, since a saved one could restore the others.  No later exec of a
  * set-user-ID program raises them either (no_new_privs, prctl(2)).
  */
 void drop_privileges(uid_t uid, gid_t gid)
@@ -290,13 +290,13 @@ void drop_privileges(uid_t uid, gid_t gid)
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
         fail("no_new_privs: %m");
     if (uid != 0 && setresuid(-1, 0, -1) == 0)
-        fail("privileges can be had back");
+        fail("privileges can be regained");
     //lab:end
 }
 
 /*
- * Step 7: telling the original process.  A starter that is gone, killed while
- * it waited, did not want the daemon any more.
+ * Step 7: telling the original process.  If it is gone, killed while it
+ * waited, nobody wants the daemon any more.
  */
 void notify_original(enum news news)
 {
@@ -323,8 +323,8 @@ static bool read_report(struct report *report)
 }
 
 /*
- * The end of the pipe is seen a moment before the process is gone, with its
- * locks.  A pidfd is readable when it is (pidfd_open(2)); when there is no
+ * End of file on the pipe comes a moment before the process is gone, with its
+ * locks.  A pidfd becomes readable when it is (pidfd_open(2)); if there is no
  * such process any more, there is nothing to wait for.
  */
 static void wait_until_gone(pid_t pid)
@@ -346,7 +346,7 @@ static void wait_until_gone(pid_t pid)
 struct outcome await_daemon(void)
 {
     //lab:begin ready failure: await
-    //lab:instead /* A guess for a beginning: in 200 ms the daemon has begun. */
+    //lab:instead /* A first guess: after 200 ms the daemon is running. */
     //lab:instead usleep(200 * 1000);
     //lab:instead return (struct outcome){.ready = true};
     struct outcome outcome = {.reason = "the daemon died before it was ready"};

@@ -1,8 +1,8 @@
 //lab:give
 
 /*
- * The steps of a System V daemon, in the order and under the numbers of the
- * lab.  All of them are for a process without threads.
+ * The steps of a System V daemon, in the lab's order and under its numbers.
+ * All of them are for a process without threads.
  */
 #ifndef DAEMONIZE_H
 #define DAEMONIZE_H
@@ -28,7 +28,7 @@ enum news { MADE_PID_FILE, MADE_QUEUE, READY, FAILED };
 
 void notify_original(enum news news); /* 7 */
 
-/* What the original process knows in the end. */
+/* What the original process knows at the end. */
 struct outcome {
     bool ready;
     bool made_pid_file, made_queue; /* by a daemon that is not ready */
@@ -39,9 +39,10 @@ struct outcome {
 struct outcome await_daemon(void); /* 8 */
 
 /*
- * Ends a start: undoes what the function given to on_failure knows, tells the
- * user "mqfiled: ..." and exits with 1.  In the daemon the original process
- * does the telling.  %m in the format is the text of errno (printf(3)).
+ * Fails a start: undoes it by the function given to on_failure, prints
+ * "mqfiled: ..." for the user and exits with 1.  In the daemon it has the
+ * original process print that.  %m in the format is the text of errno
+ * (printf(3)).
  */
 _Noreturn void fail(const char *format, ...)
     __attribute__((format(printf, 1, 2)));

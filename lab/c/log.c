@@ -21,9 +21,9 @@ static gid_t log_gid;
 static int log_fd = -1; /* without a path a socket, for syslog */
 
 /*
- * Returns NULL, or why not.  By a link of either kind somebody could have root
- * write into any file, so only a file of ours with this one name is taken.
- * A FIFO does not block (open(2)).
+ * Returns NULL, or why not.  Through a link of either kind somebody could make
+ * root write to any file, so only a file of ours with this one name is
+ * accepted.  A FIFO does not block (open(2)).
  */
 static const char *open_log_file(int *fd)
 {
@@ -107,9 +107,9 @@ static void write_line(const char *line)
 }
 
 /*
- * By hand, since syslog(3) waits, under a lock, while the log daemon does not
- * read: the threads would pile up, and SIGTERM end nothing.  The socket is
- * not connected, so it finds a log daemon that was started anew.
+ * By hand: syslog(3) blocks, holding a lock, while the log daemon does not
+ * read, so the threads would pile up and SIGTERM would end nothing.  The
+ * socket is not connected, so it finds a restarted log daemon.
  */
 static void send_line(const char *line)
 {

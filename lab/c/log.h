@@ -1,16 +1,16 @@
 //lab:give
 
 /*
- * The daemon's log: a file, or syslog(3) when something listens there.
- * Whoever writes a line may do so from any thread.
+ * The daemon's log: a file, or syslog(3) when something listens there.  Any
+ * thread may write a line.
  */
 #ifndef LOG_H
 #define LOG_H
 
 #include <sys/types.h>
 
-/* path NULL: syslog.  A file made here is given to the account, so that it
- * can open it again without privileges. */
+/* path NULL: syslog.  A new file is given to the account, which can then
+ * reopen it without privileges. */
 void log_open(const char *path, uid_t uid, gid_t gid);
 void log_reopen(void); /* after log rotation has renamed the file */
 void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 enum {
-    EXIT_FAILED = 1, /* the server said so, or the file could not be had */
+    EXIT_FAILED = 1, /* the server said so, or receiving failed */
     EXIT_USAGE = 2,
     EXIT_NO_SERVER = 3,
 };
@@ -33,7 +33,7 @@ static const char *volatile reply_name; /* NULL when there is none to remove */
 
 //lab:begin cleanup exit
 /*
- * What is left is removed by atexit(3), or by the handler of the signal that
+ * Leftovers are removed by atexit(3), or by the handler of the signal that
  * ends us.  signal-safety(7) lists unlink(2) and not mq_unlink(3), but on
  * Linux both are bare system calls, so a handler may make them.
  */
@@ -52,8 +52,8 @@ static void on_signal(int signo)
 
 /*
  * Every signal that would end us (signal(7)), real-time ones too.  What the
- * starter ignores, such as SIGHUP under nohup(1), stays so, except SIGINT and
- * SIGTERM.
+ * starter ignores, such as SIGHUP under nohup(1), stays ignored, except SIGINT
+ * and SIGTERM.
  */
 static void handle_signals(void)
 {
@@ -63,7 +63,7 @@ static void handle_signals(void)
     sigset_t ending;
 
     sigfillset(&action.sa_mask);
-    sigfillset(&ending); /* but for the two that glibc keeps for itself */
+    sigfillset(&ending); /* except the two that glibc keeps for itself */
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         sigdelset(&ending, others[i]);
     for (int signo = 1; signo <= SIGRTMAX; signo++) {
@@ -104,7 +104,7 @@ static _Noreturn void usage(FILE *to, int status)
 //lab:begin exit cleanup
 /* ---- the queues ---- */
 
-/* mq_timedsend(3) and mq_timedreceive(3) take a date. */
+/* mq_timedsend(3) and mq_timedreceive(3) take an absolute time. */
 static struct timespec deadline(void)
 {
     struct timespec date;
@@ -126,9 +126,9 @@ static mqd_t open_server(const char *name)
 }
 
 /*
- * The deepest queue that can be had, for a deep one is several times as fast.
- * EINVAL: the system allows less (mq_overview(7), msg_max and msgsize_max).
- * EMFILE: this user's queues use up RLIMIT_MSGQUEUE.
+ * The deepest queue available: a deep one is several times as fast.  EINVAL:
+ * the system allows less (mq_overview(7), msg_max and msgsize_max).  EMFILE:
+ * this user's queues use up RLIMIT_MSGQUEUE.
  */
 static mqd_t try_shapes(void)
 {
@@ -155,8 +155,8 @@ static mqd_t try_shapes(void)
     return made;
 }
 
-/* Nobody can guess the name, and so write to the queue.  Other clients may
- * hold all that RLIMIT_MSGQUEUE or queues_max allows: they will end. */
+/* Nobody can guess the name and write to the queue.  Other clients may use up
+ * RLIMIT_MSGQUEUE or queues_max: wait until they end. */
 static mqd_t make_reply_queue(void)
 {
     static char name[64];
@@ -193,13 +193,13 @@ static void send_request(mqd_t server, const char *path)
     int result;
 
     strcpy(request.reply, reply_name);
-    strcpy(request.path, path); /* main looked at its length */
+    strcpy(request.path, path); /* main checked its length */
     do
         result = mq_timedsend(server, (const char *)&request,
                               REQUEST_HEAD + strlen(path) + 1, 0, &until);
     while (result == -1 && errno == EINTR);
     if (result == -1 && errno == ETIMEDOUT)
-        die(EXIT_NO_SERVER, "the server takes no requests");
+        die(EXIT_NO_SERVER, "the server accepts no requests");
     if (result == -1)
         die(EXIT_NO_SERVER, "request: %m");
 }
@@ -210,10 +210,10 @@ static void send_request(mqd_t server, const char *path)
 
 struct reception {
     mqd_t reply;
-    char *message; /* of the size that the queue has, and one byte more */
+    char *message; /* the queue's message size plus one byte */
     size_t capacity;
     bool begun;    /* INFO has come */
-    uint64_t size; /* it said */
+    uint64_t size; /* as INFO gave it */
     uint64_t bytes, messages;
 };
 
@@ -241,7 +241,7 @@ static void forget_name(void)
     reply_name = NULL;
 }
 
-/* Nothing that moves a terminal's cursor: U+0080 to U+009F may do so, too. */
+/* Nothing that moves a terminal's cursor, as U+0080 to U+009F may, too. */
 static _Noreturn void take_failure(char *text, size_t length)
 {
     for (size_t i = 0; i < length; i++) {

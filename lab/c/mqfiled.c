@@ -1,6 +1,6 @@
 /*
- * mqfiled: a file server that is a System V daemon, is asked over a POSIX
- * message queue and answers in threads.
+ * mqfiled: a file server that runs as a System V daemon, takes requests over a
+ * POSIX message queue and answers them in threads.
  */
 #include "daemonize.h"
 #include "log.h"
@@ -22,7 +22,7 @@
 
 #define EXIT_USAGE 2
 //lab:begin
-#define CHECK_MS 1000 /* how often the request queue is looked after */
+#define CHECK_MS 1000 /* how often the request queue is checked */
 //lab:end
 
 struct options {
@@ -41,7 +41,7 @@ static _Noreturn void usage(FILE *to, int status)
     exit(status);
 }
 
-/* The daemon works in "/", but means the paths as they were typed. */
+/* The daemon works in "/", but paths start where they were typed. */
 static const char *absolute(const char *path)
 {
     char *directory, *result;
@@ -159,7 +159,7 @@ static void handle_signals(void)
     sigaction(SIGHUP, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
-    /* A pipe without a reader is an error of write(2), not our end. */
+    /* A pipe without a reader makes write(2) fail instead of ending us. */
     sigaction(SIGPIPE, &ignore, NULL);
     //lab:end
 }
@@ -179,7 +179,7 @@ static void wait_for_signal(void)
 
 /* ---- the daemon ---- */
 
-/* Who the daemon will be: for any starter but root, the starter. */
+/* The daemon's account: the starter's, unless that is root. */
 static void find_account(const char *name, uid_t *uid, gid_t *gid)
 {
     const struct passwd *account;
@@ -209,9 +209,9 @@ static void undo_start(void)
 }
 
 /*
- * Step 7, the rest of it.  What needs root comes before the privileges are
- * dropped.  The root comes after, to be what the account can enter, and the
- * request queue, which the account will want to remove.
+ * The rest of step 7.  What needs root comes before the privileges are
+ * dropped.  After that come the root, which the account must be able to enter,
+ * and the request queue, which the account must be able to remove.
  */
 static void start(const struct options *options)
 {

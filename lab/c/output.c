@@ -34,9 +34,9 @@ static bool open_directory(void)
 }
 
 /*
- * A temporary file in the directory of the target: rename(2) works only
- * inside a file system.  A present target keeps its mode, which nobody finds
- * wider meanwhile, but not the set-user-ID bit, for the owner may be another.
+ * A temporary file in the directory of the target: rename(2) works only within
+ * a file system.  An existing target keeps its mode, which is never wider in
+ * between, but not the set-user-ID bit, since the owner may differ.
  */
 static bool open_temporary(const struct stat *present)
 {
@@ -55,7 +55,7 @@ static bool open_temporary(const struct stat *present)
 }
 //lab:end
 
-/* Only a regular file is replaced.  To a device or a FIFO the bytes go. */
+/* Only a regular file is replaced.  A device or a FIFO is written to. */
 bool output_open(const char *path)
 {
     //lab:begin output
@@ -77,7 +77,7 @@ bool output_open(const char *path)
     if (target == NULL || lstat(target, &found) == -1)
         return false;
     if (found.st_dev != status.st_dev || found.st_ino != status.st_ino) {
-        errno = EAGAIN; /* somebody has changed the link meanwhile */
+        errno = EAGAIN; /* somebody changed the link meanwhile */
         return false;
     }
     return access(target, W_OK) == 0 && open_temporary(&status);
@@ -93,7 +93,7 @@ bool output_write(const char *bytes, size_t length)
     while (length > 0) {
         ssize_t n = write(fd, bytes, length);
 
-        if (n == -1 && errno == EAGAIN) { /* the starter made it so */
+        if (n == -1 && errno == EAGAIN) { /* the starter set O_NONBLOCK */
             struct pollfd room = {.fd = fd, .events = POLLOUT};
 
             poll(&room, 1, -1);
@@ -108,8 +108,8 @@ bool output_write(const char *bytes, size_t length)
     //lab:end
 }
 
-/* Some file systems tell only at the end that there was no space: close(2).
- * After a power cut, too, the file is there whole or not at all: fsync(2). */
+/* Some file systems report only at close(2) that there was no space.  With
+ * fsync(2) the file is whole or absent even after a power cut. */
 bool output_finish(void)
 {
     //lab:begin output

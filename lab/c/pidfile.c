@@ -24,8 +24,8 @@ static bool made;       /* by this start */
 
 //lab:begin
 /*
- * A symbolic link is not followed, or the start of a daemon by root could be
- * made to overwrite any file; a FIFO does not block (open(2)).  Returns -1
+ * A symbolic link is not followed: through one, a daemon started by root could
+ * be made to overwrite any file.  A FIFO does not block (open(2)).  Returns -1
  * with errno.
  */
 static int open_pid_file(const char *path)
@@ -35,7 +35,7 @@ static int open_pid_file(const char *path)
     return open(path, flags | O_CREAT, 0644);
 }
 
-/* The PID in the file's first line, 0 when it is none. */
+/* The PID in the file's first line, 0 if there is none. */
 static pid_t read_pid(int fd)
 {
     char text[32] = "", *end;
@@ -79,8 +79,8 @@ static void check_pid_file(int fd, const char *path)
 }
 
 /*
- * Who holds the lock has not always written its PID yet, and the one that
- * stands there is then nobody's or of a process long gone.
+ * The holder of the lock may not have written its PID yet; the one in the file
+ * is then nobody's or that of a process long gone.
  */
 static void name_the_running(int fd, const char *path, int64_t since)
 {
@@ -94,8 +94,8 @@ static void name_the_running(int fd, const char *path, int64_t since)
 
 /*
  * Opens and locks.  Between the two the former owner may remove the file, and
- * the lock would then be on a file without a name: so look again, and take
- * the new one.
+ * the lock would then be on a file without a name: so look again, and open the
+ * new one.
  */
 static int lock_pid_file(const char *path)
 {
@@ -119,7 +119,7 @@ static int lock_pid_file(const char *path)
         } else {
             int error = errno;
 
-            if (is_empty(fd)) /* made by us: where no lock is, no rival is */
+            if (is_empty(fd)) /* made by us: no lock, no rival */
                 unlink(path);
             fail("PID file %s: flock: %s", path, strerror(error));
         }
@@ -130,8 +130,8 @@ static int lock_pid_file(const char *path)
 
 /*
  * The lock is taken by the daemon itself, not by the original process: it
- * belongs to the open file, and the PID that is written is the daemon's.  A
- * file that is empty under the lock is new, or was left to be used again.
+ * belongs to the open file, and the PID written there is the daemon's.  A file
+ * that is empty once locked is new, or was left for reuse.
  */
 void write_pid_file(const char *path)
 {

@@ -1,8 +1,8 @@
 //lab:give
 
 /*
- * The PID file: it says which process is the daemon, and its lock lets only
- * one be.  The lock, not the file, tells that a daemon runs: a file that a
+ * The PID file: it says which process is the daemon, and its lock allows only
+ * one.  The lock, not the file, shows that a daemon is running: a file that a
  * killed one left behind stops nobody.
  */
 #ifndef PIDFILE_H

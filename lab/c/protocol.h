@@ -32,7 +32,7 @@ static_assert(sizeof(struct request) == 4356, "the layout has no padding");
 
 /*
  * Higher priorities are received first.  END is the lowest, so that it cannot
- * overtake the data; FAILURE is above DATA, so that it is heard at once.
+ * overtake the data; FAILURE is above DATA, so that it arrives at once.
  */
 enum response {
     END = 1,     /* no body */

@@ -20,7 +20,7 @@
 //lab:begin
 #define QUEUE_DEPTH 10         /* messages, where the system allows it */
 #define STACK_SIZE (256 << 10) /* of a thread: no large buffer is on it */
-#define MAX_TRANSFERS 256      /* at once; the rest waits in the queue */
+#define MAX_TRANSFERS 256      /* at once; other requests wait in the queue */
 #define DESCRIPTORS_EACH 3     /* of a transfer: reply queue, file, pidfd */
 #define GRACE_MS 5000          /* at the end, for transfers to finish */
 #define CUT_MS 500             /* then, for those that are cut */
@@ -40,7 +40,7 @@ static pthread_attr_t thread_attributes; /* detached, with a small stack */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t all_done; /* running became 0 */
 /* All under the lock: */
-static unsigned running; /* transfers, and threads about to take one */
+static unsigned running; /* transfers, and threads about to start one */
 static unsigned limit;
 static bool left_lying; /* somebody found no place and left the queue as is */
 static bool stopping;
@@ -65,7 +65,7 @@ static mqd_t make_queue(const char *name)
 }
 
 /* A queue that a server of this account left is taken over, with what is in
- * it.  One of another account could be read, or taken away, by its owner. */
+ * it.  Another account's could be read or removed by its owner. */
 static void check_queue(const char *name)
 {
     struct mq_attr shape;
@@ -76,12 +76,12 @@ static void check_queue(const char *name)
     if (status.st_uid != geteuid())
         fail("queue %s: belongs to UID %d", name, (int)status.st_uid);
     if (shape.mq_msgsize < (long)sizeof(struct request))
-        fail("queue %s: is there already, with messages of %ld bytes", name,
+        fail("queue %s: exists already, with messages of %ld bytes", name,
              shape.mq_msgsize);
     message_size = shape.mq_msgsize;
 }
 
-/* The stack size is made the default, for the threads that glibc makes for
+/* Makes the stack size the default, for the threads that glibc starts for
  * notifications: see arm. */
 static void prepare_threads(void)
 {
@@ -101,7 +101,7 @@ static void prepare_threads(void)
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
         rlim_t fit = files.rlim_cur / DESCRIPTORS_EACH;
 
-        /* The daemon's own need the room of about four transfers. */
+        /* The daemon's own take the room of about four transfers. */
         if (fit < 5)
             fail("RLIMIT_NOFILE allows too few files for a transfer");
         if (fit < limit + 4)
@@ -201,8 +201,8 @@ static bool take_place(void)
     return taken;
 }
 
-/* Returns true when the caller has to look into the queue again, because
- * somebody who found no place relies on it. */
+/* Returns true when the caller must check the queue again, because a thread
+ * that found no place relies on it. */
 static bool give_place(void)
 {
     bool again;
@@ -231,9 +231,9 @@ static const char *check_job(const struct job *job)
     if (length > sizeof *request)
         return "too long";
     if (memchr(request->reply, '\0', sizeof request->reply) == NULL)
-        return "the reply queue's name has no end";
+        return "the reply queue's name is not terminated";
     if (!is_queue_name(request->reply))
-        return "the reply queue's name is not one";
+        return "the reply queue's name is not valid";
     if (strcmp(request->reply, queue_name) == 0)
         return "the reply queue is the request queue";
     length -= REQUEST_HEAD;
@@ -261,8 +261,8 @@ static struct job *receive_job(void)
 /*
  * The next request, together with a place for its transfer.  NULL when the
  * queue is empty, or when there is no place: then the requests stay in the
- * queue, clients wait when it is full, and whoever gives a place back goes
- * on.  No notification comes for messages that were left there.
+ * queue, clients wait when it is full, and the thread that gives a place back
+ * continues.  No notification comes for messages that were left there.
  */
 static struct job *next_job(void)
 {
@@ -288,7 +288,7 @@ static void run_job(struct job *job)
     else
         log_line("request of %zd bytes dropped: %s", job->length, wrong);
     free(job);
-    give_place(); /* every caller looks into the queue again */
+    give_place(); /* every caller checks the queue again */
 }
 
 static void *serve_in_thread(void *job);
@@ -302,9 +302,10 @@ static bool start_thread(struct job *job)
 }
 
 /*
- * Empties the queue: a thread for each request, except the last, for this is
- * a thread already.  When none can be started, the requests take turns here.
- * Afterwards it looks again: to serve one more costs less than a new thread.
+ * Drains the queue: a thread for each request, except the last, which this
+ * thread serves.  When none can be started, this one serves the requests in
+ * turn.  Afterwards it looks again: serving one more is cheaper than a new
+ * thread.
  */
 static void serve_queue(void)
 {
@@ -328,7 +329,7 @@ static void *serve_in_thread(void *job)
 }
 
 /* Signals are for the main thread.  It blocks none itself, not even while it
- * starts a thread, so the first thread of a chain has to do it. */
+ * starts a thread, so the first thread of a chain must block them. */
 static void block_signals(void)
 {
     sigset_t all;
@@ -376,10 +377,10 @@ static int arm(void)
 }
 
 /*
- * Runs in a thread that glibc made.  A registration is used up by one
- * message, and only a message into an empty queue uses it.  So register again
- * first, and empty the queue then: the other way round a request that comes in
- * between would find no registration, and the next ones no empty queue.
+ * Runs in a thread that glibc started.  One message uses up a registration,
+ * and only one that arrives in an empty queue.  So register again first and
+ * drain the queue after that: the other way round, a request in between would
+ * find no registration, and the next ones no empty queue.
  */
 static void on_request(union sigval unused)
 {
@@ -410,9 +411,9 @@ void register_notification(void)
 //lab:begin
 /*
  * A notification can get lost in two ways that this program cannot prevent.
- * glibc drops it when it cannot start the thread.  And everybody may write to
- * the queue, so anybody may register in the instant in which nobody is.
- * Registering again is EBUSY when all is well.
+ * glibc drops it when it cannot start the thread.  And anybody may write to
+ * the queue, so a stranger may register in the instant in which nobody is
+ * registered.  Registering again fails with EBUSY when all is well.
  */
 void check_requests(void)
 {
@@ -427,8 +428,8 @@ void check_requests(void)
 /* ---- the end ---- */
 
 //lab:begin
-/* Clients whose requests were not taken any more need not wait in vain.  Not
- * for ever: somebody may send faster than this refuses. */
+/* Refuses the requests left in the queue, so that their clients do not wait in
+ * vain.  Not for ever: somebody may send faster than this refuses. */
 static void refuse_requests(void)
 {
     for (int i = 0; i < MAX_TRANSFERS; i++) {

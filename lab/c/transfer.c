@@ -47,8 +47,8 @@ static const char server_stops[] = "the server is stopping";
 //lab:begin errors confine
 /*
  * Opens what the path leads to below the root.  The kernel does the
- * confinement in a single step (openat2(2)): checking the name first and
- * opening it then would leave time to put a symbolic link in between.
+ * confinement in a single step (openat2(2)): checking the name first and then
+ * opening it would leave time to slip in a symbolic link.
  */
 static int open_below_root(const char *path, uint64_t flags)
 {
@@ -145,9 +145,9 @@ static const char *send_message(const struct transfer *t, enum response type,
 
 //lab:begin errors confine
 /*
- * Opens a regular file.  EAGAIN: somebody has a lease on it, and some time to
- * give it up (fcntl(2), F_SETLEASE), or something was renamed meanwhile, and
- * ".." is not sure (openat2(2)).  Both pass.
+ * Opens a regular file.  EAGAIN: somebody holds a lease on it and has some
+ * time to release it (fcntl(2), F_SETLEASE), or a rename made ".." uncertain
+ * (openat2(2)).  Both pass.
  */
 static const char *open_regular(struct transfer *t, uint64_t flags)
 {
@@ -176,9 +176,9 @@ static const char *open_regular(struct transfer *t, uint64_t flags)
 }
 
 /*
- * Looks first (O_PATH): to open a FIFO, be it for an instant, would end its
- * writer's wait and break its pipe.  One that is put there in between does
- * not hold the thread (O_NONBLOCK).
+ * Looks first (O_PATH): opening a FIFO, even for an instant, would wake its
+ * writer and then break its pipe.  A FIFO put there in between does not block
+ * the thread (O_NONBLOCK).
  */
 static const char *open_file(struct transfer *t)
 {
@@ -192,7 +192,7 @@ static const char *open_file(struct transfer *t)
         return why;
     close(t->file);
     why = open_regular(t, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-    /* Files of /proc say that they are empty, and are not (proc(5)). */
+    /* Files in /proc claim to be empty and are not (proc(5)). */
     if (why == NULL && t->size == 0 && pread(t->file, &byte, 1, 0) != 0)
         why = "its file system does not report its size";
     return why;
@@ -276,8 +276,8 @@ static const char *transfer(struct transfer *t)
 
 //lab:begin errors
 /*
- * One that was given up gets no more time: it hears of it if there is room.
- * One that is cut gets last_word ms, for its queue may be full just now.
+ * A client that was given up gets no more time: it is told if there is room.
+ * One whose transfer is cut gets last_word ms, since its queue may be full.
  */
 static void send_failure(struct transfer *t, const char *reason,
                          int64_t last_word)
@@ -298,9 +298,9 @@ static void send_failure(struct transfer *t, const char *reason,
 
 //lab:begin malformed
 /*
- * Opens the client's queue and starts to watch the client.  It may be a queue
- * that this account can write to and the client cannot: so only where others
- * may write too.
+ * Opens the client's queue and starts to watch the client.  A client could
+ * name a queue that this account can write to and it cannot, so others must be
+ * allowed to write to it.
  */
 static const char *open_reply(struct transfer *t)
 {
@@ -318,7 +318,7 @@ static const char *open_reply(struct transfer *t)
     if (attributes.mq_msgsize < REPLY_MIN)
         return "its messages are too small";
     t->piece = attributes.mq_msgsize;
-    /* No such process here: not watched, and only the patience counts. */
+    /* No such process here: not watched, only the patience counts. */
     t->client = (int)syscall(SYS_pidfd_open, t->request->pid, 0);
     return NULL;
 }

@@ -2,7 +2,7 @@
 
 /*
  * One transfer: from the request to END or FAILURE.  It runs in the thread
- * that calls it and gives back everything it took.
+ * that calls it and releases everything it acquired.
  */
 #ifndef TRANSFER_H
 #define TRANSFER_H

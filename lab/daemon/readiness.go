@@ -148,7 +148,7 @@ func inheritedPipe() *os.File {
 // file: after an error the daemon still runs, and the pipe closes when it ends.
 func readOutcome(pipe io.Reader) (made []string, err error) {
 	//lab:begin ready failure: await
-	//lab:instead // A guess for a beginning: in 200 ms the daemon has begun.
+	//lab:instead // A first guess: after 200 ms the daemon is running.
 	//lab:instead unix.Poll(nil, 200)
 	//lab:instead return nil, nil
 	text, err := io.ReadAll(pipe)

@@ -171,7 +171,7 @@ void send_request(const std::string &queue, const std::string &path)
     const auto until = milliseconds_from_now(patience * 1000);
     const auto bytes = reinterpret_cast<const char *>(&request);
     if (mq_timedsend(server.get(), bytes, request_head + path.size() + 1, 0, &until) == -1)
-        throw Error(NoServer, errno == ETIMEDOUT ? "the server takes no requests" : system_error(queue).what());
+        throw Error(NoServer, errno == ETIMEDOUT ? "the server accepts no requests" : system_error(queue).what());
 }
 
 void forget_name()
