@@ -34,8 +34,8 @@ func noServer(format string, args ...any) error {
 	return &exitError{statusNoServer, fmt.Errorf(format, args...)}
 }
 
-// report tells the user why the program ends and returns its exit status. A broken pipe is no error to report: the
-// program ends as SIGPIPE would have ended it.
+// report tells the user why the program ends and returns its exit status. A broken pipe is not reported: the program
+// ends as SIGPIPE would have ended it.
 func report(err error) int {
 	if err == nil {
 		return 0

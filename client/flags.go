@@ -73,7 +73,8 @@ func parse(args []string) (options, error) {
 	return o, nil
 }
 
-// parseAround makes flag, which stops at the first argument that is not one, go on after it. It returns the others.
+// parseAround parses flags on both sides of the other arguments, which it returns; package flag stops at the first of
+// those.
 func parseAround(flags *flag.FlagSet, args []string) (others []string, err error) {
 	for {
 		if err := flags.Parse(args); err != nil {

@@ -24,8 +24,8 @@ type output struct {
 	left *leftovers
 }
 
-// openOutput opens stdout for "", else path. An existing device or FIFO is written through. A regular file is made
-// anew beside path and replaces it when complete.
+// openOutput opens stdout for "", else path. An existing device or FIFO is written to directly. A regular file is
+// created beside path and replaces it when complete.
 func openOutput(path string, left *leftovers) (*output, error) {
 	if path == "" || path == "/dev/stdout" { // not reopened: it may be a socket, or a file that others write to
 		return &output{file: os.Stdout, path: "stdout"}, stdio.CheckStdout()

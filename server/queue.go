@@ -106,7 +106,7 @@ func (s *server) checkQueue() {
 		}
 	}
 	if len(s.slots) < cap(s.slots) {
-		go s.drain(wait) // also when a disk blocks every goroutine that had requests to take
+		go s.drain(wait) // even when a disk blocks every goroutine that had requests to receive
 	}
 	if err != nil {
 		s.log.Printf("%v", err)

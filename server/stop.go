@@ -30,7 +30,7 @@ func catchSignals() (end, hangup chan os.Signal) {
 	return end, hangup
 }
 
-// awaitEnd returns when the server has to end.
+// awaitEnd returns when the server must end.
 func (s *server) awaitEnd(end <-chan os.Signal) {
 	every := time.NewTicker(checkPeriod)
 	defer every.Stop()
@@ -45,7 +45,7 @@ func (s *server) awaitEnd(end <-chan os.Signal) {
 	}
 }
 
-// reopenLog runs in a goroutine of its own: a disk that hangs blocks open(2), and SIGTERM is to end the server still.
+// reopenLog runs in a goroutine of its own: a disk that hangs blocks open(2), and SIGTERM must still end the server.
 func (s *server) reopenLog(hangup <-chan os.Signal) {
 	for range hangup {
 		if err := s.log.Reopen(); err != nil {
@@ -67,7 +67,7 @@ func (s *server) stop() {
 		s.cut(errStopping)
 		s.waitForTransfers(running, cutTime)
 	}
-	s.refuse(s.takeRest()) // from clients that still had the queue open
+	s.refuse(s.takeRest()) // sent by clients that still had the queue open
 	s.log.Printf("stopped")
 }
 
