@@ -372,7 +372,7 @@ var _ = Row("cleanup", func(r row) {
 	It("unlinks the name when the first response has come", func(ctx SpecContext) {
 		t := r.ask(ctx, "file")
 		reply := t.Request.Reply
-		r.must(harness.QueueExists(reply), say("received its request"), say("the reply queue is there"),
+		r.must(harness.QueueExists(reply), say("received its request"), say("the reply queue exists"),
 			say("no queue %v", reply))
 		t.mustSend(ctx, wire.Info, wire.AppendInfo(nil, 1))
 		r.must(eventually(ctx, func() bool { return !harness.QueueExists(reply) }),
@@ -394,7 +394,7 @@ var _ = Row("cleanup", func(r row) {
 				did = say("sent the client %s", unix.SignalName(unix.Signal(e.Exit-128)))
 			}
 			r.must(!harness.QueueExists(reply), did, say("no queue of its own is left"),
-				say("queue %s is there; %v", reply, e))
+				say("queue %s still exists; %v", reply, e))
 		},
 		Entry("after success", func(ctx context.Context, t talk) { t.SendFile(ctx, []byte("x")) }),
 		Entry("after FAILURE", answered(wire.Failure, "no")),

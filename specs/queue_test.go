@@ -187,7 +187,7 @@ var _ = Row("backlog", func(r row) {
 		for _, c := range clients {
 			err := c.Request(ctx, p.Queue, "file")
 			r.must(err == nil, say("killed the daemon with SIGKILL and sent a request"),
-				say("the queue is there and has room"), say("%v", err))
+				say("the queue still exists and has room"), say("%v", err))
 		}
 
 		r.startAt(ctx, p, harness.Hostile())

@@ -402,7 +402,7 @@ var _ = Row("failure", func(r row) {
 				r.hasQueue(ctx, p.Queue, say("started mqfiled %v", flags))
 			}
 			r.must(start.Exit == 0 && exists(p.PIDFile) && exists(p.Log) && harness.QueueExists(p.Queue),
-				say("started mqfiled %v", flags), say("the start succeeds; queue, PID file and log are there"),
+				say("started mqfiled %v", flags), say("the start succeeds; queue, PID file and log exist"),
 				say("exit status %d, stderr: %q", start.Exit, start.Stderr))
 			r.clear()
 		}
@@ -437,10 +437,10 @@ func (r row) mustHaveFailed(ctx context.Context, p harness.Place, start harness.
 		return len(left) == 0
 	})
 	r.must(none, did, say("no process is left"), say("PIDs %v", pids(left)))
-	r.must(pidFileBefore || !exists(p.PIDFile), did, say("it leaves no PID file of its own"),
+	r.must(pidFileBefore || !exists(p.PIDFile), did, say("it leaves no PID file that it made"),
 		say("%v exists", p.PIDFile))
 	r.must(harness.QueueExists(p.Queue) == queueBefore,
-		did, say("it leaves no queue of its own and removes no existing one"),
+		did, say("it leaves no queue that it made and removes no existing one"),
 		say("queue %s: existed before: %v, exists now: %v", p.Queue, queueBefore, !queueBefore))
 }
 

@@ -272,10 +272,10 @@ func unanswered(s *harness.Server, e harness.Exchange) rubric.Text {
 	case err != nil || len(e.Messages) > 0:
 		return rubric.Text{}
 	case status.QSize > 0 && status.NotifyPID == s.PID:
-		return say("nobody has received the request: QSIZE:%d NOTIFY_PID:%d; mq_receive(3) fails with EMSGSIZE if its buffer is "+
-			"smaller than the queue's mq_msgsize", status.QSize, status.NotifyPID)
+		return say("nobody received the request: QSIZE:%d NOTIFY_PID:%d; mq_receive(3) fails with EMSGSIZE if its "+
+			"buffer is smaller than the queue's mq_msgsize", status.QSize, status.NotifyPID)
 	case status.QSize > 0:
-		return say("nobody has received the request: QSIZE:%d NOTIFY_PID:%d", status.QSize, status.NotifyPID)
+		return say("nobody received the request: QSIZE:%d NOTIFY_PID:%d", status.QSize, status.NotifyPID)
 	}
 	tasks, _ := s.Process.Tasks()
 	if slices.ContainsFunc(tasks, func(t procfs.Status) bool { return t.State == 'R' }) {

@@ -273,7 +273,7 @@ type Server struct {
 var daemons sync.Map
 
 // ErrNoDaemon means that a start returned 0 and left no process.
-var ErrNoDaemon = errors.New("the start returned 0 but no daemon is there")
+var ErrNoDaemon = errors.New("the start returned 0 but no daemon is running")
 
 // StartServer starts a server at a place, with extra flags, and finds its daemon.
 func (p Programs) StartServer(ctx context.Context, place Place, s Setting, more ...string) (*Server, error) {
@@ -365,7 +365,7 @@ func (p Place) findDaemon(program string) (int, error) {
 		default:
 			err = errors.Join(err, ErrCrashed)
 		}
-		return 0, finding.Failed(err, "the start returned 0 but no daemon is there%v", how)
+		return 0, finding.Failed(err, "the start returned 0 but no daemon is running%v", how)
 	}
 	candidates := []int{left[len(left)-1].Pid}
 	if content, err := os.ReadFile(p.PIDFile); err == nil {
