@@ -34,7 +34,7 @@ func CheckStdout() error {
 			return nil
 		}
 	}
-	return fmt.Errorf("write stdout: it is closed, or /dev/null opened for reading as well: %w", unix.EBADF)
+	return fmt.Errorf("write stdout: closed, or /dev/null opened for reading too: %w", unix.EBADF)
 }
 
 // sameDescription reports whether two descriptors are of one open file description. F_DUPFD_QUERY is there from Linux

@@ -94,7 +94,7 @@ func prove(all []proof) error {
 	for _, p := range all {
 		fmt.Printf("  %-4s %-42s %s\n", p.step, p.what, p.line)
 		if !p.holds {
-			return fmt.Errorf("step %s: not so: %s", p.step, p.what)
+			return fmt.Errorf("step %s does not hold: %s", p.step, p.what)
 		}
 	}
 	return nil
