@@ -38,7 +38,11 @@ func Words(err error) rubric.Text {
 		return failure.Text
 	}
 	if program := (*exec.Error)(nil); errors.As(err, &program) {
-		reason := unix.ENOENT // also for what is not in PATH
+		if errors.Is(err, exec.ErrNotFound) {
+			return rubric.Text{EN: fmt.Sprintf("cannot run %q: it is not on the PATH; a file in this directory is ./%s", program.Name, program.Name),
+				ES: fmt.Sprintf("no se puede ejecutar %q: no está en el PATH; un fichero de este directorio es ./%s", program.Name, program.Name)}
+		}
+		reason := unix.ENOENT
 		errors.As(err, &reason)
 		return rubric.Text{EN: fmt.Sprintf("cannot run %q: %v", program.Name, reason),
 			ES: fmt.Sprintf("no se puede ejecutar %q: %s", program.Name, Words(reason).ES)}

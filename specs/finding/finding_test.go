@@ -1,6 +1,7 @@
 package finding_test
 
 import (
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -28,6 +29,17 @@ func TestPartsOfAFindingAreBounded(t *testing.T) {
 	if text := f.Whole(rubric.Row{}, "en", 30); !strings.Contains(text, "two and more words\n          than fit\n--- ") ||
 		!strings.Contains(text, "a long line of a log") {
 		t.Errorf("a whole finding is not laid out in columns, its facts as they are: %q", text)
+	}
+}
+
+func TestAProgramWithoutASlashIsLookedUpOnThePath(t *testing.T) {
+	t.Chdir(t.TempDir())
+	_, err := exec.LookPath("mqfiled")
+	said := finding.Words(err)
+	for _, text := range []string{said.EN, said.ES} {
+		if !strings.Contains(text, "PATH") || !strings.Contains(text, "./mqfiled") {
+			t.Errorf("%v: %q does not tell how to name a file here", err, text)
+		}
 	}
 }
 
