@@ -140,7 +140,7 @@ var whereItIs = say("start it by hand with a --queue and a --pidfile of your own
 
 // toFind says how to find out why a daemon has ended.
 var toFind = say("its log says why, or gdb where: gdb -ex 'set follow-fork-mode child' -ex 'set detach-on-fork on' -ex run " +
-	"--args mqfiled --queue /test --pidfile /tmp/test.pid; then send what the spec sent")
+	"--args mqfiled --queue /test --pidfile /tmp/test.pid; then do what the spec did")
 
 // unlessSuite ends a spec in which the suite itself could not start a program.
 func unlessSuite(err error) {
