@@ -184,6 +184,18 @@ func TestSubmitAsksForTheReport(t *testing.T) {
 	})
 }
 
+func TestSubmitSaysThatItPackedNothing(t *testing.T) {
+	eachLanguage(t, func(t *testing.T, o options) {
+		filesOf(t, o, file{"scripts/specs", []byte("#!/bin/sh\nexit 2\n"), 0o755})
+		cmd := exec.Command(filepath.Join(o.dir, "scripts/submit"))
+		out, err := cmd.CombinedOutput()
+		why := map[string]string{"en": "nothing was packed", "es": "no se ha empaquetado nada"}[o.lang]
+		if cmd.ProcessState.ExitCode() != 2 || !strings.Contains(string(out), why) {
+			t.Errorf("%v: %q does not say %q", err, out, why)
+		}
+	})
+}
+
 func TestEveryMissingStepIsReported(t *testing.T) {
 	check.Slow(t)
 	eachLanguage(t, func(t *testing.T, o options) {
