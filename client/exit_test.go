@@ -31,7 +31,7 @@ func TestUsageErrors(t *testing.T) {
 		if r.code != 2 || r.stdout != "" {
 			t.Errorf("%q: exit status %d, stdout %q", args, r.code, r.stdout)
 		}
-		if !strings.HasPrefix(r.stderr, "mqfile: ") || !strings.Contains(r.stderr, "\nUsage: mqfile ") {
+		if !strings.HasPrefix(r.stderr, "mqfile: ") || !strings.Contains(r.stderr, "\nusage: mqfile ") {
 			t.Errorf("%q: stderr %q", args, r.stderr)
 		}
 	}

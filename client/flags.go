@@ -15,7 +15,7 @@ import (
 	"daemonlab/lab/wire"
 )
 
-const usage = `Usage: mqfile [--queue /NAME] [-o FILE] [--wait SECONDS] PATH
+const usage = `usage: mqfile [--queue /NAME] [-o FILE] [--wait SECONDS] PATH
 
 Fetches PATH, a file below the directory that mqfiled serves, over POSIX
 message queues.
@@ -29,7 +29,7 @@ message queues.
   --version       print the release
   --help          print this text
 
-Examples:
+examples:
   mqfile notes.txt                      print a file
   mqfile -o copy.iso images/disk.iso    fetch one, with a progress bar
   mqfile --queue /lab5 a.tar | tar t    from the server at another queue
