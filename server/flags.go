@@ -26,7 +26,9 @@ Serves the files below a directory to mqfile clients, as a daemon.
   --log FILE       log file, reopened on SIGHUP (default: syslog, if it answers)
   --stall SECONDS  drop a client that takes nothing for this long (default 60)
   --foreground     do not daemonize: for systemd (Type=notify) or debugging
-  --version        print the release
+`
+
+const commonUsage = `  --version        print the release
   --help           print this text
 `
 
@@ -35,8 +37,10 @@ Serves the files below a directory to mqfile clients, as a daemon.
 const moreUsage = `  --transfers N    most transfers at a time (default %d)
   --status         report whether the daemon is running
   --stop           stop the daemon and wait for its end
+`
 
-exit status: 0 done, 1 failed, 2 usage, 3 not running (--status and --stop)
+const usageNotes = `
+Exit status: 0 done, 1 failed, 2 usage, 3 not running (--status and --stop)
 
 examples:
   mqfiled --root /srv/files && mqfile notes.txt
@@ -50,6 +54,10 @@ func usageText() string {
 	text := fmt.Sprintf(usage, defaultPIDFile())
 	//lab:begin
 	text += fmt.Sprintf(moreUsage, defaultTransfers())
+	//lab:end
+	text += commonUsage
+	//lab:begin
+	text += usageNotes
 	//lab:end
 	return text
 }
