@@ -61,7 +61,7 @@ func show(args []string) error {
 	parent, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", f.Stat.PPid))
 	stdio := f.Descriptors[:facts.Stdio]
 	return prove([]proof{
-		{"1", "nothing inherited is open above 2", len(inherited) == 0, fmt.Sprintf("/proc/%d/fd: %d descriptors, none of them %s", pid, len(f.Descriptors), planted)},
+		{"1", "nothing inherited is open above 2", len(inherited) == 0, fmt.Sprintf("/proc/%d/fd: %d descriptors, not %s, which the starter had open", pid, len(f.Descriptors), planted)},
 		{"2", "no signal is ignored", facts.Ignored(f.Status) == 0, fmt.Sprintf("SigIgn: %016x", uint64(f.Status.SigIgn))},
 		{"3", "no signal is blocked", f.Status.SigBlk == 0, fmt.Sprintf("SigBlk: %016x", uint64(f.Status.SigBlk))},
 		{"4", "the starter's variables are gone", len(facts.Junk(f.Env.Vars)) == 0, "environ: only " + names(f.Env.Vars)},
