@@ -60,7 +60,7 @@ var messyClass = map[string]messy{
 	"Li Wei - lab.zip":                   {files: both(below("__MACOSX", small), small), verdict: class.Graded},
 	"two":                                {files: both(below("old", small), below("new", small)), verdict: class.NoBuild, why: "2 programs, in new, old", looks: 2},
 	"notes.txt":                          {verdict: class.NotOne, why: "a file"},
-	"empty":                              {files: map[string]string{}, verdict: class.NoBuild, why: "neither a Makefile nor a go.mod"},
+	"empty":                              {files: map[string]string{}, verdict: class.NoBuild, why: "no file was handed in"},
 	"sources-below":                      {files: below("Lab 3/src", map[string]string{"@c": ""}), verdict: class.Graded, got: 100},
 	"cmake":                              {files: map[string]string{"CMakeLists.txt": "project(p C)\nadd_executable(mqfiled m.c)\n", "m.c": program}, verdict: class.NoBuild, why: "CMake", looks: 1, needs: "cmake"},
 	"meson":                              {files: map[string]string{"l/meson.build": "project('p', 'c')\nexecutable('mqfiled', 'm.c')\n", "l/m.c": program}, verdict: class.NoBuild, why: "Meson", looks: 1, needs: "meson"},
