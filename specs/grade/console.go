@@ -24,6 +24,8 @@ func outcome(s class.Submission, rows []rubric.Row) string {
 		return oneLine(s.Why)
 	case !given:
 		return fmt.Sprintf("the grader failed: %.60s", oneLine(s.Why))
+	case s.Verdict != class.Graded && s.Undecided():
+		return fmt.Sprintf("needs a look: %.60s", oneLine(s.Why))
 	case s.Verdict != class.Graded:
 		return fmt.Sprintf("%d/%d %s: %.60s", got, of, s.Verdict, oneLine(s.Why))
 	case s.Undecided():

@@ -165,6 +165,7 @@ func newSubmission(i int, s class.Submission, rows []rubric.Row) submission {
 	v := submission{Submission: s, ID: fmt.Sprintf("s%d", i+1), Name: s.Name.String(), Folder: s.Name.Folder(),
 		Verdict: status{Class: string(s.Verdict), Name: verdictNames[s.Verdict]}, Told: told(s)}
 	v.Got, v.Of, v.Given = s.Points(rows)
+	v.Given = v.Given && (s.Verdict == class.Graded || !s.Undecided())
 	v.Of100 = percent(v.Got, v.Of)
 	last := 0
 	for _, row := range rows {

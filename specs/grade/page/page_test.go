@@ -170,6 +170,9 @@ func TestUndecidedComeFirstWithoutAZero(t *testing.T) {
 	if !strings.Contains(html, "</span> 2 <span") {
 		t.Error("an undecided submission is among those with points")
 	}
+	if n := strings.Count(html, `<td class="total" data-v="-1"></td>`); n != 2 {
+		t.Errorf("%d submissions have no total; none and odd have none", n)
+	}
 	c.Submissions = c.Submissions[1:2]
 	if strings.Contains(content(t, c), "h-look") {
 		t.Error("nothing needs a look, but its section is there")
