@@ -394,6 +394,11 @@ func TestWhoIsTheDaemon(t *testing.T) {
 			if got := r.Daemon(); got != want.daemon {
 				t.Errorf("the daemon is %d, not %d", got, want.daemon)
 			}
+			for _, v := range birth.Read(r).Verdicts {
+				if v.ID == "orphan" && v.OK && want.daemon == original {
+					t.Errorf("the original itself is said to be an orphan: %s", v.Text)
+				}
+			}
 		})
 	}
 }

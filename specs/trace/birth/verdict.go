@@ -205,6 +205,9 @@ func checkSession(r *reader) ([]fault, rubric.Text) {
 // checkOrphan looks for processes that the start left beside the daemon. A daemon other than this lab's may have
 // children.
 func checkOrphan(r *reader) (faults []fault, right rubric.Text) {
+	if r.daemon == r.original {
+		faults = append(faults, fault{text: say("it is the original itself, a child of its starter")})
+	}
 	for _, p := range r.story.Processes {
 		_, lives := r.After[p.PID]
 		own := !r.story.Lab && p.Role == say("daemon's child")
