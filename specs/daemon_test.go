@@ -153,7 +153,7 @@ var _ = Row("stdio", func(r row) {
 			r.must(err == nil && facts.Null(fd), startedHostile, say("descriptor %d is /dev/null", n), saw)
 		}
 	})
-	// Where 0, 1 and 2 lead between the word to the original and dup2(2) is seen by luck only.
+	// Where 0, 1 and 2 lead between telling the original and dup2(2) can be seen only by luck.
 	It("says nothing to its starter", func(ctx SpecContext) {
 		output := must(harness.NewOutput())
 		DeferCleanup(output.Close)
@@ -185,7 +185,7 @@ var _ = Row("cwd", func(r row) {
 			say("%s -> %s", s.Process.Path("cwd"), cwd))
 	})
 	It("takes relative names from where the command was typed", func(ctx SpecContext) {
-		absolute := r.start(ctx) // what it does not do with absolute names is of a later step
+		absolute := r.start(ctx) // what fails with absolute names, too, is another row's
 		for _, typed := range []struct {
 			in    func(p harness.Place) string
 			flags []string
@@ -204,7 +204,7 @@ var _ = Row("cwd", func(r row) {
 			r.must((exists(p.PIDFile) || !exists(absolute.PIDFile)) && (exists(p.Log) || !exists(absolute.Log)),
 				did, say("the PID file and the log are where these names lead from that directory"),
 				say("%s exists: %v; %s: %v", p.PIDFile, exists(p.PIDFile), p.Log, exists(p.Log)))
-			if harness.QueueExists(p.Queue) { // it is step 9's
+			if harness.QueueExists(p.Queue) { // before step 9 there is none
 				e := r.fetch(ctx, client(harness.Small), s, "still")
 				r.can(ctx, string(e.Content) == "in the root",
 					say("%v, and asked for a file in that root", did), say("its content"), e.Summary())
