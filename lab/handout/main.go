@@ -64,7 +64,7 @@ func parseFlags(args []string) (o options, err error) {
 		case err != nil:
 			return err
 		case len(others) != 2:
-			return errors.New("name a language, go or c, and a directory")
+			return errors.New("name go or c, and a directory")
 		}
 		o.language, o.dir = others[0], others[1]
 		switch {
