@@ -60,7 +60,7 @@ var messyClass = map[string]messy{
 	"Li Wei - lab.zip":                   {files: both(below("__MACOSX", small), small), verdict: class.Graded},
 	"two":                                {files: both(below("old", small), below("new", small)), verdict: class.NoBuild, why: "2 programs, in new, old", looks: 2},
 	"notes.txt":                          {verdict: class.NotOne, why: "a file"},
-	"empty":                              {files: map[string]string{}, verdict: class.NoBuild, why: "no file was handed in"},
+	"empty":                              {files: map[string]string{}, verdict: class.NoBuild, why: "there is no file in it"},
 	"sources-below":                      {files: below("Lab 3/src", map[string]string{"@c": ""}), verdict: class.Graded, got: 100},
 	"cmake":                              {files: map[string]string{"CMakeLists.txt": "project(p C)\nadd_executable(mqfiled m.c)\n", "m.c": program}, verdict: class.NoBuild, why: "CMake", looks: 1, needs: "cmake"},
 	"meson":                              {files: map[string]string{"l/meson.build": "project('p', 'c')\nexecutable('mqfiled', 'm.c')\n", "l/m.c": program}, verdict: class.NoBuild, why: "Meson", looks: 1, needs: "meson"},
@@ -84,7 +84,7 @@ var messyClass = map[string]messy{
 	"no-module":                          {files: map[string]string{"go.mod": "module m\n\ngo 1.20\n\nrequire example.com/x v1.0.0\n", "server/m.go": "package main\n\nimport _ \"example.com/x\"\n\nfunc main() {}\n"}, verdict: class.NoBuild, why: "modules that are not here"},
 	"go-elsewhere":                       {files: map[string]string{"go.mod": "module m\n", "cmd/mqfiled/m.go": goMain, "cmd/mqfile/m.go": goMain}, verdict: class.NoBuild, why: "belong in ./server", looks: 1},
 	".DS_Store":                          {verdict: class.NotOne, why: "to the system"},
-	"cut.tar.gz":                         {verdict: class.NoBuild, why: "neither a Makefile"},
+	"cut.tar.gz":                         {verdict: class.NoBuild, why: "there is no file in it"},
 }
 
 // loose are files that lie in the class itself.

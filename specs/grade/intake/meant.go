@@ -79,7 +79,7 @@ func (h Handed) Unbuildable() []Guess {
 	if len(files) > 0 {
 		return []Guess{{Why: finding.Say("there is neither a Makefile nor a go.mod, only %s", list(files))}}
 	}
-	return []Guess{{Why: finding.Say("no file was handed in")}}
+	return []Guess{{Why: finding.Say("there is no file in it")}}
 }
 
 // includes are the folders of headers.
