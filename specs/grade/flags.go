@@ -213,7 +213,7 @@ func (o options) choose(items []intake.Item) (chosen []intake.Item, err error) {
 	for _, only := range o.only {
 		item, err := intake.Find(items, only)
 		if err != nil {
-			return nil, fmt.Errorf("--only: %w in %s", err, o.class)
+			return nil, fmt.Errorf("--only: %s: %w", o.class, err)
 		}
 		if !slices.ContainsFunc(chosen, func(i intake.Item) bool { return i.Name == item.Name }) {
 			chosen = append(chosen, item)
