@@ -58,6 +58,9 @@ func (r row) askAt(ctx context.Context, f *harness.FakeServer, stdout *os.File, 
 	if err != nil {
 		wrong := found(say("started mqfile %v", strings.Join(args, " ")),
 			say("a well-formed request arrives, and its reply queue exists"), say("%v; %v", err, c.End()))
+		if errors.Is(err, context.DeadlineExceeded) {
+			wrong.Do = say("make the reply queue, open the queue that --queue names, and send one struct request to it")
+		}
 		if errors.Is(err, harness.ErrMalformed) {
 			wrong.Do = say("a request is int32_t pid, char reply[256], char path[4096], sent up to and including " +
 				"the path's NUL")

@@ -26,12 +26,17 @@ type Running struct {
 // Ended is how a client program ended.
 type Ended struct {
 	Args   []string
-	Exit   int // status, or 128 plus the signal's number
+	Exit   int  // status, or 128 plus the signal's number
+	Cut    bool // it still ran, and Wait sent SIGTERM
 	Stdout []byte
 	Stderr string
 }
 
 func (e Ended) Text() rubric.Text {
+	if e.Cut {
+		return finding.Say("it still ran and was sent SIGTERM: exit status %d, %d bytes on stdout, stderr: %.500q", e.Exit,
+			len(e.Stdout), e.Stderr)
+	}
 	return finding.Say("exit status %d, %d bytes on stdout, stderr: %.500q", e.Exit, len(e.Stdout), e.Stderr)
 }
 
@@ -64,9 +69,11 @@ func (r *Running) Signal(sig unix.Signal) error {
 // its queue, and soon after with SIGKILL. A queue left behind is removed: it would use its user's budget for ever.
 func (r *Running) Wait(ctx context.Context) Ended {
 	var left []string
-	told := make(chan struct{})
+	cut, told := false, make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(told)
+		ended, err := proc.Process(r.PID).Ended()
+		cut = err == nil && !ended
 		left = r.Queues()
 		r.cmd.Process.Signal(unix.SIGTERM)
 		AfterFunc(Slack, func() { r.cmd.Process.Kill() })
@@ -78,7 +85,7 @@ func (r *Running) Wait(ctx context.Context) Ended {
 			mq.Unlink(name)
 		}
 	}
-	return Ended{Args: r.Args, Exit: tool.ExitStatus(r.cmd.ProcessState), Stdout: r.stdout,
+	return Ended{Args: r.Args, Exit: tool.ExitStatus(r.cmd.ProcessState), Cut: cut, Stdout: r.stdout,
 		Stderr: strings.ToValidUTF8(string(r.stderr), "?")}
 }
 
