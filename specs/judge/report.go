@@ -58,6 +58,22 @@ func (r report) exitStatus() int {
 	return exitPassed
 }
 
+// skips returns why specs were skipped, in the order of the rows, and in which rows.
+func (r report) skips() (reasons []rubric.Text, in map[rubric.Text][]string) {
+	in = map[rubric.Text][]string{}
+	for _, s := range r.Specs {
+		for _, why := range s.skipped {
+			if in[why] == nil {
+				reasons = append(reasons, why)
+			}
+			if !slices.Contains(in[why], s.ID) {
+				in[why] = append(in[why], s.ID)
+			}
+		}
+	}
+	return reasons, in
+}
+
 // print shows a table by step, with what was seen for each failed row, and then the first failed row in detail: one
 // fault at a time is enough for its author. With all, every failure is shown in full.
 func (r report) print(o options) {
@@ -66,10 +82,11 @@ func (r report) print(o options) {
 		fmt.Println(before + strings.Join(finding.Fold(text.In(o.lang), columns), "\n"))
 	}
 	r.table(o.lang, columns)
+	reasons, skippedIn := r.skips()
+	for _, why := range reasons {
+		tell("", finding.Say("skipped in %s: %v", strings.Join(skippedIn[why], ", "), why))
+	}
 	for _, s := range r.Specs {
-		for _, why := range s.skipped {
-			tell("", finding.Say("skipped in %s: %v", s.ID, why))
-		}
 		for _, note := range s.notes {
 			tell("", finding.Say("note on %s: %v", s.ID, note))
 		}

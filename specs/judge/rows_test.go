@@ -1,11 +1,13 @@
 package main
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/onsi/ginkgo/v2/types"
 
 	"daemonlab/specs/finding"
+	"daemonlab/specs/rubric"
 )
 
 // A row of which this machine cannot show a part has neither passed nor failed, unless another part has failed.
@@ -40,5 +42,16 @@ func TestARowThatCannotBeJudgedCountsNeitherWay(t *testing.T) {
 		if r.Status != c.status || (r.Points == 3) != (c.status == statusPassed) {
 			t.Errorf("%s with %d points, it should be %s: %s", r.Status, r.Points, c.status, r.Why)
 		}
+	}
+}
+
+func TestOneReasonForSeveralRowsIsSaidOnce(t *testing.T) {
+	root, space := rubric.Text{EN: "only root"}, rubric.Text{EN: "no namespaces"}
+	r := report{Specs: []result{{ID: "cwd", skipped: []rubric.Text{root}}, {ID: "ready", skipped: []rubric.Text{space, root}},
+		{ID: "output", skipped: []rubric.Text{space, space}}}}
+	reasons, in := r.skips()
+	if !slices.Equal(reasons, []rubric.Text{root, space}) || !slices.Equal(in[root], []string{"cwd", "ready"}) ||
+		!slices.Equal(in[space], []string{"ready", "output"}) {
+		t.Error(reasons, in)
 	}
 }
