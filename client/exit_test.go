@@ -63,7 +63,7 @@ func TestHelpFitsAScreen(t *testing.T) {
 	r := prepare(t, "--help").run()
 	r.expect(t, 0, "")
 	lines := strings.Split(strings.TrimSuffix(r.stdout, "\n"), "\n")
-	if len(lines) > 23 || !strings.Contains(r.stdout, "Examples:") {
+	if len(lines) > 23 || !strings.Contains(r.stdout, "examples:") {
 		t.Errorf("%d lines:\n%s", len(lines), r.stdout)
 	}
 	for _, line := range lines {
