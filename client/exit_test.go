@@ -119,7 +119,7 @@ func TestQueueForSomethingElse(t *testing.T) {
 func TestLostHelp(t *testing.T) {
 	t.Parallel()
 	for script, reason := range map[string]string{
-		"exec >&-": "write stdout: it is closed", "exec >&- <&-": "write stdout: it is closed", "exec >/dev/full": "no space left on device",
+		"exec >&-": "write stdout: closed", "exec >&- <&-": "write stdout: closed", "exec >/dev/full": "no space left on device",
 	} {
 		prepare(t, "--help").under(script).run().expectPart(t, 1, reason)
 	}

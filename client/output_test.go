@@ -208,7 +208,7 @@ func TestClosedStdout(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	for _, script := range []string{"exec >&-", "exec >&- <&-", "exec >&- </dev/null"} {
-		s.command("PATH").under(script).run().expectPart(t, 1, "write stdout: it is closed")
+		s.command("PATH").under(script).run().expectPart(t, 1, "write stdout: closed")
 	}
 	s.empty()
 }

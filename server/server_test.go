@@ -137,7 +137,7 @@ func TestHelpFitsAScreen(t *testing.T) {
 func TestLostOutputIsAnError(t *testing.T) {
 	s := start(t, place(t))
 	for _, command := range [][]string{{"--help"}, {"--status", "--pidfile", s.PIDFile}} {
-		for stdout, reason := range map[string]string{">&-": "write stdout: it is closed", ">/dev/full": "no space left on device"} {
+		for stdout, reason := range map[string]string{">&-": "write stdout: closed", ">/dev/full": "no space left on device"} {
 			cmd := exec.Command("sh", append([]string{"-c", `exec "$0" "$@" ` + stdout, programs.Server}, command...)...)
 			var stderr bytes.Buffer
 			cmd.Stderr = &stderr
@@ -223,7 +223,7 @@ func TestAFileThatShrinksInMidTransferFails(t *testing.T) {
 	c := inMidTransfer(t, s, "file")
 	must(t, os.Truncate(filepath.Join(s.Root, "file"), 8192))
 	e, err := c.Finish(t.Context(), "file")
-	if text, failed := e.Failed(); err != nil || !failed || !strings.Contains(text, "shorter") {
+	if text, failed := e.Failed(); err != nil || !failed || !strings.Contains(text, "shrank") {
 		t.Error(e.Summary(), err)
 	}
 }

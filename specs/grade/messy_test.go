@@ -79,7 +79,7 @@ var messyClass = map[string]messy{
 	"crlf-program":                       {files: map[string]string{"Makefile": "all:\n\tmkdir bin && cp m bin/mqfiled\n", "m": "#!/bin/sh\r\n"}, verdict: class.Graded},
 	"no-interpreter":                     {files: map[string]string{"Makefile": "all:\n\tmkdir bin && cp m bin/mqfiled\n", "m": "exit\n"}, verdict: class.Graded},
 	"byte-order-mark":                    {files: map[string]string{"go.mod": "\ufeffmodule m\n", "server/m.go": goMain, "client/m.go": goMain}, verdict: class.NoBuild, why: "byte order mark in go.mod", looks: 1},
-	"utf-16":                             {files: map[string]string{"Makefile": wide("all:\r\n\tmkdir bin\r\n\tgcc -o bin/mqfiled m.c\r\n"), "m.c": wide(program)}, verdict: class.NoBuild, why: "Makefile, m.c is in UTF-16", looks: 1},
+	"utf-16":                             {files: map[string]string{"Makefile": wide("all:\r\n\tmkdir bin\r\n\tgcc -o bin/mqfiled m.c\r\n"), "m.c": wide(program)}, verdict: class.NoBuild, why: "in Makefile, m.c: save", looks: 1},
 	"newer-go":                           {files: map[string]string{"go.mod": "module m\n\ngo 1.99\n", "server/m.go": goMain, "client/m.go": goMain}, verdict: class.NoBuild, why: "requires Go 1.99", looks: 1},
 	"no-module":                          {files: map[string]string{"go.mod": "module m\n\ngo 1.20\n\nrequire example.com/x v1.0.0\n", "server/m.go": "package main\n\nimport _ \"example.com/x\"\n\nfunc main() {}\n"}, verdict: class.NoBuild, why: "modules that are not here"},
 	"go-elsewhere":                       {files: map[string]string{"go.mod": "module m\n", "cmd/mqfiled/m.go": goMain, "cmd/mqfile/m.go": goMain}, verdict: class.NoBuild, why: "belong in ./server", looks: 1},

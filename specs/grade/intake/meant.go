@@ -161,7 +161,7 @@ func (h Handed) wide(b Built, build string) *Guess {
 	if bad == nil || b.Exit == 0 {
 		return nil
 	}
-	return &Guess{finding.Say("%s is in UTF-16, which no compiler reads: save it as UTF-8", list(bad)),
+	return &Guess{finding.Say("UTF-16, which no compiler reads, in %s: save it as UTF-8", list(bad)),
 		"for f in " + strings.Join(bad, " ") + `; do iconv -f UTF-16 -t UTF-8 "$f" >/tmp/u && tr -d '\r' </tmp/u >"$f"; done && { ` + build + "; }"}
 }
 
