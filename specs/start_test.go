@@ -38,6 +38,12 @@ var _ = Row("pidfile", func(r row) {
 		s := r.startAt(ctx, p, harness.Hostile())
 		r.mustHoldPID(s, say("left an unlocked PID file with a PID that no process has"))
 	})
+	It("may be there already, empty", func(ctx SpecContext) {
+		p := place()
+		Expect(os.WriteFile(p.PIDFile, nil, 0o644)).To(Succeed())
+		s := r.startAt(ctx, p, harness.Hostile())
+		r.mustHoldPID(s, say("left an empty PID file, as a server that may not unlink it does"))
+	})
 	It("may be there already, stale, with the PID of another program", func(ctx SpecContext) {
 		p := place()
 		Expect(os.WriteFile(p.PIDFile, fmt.Appendln(nil, os.Getpid()), 0o644)).To(Succeed())
@@ -63,6 +69,23 @@ var _ = Row("pidfile", func(r row) {
 			r.mustStayLocked(s, say("sent it SIGHUP"))
 		}
 	})
+	It("is locked for as long as SIGTERM lets a transfer finish, too", func(ctx SpecContext) {
+		s := r.start(ctx)
+		Expect(s.WriteFile("large", large)).To(Succeed())
+		c := client(harness.Shape{Depth: 2, MsgSize: 4096})
+		if c.Request(ctx, s.Queue, "large") != nil || !within(ctx, harness.Slack, c.IsFull) {
+			return // it is step 10's
+		}
+		s.Signal(unix.SIGTERM)
+		unlocked := func() bool {
+			file, err := facts.ReadPIDFile(s.PIDFile)
+			return err == nil && file.Names(s.PID) && !file.Locked && s.Alive()
+		}
+		// One that unlocks the file and then removes it is about to.
+		if within(ctx, harness.Slack, unlocked) && !within(ctx, harness.Slack, func() bool { return !unlocked() }) {
+			r.mustStayLocked(s, say("sent SIGTERM in mid-transfer"))
+		}
+	})
 	It("is where the contract says if no flag does", func(ctx SpecContext) {
 		p, setting := place(), harness.Hostile()
 		did := say("started it without --pidfile, with XDG_RUNTIME_DIR")
@@ -86,6 +109,13 @@ var _ = Row("pidfile", func(r row) {
 			say("put a symbolic link to another file where the PID file goes"),
 			say("the start fails, the file is untouched"),
 			say("exit status %d; the file holds %q", start.Exit, content))
+		Expect(os.Remove(victim)).To(Succeed())
+		start = r.run(ctx, p.Args()...)
+		r.must(start.Exit != 0 && !exists(victim),
+			say("put a symbolic link to a file that does not exist where the PID file goes"),
+			say("the start fails, no file is made"),
+			say("exit status %d; %s exists: %v", start.Exit, victim, exists(victim)),
+			say("stat(2) and access(2) follow the link; lstat(2) and O_NOFOLLOW do not"))
 	})
 })
 
@@ -309,6 +339,22 @@ var _ = Row("ready", func(r row) {
 			say("asked for the attributes of the request queue"), say("10 messages of 4356 bytes"),
 			say("mq_maxmsg %d, mq_msgsize %d, error: %v", attr.MaxMsg, attr.MsgSize, err))
 	})
+	It("has a shallower one where the system allows no deeper one", func(ctx SpecContext) {
+		needNamespaces()
+		const few = 4
+		restore, err := harness.LimitMessages(few)
+		if err != nil {
+			skip(say("msg_max cannot be set here: %v", err))
+		}
+		DeferCleanup(restore)
+		s := r.start(ctx)
+		did := say("started it where /proc/sys/fs/mqueue/msg_max is %d", few)
+		r.hasQueue(ctx, s.Queue, did)
+		_, attr, err := harness.QueueStatus(s.Queue)
+		r.must(err == nil && attr.MaxMsg >= few && attr.MaxMsg <= 10, did,
+			say("a queue of 10 messages, or of as many as the system allows"), say("mq_maxmsg %d, error: %v", attr.MaxMsg, err))
+		r.mustServe(ctx, s, did)
+	})
 })
 
 var _ = Row("failure", func(r row) {
@@ -353,6 +399,12 @@ var _ = Row("failure", func(r row) {
 		log := r.run(ctx, append(p.Args(), "--log", nowhere+"/log")...)
 		r.must(root.Stderr != log.Stderr, say("started it with a root, then with a log, that cannot be opened"),
 			say("each line says what is wrong and why"), say("both times %q", root.Stderr))
+		Expect(os.MkdirAll(nowhere+"/log", 0o755)).To(Succeed())
+		directory := r.run(ctx, append(p.Args(), "--log", nowhere+"/log")...)
+		r.must(directory.Stderr != log.Stderr,
+			say("started it with a log in a directory that does not exist, then with one that is a directory itself"),
+			say("each line says what is wrong and why"), say("both times %q", log.Stderr),
+			say("the reason is what errno says, see strerror(3)"))
 	})
 	It("cleans up after a daemon that is killed before it is ready", func(ctx SpecContext) {
 		p := place()
@@ -376,15 +428,47 @@ var _ = Row("failure", func(r row) {
 		if !harness.QueueExists(s.Queue) {
 			return // it is step 9's
 		}
-		programs.Run(ctx, harness.Hostile(), programs.Server, append(s.Args(), "--root", filepath.Join(s.Dir, "nowhere"))...)
-		r.must(harness.QueueExists(s.Queue),
-			say("killed the daemon with SIGKILL, and started it again with a root that does not exist"),
-			say("the queue is still there, with the requests in it: this start did not make it"),
-			say("queue %s does not exist", s.Queue),
-			say("a failed start unlinks the queue, whoever made it: mq_open(3) with O_EXCL shows whether it was you"))
+		killed := harness.Hostile()
+		killed.KillAtNotify = true
+		for _, again := range []struct {
+			did     rubric.Text
+			setting harness.Setting
+			flags   []string
+		}{
+			{say("killed the daemon with SIGKILL, and started it again with a root that does not exist"), harness.Hostile(),
+				[]string{"--root", filepath.Join(s.Dir, "nowhere")}},
+			{say("killed the daemon with SIGKILL, started it again, and had the kernel kill it when it calls mq_notify(3)"),
+				killed, nil},
+		} {
+			programs.Run(ctx, again.setting, programs.Server, append(s.Args(), again.flags...)...)
+			r.must(harness.QueueExists(s.Queue), again.did,
+				say("the queue is still there, with the requests in it: this start did not make it"),
+				say("queue %s does not exist", s.Queue),
+				say("a failed start unlinks the queue, whoever made it: mq_open(3) with O_EXCL shows whether it was you"))
+			r.clear()
+		}
+	})
+	It("fails where another server uses the queue, and does not disturb it", func(ctx SpecContext) {
+		s := r.start(ctx)
+		if _, _, registered := registration(s); !registered {
+			return // it is step 9's
+		}
+		p := place()
+		p.Queue = s.Queue
+		start := r.run(ctx, p.Args()...)
+		did := say("started a second server, with its own PID file, on the queue of a running one")
+		r.must(start.Exit != 0 && strings.HasPrefix(start.Stderr, "mqfiled: "), did,
+			say("a non-zero exit status and the reason on stderr: only one process can be registered"),
+			say("exit status %d, stderr: %q", start.Exit, start.Stderr),
+			say("mq_notify(3) fails with EBUSY, and its return value is not checked"))
+		_, status, registered := registration(s)
+		r.must(registered, did, say("the running one still has its queue, and is registered"),
+			say("queue %s exists: %v; NOTIFY_PID:%d, the daemon is PID %d", s.Queue, harness.QueueExists(s.Queue),
+				status.NotifyPID, s.PID))
+		r.mustServe(ctx, s, did)
 	})
 	It("explains wrong flags and returns 2", func(ctx SpecContext) {
-		for _, wrong := range [][]string{{"--no-such-flag"}, {"--stall", "soon"}, {"--stall", "-1"}, {"--root"}} {
+		for _, wrong := range [][]string{{"--no-such-flag"}, {"--stall", "soon"}, {"--stall", "-1"}, {"--stall", "2x"}, {"--root"}} {
 			p := place() // a program that takes them becomes a daemon there, and not on the machine's own queue
 			start := r.run(ctx, append(p.Args(), wrong...)...)
 			r.must(start.Exit == 2 && start.Stderr != "", say("started mqfiled %v", strings.Join(start.Args, " ")),

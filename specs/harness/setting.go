@@ -37,7 +37,8 @@ var hostileOrders = []string{
 	"--env", "PATH=/usr/local/bin:/usr/bin:/bin", "--env", "HOME=/", "--env", "USER=somebody", "--env", "LANG=C.UTF-8",
 	"--env", "LC_TIME=C", "--env", "TZ=UTC",
 	"--env", "JUNK=left by the starter", "--env", "PATHS=/tmp", "--env", "LC=C", "--env", "IFS=:",
-	"--env", "LD_LIBRARY_PATH=/nonexistent", "--env", "no equals sign", "--env", "LARGE=" + strings.Repeat("x", 100<<10),
+	"--env", "LD_LIBRARY_PATH=/nonexistent", "--env", "no equals sign",
+	"--env", "EMPTY=", "--env", strings.Repeat("LONG_NAME_", 20) + "=x", "--env", "LARGE=" + strings.Repeat("x", 100<<10),
 }
 
 // hostileFiles stay open in the suite for all hostile starts.
