@@ -342,7 +342,7 @@ var _ = Row("ready", func(r row) {
 	It("has a shallower one where the system allows no deeper one", func(ctx SpecContext) {
 		needNamespaces()
 		const few = 4
-		restore, err := harness.LimitMessages(few)
+		restore, err := harness.SetLimit("msg_max", few)
 		if err != nil {
 			skip(say("msg_max cannot be set here: %v", err))
 		}

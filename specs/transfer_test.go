@@ -52,7 +52,8 @@ var _ = Row("transfer", func(r row) {
 	It("sends files in directories, and with names of any bytes", func(ctx SpecContext) {
 		s := r.start(ctx)
 		c := client(harness.Small)
-		for _, name := range []string{"a/b/c", "with spaces", "ñandú 文件", "new\nline", "%s%n", "-o", strings.Repeat("n", 255)} {
+		for _, name := range []string{"a/b/c", "with spaces", "ñandú 文件", "new\nline", "%s%n", "-o", "two..dots", "..two",
+			"...", ".hidden", strings.Repeat("n", 255)} {
 			r.mustArrive(ctx, c, s, name, []byte(name))
 		}
 		for _, path := range []string{"/a/b/c", "//a/b/c", strings.Repeat("./", 2045) + "a/b/c", strings.Repeat("/", 4090) + "a/b/c"} {
@@ -69,6 +70,18 @@ var _ = Row("transfer", func(r row) {
 			r.mustArrive(ctx, c, s, "file", []byte("x"))
 			c.Close()
 		}
+	})
+	It("serves a root that is a symbolic link", func(ctx SpecContext) {
+		p := place()
+		link := filepath.Join(p.Dir, "link")
+		Expect(os.Symlink(p.Root, link)).To(Succeed())
+		p.Root = link
+		s := r.startAt(ctx, p, harness.Hostile())
+		Expect(s.WriteFile("file", []byte("x"))).To(Succeed())
+		e := r.fetch(ctx, client(harness.Small), s, "file")
+		r.can(ctx, string(e.Content) == "x", say("asked for a file; --root is a symbolic link to a directory"),
+			say("its content"), e.Summary(),
+			say("the file's real path is compared with an unresolved root: realpath(3) both, or open the root once"))
 	})
 	It("sends no wrong content for a file of unknown size", func(ctx SpecContext) {
 		p := place()
@@ -164,8 +177,13 @@ var _ = Row("protocol", func(r row) {
 	It("fills each message but the last, whatever the queue holds", func(ctx SpecContext) {
 		s := r.start(ctx)
 		const size = 300_001 // more than a program reads of a file at a time
+		if harness.OwnNamespaces() {
+			if restore, err := harness.SetLimit("msgsize_max", 20_000); err == nil {
+				DeferCleanup(restore)
+			}
+		}
 		Expect(s.WriteFile("file", bytes.Repeat([]byte("x"), size))).To(Succeed())
-		for _, msgSize := range []int{256, 1000, 8192} {
+		for _, msgSize := range []int{256, 1000, 8192, 20_000} {
 			c := client(harness.Shape{Depth: 2, MsgSize: msgSize})
 			e := r.fetch(ctx, c, s, "file")
 			wrong := outOfOrder(e, size, c.Shape.MsgSize)
@@ -274,6 +292,16 @@ var _ = Row("errors", func(r row) {
 		Entry("for an empty path", "", func(string) {}),
 		Entry("for a name that is too long", strings.Repeat("n", 256), func(string) {}),
 	)
+	It("says why", func(ctx SpecContext) {
+		s := r.start(ctx)
+		c := client(harness.Small)
+		missing, _ := r.fetch(ctx, c, s, "file").Failed()
+		Expect(os.WriteFile(filepath.Join(s.Root, "file"), nil, 0o000)).To(Succeed())
+		unreadable, _ := r.fetch(ctx, c, s, "file").Failed()
+		r.must(missing != unreadable,
+			say("asked for a file that does not exist, and again when it existed and nobody might read it"),
+			say("FAILURE with the reason"), say("both times %q", missing), say("the reason is what errno says, see strerror(3)"))
+	})
 	It("says why in whole characters of UTF-8, in one message of any size", func(ctx SpecContext) {
 		s := r.start(ctx)
 		for _, path := range []string{

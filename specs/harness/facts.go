@@ -59,15 +59,15 @@ func HasMqueuefs() bool {
 	return unix.Statfs(QueueDir, &fs) == nil && fs.Type == mqueueMagic
 }
 
-// LimitMessages sets msg_max, how deep a queue without privileges may be, and returns a function that sets it back. It
-// needs an IPC namespace of its own, see [OwnNamespaces].
-func LimitMessages(most int) (restore func() error, err error) {
-	const file = "/proc/sys/fs/mqueue/msg_max"
+// SetLimit sets a limit of mq_overview(7), such as msg_max, and returns a function that sets it back. It needs an IPC
+// namespace of its own, see [OwnNamespaces].
+func SetLimit(name string, value int) (restore func() error, err error) {
+	file := "/proc/sys/fs/mqueue/" + name
 	before, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
-	return func() error { return os.WriteFile(file, before, 0) }, os.WriteFile(file, fmt.Append(nil, most), 0)
+	return func() error { return os.WriteFile(file, before, 0) }, os.WriteFile(file, fmt.Append(nil, value), 0)
 }
 
 // Account looks up an account that a server started by root switches to. It does not use lab/daemon: students get the
