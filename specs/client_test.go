@@ -17,6 +17,8 @@ import (
 	. "github.com/onsi/gomega"
 	"golang.org/x/sys/unix"
 
+	"daemonlab/lab/mq"
+	"daemonlab/lab/procfs"
 	"daemonlab/lab/wire"
 	"daemonlab/specs/harness"
 	"daemonlab/specs/rubric"
@@ -103,9 +105,13 @@ func endOf(ctx context.Context, c *harness.Running) harness.Ended {
 	return c.Wait(limited)
 }
 
-// endServed starts a client, answers its request if one comes, and waits for its end.
+// endServed starts a client that [row.served] serves.
 func (r row) endServed(ctx context.Context, f *harness.FakeServer, args ...string) harness.Ended {
-	c := r.startClient(nil, args...)
+	return r.served(ctx, f, r.startClient(nil, args...))
+}
+
+// served answers a client's request, if one comes, by the file "x", and waits for its end.
+func (r row) served(ctx context.Context, f *harness.FakeServer, c *harness.Running) harness.Ended {
 	asked, cancel := context.WithCancel(ctx)
 	var answered sync.WaitGroup
 	answered.Go(func() {
@@ -118,6 +124,15 @@ func (r row) endServed(ctx context.Context, f *harness.FakeServer, args ...strin
 	cancel()
 	answered.Wait()
 	return e
+}
+
+// volume mounts a file system for the spec. It needs namespaces of its own.
+func volume(options string) (dir string) {
+	dir = filepath.Join(place().Dir, "volume")
+	Expect(os.Mkdir(dir, 0o755)).To(Succeed())
+	Expect(unix.Mount("specs", dir, "tmpfs", 0, options)).To(Succeed())
+	DeferCleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
+	return dir
 }
 
 // answered and signaled are ways to end a client.
@@ -174,6 +189,76 @@ var _ = Row("output", func(r row) {
 		r.must(e.Exit == 0 && err == nil && bytes.Equal(got, content) && len(e.Stdout) == 0,
 			say("sent 50000 bytes to mqfile -o FILE"), say("they are in the file, nothing on stdout"),
 			say("%d bytes in the file, error: %v; %v", len(got), err, e))
+	})
+	It("writes the file of -o wherever that is", func(ctx SpecContext) {
+		f := must(harness.NewFakeServer())
+		defer f.Close()
+		dir := filepath.Join(place().Dir, "out")
+		Expect(os.Mkdir(dir, 0o755)).To(Succeed())
+		files := map[rubric.Text]string{
+			say("named by -o a relative name"):         "relative",
+			say("named by -o a file in another place"): filepath.Join(dir, "file"),
+		}
+		if harness.OwnNamespaces() {
+			files[say("named by -o a file on another file system")] = filepath.Join(volume(""), "file")
+		}
+		for did, file := range files {
+			c, err := programs.StartClientIn(dir, nil, "--queue", f.Queue, "-o", file, "file")
+			r.must(err == nil, did, say("it can be executed"), say("%v", err))
+			e := r.served(ctx, f, c)
+			if !filepath.IsAbs(file) {
+				file = filepath.Join(dir, file)
+			}
+			content, err := os.ReadFile(file)
+			r.must(e.Exit == 0 && string(content) == "x", did, say("the file has the bytes, exit status 0"),
+				say("%.100q, error: %v; %v", content, err, e),
+				say("rename(2) works only inside a file system: the temporary file goes in the directory of the other"))
+		}
+	})
+	It("fails when the file system of -o is full, and leaves no file", func(ctx SpecContext) {
+		needNamespaces()
+		const size = 7*8192 + 4096 // a write(2) of 8192 bytes ends in the middle
+		dir := volume(fmt.Sprintf("size=%d", size))
+		t := r.ask(ctx, "-o", filepath.Join(dir, "file"), "file")
+		t.SendFile(ctx, random(size+1000))
+		e := t.end(ctx)
+		left := must(os.ReadDir(dir))
+		r.must(e.Exit == 1 && strings.HasPrefix(e.Stderr, "mqfile: ") && len(left) == 0,
+			say("sent more bytes to mqfile -o FILE than its file system has room for"),
+			say("exit status 1, the reason on stderr, and no file"), say("files: %.300v; %v", left, e),
+			say("write(2) returns how many bytes it has written, which may be fewer than asked for"))
+	})
+	It("writes whole files when two clients write the same one", func(ctx SpecContext) {
+		file := filepath.Join(place().Dir, "out")
+		first := r.ask(ctx, "-o", file, "file")
+		f := must(harness.NewFakeServer())
+		defer f.Close()
+		other := r.startClient(nil, "--queue", f.Queue, "-o", file, "file")
+		soon, cancel := harness.WithTimeout(ctx, harness.Slack)
+		defer cancel()
+		conversation, err := f.Accept(soon, "file")
+		if err != nil {
+			other.End()
+			return // it takes turns
+		}
+		defer conversation.Close()
+		second := talk{conversation, other, r}
+		contents := [][]byte{bytes.Repeat([]byte("1"), 512), bytes.Repeat([]byte("2"), 512)}
+		for i, t := range []talk{first, second} {
+			t.mustSend(ctx, wire.Info, wire.AppendInfo(nil, 512))
+			t.mustSend(ctx, wire.Data, contents[i][:256])
+			eventually(ctx, t.IsTaken)
+		}
+		for i, t := range []talk{first, second} {
+			t.mustSend(ctx, wire.Data, contents[i][256:])
+			t.mustSend(ctx, wire.End, nil)
+			e := t.end(ctx)
+			got, err := os.ReadFile(file)
+			r.must(e.Exit != 0 || bytes.Equal(got, contents[i]),
+				say("started two clients with the same file for -o, and answered both in turns"),
+				say("each that returns 0 has written its file, whole"), say("%d bytes: %.20q..., error: %v; %v", len(got), got, err, e),
+				say("both write to the same temporary file: give it a random name, and open it with O_EXCL"))
+		}
 	})
 	DescribeTable("leaves no file with -o, nor one beside it,",
 		func(ctx SpecContext, end func(ctx context.Context, t talk)) {
@@ -240,12 +325,15 @@ var _ = Row("output", func(r row) {
 
 var _ = Row("exit", func(r row) {
 	It("returns 1 and prints the text when the server says FAILURE", func(ctx SpecContext) {
-		t := r.ask(ctx, "file")
-		t.mustSend(ctx, wire.Failure, []byte("no such file, señor"))
-		e := t.end(ctx)
-		r.must(e.Exit == 1 && strings.Contains(e.Stderr, "mqfile: ") && strings.Contains(e.Stderr, "no such file, señor"),
-			say("answered FAILURE \"no such file, señor\""),
-			say("exit status 1 and the text after `mqfile: ` on stderr"), say("%v", e))
+		for _, text := range []string{"no such file, señor", "100%s of %d files", strings.Repeat("long/", 800)} {
+			t := r.ask(ctx, "file")
+			text = text[:min(len(text), t.MsgSize)]
+			t.mustSend(ctx, wire.Failure, []byte(text))
+			e := t.end(ctx)
+			r.must(e.Exit == 1 && strings.Contains(e.Stderr, "mqfile: ") && strings.Contains(e.Stderr, text),
+				say("answered FAILURE %.40q, %d bytes", text, len(text)),
+				say("exit status 1 and the text after `mqfile: ` on stderr"), say("%v", e))
+		}
 	})
 	It("prints the text and no more when FAILURE comes after DATA", func(ctx SpecContext) {
 		t := r.ask(ctx, "file")
@@ -315,6 +403,8 @@ var _ = Row("exit", func(r row) {
 		data := harness.Message{Kind: wire.Data, Body: []byte("x")}
 		for what, messages := range map[rubric.Text][]harness.Message{
 			say("INFO of 4 bytes"):         {{Kind: wire.Info, Body: info.Body[:4]}},
+			say("INFO of 16 bytes"):        {{Kind: wire.Info, Body: append(info.Body, info.Body...)}, data, {Kind: wire.End}},
+			say("END of 1 byte"):           {info, data, {Kind: wire.End, Body: data.Body}},
 			say("INFO twice"):              {info, info},
 			say("DATA without INFO"):       {data},
 			say("END without INFO"):        {{Kind: wire.End}},
@@ -338,6 +428,14 @@ var _ = Row("exit", func(r row) {
 			r.must(err == nil, say("received its request and did not answer"), say("it is waiting"),
 				say("it has ended: %v", e))
 			r.must(e.Exit == status, say("sent %s while it waits", unix.SignalName(sig)), say("exit status %d", status),
+				say("%v", e))
+			t = r.ask(ctx, "file")
+			t.mustSend(ctx, wire.Info, wire.AppendInfo(nil, 1000))
+			t.mustSend(ctx, wire.Data, random(256))
+			eventually(ctx, t.IsTaken)
+			t.client.Signal(sig)
+			e = t.end(ctx)
+			r.must(e.Exit == status, say("sent %s in mid-transfer", unix.SignalName(sig)), say("exit status %d", status),
 				say("%v", e))
 		}
 	})
@@ -408,6 +506,29 @@ var _ = Row("cleanup", func(r row) {
 		Entry("after nonsense from the server", answered(wire.End, "nonsense")),
 		Entry("after 10 s without a response", func(context.Context, talk) { <-time.After(10 * time.Second) }),
 	)
+	It("leaves no queue when a signal comes before its request is sent", func(ctx SpecContext) {
+		f := must(harness.NewFakeServer())
+		defer f.Close()
+		Expect(harness.SendRaw(ctx, f.Queue, nil)).To(Succeed()) // it has room for one
+		for _, sig := range []unix.Signal{unix.SIGINT, unix.SIGTERM} {
+			c := r.startClient(nil, "--queue", f.Queue, "file")
+			var queues []string
+			waits := eventually(ctx, func() bool {
+				queues = c.Queues()
+				status, err := procfs.New("/proc").Process(c.PID).Status()
+				return err == nil && status.State == 'S' && len(queues) > 0
+			})
+			c.Signal(sig)
+			e := endOf(ctx, c)
+			left := slices.ContainsFunc(queues, harness.QueueExists)
+			for _, name := range queues {
+				mq.Unlink(name)
+			}
+			r.must(!waits || !left, say("sent %s to a client that waits for room in the server's queue", unix.SignalName(sig)),
+				say("no queue of its own is left"), say("queues: %.300v; %v", queues, e),
+				say("handlers are set before there is anything to remove"))
+		}
+	})
 	It("leaves no queue when there is no server, or no place for its output", func(ctx SpecContext) {
 		if !harness.OwnNamespaces() {
 			skip(say("namespaces cannot be created here, so the client's queue cannot be told from others"))

@@ -44,7 +44,12 @@ func (e Ended) String() string { return e.Text().EN }
 
 // StartClient starts the client under test, with a file as stdout unless that is nil.
 func (p Programs) StartClient(stdout *os.File, args ...string) (*Running, error) {
-	cmd, err := p.Command(Setting{}, p.Client, args...)
+	return p.StartClientIn("", stdout, args...)
+}
+
+// StartClientIn starts the client in a directory.
+func (p Programs) StartClientIn(dir string, stdout *os.File, args ...string) (*Running, error) {
+	cmd, err := p.Command(Setting{Cwd: dir}, p.Client, args...)
 	if err != nil {
 		return nil, err
 	}
