@@ -159,6 +159,7 @@ var _ = Row("output", func(r row) {
 				say("sent %d bytes as answer to mqfile file", len(content)),
 				say("those bytes on stdout, `Received %d bytes (M messages)` on stderr, exit status 0", len(content)),
 				say("%v", e))
+			t.Close() // its queue counts against RLIMIT_MSGQUEUE
 		}
 	})
 	It("asks at /mqfiled if no flag names a queue", func(ctx SpecContext) {
@@ -297,6 +298,7 @@ var _ = Row("output", func(r row) {
 			r.must(e.Exit != 0 && strings.HasPrefix(e.Stderr, "mqfile: "),
 				say("sent INFO %d, %d bytes and END", said.info, said.sent),
 				say("a non-zero exit status and the reason on stderr"), say("%v", e))
+			t.Close()
 		}
 	})
 	It("fails when the file cannot be created", func(ctx SpecContext) {
@@ -333,6 +335,7 @@ var _ = Row("exit", func(r row) {
 			r.must(e.Exit == 1 && strings.Contains(e.Stderr, "mqfile: ") && strings.Contains(e.Stderr, text),
 				say("answered FAILURE %.40q, %d bytes", text, len(text)),
 				say("exit status 1 and the text after `mqfile: ` on stderr"), say("%v", e))
+			t.Close()
 		}
 	})
 	It("prints the text and no more when FAILURE comes after DATA", func(ctx SpecContext) {
@@ -418,6 +421,7 @@ var _ = Row("exit", func(r row) {
 			e := t.end(ctx)
 			r.must(e.Exit == 1 && strings.HasPrefix(e.Stderr, "mqfile: "),
 				say("answered %v", what), say("exit status 1 and the reason after `mqfile: ` on stderr"), say("%v", e))
+			t.Close()
 		}
 	})
 	It("returns 130 on SIGINT and 143 on SIGTERM", func(ctx SpecContext) {
@@ -429,6 +433,7 @@ var _ = Row("exit", func(r row) {
 				say("it has ended: %v", e))
 			r.must(e.Exit == status, say("sent %s while it waits", unix.SignalName(sig)), say("exit status %d", status),
 				say("%v", e))
+			t.Close()
 			t = r.ask(ctx, "file")
 			t.mustSend(ctx, wire.Info, wire.AppendInfo(nil, 1000))
 			t.mustSend(ctx, wire.Data, random(256))
@@ -437,6 +442,7 @@ var _ = Row("exit", func(r row) {
 			e = t.end(ctx)
 			r.must(e.Exit == status, say("sent %s in mid-transfer", unix.SignalName(sig)), say("exit status %d", status),
 				say("%v", e))
+			t.Close()
 		}
 	})
 })
@@ -466,6 +472,7 @@ var _ = Row("cleanup", func(r row) {
 				say("%s has mode %#o; the request says PID %d, the client is PID %d", reply, t.Mode, t.Request.PID, pid))
 			t.mustSend(ctx, wire.Failure, []byte("enough"))
 			t.end(ctx)
+			t.Close()
 		}
 		r.must(len(names) == 3, say("started it 3 times"), say("a different name each time, not only in the PID"),
 			say("%v", names))
