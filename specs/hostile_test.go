@@ -504,6 +504,23 @@ var _ = Row("sigterm", func(r row) {
 			say("asked for a file and for a missing one, sent requests that are dropped, then SIGTERM"),
 			say("a request that was answered with FAILURE, or dropped, still counts as a running transfer"))
 	})
+	It("ends at once when the client of its only transfer was killed", func(ctx SpecContext) {
+		s := r.start(ctx)
+		victim := exec.Command("sleep", "1000")
+		Expect(victim.Start()).To(Succeed())
+		c := r.stuckClient(ctx, s, int32(victim.Process.Pid), large)
+		victim.Process.Kill()
+		victim.Wait()
+		watch := harness.NewStopwatch()
+		if r.eventuallyFreed(ctx, s, c, &watch) != nil {
+			return // it is the row `stuck`'s
+		}
+		eventually(ctx, s.Sleeps)
+		s.Signal(unix.SIGTERM)
+		r.mustEnd(ctx, s, harness.NewStopwatch(), 2*time.Second,
+			say("killed and reaped a client in mid-transfer, waited until the transfer had been dropped, and sent SIGTERM"),
+			say("a transfer that was dropped still counts as one that runs"))
+	})
 	It("lets a transfer finish", func(ctx SpecContext) {
 		s := r.start(ctx)
 		content := large[:16<<10] // more may take a slow reader longer than the 5 s

@@ -52,7 +52,7 @@ var _ = Row("transfer", func(r row) {
 	It("sends files in directories, and with names of any bytes", func(ctx SpecContext) {
 		s := r.start(ctx)
 		c := client(harness.Small)
-		for _, name := range []string{"a/b/c", "with spaces", "ñandú 文件", "new\nline", "%s%n", "-o", "two..dots", "..two",
+		for _, name := range []string{"a/b/c", "with spaces", "ñandú 文件", "caf\xe9", "new\nline", "%s%n", "-o", "two..dots", "..two",
 			"...", ".hidden", strings.Repeat("n", 255)} {
 			r.mustArrive(ctx, c, s, name, []byte(name))
 		}
