@@ -327,7 +327,7 @@ var _ = Row("output", func(r row) {
 
 var _ = Row("exit", func(r row) {
 	It("returns 1 and prints the text when the server says FAILURE", func(ctx SpecContext) {
-		for _, text := range []string{"no such file, señor", "100%s of %d files", strings.Repeat("long/", 2000)} {
+		for _, text := range []string{"no such file, señor", "100%% of %d files", strings.Repeat("long/", 2000)} {
 			t := r.ask(ctx, "file")
 			text = text[:min(len(text), t.MsgSize)]
 			t.mustSend(ctx, wire.Failure, []byte(text))

@@ -226,9 +226,9 @@ var _ = Row("stuck", func(r row) {
 	})
 	It("keeps nothing of clients that were killed in mid-transfer", func(ctx SpecContext) {
 		s := r.start(ctx)
-		const clients, more = 10, 8
+		const clients, more = 6, 8
 		files, threads := 0, 0
-		for round := range 2 { // what was started for so many at once may stay
+		for round := range 3 { // what was started for so many at once may stay
 			victim := exec.Command("sleep", "1000")
 			Expect(victim.Start()).To(Succeed())
 			stuck := r.stuckClients(ctx, s, slices.Repeat([]int32{int32(victim.Process.Pid)}, clients)...)
@@ -237,7 +237,7 @@ var _ = Row("stuck", func(r row) {
 			if round == 0 {
 				files, threads = r.openFiles(ctx, s), r.status(s).Threads
 			}
-			did := say("killed and reaped %d clients that had asked for a large file and read nothing, twice", clients)
+			did := say("killed and reaped %d clients that had asked for a large file and read nothing, three times", clients)
 			open, ok := r.eventuallyOpen(ctx, s, files)
 			r.can(ctx, ok, did, say("as many descriptors as after the first time"),
 				say("%d, there were %d:\n%s", open, files, s.Process.Path("fd")))
@@ -421,9 +421,9 @@ var _ = Row("sighup", func(r row) {
 		s.Signal(unix.SIGHUP)
 		delivered(ctx, s, unix.SIGHUP)
 		eventually(ctx, s.Sleeps)
-		did := say("moved the log's directory away, sent SIGHUP and a message that is no request")
+		did := say("moved the log's directory away, sent SIGHUP and a request that is dropped")
 		for range 2 { // what is to be logged ends a program that has no log any more
-			r.goesOn(harness.SendRaw(ctx, s.Queue, []byte("no request")), s, did)
+			r.goesOn(harness.SendRaw(ctx, s.Queue, request("/no-such-queue", "still")), s, did)
 			r.mustServe(ctx, s, did)
 		}
 	})
