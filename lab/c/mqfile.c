@@ -83,7 +83,7 @@ static _Noreturn void die(int status, const char *format, ...)
 
 static void die(int status, const char *format, ...)
 {
-    char reason[8193]; /* the text of FAILURE fills a message, without a NUL */
+    char reason[8193]; /* a FAILURE may fill a message, and has no NUL */
     va_list arguments;
 
     va_start(arguments, format);
