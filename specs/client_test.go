@@ -20,6 +20,7 @@ import (
 	"daemonlab/lab/mq"
 	"daemonlab/lab/procfs"
 	"daemonlab/lab/wire"
+	"daemonlab/specs/finding"
 	"daemonlab/specs/harness"
 	"daemonlab/specs/rubric"
 )
@@ -58,7 +59,7 @@ func (r row) askAt(ctx context.Context, f *harness.FakeServer, stdout *os.File, 
 		heldUp(say("this machine held up processes for %v, and a client had not yet sent a request", held))
 	}
 	if err != nil {
-		wrong := found(say("started mqfile %v", strings.Join(args, " ")),
+		wrong := found(say("started mqfile %v", finding.Args(args)),
 			say("a well-formed request arrives, and its reply queue exists"), say("%v; %v", err, c.End()))
 		if errors.Is(err, context.DeadlineExceeded) {
 			wrong.Do = say("make the reply queue, open the queue that --queue names, and send one struct request to it")
@@ -147,8 +148,9 @@ func signaled(sig unix.Signal) func(ctx context.Context, t talk) {
 var _ = Row("output", func(r row) {
 	It("writes the file's bytes to stdout and their number to stderr", func(ctx SpecContext) {
 		longest := strings.Repeat("p/", 2047) + "p" // 4095 bytes
-		for path, content := range map[string][]byte{"file": nil, "x": []byte("x"), longest: random(100_001)} {
-			t := r.ask(ctx, path)
+		contents := [][]byte{nil, []byte("x"), random(100_001)}
+		for i, path := range []string{"file", "x", longest} {
+			t, content := r.ask(ctx, path), contents[i]
 			r.must(t.Request.Path == path, say("started mqfile %.20q, a path of %d bytes", path, len(path)),
 				say("the request names that path"), say("its path is %.20q, %d bytes", t.Request.Path,
 					len(t.Request.Path)))
@@ -196,22 +198,20 @@ var _ = Row("output", func(r row) {
 		defer f.Close()
 		dir := filepath.Join(place().Dir, "out")
 		Expect(os.Mkdir(dir, 0o755)).To(Succeed())
-		files := map[rubric.Text]string{
-			say("named by -o a relative name"):         "relative",
-			say("named by -o a file in another place"): filepath.Join(dir, "file"),
-		}
+		did := []rubric.Text{say("named by -o a relative name"), say("named by -o a file in another place")}
+		files := []string{"relative", filepath.Join(dir, "file")}
 		if harness.OwnNamespaces() {
-			files[say("named by -o a file on another file system")] = filepath.Join(volume(""), "file")
+			did, files = append(did, say("named by -o a file on another file system")), append(files, filepath.Join(volume(""), "file"))
 		}
-		for did, file := range files {
+		for i, file := range files {
 			c, err := programs.StartClientIn(dir, nil, "--queue", f.Queue, "-o", file, "file")
-			r.must(err == nil, did, say("it can be executed"), say("%v", err))
+			r.must(err == nil, did[i], say("it can be executed"), say("%v", err))
 			e := r.served(ctx, f, c)
 			if !filepath.IsAbs(file) {
 				file = filepath.Join(dir, file)
 			}
 			content, err := os.ReadFile(file)
-			r.must(e.Exit == 0 && string(content) == "x", did, say("the file has the bytes, exit status 0"),
+			r.must(e.Exit == 0 && string(content) == "x", did[i], say("the file has the bytes, exit status 0"),
 				say("%.100q, error: %v; %v", content, err, e),
 				say("rename(2) works only inside a file system: the temporary file goes in the directory of the other"))
 		}
@@ -332,7 +332,8 @@ var _ = Row("exit", func(r row) {
 			text = text[:min(len(text), t.MsgSize)]
 			t.mustSend(ctx, wire.Failure, []byte(text))
 			e := t.end(ctx)
-			r.must(e.Exit == 1 && strings.Contains(e.Stderr, "mqfile: ") && strings.Contains(e.Stderr, text),
+			const told = 4000 // a terminating NUL may cost the last byte of a text that fills the message
+			r.must(e.Exit == 1 && strings.Contains(e.Stderr, "mqfile: ") && strings.Contains(e.Stderr, text[:min(len(text), told)]),
 				say("answered FAILURE %.40q, %d bytes", text, len(text)),
 				say("exit status 1 and the text after `mqfile: ` on stderr"), say("%v", e))
 			t.Close()
@@ -355,7 +356,7 @@ var _ = Row("exit", func(r row) {
 		for _, args := range [][]string{{}, {"--no-such-flag", "file"}, {"--queue"}, {"one", "two"}} {
 			e := endOf(ctx, r.startClient(nil, args...))
 			r.must(e.Exit == 2 && e.Stderr != "",
-				say("started mqfile %v", strings.Join(args, " ")), say("usage on stderr, exit status 2"), say("%v", e))
+				say("started mqfile %v", finding.Args(args)), say("usage on stderr, exit status 2"), say("%v", e))
 		}
 	})
 	It("returns 3 when there is no server", func(ctx SpecContext) {
@@ -404,28 +405,32 @@ var _ = Row("exit", func(r row) {
 	It("returns 1 when what comes is not a response", func(ctx SpecContext) {
 		info := harness.Message{Kind: wire.Info, Body: wire.AppendInfo(nil, 1)}
 		data := harness.Message{Kind: wire.Data, Body: []byte("x")}
-		for what, messages := range map[rubric.Text][]harness.Message{
-			say("INFO of 4 bytes"):         {{Kind: wire.Info, Body: info.Body[:4]}},
-			say("INFO of 16 bytes"):        {{Kind: wire.Info, Body: append(info.Body, info.Body...)}, data, {Kind: wire.End}},
-			say("END of 1 byte"):           {info, data, {Kind: wire.End, Body: data.Body}},
-			say("INFO twice"):              {info, info},
-			say("DATA without INFO"):       {data},
-			say("END without INFO"):        {{Kind: wire.End}},
-			say("a message of priority 7"): {{Kind: 7, Body: info.Body}},
-			say("a message of priority 0"): {info, {Kind: 0, Body: []byte("x")}},
+		for _, answer := range []struct {
+			what     rubric.Text
+			messages []harness.Message
+		}{
+			{say("INFO of 4 bytes"), []harness.Message{{Kind: wire.Info, Body: info.Body[:4]}}},
+			{say("INFO of 16 bytes"), []harness.Message{{Kind: wire.Info, Body: append(info.Body, info.Body...)}, data, {Kind: wire.End}}},
+			{say("END of 1 byte"), []harness.Message{info, data, {Kind: wire.End, Body: data.Body}}},
+			{say("INFO twice"), []harness.Message{info, info}},
+			{say("DATA without INFO"), []harness.Message{data}},
+			{say("END without INFO"), []harness.Message{{Kind: wire.End}}},
+			{say("a message of priority 7"), []harness.Message{{Kind: 7, Body: info.Body}}},
+			{say("a message of priority 0"), []harness.Message{info, {Kind: 0, Body: []byte("x")}}},
 		} {
 			t := r.ask(ctx, "file")
-			for _, m := range messages {
+			for _, m := range answer.messages {
 				t.Send(ctx, m.Kind, m.Body) // it may have ended at the one before
 			}
 			e := t.end(ctx)
 			r.must(e.Exit == 1 && strings.HasPrefix(e.Stderr, "mqfile: "),
-				say("answered %v", what), say("exit status 1 and the reason after `mqfile: ` on stderr"), say("%v", e))
+				say("answered %v", answer.what), say("exit status 1 and the reason after `mqfile: ` on stderr"), say("%v", e))
 			t.Close()
 		}
 	})
 	It("returns 130 on SIGINT and 143 on SIGTERM", func(ctx SpecContext) {
-		for sig, status := range map[unix.Signal]int{unix.SIGINT: 130, unix.SIGTERM: 143} {
+		for _, sig := range []unix.Signal{unix.SIGINT, unix.SIGTERM} {
+			status := 128 + int(sig)
 			t := r.ask(ctx, "file")
 			err := t.client.Signal(sig)
 			e := endOf(ctx, t.client)
@@ -455,7 +460,7 @@ func (r row) mustBeSilence(e harness.Ended, since time.Time, did rubric.Text) {
 
 func (r row) startClient(stdout *os.File, args ...string) *harness.Running {
 	c, err := programs.StartClient(stdout, args...)
-	r.must(err == nil, say("started mqfile %v", strings.Join(args, " ")), say("it can be executed"), say("%v", err))
+	r.must(err == nil, say("started mqfile %v", finding.Args(args)), say("it can be executed"), say("%v", err))
 	return c
 }
 
@@ -547,13 +552,17 @@ var _ = Row("cleanup", func(r row) {
 		f := must(harness.NewFakeServer())
 		defer f.Close()
 		before := must(os.ReadDir(queues))
-		for did, args := range map[rubric.Text][]string{
-			say("pointed it at a queue that does not exist"):         {"--queue", harness.QueueName("nobody"), "file"},
-			say("gave -o a file in a directory that does not exist"): {"--queue", f.Queue, "-o", queues + "/nowhere/file", "file"},
+		for _, end := range []struct {
+			did  rubric.Text
+			args []string
+		}{
+			{say("pointed it at a queue that does not exist"), []string{"--queue", harness.QueueName("nobody"), "file"}},
+			{say("gave -o a file in a directory that does not exist"),
+				[]string{"--queue", f.Queue, "-o", queues + "/nowhere/file", "file"}},
 		} {
-			e := r.endServed(ctx, f, args...)
+			e := r.endServed(ctx, f, end.args...)
 			left := must(os.ReadDir(queues))
-			r.must(len(left) == len(before), did, say("no queue of its own is left"), say("queues: %.300v; %v", left, e))
+			r.must(len(left) == len(before), end.did, say("no queue of its own is left"), say("queues: %.300v; %v", left, e))
 		}
 	})
 })

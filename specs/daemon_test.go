@@ -15,6 +15,7 @@ import (
 
 	"daemonlab/lab/procfs"
 	"daemonlab/specs/facts"
+	"daemonlab/specs/finding"
 	"daemonlab/specs/harness"
 	"daemonlab/specs/rubric"
 )
@@ -200,7 +201,7 @@ var _ = Row("cwd", func(r row) {
 			setting := harness.Hostile()
 			setting.Cwd = typed.in(p)
 			s := r.startBy(ctx, p, setting, append([]string{"--queue", p.Queue}, typed.flags...)...)
-			did := say("started mqfiled %s in %s", strings.Join(s.Start.Args, " "), setting.Cwd)
+			did := say("started mqfiled %s in %s", finding.Args(s.Start.Args), setting.Cwd)
 			r.must((exists(p.PIDFile) || !exists(absolute.PIDFile)) && (exists(p.Log) || !exists(absolute.Log)),
 				did, say("the PID file and the log are where these names lead from that directory"),
 				say("%s exists: %v; %s: %v", p.PIDFile, exists(p.PIDFile), p.Log, exists(p.Log)))
@@ -286,7 +287,7 @@ func (r row) mustBecome(ctx context.Context, account string, flags ...string) {
 		notJudged(say("%v", err))
 	}
 	setting := harness.Hostile()
-	did, cause := say("started mqfiled %v as root, with supplementary groups", strings.Join(flags, " ")), rubric.Text{}
+	did, cause := say("started mqfiled %v as root, with supplementary groups", finding.Args(flags)), rubric.Text{}
 	if harness.MaySetSecurebits() {
 		setting.Orders = []string{"--no-setuid-fixup"}
 		did = say("%v and with the securebit no-setuid-fixup, under which setresuid(2) leaves capabilities unchanged",

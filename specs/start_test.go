@@ -157,7 +157,7 @@ func (r row) mustHoldPID(s *harness.Server, did rubric.Text) facts.PIDFile {
 func (r row) run(ctx context.Context, args ...string) harness.Start {
 	start, err := programs.Run(ctx, harness.Hostile(), programs.Server, args...)
 	unlessSuite(err)
-	r.must(err == nil, say("started mqfiled %v", strings.Join(args, " ")), say("the original process returns"),
+	r.must(err == nil, say("started mqfiled %v", finding.Args(args)), say("the original process returns"),
 		say("%v", err))
 	return start
 }
@@ -364,7 +364,7 @@ var _ = Row("failure", func(r row) {
 		pidFileBefore := exists(p.PIDFile)
 		queueBefore := harness.QueueExists(p.Queue)
 		start := r.run(ctx, append(p.Args(), more...)...)
-		r.mustHaveFailed(ctx, p, start, say("started mqfiled %v", strings.Join(start.Args, " ")), pidFileBefore, queueBefore)
+		r.mustHaveFailed(ctx, p, start, say("started mqfiled %v", finding.Args(start.Args)), pidFileBefore, queueBefore)
 	}
 	DescribeTable("says why and leaves nothing", fails,
 		Entry("root does not exist", func(p *harness.Place) []string {
@@ -471,7 +471,7 @@ var _ = Row("failure", func(r row) {
 		for _, wrong := range [][]string{{"--no-such-flag"}, {"--stall", "soon"}, {"--stall", "-1"}, {"--stall", "2x"}, {"--root"}} {
 			p := place() // a program that takes them becomes a daemon there, and not on the machine's own queue
 			start := r.run(ctx, append(p.Args(), wrong...)...)
-			r.must(start.Exit == 2 && start.Stderr != "", say("started mqfiled %v", strings.Join(start.Args, " ")),
+			r.must(start.Exit == 2 && start.Stderr != "", say("started mqfiled %v", finding.Args(start.Args)),
 				say("usage on stderr, exit status 2"), say("exit status %d, stderr: %q", start.Exit, start.Stderr))
 		}
 	})

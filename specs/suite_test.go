@@ -210,7 +210,7 @@ const queueStep = 9
 
 // startBy starts the server with flags that lead to the place.
 func (r row) startBy(ctx context.Context, p harness.Place, s harness.Setting, args ...string) *harness.Server {
-	did := say("started mqfiled %s", strings.Join(args, " "))
+	did := say("started mqfiled %s", finding.Args(args))
 	started, err := programs.StartServerBy(ctx, p, s, args...)
 	unlessSuite(err)
 	if err != nil {

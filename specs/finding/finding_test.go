@@ -43,6 +43,18 @@ func TestAProgramWithoutASlashIsLookedUpOnThePath(t *testing.T) {
 	}
 }
 
+func TestArgumentsAreQuotedAndTruncated(t *testing.T) {
+	for want, args := range map[string][]string{
+		`--root /srv file`:             {"--root", "/srv", "file"},
+		`"" "two words" "it's"`:        {"", "two words", "it's"},
+		strings.Repeat("p", 199) + "…": {strings.Repeat("p", 4095)},
+	} {
+		if got := finding.Args(args); got != want {
+			t.Errorf("%q: %s, not %s", args, got, want)
+		}
+	}
+}
+
 func TestOneThingIsSaidInTheSingular(t *testing.T) {
 	for n, want := range []rubric.Text{
 		{EN: "0 bytes of priority 1", ES: "0 bytes of priority 1"}, {EN: "1 byte of priority 1", ES: "1 byte of priority 1"},

@@ -116,6 +116,18 @@ func Escape(text, keep string) string {
 	return b.String()
 }
 
+// Args shows a program's arguments as one line, those with blanks quoted and very long ones truncated.
+func Args(args []string) string {
+	shown := make([]string, len(args))
+	for i, arg := range args {
+		if arg == "" || strings.ContainsAny(arg, " \t\n\"'") {
+			arg = strconv.Quote(arg)
+		}
+		shown[i] = Clip(arg, 200)
+	}
+	return strings.Join(shown, " ")
+}
+
 // Clip truncates a line to the given width.
 func Clip(line string, columns int) string {
 	if utf8.RuneCountInString(line) <= columns {

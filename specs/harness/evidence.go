@@ -19,7 +19,7 @@ func (s *Server) Evidence() (facts []finding.Fact) {
 			facts = append(facts, finding.Fact{Of: of, Text: text})
 		}
 	}
-	add(finding.Say("started"), "mqfiled "+strings.Join(s.Start.Args, " "))
+	add(finding.Say("started"), "mqfiled "+finding.Args(s.Start.Args))
 	add(finding.Say("stderr of the start"), clip(s.Start.Stderr))
 	add(finding.Same("%s", s.Log), readTail(s.Log))
 	add(finding.Same("%s", s.Process.Path("status")), interesting(readTail(s.Process.Path("status"))))
