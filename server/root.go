@@ -136,9 +136,9 @@ func explain(err error) error {
 	}
 	switch {
 	case errors.Is(err, unix.EXDEV):
-		return fmt.Errorf("leads out of the served directory: %w", err)
+		return errors.New("leads out of the served directory") // the errno's "cross-device link" would mislead
 	case errors.Is(err, unix.ENXIO): // a socket, or a device without a driver
-		return fmt.Errorf("not a regular file: %w", err)
+		return errors.New("not a regular file")
 	}
 	return err
 }
