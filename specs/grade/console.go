@@ -31,6 +31,9 @@ func outcome(s class.Submission, rows []rubric.Row) string {
 	case s.Undecided():
 		return fmt.Sprintf("%d/%d, needs a look", got, of)
 	}
+	if s.Adjust.Late > 0 {
+		return fmt.Sprintf("%d/%d, %d %% deducted: %.60s", got, of, s.Adjust.Late, oneLine(s.Adjust.Reason))
+	}
 	if s.Adjust != (class.Adjustment{}) {
 		return fmt.Sprintf("%d/%d adjusted: %.60s", got, of, oneLine(s.Adjust.Reason))
 	}
