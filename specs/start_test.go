@@ -81,8 +81,10 @@ var _ = Row("pidfile", func(r row) {
 			file, err := facts.ReadPIDFile(s.PIDFile)
 			return err == nil && file.Names(s.PID) && !file.Locked && s.Alive()
 		}
+		delivered(ctx, s, unix.SIGTERM)
+		eventually(ctx, s.Sleeps)
 		// One that unlocks the file and then removes it is about to.
-		if within(ctx, harness.Slack, unlocked) && !within(ctx, harness.Slack, func() bool { return !unlocked() }) {
+		if unlocked() && !within(ctx, harness.Slack, func() bool { return !unlocked() }) {
 			r.mustStayLocked(s, say("sent SIGTERM in mid-transfer"))
 		}
 	})
