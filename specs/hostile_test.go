@@ -207,14 +207,24 @@ func (r row) eventuallyFreed(ctx context.Context, s *harness.Server, c *harness.
 	return held
 }
 
+// victim starts a process for clients to name as theirs, and returns a function that kills and reaps it.
+func victim() (pid int32, kill func()) {
+	process := exec.Command("sleep", "1000")
+	Expect(process.Start()).To(Succeed())
+	kill = func() {
+		process.Process.Kill()
+		process.Wait()
+	}
+	DeferCleanup(kill)
+	return int32(process.Process.Pid), kill
+}
+
 var _ = Row("stuck", func(r row) {
 	It("notices within 2 s that a client was killed in mid-transfer", func(ctx SpecContext) {
 		s := r.start(ctx)
-		victim := exec.Command("sleep", "1000")
-		Expect(victim.Start()).To(Succeed())
-		c := r.stuckClient(ctx, s, int32(victim.Process.Pid), large)
-		victim.Process.Kill()
-		victim.Wait()
+		pid, kill := victim()
+		c := r.stuckClient(ctx, s, pid, large)
+		kill()
 		watch := harness.NewStopwatch()
 		held := r.eventuallyFreed(ctx, s, c, &watch)
 		r.must(held == nil && watch.Within(2*time.Second+harness.Slack),
@@ -229,11 +239,9 @@ var _ = Row("stuck", func(r row) {
 		const clients, more = 6, 8
 		files, threads := 0, 0
 		for round := range 3 { // what was started for so many at once may stay
-			victim := exec.Command("sleep", "1000")
-			Expect(victim.Start()).To(Succeed())
-			stuck := r.stuckClients(ctx, s, slices.Repeat([]int32{int32(victim.Process.Pid)}, clients)...)
-			victim.Process.Kill()
-			victim.Wait()
+			pid, kill := victim()
+			stuck := r.stuckClients(ctx, s, slices.Repeat([]int32{pid}, clients)...)
+			kill()
 			if round == 0 {
 				files, threads = r.openFiles(ctx, s), r.status(s).Threads
 			}
@@ -502,11 +510,9 @@ var _ = Row("sigterm", func(r row) {
 	})
 	It("ends at once when the client of its only transfer was killed", func(ctx SpecContext) {
 		s := r.start(ctx)
-		victim := exec.Command("sleep", "1000")
-		Expect(victim.Start()).To(Succeed())
-		c := r.stuckClient(ctx, s, int32(victim.Process.Pid), large)
-		victim.Process.Kill()
-		victim.Wait()
+		pid, kill := victim()
+		c := r.stuckClient(ctx, s, pid, large)
+		kill()
 		watch := harness.NewStopwatch()
 		if r.eventuallyFreed(ctx, s, c, &watch) != nil {
 			return // it is the row `stuck`'s
