@@ -56,13 +56,8 @@ func (p *progress) erase() {
 	}
 }
 
-// show writes a line over the last one, pads it with blanks to the old length, and returns the cursor to column 0. It
-// skips a terminal that is stopped (Ctrl-S), which would block the watch for signals too.
+// show writes a line over the last one, pads it with blanks to the old length, and returns the cursor to column 0.
 func (p *progress) show(line string) {
-	tty := []unix.PollFd{{Fd: stderr, Events: unix.POLLOUT}}
-	if n, err := unix.Poll(tty, 0); n == 0 || err != nil {
-		return
-	}
 	os.Stderr.WriteString("\r" + line + strings.Repeat(" ", max(p.drawn-len(line), 0)) + "\r")
 	p.drawn = len(line)
 }

@@ -144,6 +144,14 @@ func halfway(t *testing.T, columns int) (*client, *exchange, *terminal) {
 	return c, e, tty
 }
 
+// redraws waits until the bar was drawn three times more.
+func (tty *terminal) redraws() {
+	tty.t.Helper()
+	const returns = 3 * 2 // to column 0, before and after
+	enough := strings.Count(tty.written(), "\r") + returns
+	eventually(tty.t, "the bar is drawn again", func() bool { return strings.Count(tty.written(), "\r") >= enough })
+}
+
 func TestSignalErasesProgress(t *testing.T) {
 	t.Parallel()
 	c, _, tty := halfway(t, 80)
@@ -160,7 +168,6 @@ func TestSignalWhileTerminalIsStopped(t *testing.T) {
 	c, _, tty := halfway(t, 80)
 	const suspend = 0 // TCOOFF
 	must(t, unix.IoctlSetInt(int(tty.slave.Fd()), unix.TCXONC, suspend))
-	time.Sleep(250 * time.Millisecond) // The bar would be drawn twice in this time; that it is not has no event to wait for.
 	c.signal(unix.SIGTERM)
 	c.wait().expect(t, 143, "")
 }

@@ -25,9 +25,7 @@ func TestSilence(t *testing.T) {
 	dir := t.TempDir()
 	began := time.Now()
 
-	good := newServer(t)
-	stoppedClient := good.fetch("PATH")
-	stoppedReply := good.request()
+	stoppedClient, stoppedReply, tty := halfway(t, 80)
 
 	mute := newServer(t)
 	muteClient := mute.fetch("-o", dir+"/file", "PATH")
@@ -37,9 +35,7 @@ func TestSilence(t *testing.T) {
 	full.fill()
 	fullClient := full.fetch("PATH")
 
-	// A client counts its 10 s second by second; the sleep has to reach into the second one.
-	const more = 1500 * time.Millisecond
-	time.Sleep(more)
+	tty.redraws() // with each it counts, from the second one on
 	stoppedClient.signal(unix.SIGSTOP)
 	fullClient.wait().expect(t, 3, "mqfile: queue "+full.Queue+" of the server has been full for 10s\n")
 	muteClient.wait().expect(t, 3, "mqfile: nothing from the server at queue "+mute.Queue+" for 10s\n")
@@ -49,9 +45,10 @@ func TestSilence(t *testing.T) {
 		t.Errorf("a silence of 10 s ended after %v", took)
 	}
 	stoppedClient.signal(unix.SIGCONT)
-	time.Sleep(more) // It must not give up in this time; that has no event to wait for.
-	stoppedReply.serve([]byte("x"))
-	stoppedClient.wait().expect(t, 0, received(1, 1))
+	tty.redraws()
+	stoppedReply.data(make([]byte, 10000))
+	stoppedReply.end()
+	stoppedClient.wait().expect(t, 0, "")
 }
 
 // A client must not sleep until a time of day: the clock may be set back meanwhile.
