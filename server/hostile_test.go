@@ -251,18 +251,22 @@ func TestTheEndOfAStrangersProcessEndsNoTransfer(t *testing.T) {
 	}
 	s := start(t, place(t))
 	must(t, s.WriteFile("large", make([]byte, 64<<10)))
+	ask := func(process *exec.Cmd) *harness.Client {
+		must(t, process.Start())
+		c := client(t, harness.Shape{Depth: 2, MsgSize: 512})
+		c.PID = int32(process.Process.Pid)
+		must(t, c.Request(t.Context(), s.Queue, "large"))
+		_, err := c.Next(t.Context())
+		must(t, err)
+		process.Process.Kill()
+		process.Wait()
+		return c
+	}
 	stranger := exec.Command("sleep", "1000")
 	stranger.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 1, Gid: 1}}
-	must(t, stranger.Start())
-	c := client(t, harness.Shape{Depth: 2, MsgSize: 512})
-	c.PID = int32(stranger.Process.Pid)
-	must(t, c.Request(t.Context(), s.Queue, "large"))
-	_, err := c.Next(t.Context())
-	must(t, err)
-	stranger.Process.Kill()
-	stranger.Wait()
-	// The contract's limit for noticing a client's end. That nothing happens has no event to wait for.
-	time.Sleep(2 * time.Second)
+	c := ask(stranger)
+	ask(exec.Command("sleep", "1000"))
+	mustLog(t, s, "the client has ended") // the second one: it would have noticed the first one before
 	if e, err := c.Finish(t.Context(), "large"); err != nil || e.Last().Kind != wire.End {
 		t.Error(e.Summary(), err)
 	}

@@ -99,12 +99,16 @@ func TestClientsThatDieAtAnyPoint(t *testing.T) {
 
 func TestAServerThatWasStoppedCutsNoTransfer(t *testing.T) {
 	const stall = 2 * time.Second
+	began := time.Now()
 	s := start(t, place(t), "--stall", "2")
 	content := bytes.Repeat([]byte("x"), 256<<10)
 	must(t, s.WriteFile("large", content))
 	c := inMidTransfer(t, s, "large")
 	eventually(t, "the server waits for room", c.IsFull)
 	must(t, s.Stop(t.Context()))
+	if took := time.Since(began); took >= stall {
+		t.Skipf("this machine is too slow: %v until the server had stopped", took)
+	}
 	taken, err := c.Next(t.Context())
 	must(t, err)
 	time.Sleep(stall * 11 / 10) // The time of --stall passes; a stopped process has no event to wait for.
