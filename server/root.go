@@ -136,12 +136,21 @@ func explain(err error) error {
 	}
 	switch {
 	case errors.Is(err, unix.EXDEV):
-		return errors.New("leads out of the served directory") // the errno's "cross-device link" would mislead
+		return reworded{"leads out of the served directory", err}
 	case errors.Is(err, unix.ENXIO): // a socket, or a device without a driver
-		return errors.New("not a regular file")
+		return reworded{"not a regular file", err}
 	}
 	return err
 }
+
+// reworded is an error whose own text, such as "invalid cross-device link", would mislead.
+type reworded struct {
+	text string
+	err  error
+}
+
+func (r reworded) Error() string { return r.text }
+func (r reworded) Unwrap() error { return r.err }
 
 func mustBeRegular(mode uint32) error {
 	switch mode & unix.S_IFMT {
