@@ -201,7 +201,8 @@ var _ = Row("output", func(r row) {
 		did := []rubric.Text{say("named by -o a relative name"), say("named by -o a file in another place")}
 		files := []string{"relative", filepath.Join(dir, "file")}
 		if harness.OwnNamespaces() {
-			did, files = append(did, say("named by -o a file on another file system")), append(files, filepath.Join(volume(""), "file"))
+			did = append(did, say("named by -o a file on another file system"))
+			files = append(files, filepath.Join(volume(""), "file"))
 		}
 		for i, file := range files {
 			c, err := programs.StartClientIn(dir, nil, "--queue", f.Queue, "-o", file, "file")
@@ -333,7 +334,8 @@ var _ = Row("exit", func(r row) {
 			t.mustSend(ctx, wire.Failure, []byte(text))
 			e := t.end(ctx)
 			const told = 4000 // a terminating NUL may cost the last byte of a text that fills the message
-			r.must(e.Exit == 1 && strings.Contains(e.Stderr, "mqfile: ") && strings.Contains(e.Stderr, text[:min(len(text), told)]),
+			r.must(e.Exit == 1 && strings.Contains(e.Stderr, "mqfile: ") &&
+				strings.Contains(e.Stderr, text[:min(len(text), told)]),
 				say("answered FAILURE %.40q, %d bytes", text, len(text)),
 				say("exit status 1 and the text after `mqfile: ` on stderr"), say("%v", e))
 			t.Close()
