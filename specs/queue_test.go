@@ -162,13 +162,15 @@ func (r row) mustServeBurst(ctx context.Context, s *harness.Server, clients []*h
 	}
 }
 
-// wait spins where a timer is too coarse.
+// wait spins where a timer is too coarse: a thread's slack is 50 us, see prctl(2), PR_SET_TIMERSLACK, and one of Go's
+// own timers may be a millisecond late.
 func wait(d time.Duration) {
-	if d > time.Millisecond {
-		time.Sleep(d)
-		return
+	begin := time.Now()
+	if d > 100*time.Microsecond {
+		pause := unix.NsecToTimespec(int64(d - 75*time.Microsecond))
+		unix.Nanosleep(&pause, nil) // a signal may cut it short
 	}
-	for begin := time.Now(); time.Since(begin) < d; {
+	for time.Since(begin) < d {
 	}
 }
 
